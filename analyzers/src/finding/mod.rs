@@ -1,0 +1,192 @@
+//! The catalogue of findings and the record of each.
+
+use reassembly::Timestamp;
+
+use crate::identity::PrincipalKind;
+
+/// How much it matters.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// For the record.
+    Info,
+    /// Worth knowing.
+    Low,
+    /// Worth a look this week.
+    Medium,
+    /// Worth a look today.
+    High,
+    /// Worth waking somebody.
+    Critical,
+}
+
+impl Severity {
+    /// The name used in records.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// Where a finding is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// First record of this id.
+    New,
+    /// A later record of the same id.
+    Updated,
+    /// No longer so.
+    Closed,
+}
+
+/// Kinds of findings; the name is stable.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Kind {
+    /// An endpoint answered a request that showed no credential.
+    MissingAuth,
+    /// A credential shown in a way that gives it away.
+    WeakAuth,
+    /// A token without an end, or with one too far away.
+    TokenLongLived,
+    /// A token accepted after its end.
+    ExpiredTokenAccepted,
+    /// One credential used by several clients.
+    CredentialShared,
+    /// One principal walking through objects.
+    BolaEnumeration,
+    /// More calls than is usual for the principal.
+    RateAnomaly,
+    /// One client looking for endpoints.
+    EndpointDiscoveryScan,
+    /// A principal calling what it never called.
+    NewEndpointForPrincipal,
+    /// Personal or card data in responses.
+    SensitiveDataExposure,
+    /// Bytes that two receivers may frame differently.
+    RequestSmugglingIndicator,
+}
+
+/// An exchange that a finding rests on.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Evidence {
+    /// Exchange id.
+    pub exchange: String,
+    /// Packet time of its request, nanoseconds since 1970.
+    pub ts: u64,
+    /// Client `ip:port`.
+    pub client: String,
+    /// Server `ip:port`.
+    pub server: String,
+    /// Index in the flow.
+    pub index: u32,
+    /// Frame numbers: request first and last, response first and last; empty when not from a file.
+    pub frames: Vec<u64>,
+    /// Method.
+    pub method: String,
+    /// Redacted target.
+    pub target: String,
+    /// Status.
+    pub status: Option<u16>,
+}
+
+/// The principal a finding is about.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct FindingPrincipal {
+    /// Principal id.
+    pub id: String,
+    /// What sort of caller.
+    pub kind: PrincipalKind,
+    /// Name fit to be shown.
+    pub name: Option<String>,
+    /// What decided id and kind.
+    pub evidence: Vec<String>,
+}
+
+/// What a finding is about.
+#[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+pub struct Resource {
+    /// Endpoint id.
+    pub endpoint: Option<String>,
+    /// Server host.
+    pub host: Option<String>,
+    /// Method.
+    pub method: Option<String>,
+    /// Path template.
+    pub template: Option<String>,
+    /// Tool called.
+    pub tool: Option<String>,
+    /// Object concerned.
+    pub object: Option<String>,
+}
+
+/// One revision of a finding.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Finding {
+    /// Hash of kind, principal, resource and time window.
+    pub id: String,
+    /// 1, 2, ….
+    pub revision: u32,
+    /// Times it was observed.
+    pub count: u64,
+    /// Where it is in its life.
+    pub status: Status,
+    /// What it is.
+    pub kind: Kind,
+    /// One line for people.
+    pub title: String,
+    /// How much it matters.
+    pub severity: Severity,
+    /// How sure, 0 to 1, lowered by loss.
+    pub confidence: f64,
+    /// Packet time of the first exchange concerned, nanoseconds since 1970.
+    pub first_seen: u64,
+    /// Packet time of the last exchange concerned.
+    pub last_seen: u64,
+    /// Packet time of the deciding exchange.
+    pub detected_at: u64,
+    /// Whom it is about.
+    pub principal: Option<FindingPrincipal>,
+    /// What it is about.
+    pub resource: Resource,
+    /// One or two sentences with the numbers in them.
+    pub explanation: String,
+    /// Named numbers seen.
+    pub observed: serde_json::Map<String, serde_json::Value>,
+    /// Named numbers that would have been usual or right.
+    pub expected: serde_json::Map<String, serde_json::Value>,
+    /// What that rests on: exchanges, days, peers.
+    pub support: serde_json::Map<String, serde_json::Value>,
+    /// The first exchange, the deciding one, and examples; at most ten.
+    pub evidence: Vec<Evidence>,
+    /// Wireshark display filter.
+    pub filter: String,
+    /// Ids in public catalogues, qualified by edition: catalogue name to ids.
+    pub mapping: Vec<(String, Vec<String>)>,
+    /// Playbook id and its steps.
+    pub playbook: (String, Vec<String>),
+    /// Loss flags of the exchanges concerned.
+    pub capture: Vec<String>,
+    /// Sensor name and version.
+    pub sensor: (String, String),
+}
+
+impl Finding {
+    /// `detected_at` as a time.
+    #[must_use]
+    pub fn detected(&self) -> Timestamp {
+        Timestamp(self.detected_at)
+    }
+}

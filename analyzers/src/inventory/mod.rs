@@ -1,0 +1,65 @@
+//! What is called: endpoints, by host, method and path template.
+
+use reassembly::Timestamp;
+
+/// Quantiles of a histogram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Quantiles {
+    /// Values recorded.
+    pub count: u64,
+    /// Smallest.
+    pub min: u64,
+    /// Median.
+    pub p50: u64,
+    /// 95th percentile.
+    pub p95: u64,
+    /// 99th percentile.
+    pub p99: u64,
+    /// Largest.
+    pub max: u64,
+}
+
+/// An endpoint as it is shown and published.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EndpointView {
+    /// Stable id: a hash of host, method and template.
+    pub id: String,
+    /// Server host.
+    pub host: String,
+    /// Method; for JSON-RPC and MCP the HTTP method.
+    pub method: String,
+    /// Path template, e.g. `/orders/{int}`; an RPC operation follows a `#`: `/mcp#tools/call:search`.
+    pub template: String,
+    /// `http`, `mcp` or `jsonrpc`.
+    pub protocol: String,
+    /// First exchange.
+    pub first_seen: Timestamp,
+    /// Last exchange.
+    pub last_seen: Timestamp,
+    /// Exchanges.
+    pub exchanges: u64,
+    /// Answers by status class 1xx … 5xx.
+    pub status: [u64; 5],
+    /// Exchanges without an answer.
+    pub no_response: u64,
+    /// Distinct principals (bounded).
+    pub callers: u64,
+    /// Of those, AI agents.
+    pub agents: u64,
+    /// Credential schemes seen, with counts, sorted by name; `none` when none was shown.
+    pub auth: Vec<(String, u64)>,
+    /// Request media types with counts, sorted by name.
+    pub request_types: Vec<(String, u64)>,
+    /// Response media types with counts, sorted by name.
+    pub response_types: Vec<(String, u64)>,
+    /// Data classes found in responses, with the number of exchanges, sorted by name.
+    pub data_classes: Vec<(String, u64)>,
+    /// Time from the request's last byte to the response's first, in microseconds.
+    pub latency_us: Quantiles,
+    /// Request content, in bytes.
+    pub request_bytes: Quantiles,
+    /// Response content, in bytes.
+    pub response_bytes: Quantiles,
+    /// Exchanges built from damaged input.
+    pub damaged: u64,
+}

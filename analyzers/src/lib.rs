@@ -1,0 +1,31 @@
+//! Turns exchanges into an inventory of endpoints, profiles of principals, and findings.
+//!
+//! ```text
+//! exchange ─▶ identity ─▶ inventory ─▶ behaviour ─▶ finding
+//!             who calls   what is       what of it    one record per
+//!                         called        is not usual  thing to look at
+//! ```
+//!
+//! Nothing here reads a clock, opens a file or starts a thread; time is the packets'. Exchanges go in
+//! through [`Analyzer::observe`], findings come out of [`Analyzer::poll`], and the same exchanges, settings
+//! and starting state give the same answers on every machine.
+
+pub mod settings;
+
+pub mod privacy;
+
+pub mod identity;
+
+pub mod inventory;
+
+pub mod behaviour;
+
+pub mod finding;
+
+mod analyzer;
+
+pub use analyzer::{Analyzer, Change, Labels, RestoreError, Table};
+pub use finding::{Evidence, Finding, Kind, Severity, Status};
+pub use identity::{PrincipalKind, PrincipalView};
+pub use inventory::EndpointView;
+pub use settings::Settings;

@@ -1,0 +1,57 @@
+//! What an operator may set of the analysis. Defaults are meant to be right for most.
+
+use std::time::Duration;
+
+/// Settings of the analysis; the sensor fills them from its configuration file.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Key of every hash that leaves the process. The same key gives the same ids.
+    pub hash_key: [u8; 32],
+    /// Name of this sensor, in findings.
+    pub sensor_name: String,
+    /// Version of this sensor, in findings.
+    pub sensor_version: String,
+    /// Longest lifetime (`exp` minus `iat`) of a token that is not a finding.
+    pub token_max_lifetime: Duration,
+    /// Clock difference forgiven when a token's `exp` is compared with packet time.
+    pub token_leeway: Duration,
+    /// Claims, each `name=value`, that mark a token as an AI agent's, besides the built-in ones.
+    pub agent_claims: Vec<String>,
+    /// Header names, lower case, that carry API keys, besides the built-in ones.
+    pub api_key_headers: Vec<String>,
+    /// Cookie names that carry sessions, besides the built-in ones.
+    pub session_cookies: Vec<String>,
+    /// Client networks (CIDR) behind which many clients share an address or one client has many.
+    pub shared_egress: Vec<String>,
+    /// A principal is learned after this many exchanges …
+    pub learn_exchanges: u64,
+    /// … over at least this long.
+    pub learn_period: Duration,
+    /// Endpoints kept; the one not seen for longest makes way.
+    pub max_endpoints: usize,
+    /// Principals kept; the one not seen for longest makes way.
+    pub max_principals: usize,
+    /// Findings kept for deduplication; the one not seen for longest makes way.
+    pub max_findings: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            hash_key: *b"tapline-default-key-not-a-secret",
+            sensor_name: "tapline".into(),
+            sensor_version: "0.0.0".into(),
+            token_max_lifetime: Duration::from_secs(24 * 3600),
+            token_leeway: Duration::from_secs(60),
+            agent_claims: Vec::new(),
+            api_key_headers: Vec::new(),
+            session_cookies: Vec::new(),
+            shared_egress: Vec::new(),
+            learn_exchanges: 200,
+            learn_period: Duration::from_secs(24 * 3600),
+            max_endpoints: 20_000,
+            max_principals: 20_000,
+            max_findings: 20_000,
+        }
+    }
+}

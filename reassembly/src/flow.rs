@@ -1,0 +1,52 @@
+//! What is known of a TCP flow when it ends: the value behind `--flows`.
+
+use crate::exchange::{Flags, FlowRef};
+use crate::time::Timestamp;
+
+/// What a flow was seen to carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum App {
+    /// HTTP/1.0 or HTTP/1.1.
+    Http1,
+    /// HTTP/2 with its cleartext preface; recognised, not decoded.
+    Http2,
+    /// A TLS handshake; what follows cannot be read.
+    Tls,
+    /// Nothing known, or no payload.
+    Unknown,
+}
+
+impl App {
+    /// The name used in records.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Http1 => "http/1",
+            Self::Http2 => "http/2",
+            Self::Tls => "tls",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// A TCP flow that has ended, was idle too long, or made way for another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flow {
+    /// Addresses and start.
+    pub flow: FlowRef,
+    /// Capture time of the last packet.
+    pub end: Timestamp,
+    /// Packets of both directions.
+    pub packets: u64,
+    /// Payload bytes delivered in order, from the client and from the server.
+    pub bytes: (u64, u64),
+    /// Bytes never seen, from the client and from the server.
+    pub lost: (u64, u64),
+    /// Exchanges given out.
+    pub exchanges: u32,
+    /// What it carried.
+    pub app: App,
+    /// What was missing or damaged in any part of the flow.
+    pub flags: Flags,
+}

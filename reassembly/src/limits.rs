@@ -1,0 +1,127 @@
+//! Ceilings on what one [`crate::Reassembler`] holds, and the counters that say what they cost.
+
+use std::time::Duration;
+
+/// Ceilings. Every table has one; what is given up is counted in [`Counters`].
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Flows tracked at once; the flow quiet for longest makes way for a new one.
+    pub flows: usize,
+    /// Quiet period, in capture time, after which a flow is closed.
+    pub idle: Duration,
+    /// How long bytes wait for ones sent before them. A mirror port may deliver the two directions, or
+    /// two queues of a card, that much apart.
+    pub reorder_wait: Duration,
+    /// Bytes held per flow while earlier ones are missing.
+    pub held_per_flow: usize,
+    /// Bytes held by all flows together while earlier ones are missing.
+    pub held_total: usize,
+    /// Bytes of a message head (start line and fields).
+    pub head: usize,
+    /// Decoded body bytes kept per message for analysis; the rest is counted, not kept.
+    pub body_capture: usize,
+    /// Decoded body bytes kept in all unfinished messages together.
+    pub body_capture_total: usize,
+    /// Bytes that one content-coded body may expand to before decoding stops.
+    pub decoded: u64,
+    /// Requests of one flow that wait for their responses.
+    pub pipelined: usize,
+    /// Whether the VLAN id is a part of what tells flows apart.
+    pub key_by_vlan: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            flows: 200_000,
+            idle: Duration::from_secs(300),
+            reorder_wait: Duration::from_millis(250),
+            held_per_flow: 1 << 20,
+            held_total: 64 << 20,
+            head: 64 << 10,
+            body_capture: 256 << 10,
+            body_capture_total: 64 << 20,
+            decoded: 64 << 20,
+            pipelined: 256,
+            key_by_vlan: false,
+        }
+    }
+}
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident, $text:expr;)*) => {
+        /// What was seen, and what was lost, by cause.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+        pub struct Counters { $($(#[$doc])* pub $name: u64,)* }
+
+        impl Counters {
+            /// Every counter with its name in words, in the order of the funnel.
+            pub fn named(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
+                [$((stringify!($name), $text, self.$name)),*].into_iter()
+            }
+            /// Adds another reassembler's counters to these.
+            pub fn add(&mut self, other: &Self) { $(self.$name += other.$name;)* }
+        }
+    };
+}
+
+counters! {
+    /// Packets taken.
+    packets, "packets";
+    /// Bytes of those packets, as captured.
+    packet_bytes, "captured bytes";
+    /// Packets that carried a TCP segment.
+    tcp_packets, "TCP segments";
+    /// Packets of another transport or network protocol.
+    other_protocol, "packets of other protocols";
+    /// Packets whose headers could not be read.
+    undecodable, "packets with unreadable headers";
+    /// Packets of a link type that is not known.
+    unknown_link, "packets of an unknown link type";
+    /// IP fragments, which are not reassembled.
+    fragments, "IP fragments not reassembled";
+    /// Packets captured shorter than they were sent.
+    truncated, "packets cut off by the capture";
+    /// Flows begun.
+    flows, "TCP flows";
+    /// Flows that gave out at least one exchange.
+    http_flows, "flows with HTTP";
+    /// Flows recognised as TLS.
+    tls_flows, "flows with TLS (opaque)";
+    /// Flows recognised as HTTP/2, which is not decoded.
+    http2_flows, "flows with HTTP/2 (not decoded)";
+    /// Flows with payload that is none of these.
+    unknown_flows, "flows with other content";
+    /// Flows that made way for others.
+    evicted_flows, "flows evicted at the limit";
+    /// Payload bytes delivered in order.
+    payload_bytes, "payload bytes in order";
+    /// Payload bytes that repeat delivered ones.
+    retransmitted_bytes, "payload bytes repeated";
+    /// Retransmissions whose bytes differ from the first copy.
+    conflicts, "retransmissions that differ";
+    /// Segments that came before ones sent earlier.
+    reordered, "segments out of order";
+    /// Places where bytes were never seen.
+    gaps, "gaps";
+    /// Bytes never seen.
+    gap_bytes, "bytes lost in gaps";
+    /// Segments dropped because too much was held already.
+    held_overflow, "segments given up at the hold limit";
+    /// Exchanges given out.
+    exchanges, "exchanges";
+    /// Exchanges without a response.
+    no_response, "exchanges without response";
+    /// Exchanges without a request.
+    no_request, "exchanges without request";
+    /// Messages that were damaged by a gap.
+    damaged, "messages damaged by gaps";
+    /// Bytes skipped because no message could be read in them.
+    unparsable_bytes, "bytes that are no HTTP message";
+    /// Bodies whose content-coding could not be decoded.
+    opaque_bodies, "bodies that could not be decoded";
+    /// Bodies cut at the decompression limit.
+    decoded_overflow, "bodies over the decompression limit";
+    /// Messages with a reading that receivers may not share.
+    ambiguous, "ambiguous messages";
+}

@@ -1,0 +1,3 @@
+//! The `tapline` binary.
+
+fn main() {}

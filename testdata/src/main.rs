@@ -1,0 +1,3 @@
+//! Writes the project's own captures, deterministically by seed.
+
+fn main() {}
