@@ -100,6 +100,7 @@ impl Recorder {
             software: service.software,
             vlan: service.vlan,
             index: 0,
+            busy_until: 0,
             incident: None,
             flow_flags: Vec::new(),
         }
@@ -141,6 +142,8 @@ pub(super) struct Session<'a> {
     software: &'static str,
     vlan: Option<u16>,
     index: u32,
+    /// A copy of a segment is still on its way; the connection does not end before.
+    busy_until: u64,
     incident: Option<&'static str>,
     flow_flags: Vec<&'static str>,
 }
@@ -175,6 +178,11 @@ impl Session<'_> {
     /// Waits.
     pub(super) fn pause(&mut self, nanos: u64) {
         self.now += nanos;
+    }
+
+    /// Time between the end of a response and the next request of the same program.
+    fn breath(&mut self) -> u64 {
+        self.out.network.range(3 * MILLI, 70 * MILLI)
     }
 
     /// Sends a message with what the network does to it; returns the times of its first and last byte.
@@ -216,6 +224,7 @@ impl Session<'_> {
                 self.conn
                     .emit(&mut out.capture, last + 206 * MILLI, segment);
                 last += 206 * MILLI;
+                self.busy_until = last;
                 self.conn.expect_ack(last, side);
                 return (self.now, at(segments.len() - 1));
             }
@@ -245,7 +254,7 @@ impl Session<'_> {
         let (first, last) = self.transmit(Side::Client, &sent.bytes(), lost(Side::Client));
         self.now = last + wait;
         let (_, end) = self.transmit(Side::Server, &received.bytes(), lost(Side::Server));
-        self.now = end + SECOND / 4;
+        self.now = end + self.breath();
         let damage: &[&str] = if loss == Loss::None { &[] } else { &["gap"] };
         self.note(first, &sent, Some(&received), damage);
     }
@@ -275,7 +284,7 @@ impl Session<'_> {
             );
             self.note(start, request, Some(&received), &[]);
         }
-        self.now += SECOND / 4;
+        self.now += self.breath();
     }
 
     /// A request that waits for `100 Continue` before its body.
@@ -294,7 +303,7 @@ impl Session<'_> {
         let end = self
             .conn
             .send(capture, last + wait, Side::Server, &received.bytes());
-        self.now = end + SECOND / 4;
+        self.now = end + self.breath();
         self.note(first, &sent, Some(&received), &[]);
     }
 
@@ -332,7 +341,7 @@ impl Session<'_> {
             .conn
             .send(capture, self.now + gap, Side::Server, b"0\r\n\r\n");
         received.content_bytes = received.body_bytes;
-        self.now += SECOND / 4;
+        self.now += self.breath();
         self.note(first, &sent, Some(&received), &[]);
     }
 
@@ -435,21 +444,21 @@ impl Session<'_> {
 
     /// Ends the session: the client closes.
     pub(super) fn close(mut self) -> u64 {
-        self.now += 20 * MILLI;
+        self.now = self.now.max(self.busy_until) + 20 * MILLI;
         self.conn
             .close(&mut self.out.capture, self.now, Side::Client)
     }
 
     /// Ends the session: the server closes, after the keep-alive time or at the end of a body.
     pub(super) fn server_closes(mut self, after: u64) -> u64 {
-        self.now += after;
+        self.now = self.now.max(self.busy_until) + after;
         self.conn
             .close(&mut self.out.capture, self.now, Side::Server)
     }
 
     /// Ends the session with a reset by the client, after everything was answered.
     pub(super) fn reset(mut self) -> u64 {
-        self.now += 20 * MILLI;
+        self.now = self.now.max(self.busy_until) + 20 * MILLI;
         self.conn
             .reset(&mut self.out.capture, self.now, Side::Client);
         self.now
