@@ -18,3 +18,5 @@ pub mod wire;
 pub mod http;
 
 pub mod demo;
+
+pub mod canary;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::{env, fs, io};
 
-use testdata::demo;
+use testdata::{canary, demo};
 
 const USAGE: &str = "usage: testdata demo FOLDER       writes demo.pcap and demo.truth.jsonl
        testdata canary FILE.pcap  writes a capture full of planted secrets";
@@ -14,6 +14,7 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match arguments.as_slice() {
         ["demo", folder] => write_demo(Path::new(folder)),
+        ["canary", file] => write(Path::new(file), &canary::canary(demo::SEED).pcap),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
