@@ -12,13 +12,19 @@
 
 pub mod settings;
 
+pub mod id;
+mod json;
+mod store;
+
+pub mod network;
+
 pub mod privacy;
 
 pub mod identity;
 
 pub mod inventory;
 
-pub mod behaviour;
+mod behaviour;
 
 pub mod finding;
 

@@ -19,6 +19,8 @@ pub mod flow;
 
 pub mod exchange;
 
+pub mod build;
+
 pub use exchange::{
     Ambiguities, Exchange, Flags, FlowRef, Head, Message, Protocol, Request, Response,
 };
