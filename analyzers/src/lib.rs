@@ -35,3 +35,6 @@ pub use finding::{Evidence, Finding, Kind, Severity, Status};
 pub use identity::{PrincipalKind, PrincipalView};
 pub use inventory::EndpointView;
 pub use settings::Settings;
+
+#[cfg(test)]
+mod testing;

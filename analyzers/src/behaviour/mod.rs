@@ -23,3 +23,6 @@ pub(crate) mod weak_auth;
 
 pub(crate) use activity::Activity;
 pub(crate) use objects::{is_text, named};
+
+#[cfg(test)]
+mod tests;
