@@ -10,8 +10,7 @@ mod value;
 
 pub(crate) use keys::Config;
 pub(crate) use parse::{Mistakes, load};
-pub(crate) use show::{default_file, in_force, manual};
-pub(crate) use value::{Secret, Size};
+pub(crate) use show::{default_file, in_force};
 
 use std::path::Path;
 
