@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::keys::{Config, KEYS, Key, SECTIONS};
+#[cfg(test)]
+use super::keys::Key;
+use super::keys::{Config, KEYS, SECTIONS};
 
 /// A file with every key, commented out, its meaning above it.
 pub(crate) fn default_file() -> String {
@@ -21,10 +23,9 @@ pub(crate) fn default_file() -> String {
             for line in key.doc {
                 let _ = writeln!(out, "# {}", line.trim());
             }
-            let rule = (key.rule)();
-            if !rule.is_empty() {
-                let _ = writeln!(out, "# ({})", rule.replace('`', ""));
-            }
+            let rule = (key.rule)().replace('`', "");
+            let comma = if rule.is_empty() { "" } else { ", " };
+            let _ = writeln!(out, "# ({}{comma}{rule})", key.type_name);
             let _ = writeln!(out, "#{} = {}", key.name, (key.show)(&defaults));
         }
     }

@@ -114,13 +114,13 @@ pub(super) fn principals(
 ) {
     const COLUMNS: [Column; 8] = [
         Column::text("kind", 8),
-        Column::text("name", 16),
+        Column::text("name", 12),
         Column::number("calls"),
         Column::number("failed"),
         Column::number("endpoints"),
         Column::number("clients"),
         Column::text("auth", 6),
-        Column::text("known by", 12),
+        Column::text("known by", 8),
     ];
     let mut sorted: Vec<&PrincipalView> = principals.iter().collect();
     sorted.sort_by_key(|p| (p.kind, std::cmp::Reverse(p.exchanges)));
