@@ -1,3 +1,5 @@
 //! The `tapline` binary.
 
+mod output;
+
 fn main() {}

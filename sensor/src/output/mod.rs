@@ -1,0 +1,3 @@
+//! Where results go: files, standard output, Kafka.
+
+pub(crate) mod record;
