@@ -30,6 +30,8 @@ const ENTRY_HEAD: u64 = 8;
 const LONGEST_ENTRY: u32 = 1 << 30;
 /// Serial of the first entry ever; room below it for records that go to the front.
 const FIRST_SERIAL: u64 = 1 << 62;
+/// Ranks that [`rank`] gives.
+pub(super) const RANKS: usize = 7;
 /// Entries by which the mark "perhaps sent" runs ahead, so that it is not written for each one.
 const SENT_AHEAD: u64 = 1024;
 
@@ -44,12 +46,27 @@ struct Entry {
     perhaps_sent: Option<u64>,
 }
 
+impl Entry {
+    /// Bytes it takes in its file.
+    fn size(&self) -> u64 {
+        ENTRY_HEAD + u64::from(self.length)
+    }
+}
+
 /// One file of entries.
 #[derive(Debug)]
 struct Segment {
     path: PathBuf,
     bytes: u64,
     live: usize,
+    live_bytes: u64,
+}
+
+impl Segment {
+    /// Bytes of entries that are confirmed or shed.
+    fn dead_bytes(&self) -> u64 {
+        self.bytes.saturating_sub(self.live_bytes + MAGIC.len() as u64)
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -80,6 +97,8 @@ pub(super) struct Spool {
     _lock: File,
     entries: BTreeMap<u64, Entry>,
     segments: BTreeMap<u64, Segment>,
+    /// Bytes of live entries by rank.
+    by_rank: [u64; RANKS],
     next_segment: u64,
     /// The segment that is appended to.
     writer: Option<(u64, File)>,
@@ -114,6 +133,7 @@ impl Spool {
             _lock: lock,
             entries: BTreeMap::new(),
             segments: BTreeMap::new(),
+            by_rank: [0; RANKS],
             next_segment: 0,
             writer: None,
             unsynced: false,
@@ -190,8 +210,7 @@ impl Spool {
             perhaps_sent: None,
         };
         segment.bytes += entry.len() as u64;
-        segment.live += 1;
-        self.entries.insert(serial, place);
+        self.insert(serial, place);
         self.next_serial += 1;
         self.unsynced = true;
         Ok(true)
@@ -231,12 +250,11 @@ impl Spool {
                 rank: *rank,
                 perhaps_sent: Some(*since),
             };
-            self.entries.insert(*serial, place);
             offset += entry.len() as u64;
             if let Some(segment) = self.segments.get_mut(&number) {
                 segment.bytes = offset;
-                segment.live += 1;
             }
+            self.insert(*serial, place);
         }
         file.sync_all()?;
         self.make_room(0, u8::MAX)?;
@@ -309,8 +327,10 @@ impl Spool {
     /// The broker has it: it will not be read again.
     pub(super) fn confirm(&mut self, serial: u64) {
         let Some(entry) = self.entries.remove(&serial) else { return };
+        self.by_rank[usize::from(entry.rank)] -= entry.size();
         if let Some(segment) = self.segments.get_mut(&entry.segment) {
             segment.live -= 1;
+            segment.live_bytes -= entry.size();
         }
         self.progress.confirmed_below = self.first().unwrap_or(self.next_serial);
     }
@@ -348,6 +368,15 @@ impl Spool {
         Ok(())
     }
 
+    fn insert(&mut self, serial: u64, entry: Entry) {
+        self.by_rank[usize::from(entry.rank)] += entry.size();
+        if let Some(segment) = self.segments.get_mut(&entry.segment) {
+            segment.live += 1;
+            segment.live_bytes += entry.size();
+        }
+        self.entries.insert(serial, entry);
+    }
+
     fn first(&self) -> Option<u64> {
         self.entries.first_key_value().map(|(&serial, _)| serial)
     }
@@ -369,6 +398,12 @@ impl Spool {
         if over == 0 {
             return Ok(true);
         }
+        // Confirmed entries in files that hold others too take room as well.
+        let spare: u64 = self.segments.values().map(Segment::dead_bytes).sum();
+        let below: u64 = self.by_rank.iter().take(usize::from(rank) + 1).sum();
+        if below + spare < over {
+            return Ok(false);
+        }
         // Some more than is needed, so that files are not rewritten for every record.
         let goal = over.max(self.cap / 32);
         let mut order: Vec<(u8, u64)> = self
@@ -384,12 +419,10 @@ impl Spool {
                 break;
             }
             let entry = self.entries[&serial];
-            freed += ENTRY_HEAD + u64::from(entry.length);
+            freed += entry.size();
             touched.insert(entry.segment);
             victims.push(serial);
         }
-        // Confirmed entries in front of others take room too.
-        let spare: u64 = self.segments.keys().map(|number| self.dead_bytes(*number)).sum();
         if freed + spare < over {
             return Ok(false);
         }
@@ -397,7 +430,7 @@ impl Spool {
             self.confirm(*serial);
         }
         self.shed += victims.len() as u64;
-        touched.extend(self.segments.keys().filter(|number| self.dead_bytes(**number) > 0));
+        touched.extend(self.with_dead());
         self.sync()?;
         for number in touched {
             self.rewrite(number)?;
@@ -406,23 +439,14 @@ impl Spool {
         Ok(self.bytes() + need <= self.cap)
     }
 
-    fn dead_bytes(&self, number: u64) -> u64 {
-        let live: u64 = self
-            .entries
-            .values()
-            .filter(|entry| entry.segment == number)
-            .map(|entry| ENTRY_HEAD + u64::from(entry.length))
-            .sum();
-        let bytes = self.segments.get(&number).map_or(0, |segment| segment.bytes);
-        bytes.saturating_sub(live + MAGIC.len() as u64)
+    fn with_dead(&self) -> Vec<u64> {
+        let partly = self.segments.iter().filter(|(_, segment)| segment.dead_bytes() > 0);
+        partly.map(|(&number, _)| number).collect()
     }
 
     fn drop_confirmed(&mut self) -> io::Result<()> {
-        let partly: Vec<u64> = self.segments.keys().copied().collect();
-        for number in partly {
-            if self.dead_bytes(number) > 0 {
-                self.rewrite(number)?;
-            }
+        for number in self.with_dead() {
+            self.rewrite(number)?;
         }
         Ok(())
     }
@@ -463,7 +487,8 @@ impl Spool {
                     File::open(&self.dir)?.sync_all()?;
                     let number = self.next_segment;
                     self.next_segment += 1;
-                    let segment = Segment { path, bytes: MAGIC.len() as u64, live: 0 };
+                    let bytes = MAGIC.len() as u64;
+                    let segment = Segment { path, bytes, live: 0, live_bytes: 0 };
                     self.segments.insert(number, segment);
                     return Ok((number, file));
                 }
@@ -479,7 +504,8 @@ impl Spool {
         let bytes = fs::read(&path)?;
         let number = self.next_segment;
         self.next_segment += 1;
-        let mut live = 0;
+        let segment = Segment { path, bytes: bytes.len() as u64, live: 0, live_bytes: 0 };
+        self.segments.insert(number, segment);
         let mut offset = MAGIC.len();
         // A file without its first bytes was being created when the process was killed.
         let known = bytes.starts_with(MAGIC);
@@ -501,17 +527,17 @@ impl Spool {
             if serial >= self.progress.confirmed_below && !self.entries.contains_key(&serial) {
                 let offset = offset as u64;
                 let place = Entry { segment: number, offset, length, rank, perhaps_sent };
-                self.entries.insert(serial, place);
-                live += 1;
+                self.insert(serial, place);
             }
             offset += ENTRY_HEAD as usize + body.len();
         }
-        if live == 0 {
-            return fs::remove_file(&path);
+        // A torn tail stays until the file goes and counts: the cap is about the disk.
+        if let Some(segment) = self.segments.get(&number)
+            && segment.live == 0
+        {
+            fs::remove_file(&segment.path)?;
+            self.segments.remove(&number);
         }
-        // The torn tail counts too: the cap is about the disk.
-        let bytes = bytes.len() as u64;
-        self.segments.insert(number, Segment { path, bytes, live });
         Ok(())
     }
 
@@ -585,7 +611,7 @@ fn whole_entry(bytes: &[u8]) -> Option<&[u8]> {
 fn fixed_part(body: &[u8]) -> Option<(u64, Option<u64>, u8)> {
     let serial = u64::from_le_bytes(*body.first_chunk()?);
     let perhaps_sent = u64::from_le_bytes(*body.get(8..)?.first_chunk()?);
-    let rank = *body.get(16)?;
+    let rank = *body.get(16).filter(|rank| usize::from(**rank) < RANKS)?;
     Some((serial, (perhaps_sent > 0).then_some(perhaps_sent), rank))
 }
 
