@@ -1,3 +1,4 @@
 //! Where results go: files, standard output, Kafka.
 
+pub(crate) mod kafka;
 pub(crate) mod record;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext};
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode};
-use rdkafka::message::{Headers as _, Message as _};
+use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::client::Context;
@@ -33,55 +33,58 @@ pub(super) fn present(
         BaseConsumer::from_config_and_context(&config, Context::new(&config))?;
     let deadline = Instant::now() + at_most;
     let since = i64::try_from(since_ms.saturating_sub(MARGIN_MS)).unwrap_or(i64::MAX);
-    let mut times = TopicPartitionList::new();
-    for topic in wanted.keys() {
-        let metadata = consumer.fetch_metadata(Some(topic), at_most)?;
-        for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
-            times.add_partition_offset(topic, partition.id(), Offset::Offset(since))?;
-        }
-    }
-    let starts = consumer.offsets_for_times(times, at_most)?;
-    let mut open = 0;
-    let mut assignment = TopicPartitionList::new();
-    for start in starts.elements() {
-        // No record since then: there is nothing to read.
-        if let offset @ Offset::Offset(_) = start.offset() {
-            assignment.add_partition_offset(start.topic(), start.partition(), offset)?;
-            open += 1;
-        }
-    }
-    if open == 0 {
-        return Ok(BTreeSet::new());
-    }
-    consumer.assign(&assignment)?;
     let mut found = BTreeSet::new();
-    // The end of a partition comes by number only, which several topics share: ends are counted. A
-    // partition that goes on growing may end twice, but nobody else writes these ids.
-    let mut ends = 0;
-    while ends < open {
-        if Instant::now() >= deadline {
-            return Err(ClientError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut));
-        }
-        match consumer.poll(Duration::from_millis(200)) {
-            Some(Ok(message)) => {
-                let id = message.headers().and_then(|headers| {
-                    let mut all = headers.iter();
-                    let id = all.find(|header| header.key == "ce_id")?.value?;
-                    std::str::from_utf8(id).ok().map(str::to_owned)
-                });
-                if let (Some(id), Some(ids)) = (id, wanted.get(message.topic()))
-                    && ids.contains(&id)
-                {
-                    found.insert(id);
-                }
+    // One topic after the other: the end of a partition is told by its number alone.
+    for (topic, ids) in wanted {
+        let mut open = assign(&consumer, topic, since, at_most)?;
+        while !open.is_empty() {
+            if Instant::now() >= deadline {
+                return Err(ClientError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut));
             }
-            Some(Err(ClientError::PartitionEOF(_))) => ends += 1,
-            Some(Err(error)) if is_passing(&error) => {}
-            Some(Err(error)) => return Err(error),
-            None => {}
+            match consumer.poll(Duration::from_millis(200)) {
+                Some(Ok(message)) => found.extend(event_id(&message).filter(|id| ids.contains(id))),
+                Some(Err(ClientError::PartitionEOF(partition))) => {
+                    open.remove(&partition);
+                }
+                Some(Err(error)) if is_passing(&error) => {}
+                Some(Err(error)) => return Err(error),
+                None => {}
+            }
         }
     }
     Ok(found)
+}
+
+/// Starts reading every partition of a topic at the first record since then; returns the
+/// partitions that have one.
+fn assign(
+    consumer: &BaseConsumer<Context>,
+    topic: &str,
+    since: i64,
+    at_most: Duration,
+) -> Result<BTreeSet<i32>, ClientError> {
+    let metadata = consumer.fetch_metadata(Some(topic), at_most)?;
+    let mut times = TopicPartitionList::new();
+    for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
+        times.add_partition_offset(topic, partition.id(), Offset::Offset(since))?;
+    }
+    let starts = consumer.offsets_for_times(times, at_most)?;
+    let mut open = BTreeSet::new();
+    let mut assignment = TopicPartitionList::new();
+    for start in starts.elements() {
+        if let offset @ Offset::Offset(_) = start.offset() {
+            assignment.add_partition_offset(topic, start.partition(), offset)?;
+            open.insert(start.partition());
+        }
+    }
+    consumer.assign(&assignment)?;
+    Ok(open)
+}
+
+fn event_id(message: &BorrowedMessage<'_>) -> Option<String> {
+    let mut headers = message.headers()?.iter();
+    let id = headers.find(|header| header.key == "ce_id")?.value?;
+    std::str::from_utf8(id).ok().map(str::to_owned)
 }
 
 /// What librdkafka goes on from by itself.
