@@ -221,8 +221,8 @@ keys! {
         queue_records: u64 = 20_000, Rule::Range(16, 10_000_000);
         /// Bytes that may wait for the broker.
         queue_bytes: Size = Size(32 << 20), Rule::Range(64 << 10, 1 << 30);
-        /// Folder where records wait on disk while the broker is away. Empty: `spool` in the store's folder, when
-        /// there is a store, else none.
+        /// Folder where records wait on disk while the broker is away. Empty: a folder for these brokers below
+        /// `spool` in the store's folder, or below `~/.local/state/tapline/spool` when there is no store.
         spool_dir: String = String::new(), Rule::Any;
         /// Most that the spool may hold.
         spool_bytes: Size = Size(256 << 20), Rule::Range(64 << 10, 1 << 40);
