@@ -12,9 +12,7 @@ use std::process::{Command, Output};
 use support::{folder, lines, said, tapline, testdata};
 
 fn error_of(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr)
-        .trim_end()
-        .to_owned()
+    String::from_utf8_lossy(&output.stderr).trim_end().to_owned()
 }
 
 /// Replays `bytes` as a file and checks status and message; `{}` in the message stands for the file.
@@ -26,12 +24,7 @@ fn check(name: &str, bytes: &[u8], status: i32, message: &str) -> Output {
         .join(format!("input-{name}"));
     fs::write(&path, bytes).expect("a file");
     let output = tapline(&[Path::new("replay"), &path]);
-    assert_eq!(
-        output.status.code(),
-        Some(status),
-        "{name}: {}",
-        said(&output)
-    );
+    assert_eq!(output.status.code(), Some(status), "{name}: {}", said(&output));
     let wanted = message.replace("{}", &path.display().to_string());
     let got = error_of(&output);
     assert_eq!(got, wanted, "{name}");
@@ -182,12 +175,7 @@ fn noise_is_read_and_counted_without_panic() {
         bytes.extend((0..5000).map(|_| noise()));
         fs::write(&path, &bytes).expect("a file");
         let output = tapline(&[Path::new("replay"), &path]);
-        assert_eq!(
-            output.status.code(),
-            Some(3),
-            "{magic:?}: {}",
-            said(&output)
-        );
+        assert_eq!(output.status.code(), Some(3), "{magic:?}: {}", said(&output));
         assert_eq!(
             error_of(&output).lines().count(),
             1,
@@ -200,11 +188,7 @@ fn noise_is_read_and_counted_without_panic() {
 #[test]
 fn a_bad_file_among_good_ones_does_not_hide_them() {
     let out = folder("input-many");
-    let (good, bad, gone) = (
-        out.join("good.pcap"),
-        out.join("bad.pcap"),
-        out.join("gone.pcap"),
-    );
+    let (good, bad, gone) = (out.join("good.pcap"), out.join("bad.pcap"), out.join("gone.pcap"));
     fs::write(&good, demo(200)).expect("a file");
     fs::write(&bad, "text").expect("a file");
     let [good, bad, gone] = [good, bad, gone].map(|p| p.display().to_string());
@@ -228,11 +212,7 @@ fn a_bad_file_among_good_ones_does_not_hide_them() {
 fn a_folder_a_missing_file_and_a_missing_interface_are_named() {
     let output = tapline(&[Path::new("replay"), &folder("input-folder")]);
     assert_eq!(output.status.code(), Some(3));
-    assert!(
-        error_of(&output).contains("Is a directory"),
-        "{}",
-        said(&output)
-    );
+    assert!(error_of(&output).contains("Is a directory"), "{}", said(&output));
     let output = tapline(&["replay", "/does/not/exist.pcap"]);
     assert_eq!(output.status.code(), Some(3));
     assert_eq!(
@@ -244,9 +224,7 @@ fn a_folder_a_missing_file_and_a_missing_interface_are_named() {
     let said = error_of(&output);
     assert!(
         said.contains("nosuch0")
-            && (said.contains("this machine has lo")
-                || said.contains("setcap")
-                || said.contains(", lo")),
+            && (said.contains("this machine has lo") || said.contains("setcap") || said.contains(", lo")),
         "{said}"
     );
 }
@@ -299,12 +277,7 @@ fn without_the_right_to_read_or_capture_the_way_out_is_told() {
         "{}",
         said(&captured)
     );
-    assert_eq!(
-        error_of(&captured).lines().count(),
-        1,
-        "{}",
-        said(&captured)
-    );
+    assert_eq!(error_of(&captured).lines().count(), 1, "{}", said(&captured));
 }
 
 /// A frame and its time.
@@ -334,11 +307,7 @@ fn pcap(frames: &Frames, big_endian: bool, nanoseconds: bool) -> Vec<u8> {
         }
     };
     let mut out = Vec::new();
-    out.extend(word(if nanoseconds {
-        0xa1b2_3c4d
-    } else {
-        0xa1b2_c3d4
-    }));
+    out.extend(word(if nanoseconds { 0xa1b2_3c4d } else { 0xa1b2_c3d4 }));
     out.extend(word(if big_endian { 0x0002_0004 } else { 0x0004_0002 }));
     for value in [0, 0, 262_144, 1] {
         out.extend(word(value));
@@ -348,11 +317,7 @@ fn pcap(frames: &Frames, big_endian: bool, nanoseconds: bool) -> Vec<u8> {
         let length = frame.len() as u32;
         for value in [
             (at / 1_000_000_000) as u32,
-            if nanoseconds {
-                fraction
-            } else {
-                fraction / 1000
-            },
+            if nanoseconds { fraction } else { fraction / 1000 },
             length,
             length,
         ] {

@@ -9,10 +9,7 @@ use support::{all_outputs, files, folder, lines, said, tapline, testdata};
 
 fn replay(name: &str, more: &[&str]) -> Vec<(String, Vec<u8>)> {
     let out = folder(name);
-    let mut arguments = vec![
-        "replay".to_owned(),
-        testdata("demo.pcap").display().to_string(),
-    ];
+    let mut arguments = vec!["replay".to_owned(), testdata("demo.pcap").display().to_string()];
     arguments.extend(all_outputs(&out));
     arguments.extend(more.iter().map(|&a| a.to_owned()));
     let output = tapline(&arguments);
@@ -20,11 +17,7 @@ fn replay(name: &str, more: &[&str]) -> Vec<(String, Vec<u8>)> {
     files(&out)
         .iter()
         .map(|path| {
-            let name = path
-                .file_name()
-                .expect("a name")
-                .to_string_lossy()
-                .into_owned();
+            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
             (name, fs::read(path).expect("a file"))
         })
         .collect()
@@ -57,10 +50,7 @@ fn read_size_workers_and_repetition_change_no_byte() {
 #[test]
 fn every_record_fits_its_schema() {
     let out = folder("replay-schemas");
-    let mut arguments = vec![
-        "replay".to_owned(),
-        testdata("demo.pcap").display().to_string(),
-    ];
+    let mut arguments = vec!["replay".to_owned(), testdata("demo.pcap").display().to_string()];
     arguments.extend(all_outputs(&out));
     let output = tapline(&arguments);
     assert!(output.status.success(), "{}", said(&output));

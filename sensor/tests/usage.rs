@@ -42,12 +42,7 @@ fn help_reads_well() {
 fn wrong_usage_ends_with_status_2_and_says_what_is_right() {
     let check = |arguments: &[&str], wanted: &str| {
         let output = tapline(arguments);
-        assert_eq!(
-            output.status.code(),
-            Some(2),
-            "{arguments:?}: {}",
-            said(&output)
-        );
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", said(&output));
         assert!(
             text(&output.stderr).contains(wanted),
             "{arguments:?}: {}",
@@ -101,14 +96,7 @@ fn outputs_that_would_mix_or_destroy_are_refused_before_anything_is_touched() {
         "--flows",
         "./x.jsonl",
     ]);
-    refused(&[
-        "replay",
-        "c.pcap",
-        "--exchanges",
-        "x.jsonl",
-        "--flows",
-        "link",
-    ]);
+    refused(&["replay", "c.pcap", "--exchanges", "x.jsonl", "--flows", "link"]);
     refused(&[
         "replay",
         "c.pcap",
@@ -137,14 +125,7 @@ fn outputs_that_would_mix_or_destroy_are_refused_before_anything_is_touched() {
 fn a_full_disk_is_told_once_and_the_rest_goes_on() {
     let out = folder("usage-full");
     let flows = out.join("flows.jsonl").display().to_string();
-    let output = tapline(&[
-        "replay",
-        &demo(),
-        "--exchanges",
-        "/dev/full",
-        "--flows",
-        &flows,
-    ]);
+    let output = tapline(&["replay", &demo(), "--exchanges", "/dev/full", "--flows", &flows]);
     assert_eq!(output.status.code(), Some(4), "{}", said(&output));
     let said_so = text(&output.stderr);
     assert_eq!(
@@ -155,11 +136,7 @@ fn a_full_disk_is_told_once_and_the_rest_goes_on() {
         "{said_so}"
     );
     let whole = out.join("whole.jsonl").display().to_string();
-    assert!(
-        tapline(&["replay", &demo(), "--flows", &whole])
-            .status
-            .success()
-    );
+    assert!(tapline(&["replay", &demo(), "--flows", &whole]).status.success());
     assert_eq!(lines(Path::new(&flows)), lines(Path::new(&whole)));
     let output = tapline(&["replay", &demo(), "--exchanges", "/does/not/exist/x"]);
     assert_eq!(output.status.code(), Some(2), "{}", said(&output));
@@ -187,12 +164,7 @@ fn a_full_standard_output_is_told() {
             .stdout(full)
             .output()
             .expect("the binary runs");
-        assert_eq!(
-            output.status.code(),
-            Some(4),
-            "{arguments:?} {}",
-            said(&output)
-        );
+        assert_eq!(output.status.code(), Some(4), "{arguments:?} {}", said(&output));
         assert!(
             text(&output.stderr).contains("cannot write to standard output"),
             "{}",
@@ -219,11 +191,7 @@ fn a_reader_that_goes_away_ends_the_run_quietly() {
         .expect("a line");
     let output = child.wait_with_output().expect("it ends");
     assert!(output.status.success(), "{}", said(&output));
-    assert!(
-        !text(&output.stderr).contains("Broken pipe"),
-        "{}",
-        said(&output)
-    );
+    assert!(!text(&output.stderr).contains("Broken pipe"), "{}", said(&output));
 }
 
 #[test]
@@ -263,9 +231,7 @@ fn configuration_is_checked_shown_and_used() {
     let key = "0123456789abcdef".repeat(4);
     fs::write(
         &file,
-        format!(
-            "[privacy]\nhash_key = \"{key}\"\nreveal = [\"query\"]\n[log]\nlevel = \"error\"\n"
-        ),
+        format!("[privacy]\nhash_key = \"{key}\"\nreveal = [\"query\"]\n[log]\nlevel = \"error\"\n"),
     )
     .expect("a file");
     let shown = text(&tapline(&["config", "show", &path]).stdout);
@@ -274,28 +240,14 @@ fn configuration_is_checked_shown_and_used() {
         "{shown}"
     );
     let exchanges = out.join("x.jsonl").display().to_string();
-    let output = tapline(&[
-        "replay",
-        &demo(),
-        "--config",
-        &path,
-        "--exchanges",
-        &exchanges,
-    ]);
+    let output = tapline(&["replay", &demo(), "--config", &path, "--exchanges", &exchanges]);
     assert!(
         output.status.success() && output.stderr.is_empty(),
         "{}",
         said(&output)
     );
     let by_option = out.join("y.jsonl").display().to_string();
-    tapline(&[
-        "replay",
-        &demo(),
-        "--reveal",
-        "query",
-        "--exchanges",
-        &by_option,
-    ]);
+    tapline(&["replay", &demo(), "--reveal", "query", "--exchanges", &by_option]);
     let target = |path: &str| {
         lines(Path::new(path))
             .iter()
@@ -316,21 +268,11 @@ fn every_shell_has_completions_and_every_record_a_schema() {
         );
     }
     let list = text(&tapline(&["schema"]).stdout);
-    for name in [
-        "exchange",
-        "flow",
-        "finding",
-        "inventory",
-        "agents",
-        "health",
-    ] {
+    for name in ["exchange", "flow", "finding", "inventory", "agents", "health"] {
         assert!(list.contains(name), "{list}");
         let schema: serde_json::Value =
             serde_json::from_slice(&tapline(&["schema", name]).stdout).expect("JSON");
-        assert_eq!(
-            schema["$schema"],
-            "https://json-schema.org/draft/2020-12/schema"
-        );
+        assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
     }
 }
 

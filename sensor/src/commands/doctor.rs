@@ -54,23 +54,19 @@ pub(super) fn doctor(args: &DoctorArgs) -> Result<Status, Failure> {
     points.push((
         "interfaces",
         match interfaces() {
-            names if names.is_empty() => Bad(
-                "this machine has none that can be seen".into(),
-                "ip link".into(),
-            ),
+            names if names.is_empty() => {
+                Bad("this machine has none that can be seen".into(), "ip link".into())
+            }
             names => Good(names.join(", ")),
         },
     ));
     points.push(("capture", capture(&interface, &config)));
-    let store = args.store.as_ref().map_or_else(
-        || config.store.directory.clone(),
-        |dir| dir.display().to_string(),
-    );
+    let store = args
+        .store
+        .as_ref()
+        .map_or_else(|| config.store.directory.clone(), |dir| dir.display().to_string());
     points.push(("store", store_point(&store)));
-    let brokers = args
-        .kafka
-        .clone()
-        .unwrap_or_else(|| config.kafka.brokers.clone());
+    let brokers = args.kafka.clone().unwrap_or_else(|| config.kafka.brokers.clone());
     points.push(("kafka", kafka(&brokers, config.kafka.connect_timeout)));
 
     let mut text = String::new();
@@ -98,11 +94,7 @@ pub(super) fn doctor(args: &DoctorArgs) -> Result<Status, Failure> {
         n => format!("\n{n} points need mending.\n"),
     });
     super::print(&text)?;
-    Ok(if bad == 0 {
-        Status::Done
-    } else {
-        Status::Usage
-    })
+    Ok(if bad == 0 { Status::Done } else { Status::Usage })
 }
 
 fn hash_key(config: &Config) -> Outcome {
@@ -132,9 +124,7 @@ fn capture(interface: &str, config: &Config) -> Outcome {
     };
     match Live::open(&settings) {
         Ok(_) if asked => Good(format!("allowed on {name}")),
-        Ok(_) => {
-            Good("allowed (tried on lo; name an interface with -i or capture.interface)".into())
-        }
+        Ok(_) => Good("allowed (tried on lo; name an interface with -i or capture.interface)".into()),
         Err(error) => {
             let mend = match &error {
                 LiveError::NotAllowed { program, .. } => {
@@ -151,9 +141,7 @@ fn capture(interface: &str, config: &Config) -> Outcome {
 
 fn store_point(dir: &str) -> Outcome {
     if dir.is_empty() {
-        return Good(
-            "none asked for (--store DIR or store.directory keeps what is learned)".into(),
-        );
+        return Good("none asked for (--store DIR or store.directory keeps what is learned)".into());
     }
     let existed = Path::new(dir).exists();
     match Store::open(Path::new(dir)) {
@@ -165,10 +153,7 @@ fn store_point(dir: &str) -> Outcome {
             }
             Good(format!("{dir} can be written"))
         }
-        Err(error) => Bad(
-            error.to_string(),
-            format!("sudo install -d -o $(id -un) {dir}"),
-        ),
+        Err(error) => Bad(error.to_string(), format!("sudo install -d -o $(id -un) {dir}")),
     }
 }
 

@@ -252,9 +252,7 @@ fn is_token(text: &str) -> bool {
 }
 
 fn is_network(text: &str) -> bool {
-    let (address, length) = text
-        .split_once('/')
-        .map_or((text, None), |(a, l)| (a, Some(l)));
+    let (address, length) = text.split_once('/').map_or((text, None), |(a, l)| (a, Some(l)));
     let Ok(address) = address.parse::<std::net::IpAddr>() else {
         return false;
     };
@@ -264,9 +262,10 @@ fn is_network(text: &str) -> bool {
 
 fn is_brokers(text: &str) -> bool {
     let one = |broker: &str| {
-        broker.trim().rsplit_once(':').is_some_and(|(host, port)| {
-            !host.is_empty() && port.parse::<u16>().is_ok_and(|p| p > 0)
-        })
+        broker
+            .trim()
+            .rsplit_once(':')
+            .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok_and(|p| p > 0))
     };
     text.is_empty() || text.split(',').all(one)
 }

@@ -83,8 +83,8 @@ impl Config {
         }
         let text = |t: &String| (!t.is_empty()).then(|| t.clone());
         let path = |t: &String| (!t.is_empty()).then(|| PathBuf::from(t));
-        let secret = (!k.sasl_password.is_empty())
-            .then(|| output::kafka::Secret(k.sasl_password.reveal().into()));
+        let secret =
+            (!k.sasl_password.is_empty()).then(|| output::kafka::Secret(k.sasl_password.reveal().into()));
         let count = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
         Some(KafkaConfig {
             brokers: k.brokers.clone(),
@@ -146,9 +146,8 @@ impl Config {
             return Ok(None);
         }
         let path = &self.privacy.hash_key_file;
-        let text = std::fs::read_to_string(path).with_context(|| {
-            format!("cannot read the hash key in {path} (privacy.hash_key_file)")
-        })?;
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read the hash key in {path} (privacy.hash_key_file)"))?;
         match value::hash_key(text.trim()) {
             Some(key) => Ok(Some(key)),
             None => bail!(

@@ -85,10 +85,7 @@ fn parse(text: &str) -> Result<Config, Vec<Mistake>> {
         let at = error.span().map_or(0, |s| s.start);
         found.push((
             at,
-            format!(
-                "is not TOML here: {}",
-                error.message().trim().replace('\n', ", ")
-            ),
+            format!("is not TOML here: {}", error.message().trim().replace('\n', ", ")),
         ));
     }
     for (name, value) in root.get_ref() {
@@ -136,15 +133,10 @@ fn parse(text: &str) -> Result<Config, Vec<Mistake>> {
 /// What is wrong only because of two keys together.
 fn check_together(section: &str, config: &Config, at: usize, found: &mut Vec<(usize, String)>) {
     let both = match section {
-        "privacy"
-            if !config.privacy.hash_key.is_empty() && !config.privacy.hash_key_file.is_empty() =>
-        {
+        "privacy" if !config.privacy.hash_key.is_empty() && !config.privacy.hash_key_file.is_empty() => {
             "hash_key"
         }
-        "kafka"
-            if !config.kafka.sasl_password.is_empty()
-                && !config.kafka.sasl_password_file.is_empty() =>
-        {
+        "kafka" if !config.kafka.sasl_password.is_empty() && !config.kafka.sasl_password_file.is_empty() => {
             "sasl_password"
         }
         _ => return,
@@ -168,11 +160,7 @@ fn unknown(name: &str, section: Option<&str>) -> String {
         .map(|k| format!("{}.{}", k.section, k.name))
         .collect::<Vec<_>>();
     let here: Vec<&str> = match section {
-        Some(s) => KEYS
-            .iter()
-            .filter(|k| k.section == s)
-            .map(|k| k.name)
-            .collect(),
+        Some(s) => KEYS.iter().filter(|k| k.section == s).map(|k| k.name).collect(),
         None => SECTIONS.iter().map(|s| s.name).collect(),
     };
     let suggestion = nearest(name, here.iter().copied())
@@ -202,10 +190,7 @@ fn place(text: &str, at: usize) -> (usize, usize) {
 }
 
 /// The candidate that differs from `name` by the fewest letters, when that is few enough to be a slip.
-pub(super) fn nearest<'a>(
-    name: &str,
-    candidates: impl Iterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub(super) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let allowed = (name.chars().count() / 3).clamp(1, 4);
     candidates
         .map(|c| (distance(name, c), c))
@@ -300,11 +285,7 @@ json = "yes"
     #[test]
     fn no_message_shows_a_secret() {
         let secret = "canary-5ecre7";
-        for key in [
-            "privacy.hash_key",
-            "kafka.sasl_password",
-            "privacy.hash_key_file",
-        ] {
+        for key in ["privacy.hash_key", "kafka.sasl_password", "privacy.hash_key_file"] {
             let (section, key) = key.split_once('.').unwrap();
             for value in [
                 format!("\"{secret}\""),

@@ -29,11 +29,8 @@ fn rows(dir: &Path) -> Vec<String> {
     let mut statement = connection
         .prepare("SELECT value FROM learned ORDER BY key")
         .unwrap();
-    let rows = statement
-        .query_map([], |row| row.get::<_, Vec<u8>>(0))
-        .unwrap();
-    rows.map(|r| String::from_utf8(r.unwrap()).unwrap())
-        .collect()
+    let rows = statement.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap();
+    rows.map(|r| String::from_utf8(r.unwrap()).unwrap()).collect()
 }
 
 /// Not a test by itself: what the child process of the next one does until it is killed.
@@ -156,10 +153,7 @@ fn what_is_not_a_store_of_this_version_is_named() {
             .unwrap();
     };
     let said = complaint(&newer);
-    assert!(
-        matches!(said, StoreError::Newer { found: 99, .. }),
-        "{said}"
-    );
+    assert!(matches!(said, StoreError::Newer { found: 99, .. }), "{said}");
     let dir = tempfile::tempdir().unwrap();
     assert!(matches!(
         Store::open_to_read(dir.path()).unwrap_err(),
@@ -183,9 +177,7 @@ fn a_damaged_store_is_named() {
     bytes[4096..end].fill(0xa5);
     std::fs::write(&path, bytes).unwrap();
     let said = Store::open(dir.path())
-        .and_then(|store| {
-            store.restore(&mut analyzers::Analyzer::new(analyzers::Settings::default()))
-        })
+        .and_then(|store| store.restore(&mut analyzers::Analyzer::new(analyzers::Settings::default())))
         .unwrap_err()
         .to_string();
     assert!(

@@ -50,12 +50,7 @@ impl Funnel {
         }
         let [packets, flows, exchanges] = losses;
         let mut stages = vec![
-            (
-                "packets",
-                counters.packets,
-                bytes(counters.packet_bytes),
-                packets,
-            ),
+            ("packets", counters.packets, bytes(counters.packet_bytes), packets),
             (
                 "TCP flows",
                 counters.flows,

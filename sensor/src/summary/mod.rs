@@ -47,10 +47,7 @@ struct Learned {
 
 impl Learned {
     fn draw(&self, page: &mut Page, title: &str, run: &Run, store: Option<&str>) {
-        page.text(
-            Look::Bold,
-            &format!("tapline {}", env!("CARGO_PKG_VERSION")),
-        );
+        page.text(Look::Bold, &format!("tapline {}", env!("CARGO_PKG_VERSION")));
         page.text(Look::Plain, &format!("  {}", clean(title)));
         if let Some((first, last)) = run.span {
             page.text(Look::Dim, &format!("  {}", span(first, last)));

@@ -36,10 +36,7 @@ fn and_more(page: &mut Page, all: usize, shown: usize, command: &str) {
     if all > shown {
         page.line(
             Look::Dim,
-            &format!(
-                "  … and {} more ({command})",
-                thousands((all - shown) as u64)
-            ),
+            &format!("  … and {} more ({command})", thousands((all - shown) as u64)),
         );
     }
 }
@@ -66,11 +63,7 @@ pub(super) fn endpoints(page: &mut Page, endpoints: &[EndpointView], most: usize
         .map(|&i| {
             let e = &endpoints[i];
             let [_, success, redirection, client_error, server_error] = e.status;
-            let host = if last_host == Some(&e.host) {
-                ""
-            } else {
-                &e.host
-            };
+            let host = if last_host == Some(&e.host) { "" } else { &e.host };
             last_host = Some(&e.host);
             let callers = match e.agents {
                 0 => thousands(e.callers),
@@ -85,18 +78,8 @@ pub(super) fn endpoints(page: &mut Page, endpoints: &[EndpointView], most: usize
                 Cell::count(Look::Green, success + redirection),
                 Cell::count(Look::Yellow, client_error),
                 Cell::count(Look::Red, server_error),
-                Cell::new(
-                    if e.agents > 0 {
-                        Look::Magenta
-                    } else {
-                        Look::Plain
-                    },
-                    callers,
-                ),
-                Cell::new(
-                    if open { Look::Yellow } else { Look::Plain },
-                    names(&e.auth),
-                ),
+                Cell::new(if e.agents > 0 { Look::Magenta } else { Look::Plain }, callers),
+                Cell::new(if open { Look::Yellow } else { Look::Plain }, names(&e.auth)),
                 Cell::new(Look::Red, names(&e.data_classes)),
             ]
         })
@@ -106,12 +89,7 @@ pub(super) fn endpoints(page: &mut Page, endpoints: &[EndpointView], most: usize
 }
 
 /// Principals, by kind; with more than `most`, those that call most.
-pub(super) fn principals(
-    page: &mut Page,
-    principals: &[PrincipalView],
-    most: usize,
-    command: &str,
-) {
+pub(super) fn principals(page: &mut Page, principals: &[PrincipalView], most: usize, command: &str) {
     const COLUMNS: [Column; 8] = [
         Column::text("kind", 8),
         Column::text("name", 12),
@@ -195,10 +173,7 @@ pub(super) fn findings(page: &mut Page, findings: &[Finding], most: usize, comma
         if let Some(principal) = &finding.principal {
             let (kind, look) = kind_in_words(principal.kind);
             page.text(Look::Dim, "  by ");
-            page.text(
-                look,
-                &clean(principal.name.as_deref().unwrap_or(&principal.id)),
-            );
+            page.text(look, &clean(principal.name.as_deref().unwrap_or(&principal.id)));
             page.text(Look::Dim, &format!(" ({kind})"));
         }
         page.newline();

@@ -43,9 +43,7 @@ impl Context {
     }
 
     fn complaints(&self) -> std::sync::MutexGuard<'_, Complaints> {
-        self.complaints
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.complaints.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the producer can do no more and has to be made anew.
@@ -72,10 +70,7 @@ impl ClientContext for Context {
                     RDKafkaErrorCode::Resolve => 1,
                     _ => 0,
                 };
-                let old = complaints
-                    .cause
-                    .as_ref()
-                    .map_or(0, |(code, _)| weight(*code));
+                let old = complaints.cause.as_ref().map_or(0, |(code, _)| weight(*code));
                 if weight(code) >= old {
                     complaints.cause = Some((code, reason.to_owned()));
                 }
@@ -145,10 +140,7 @@ fn explain(complaints: &Complaints, brokers: &str) -> String {
         "the broker refuses the login; check sasl_mechanism, sasl_username and the password"
     } else if has(&["hostname mismatch", "ip address mismatch"]) {
         "the broker's certificate is for another host name; connect by the name in the certificate"
-    } else if has(&[
-        "certificate verify failed",
-        "certificate could not be verified",
-    ]) {
+    } else if has(&["certificate verify failed", "certificate could not be verified"]) {
         "the broker's certificate cannot be trusted: it is not signed by an authority in tls_ca, or it \
          is for another host name than the one connected to"
     } else if has(&["certificate required", "bad certificate", "client cert"]) {
@@ -162,10 +154,7 @@ fn explain(complaints: &Complaints, brokers: &str) -> String {
     } else {
         "check that the broker runs, address and port, and that security_protocol fits the listener"
     };
-    format!(
-        "no Kafka broker answers at {brokers}: {advice} ({})",
-        plain(text)
-    )
+    format!("no Kafka broker answers at {brokers}: {advice} ({})", plain(text))
 }
 
 /// librdkafka's text without the thread it came from and without internal counts.

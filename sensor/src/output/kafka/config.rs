@@ -264,9 +264,7 @@ mod tests {
     #[test]
     fn a_good_configuration_is_accepted_and_options_win() {
         let mut config = config();
-        config
-            .options
-            .insert("linger.ms".to_owned(), "7".to_owned());
+        config.options.insert("linger.ms".to_owned(), "7".to_owned());
         let client = config.client().unwrap();
         assert_eq!(client.get("linger.ms"), Some("7"));
         assert_eq!(client.get("acks"), Some("all"));
@@ -288,10 +286,7 @@ mod tests {
             complaint(|c| c.brokers = "kafka-1".to_owned()),
             &["kafka.brokers", "`kafka-1`"],
         );
-        check(
-            complaint(|c| c.brokers = "a:9092,b:x".to_owned()),
-            &["`b:x`"],
-        );
+        check(complaint(|c| c.brokers = "a:9092,b:x".to_owned()), &["`b:x`"]);
         let option = |name: &str, value: &str| {
             let (name, value) = (name.to_owned(), value.to_owned());
             complaint(move |c| drop(c.options.insert(name, value)))

@@ -19,12 +19,7 @@ pub(super) fn event_id(record: &Record) -> String {
     {
         return format!("{}.{revision}", record.key);
     }
-    format!(
-        "{}.{}.{:08x}",
-        record.key,
-        record.time_ns,
-        crc32fast::hash(value)
-    )
+    format!("{}.{}.{:08x}", record.key, record.time_ns, crc32fast::hash(value))
 }
 
 fn event_type(topic: Topic) -> &'static str {
@@ -41,10 +36,7 @@ pub(super) fn pairs(record: &Record, sensor: &str) -> Vec<(&'static str, String)
     let mut pairs = vec![
         ("ce_specversion", "1.0".to_owned()),
         ("ce_type", event_type(record.topic).to_owned()),
-        (
-            "ce_source",
-            format!("urn:tapline:sensor:{}", urn_part(sensor)),
-        ),
+        ("ce_source", format!("urn:tapline:sensor:{}", urn_part(sensor))),
         ("ce_id", event_id(record)),
         ("ce_time", rfc3339(record.time_ns)),
         ("ce_subject", record.subject.clone()),
@@ -102,11 +94,7 @@ fn rfc3339(time_ns: u64) -> String {
     let of_year = of_era - (365 * year + year / 4 - year / 100);
     let shifted = (5 * of_year + 2) / 153;
     let date = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 {
-        shifted + 3
-    } else {
-        shifted - 9
-    };
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
     let year = era * 400 + year + u64::from(month <= 2);
     format!(
         "{year:04}-{month:02}-{date:02}T{:02}:{:02}:{:02}.{nanos:09}Z",
@@ -169,10 +157,7 @@ mod tests {
     #[test]
     fn times_are_written_as_rfc_3339() {
         assert_eq!(rfc3339(0), "1970-01-01T00:00:00.000000000Z");
-        assert_eq!(
-            rfc3339(951_782_399_999_999_999),
-            "2000-02-28T23:59:59.999999999Z"
-        );
+        assert_eq!(rfc3339(951_782_399_999_999_999), "2000-02-28T23:59:59.999999999Z");
         assert_eq!(
             rfc3339(4_107_542_400_000_000_000),
             "2100-03-01T00:00:00.000000000Z"

@@ -69,11 +69,7 @@ fn assign(
 ) -> Result<BTreeSet<i32>, ClientError> {
     let metadata = consumer.fetch_metadata(Some(topic), at_most)?;
     let mut times = TopicPartitionList::new();
-    for partition in metadata
-        .topics()
-        .iter()
-        .flat_map(|topic| topic.partitions())
-    {
+    for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
         times.add_partition_offset(topic, partition.id(), Offset::Offset(since))?;
     }
     let starts = consumer.offsets_for_times(times, at_most)?;

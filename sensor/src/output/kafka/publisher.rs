@@ -369,8 +369,7 @@ impl Publisher {
                     self.last_confirmed = Instant::now();
                     self.delivery.delivered += 1;
                     self.shared.delivered.fetch_add(1, Ordering::Relaxed);
-                    if let (Origin::Spool(serial), Some(spool)) = (&flight.origin, &mut self.spool)
-                    {
+                    if let (Origin::Spool(serial), Some(spool)) = (&flight.origin, &mut self.spool) {
                         spool.confirm(*serial);
                         self.delivery.redelivered += 1;
                     }
@@ -419,8 +418,7 @@ impl Publisher {
     /// Has librdkafka return what is not confirmed, and keeps it in the spool, in order, before what
     /// came later.
     fn take_back(&mut self) {
-        self.producer
-            .purge(PurgeConfig::default().queue().inflight());
+        self.producer.purge(PurgeConfig::default().queue().inflight());
         let until = Instant::now() + Duration::from_secs(5);
         while !self.in_flight.is_empty() && Instant::now() < until {
             self.hear(Duration::from_millis(20));
@@ -471,15 +469,9 @@ impl Publisher {
             && !self.spool_failed
         {
             self.spool_failed = true;
-            let dir = self
-                .config
-                .spool_dir
-                .as_deref()
-                .unwrap_or_else(|| "".as_ref());
-            self.shared.warn(format!(
-                "the spool {} cannot be used: {error}",
-                dir.display()
-            ));
+            let dir = self.config.spool_dir.as_deref().unwrap_or_else(|| "".as_ref());
+            self.shared
+                .warn(format!("the spool {} cannot be used: {error}", dir.display()));
         }
     }
 
@@ -531,8 +523,6 @@ fn is_final(code: RDKafkaErrorCode) -> bool {
 
 /// The clock, for what concerns delivery alone; nothing of it enters a record.
 fn now_ms() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

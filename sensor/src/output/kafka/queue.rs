@@ -84,8 +84,7 @@ impl Queue {
 
     fn full(&self, inner: &Inner, more: usize) -> bool {
         // One record always fits, however large.
-        inner.records > 0
-            && (inner.records >= self.most_records || inner.bytes + more > self.most_bytes)
+        inner.records > 0 && (inner.records >= self.most_records || inner.bytes + more > self.most_bytes)
     }
 
     /// Adds a record, waiting for room.
@@ -93,10 +92,7 @@ impl Queue {
         let more = weight(&record);
         let mut inner = self.lock();
         while self.full(&inner, more) && !inner.abandoned {
-            inner = self
-                .changed
-                .wait(inner)
-                .unwrap_or_else(PoisonError::into_inner);
+            inner = self.changed.wait(inner).unwrap_or_else(PoisonError::into_inner);
         }
         if inner.abandoned {
             inner.shed += 1;

@@ -65,8 +65,7 @@ struct Segment {
 impl Segment {
     /// Bytes of entries that are confirmed or shed.
     fn dead_bytes(&self) -> u64 {
-        self.bytes
-            .saturating_sub(self.live_bytes + MAGIC.len() as u64)
+        self.bytes.saturating_sub(self.live_bytes + MAGIC.len() as u64)
     }
 }
 
@@ -119,13 +118,12 @@ impl Spool {
     /// Opens or creates the spool in `dir`, which may take `cap` bytes.
     pub(super) fn open(dir: &Path, cap: u64) -> io::Result<Self> {
         fs::create_dir_all(dir)?;
-        let lock = private(OpenOptions::new().write(true).create(true).truncate(false))
-            .open(dir.join("lock"))?;
+        let lock =
+            private(OpenOptions::new().write(true).create(true).truncate(false)).open(dir.join("lock"))?;
         lock.try_lock().map_err(|error| match error {
-            fs::TryLockError::WouldBlock => io::Error::new(
-                io::ErrorKind::ResourceBusy,
-                "another process uses this spool",
-            ),
+            fs::TryLockError::WouldBlock => {
+                io::Error::new(io::ErrorKind::ResourceBusy, "another process uses this spool")
+            }
             fs::TryLockError::Error(error) => error,
         })?;
         let progress = read_progress(&dir.join("progress"))?;
@@ -244,12 +242,7 @@ impl Spool {
         let bodies: Vec<(u64, Vec<u8>, u8, u64)> = (first..)
             .zip(records)
             .map(|(serial, (record, since))| {
-                (
-                    serial,
-                    encode(record, serial, Some(*since)),
-                    rank(record),
-                    *since,
-                )
+                (serial, encode(record, serial, Some(*since)), rank(record), *since)
             })
             .collect();
         let (number, mut file) = self.create_segment(first)?;
@@ -323,8 +316,7 @@ impl Spool {
         self.entries
             .iter()
             .filter_map(|(&serial, entry)| {
-                let marked =
-                    (serial < self.progress.sent_below).then_some(self.progress.sent_since);
+                let marked = (serial < self.progress.sent_below).then_some(self.progress.sent_since);
                 let since = match (entry.perhaps_sent, marked) {
                     (Some(one), Some(other)) => one.min(other),
                     (one, other) => one.or(other)?,
@@ -480,11 +472,7 @@ impl Spool {
 
     /// Writes a file anew with only what is live in it.
     fn rewrite(&mut self, number: u64) -> io::Result<()> {
-        if self
-            .writer
-            .as_ref()
-            .is_some_and(|(writer, _)| *writer == number)
-        {
+        if self.writer.as_ref().is_some_and(|(writer, _)| *writer == number) {
             self.writer = None;
             self.unsynced = false;
         }
@@ -498,11 +486,7 @@ impl Spool {
         }
         let old = File::open(&path)?;
         let mut bytes = MAGIC.to_vec();
-        for entry in self
-            .entries
-            .values_mut()
-            .filter(|entry| entry.segment == number)
-        {
+        for entry in self.entries.values_mut().filter(|entry| entry.segment == number) {
             let mut whole = vec![0; ENTRY_HEAD as usize + entry.length as usize];
             old.read_exact_at(&mut whole, entry.offset)?;
             entry.offset = bytes.len() as u64;
@@ -677,17 +661,10 @@ fn fixed_part(body: &[u8]) -> Option<(u64, Option<u64>, u8)> {
 fn decode(body: &[u8]) -> Option<Record> {
     let length = u32::from_le_bytes(*body.get(17..)?.first_chunk()?) as usize;
     let head: Head = serde_json::from_slice(body.get(21..21 + length)?).ok()?;
-    let topics = [
-        Topic::Findings,
-        Topic::Inventory,
-        Topic::Agents,
-        Topic::Health,
-    ];
+    let topics = [Topic::Findings, Topic::Inventory, Topic::Agents, Topic::Health];
     let kinds = ["ai_agent", "service", "human", "unknown"];
     Some(Record {
-        topic: topics
-            .into_iter()
-            .find(|topic| topic.name() == head.topic)?,
+        topic: topics.into_iter().find(|topic| topic.name() == head.topic)?,
         key: head.key,
         value: (!head.tombstone).then(|| body[21 + length..].to_vec()),
         severity: head.severity,
@@ -723,8 +700,7 @@ fn read_progress(path: &Path) -> io::Result<Progress> {
 /// Writes a file so that it is found either as it was or as it shall be.
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let part = path.with_extension("part");
-    let mut file =
-        private(OpenOptions::new().write(true).create(true).truncate(true)).open(&part)?;
+    let mut file = private(OpenOptions::new().write(true).create(true).truncate(true)).open(&part)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&part, path)?;

@@ -13,12 +13,7 @@ use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode};
 use super::client::Context;
 use crate::output::record::Topic;
 
-pub(super) const ALL: [Topic; 4] = [
-    Topic::Findings,
-    Topic::Inventory,
-    Topic::Agents,
-    Topic::Health,
-];
+pub(super) const ALL: [Topic; 4] = [Topic::Findings, Topic::Inventory, Topic::Agents, Topic::Health];
 
 /// The full name of a topic.
 pub(super) fn name(prefix: &str, topic: Topic) -> String {
@@ -65,8 +60,7 @@ pub(super) fn ensure(config: &ClientConfig, prefix: &str, at_most: Duration) -> 
         .zip(&names)
         .filter(|(_, name)| !existing.contains(name))
         .map(|(topic, name)| {
-            NewTopic::new(name, -1, TopicReplication::Fixed(-1))
-                .set("cleanup.policy", cleanup(*topic))
+            NewTopic::new(name, -1, TopicReplication::Fixed(-1)).set("cleanup.policy", cleanup(*topic))
         })
         .collect();
     if !missing.is_empty() {
