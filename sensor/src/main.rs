@@ -1,5 +1,37 @@
 //! The `tapline` binary.
+//!
+//! ```text
+//! source ─▶ reassembly ─▶ analysis ─▶ records ─▶ outputs
+//! files,                              what       JSON Lines, Kafka,
+//! interface                           leaves     store, summary
+//! ```
+
+mod args;
+mod config;
+mod exit;
+mod message;
+
+mod source;
+
+mod pipeline;
+
+mod desk;
+
+mod records;
 
 mod output;
+mod store;
+mod summary;
 
-fn main() {}
+mod commands;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    match commands::run(args::Cli::parse()) {
+        Ok(status) => status.into(),
+        Err(failure) => failure.report(),
+    }
+}

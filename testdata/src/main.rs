@@ -1,3 +1,43 @@
-//! Writes the project's own captures, deterministically by seed.
+//! The command: writes a capture to a file.
 
-fn main() {}
+use std::path::Path;
+use std::process::ExitCode;
+use std::{env, fs, io};
+
+use testdata::{canary, demo};
+
+const USAGE: &str = "usage: testdata demo FOLDER       writes demo.pcap and demo.truth.jsonl
+       testdata canary FILE.pcap  writes a capture full of planted secrets";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match arguments.as_slice() {
+        ["demo", folder] => write_demo(Path::new(folder)),
+        ["canary", file] => write(Path::new(file), &canary::canary(demo::SEED).pcap),
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("testdata: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    fs::write(path, bytes)
+        .map_err(|error| io::Error::new(error.kind(), format!("cannot write {}: {error}", path.display())))?;
+    println!("{}: {} bytes", path.display(), bytes.len());
+    Ok(())
+}
+
+fn write_demo(folder: &Path) -> io::Result<()> {
+    let day = demo::demo(demo::SEED);
+    write(&folder.join("demo.pcap"), &day.pcap)?;
+    write(&folder.join("demo.truth.jsonl"), day.truth.as_bytes())
+}

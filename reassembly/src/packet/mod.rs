@@ -1,4 +1,12 @@
 //! Link layers and IP: a captured frame in, a TCP segment out.
+//!
+//! Knows headers, and how much of a payload was captured; leaves order, loss and meaning to [`crate::tcp`].
+
+mod link;
+
+mod segment;
+
+pub(crate) use segment::{Segment, Skipped, decode};
 
 use crate::time::Timestamp;
 
@@ -7,12 +15,20 @@ use crate::time::Timestamp;
 pub struct LinkType(pub u32);
 
 impl LinkType {
+    /// BSD loopback: a 4-byte address family in the capturing host's byte order.
+    pub const NULL: Self = Self(0);
     /// Ethernet.
     pub const ETHERNET: Self = Self(1);
     /// Raw IP, version from the first nibble.
     pub const RAW: Self = Self(101);
+    /// OpenBSD loopback: a 4-byte address family in network byte order.
+    pub const LOOP: Self = Self(108);
     /// Linux cooked capture, version 1.
     pub const LINUX_SLL: Self = Self(113);
+    /// Raw IPv4.
+    pub const IPV4: Self = Self(228);
+    /// Raw IPv6.
+    pub const IPV6: Self = Self(229);
     /// Linux cooked capture, version 2.
     pub const LINUX_SLL2: Self = Self(276);
 }

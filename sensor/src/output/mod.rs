@@ -1,4 +1,107 @@
 //! Where results go: files, standard output, Kafka.
 
 pub(crate) mod kafka;
+pub(crate) mod lines;
 pub(crate) mod record;
+
+use std::path::Path;
+
+use anyhow::Context as _;
+
+use crate::args::RunArgs;
+use lines::Lines;
+use record::Record;
+
+/// Every place results go to. Each is independent of the others: one that fails is reported once and left out,
+/// the rest goes on.
+#[derive(Default)]
+pub(crate) struct Outputs {
+    pub(crate) exchanges: Option<Lines>,
+    pub(crate) flows: Option<Lines>,
+    pub(crate) findings: Option<Lines>,
+    pub(crate) inventory: Option<Lines>,
+    pub(crate) agents: Option<Lines>,
+}
+
+impl Outputs {
+    /// Opens what the command line asks for.
+    ///
+    /// # Errors
+    ///
+    /// When two outputs are one file, when an output is an input, or when one cannot be opened.
+    pub(crate) fn open(args: &RunArgs, inputs: &[std::path::PathBuf]) -> anyhow::Result<Self> {
+        let wanted: Vec<(&str, &Path)> = [
+            ("--exchanges", &args.exchanges),
+            ("--flows", &args.flows),
+            ("--findings", &args.findings),
+            ("--inventory", &args.inventory),
+            ("--agents", &args.agents),
+        ]
+        .into_iter()
+        .filter_map(|(option, path)| Some((option, path.as_deref()?)))
+        .collect();
+        lines::check_paths(&wanted, inputs).map_err(anyhow::Error::msg)?;
+        let open = |option: &str, path: &Option<std::path::PathBuf>| -> anyhow::Result<Option<Lines>> {
+            path.as_deref()
+                .map(|path| {
+                    Lines::open(path).with_context(|| format!("cannot open {} for {option}", path.display()))
+                })
+                .transpose()
+        };
+        Ok(Self {
+            exchanges: open("--exchanges", &args.exchanges)?,
+            flows: open("--flows", &args.flows)?,
+            findings: open("--findings", &args.findings)?,
+            inventory: open("--inventory", &args.inventory)?,
+            agents: open("--agents", &args.agents)?,
+        })
+    }
+
+    /// Whether records are to be made for publishing.
+    pub(crate) fn publishes(&self) -> bool {
+        false
+    }
+
+    /// Hands a record to Kafka, when there is one.
+    pub(crate) fn publish(&mut self, _record: Record) {}
+
+    fn lines(&self) -> impl Iterator<Item = &Lines> {
+        [
+            &self.exchanges,
+            &self.flows,
+            &self.findings,
+            &self.inventory,
+            &self.agents,
+        ]
+        .into_iter()
+        .flatten()
+    }
+
+    /// Hands on what is buffered.
+    pub(crate) fn flush(&mut self) {
+        [
+            &mut self.exchanges,
+            &mut self.flows,
+            &mut self.findings,
+            &mut self.inventory,
+            &mut self.agents,
+        ]
+        .into_iter()
+        .flatten()
+        .for_each(Lines::flush);
+    }
+
+    /// Whether there were places to write to, and none of them takes anything any more.
+    pub(crate) fn all_over(&self) -> bool {
+        if self.publishes() {
+            return false;
+        }
+        let mut lines = self.lines().peekable();
+        lines.peek().is_some() && lines.all(Lines::is_over)
+    }
+
+    /// Whether a place could not take everything.
+    pub(crate) fn failed(&self) -> bool {
+        self.lines().any(Lines::failed)
+    }
+}

@@ -32,7 +32,10 @@ struct Complaints {
 
 impl Context {
     pub(super) fn new(config: &ClientConfig) -> Self {
-        Self { verbose: config.get("debug").is_some(), ..Self::default() }
+        Self {
+            verbose: config.get("debug").is_some(),
+            ..Self::default()
+        }
     }
 
     pub(super) fn take_reports(&self) -> Vec<Report> {
@@ -87,7 +90,10 @@ impl ProducerContext for Context {
             Ok(_) => Ok(()),
             Err((error, _)) => Err(error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail)),
         };
-        self.reports.lock().unwrap_or_else(PoisonError::into_inner).push((*number, fate));
+        self.reports
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push((*number, fate));
     }
 }
 

@@ -138,7 +138,10 @@ impl KafkaConfig {
                 "queue.buffering.max.messages",
                 self.queue_records.clamp(1, 10_000_000).to_string(),
             )
-            .set("queue.buffering.max.kbytes", (kilobytes * 2).min(2_147_483_647).to_string())
+            .set(
+                "queue.buffering.max.kbytes",
+                (kilobytes * 2).min(2_147_483_647).to_string(),
+            )
             // librdkafka keeps trying. A record given up after a timeout might be in the topic all the
             // same, so a time limit is applied once only, at the end of a run.
             .set("message.timeout.ms", "0")
@@ -151,7 +154,11 @@ impl KafkaConfig {
         }
         let files = [
             ("ssl.ca.location", "tls_ca", &self.tls_ca),
-            ("ssl.certificate.location", "tls_certificate", &self.tls_certificate),
+            (
+                "ssl.certificate.location",
+                "tls_certificate",
+                &self.tls_certificate,
+            ),
             ("ssl.key.location", "tls_key", &self.tls_key),
         ];
         for (option, key, file) in files {
@@ -208,7 +215,9 @@ impl KafkaConfig {
             return wrong("it is empty; give at least one host:port".to_owned());
         }
         for broker in self.brokers.split(',').map(str::trim) {
-            let port = broker.rsplit_once(':').map(|(host, port)| (host, port.parse::<u16>()));
+            let port = broker
+                .rsplit_once(':')
+                .map(|(host, port)| (host, port.parse::<u16>()));
             match port {
                 Some((host, Ok(1..))) if !host.is_empty() => {}
                 _ => return wrong(format!("`{broker}` is not host:port")),
@@ -240,7 +249,10 @@ mod tests {
     use super::*;
 
     fn config() -> KafkaConfig {
-        KafkaConfig { brokers: "127.0.0.1:9092".to_owned(), ..KafkaConfig::default() }
+        KafkaConfig {
+            brokers: "127.0.0.1:9092".to_owned(),
+            ..KafkaConfig::default()
+        }
     }
 
     fn complaint(change: impl FnOnce(&mut KafkaConfig)) -> String {
@@ -266,8 +278,14 @@ mod tests {
                 assert!(got.contains(word), "`{got}` lacks `{word}`");
             }
         };
-        check(complaint(|c| c.brokers = String::new()), &["kafka.brokers", "empty"]);
-        check(complaint(|c| c.brokers = "kafka-1".to_owned()), &["kafka.brokers", "`kafka-1`"]);
+        check(
+            complaint(|c| c.brokers = String::new()),
+            &["kafka.brokers", "empty"],
+        );
+        check(
+            complaint(|c| c.brokers = "kafka-1".to_owned()),
+            &["kafka.brokers", "`kafka-1`"],
+        );
         check(complaint(|c| c.brokers = "a:9092,b:x".to_owned()), &["`b:x`"]);
         let option = |name: &str, value: &str| {
             let (name, value) = (name.to_owned(), value.to_owned());
@@ -275,8 +293,14 @@ mod tests {
         };
         check(option("linger.mss", "1"), &["linger.mss"]);
         check(option("linger.ms", "soon"), &["linger.ms"]);
-        check(option("transactional.id", "x"), &["transactional.id", "transactions"]);
-        check(complaint(|c| c.security_protocol = "tls".to_owned()), &["security.protocol"]);
+        check(
+            option("transactional.id", "x"),
+            &["transactional.id", "transactions"],
+        );
+        check(
+            complaint(|c| c.security_protocol = "tls".to_owned()),
+            &["security.protocol"],
+        );
         let missing = |c: &mut KafkaConfig| c.tls_ca = Some("/does/not/exist.pem".into());
         check(complaint(missing), &["tls_ca", "/does/not/exist.pem"]);
     }
@@ -285,8 +309,12 @@ mod tests {
     fn passwords_are_never_shown() {
         let mut config = config();
         config.sasl_password = Some(Secret("hunter2-canary".to_owned()));
-        config.options.insert("sasl.password".to_owned(), "hunter2-canary".to_owned());
-        config.options.insert("ssl.key.pem".to_owned(), "hunter2-canary".to_owned());
+        config
+            .options
+            .insert("sasl.password".to_owned(), "hunter2-canary".to_owned());
+        config
+            .options
+            .insert("ssl.key.pem".to_owned(), "hunter2-canary".to_owned());
         assert!(!format!("{config:?}").contains("canary"));
         if let Err(error) = config.client() {
             assert!(!error.to_string().contains("canary"));

@@ -63,7 +63,10 @@ pub(super) fn headers(record: &Record, sensor: &str) -> OwnedHeaders {
     let pairs = pairs(record, sensor);
     let empty = OwnedHeaders::new_with_capacity(pairs.len());
     pairs.iter().fold(empty, |headers, (key, value)| {
-        headers.insert(Header { key, value: Some(value.as_str()) })
+        headers.insert(Header {
+            key,
+            value: Some(value.as_str()),
+        })
     })
 }
 
@@ -141,7 +144,11 @@ mod tests {
 
     #[test]
     fn a_tombstone_has_an_id_and_no_content_type() {
-        let record = Record { topic: Topic::Agents, value: None, ..finding() };
+        let record = Record {
+            topic: Topic::Agents,
+            value: None,
+            ..finding()
+        };
         let pairs = pairs(&record, "s");
         assert!(pairs.iter().all(|(name, _)| *name != "content-type"));
         assert!(pairs.contains(&("ce_id", "f1.1709164800000000001.00000000".to_owned())));
@@ -151,7 +158,10 @@ mod tests {
     fn times_are_written_as_rfc_3339() {
         assert_eq!(rfc3339(0), "1970-01-01T00:00:00.000000000Z");
         assert_eq!(rfc3339(951_782_399_999_999_999), "2000-02-28T23:59:59.999999999Z");
-        assert_eq!(rfc3339(4_107_542_400_000_000_000), "2100-03-01T00:00:00.000000000Z");
+        assert_eq!(
+            rfc3339(4_107_542_400_000_000_000),
+            "2100-03-01T00:00:00.000000000Z"
+        );
         assert_eq!(rfc3339(u64::MAX), "2554-07-21T23:34:33.709551615Z");
     }
 }

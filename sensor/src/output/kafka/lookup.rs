@@ -28,7 +28,9 @@ pub(super) fn present(
     at_most: Duration,
 ) -> Result<BTreeSet<String>, ClientError> {
     let mut config = config.clone();
-    config.set("enable.partition.eof", "true").set("enable.auto.commit", "false");
+    config
+        .set("enable.partition.eof", "true")
+        .set("enable.auto.commit", "false");
     let consumer: BaseConsumer<Context> =
         BaseConsumer::from_config_and_context(&config, Context::new(&config))?;
     let deadline = Instant::now() + at_most;
@@ -39,7 +41,9 @@ pub(super) fn present(
         let mut open = assign(&consumer, topic, since, at_most)?;
         while !open.is_empty() {
             if Instant::now() >= deadline {
-                return Err(ClientError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut));
+                return Err(ClientError::MessageConsumption(
+                    RDKafkaErrorCode::OperationTimedOut,
+                ));
             }
             match consumer.poll(Duration::from_millis(200)) {
                 Some(Ok(message)) => found.extend(event_id(&message).filter(|id| ids.contains(id))),

@@ -167,7 +167,10 @@ impl KafkaSink {
         let spool = match &config.spool_dir {
             Some(dir) => {
                 let opened = Spool::open(dir, config.spool_bytes);
-                Some(opened.map_err(|error| KafkaError::Spool { dir: dir.clone(), error })?)
+                Some(opened.map_err(|error| KafkaError::Spool {
+                    dir: dir.clone(),
+                    error,
+                })?)
             }
             None => None,
         };
@@ -191,7 +194,13 @@ impl KafkaSink {
                 publisher.run()
             })
             .map_err(KafkaError::Thread)?;
-        Ok(Self { queue, shared, mode, thread: Some(thread), reached })
+        Ok(Self {
+            queue,
+            shared,
+            mode,
+            thread: Some(thread),
+            reached,
+        })
     }
 
     /// Whether a broker answered at start.
@@ -202,7 +211,13 @@ impl KafkaSink {
     /// Messages for people since the last call: an unreachable broker, a topic that is not as it
     /// should be, records that were refused.
     pub(crate) fn warnings(&self) -> Vec<String> {
-        std::mem::take(&mut self.shared.warnings.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(
+            &mut self
+                .shared
+                .warnings
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
     }
 
     /// Hands over a record. In replay this waits when the queue is full; live it never does.
@@ -223,12 +238,19 @@ impl KafkaSink {
     /// Waits until everything is confirmed, at most for `at_most`; the rest goes to the spool.
     pub(crate) fn finish(&mut self, at_most: Duration) -> Delivery {
         self.queue.close(Instant::now() + at_most);
-        let Some(thread) = self.thread.take() else { return Delivery::default() };
+        let Some(thread) = self.thread.take() else {
+            return Delivery::default();
+        };
         match thread.join() {
             Ok(delivery) => delivery,
             Err(_) => {
-                self.shared.warn("the thread that publishes to Kafka ended early".to_owned());
-                Delivery { dropped: 1, dropped_unkept: 1, ..Delivery::default() }
+                self.shared
+                    .warn("the thread that publishes to Kafka ended early".to_owned());
+                Delivery {
+                    dropped: 1,
+                    dropped_unkept: 1,
+                    ..Delivery::default()
+                }
             }
         }
     }

@@ -89,7 +89,10 @@ impl Publisher {
             queue,
             shared,
             producer,
-            link: Link::Down { retry_at: now, wait: RETRY_FIRST },
+            link: Link::Down {
+                retry_at: now,
+                wait: RETRY_FIRST,
+            },
             in_flight: BTreeMap::new(),
             in_flight_bytes: 0,
             next_number: 0,
@@ -117,7 +120,10 @@ impl Publisher {
                 self.shared.warn(format!("{text}; {fate}"));
             }
             let wait = (wait * 2).min(RETRY_LAST);
-            self.link = Link::Down { retry_at: Instant::now() + wait, wait };
+            self.link = Link::Down {
+                retry_at: Instant::now() + wait,
+                wait,
+            };
             return false;
         }
         let patience = self.config.connect_timeout.max(Duration::from_secs(5));
@@ -134,9 +140,13 @@ impl Publisher {
 
     /// Confirms what the topic already holds of the records that may have been sent before.
     fn settle_uncertain(&mut self, patience: Duration) -> Result<(), String> {
-        let Some(spool) = &mut self.spool else { return Ok(()) };
+        let Some(spool) = &mut self.spool else {
+            return Ok(());
+        };
         let uncertain = spool.uncertain();
-        let Some(since) = uncertain.iter().map(|(_, since)| *since).min() else { return Ok(()) };
+        let Some(since) = uncertain.iter().map(|(_, since)| *since).min() else {
+            return Ok(());
+        };
         let mut wanted: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         let mut serials = Vec::new();
         for (serial, _) in uncertain {
@@ -176,7 +186,11 @@ impl Publisher {
             self.retry();
             let sent = self.fill();
             let moved = self.divert();
-            self.hear(if sent + moved > 0 { Duration::ZERO } else { Duration::from_millis(10) });
+            self.hear(if sent + moved > 0 {
+                Duration::ZERO
+            } else {
+                Duration::from_millis(10)
+            });
             self.save_now_and_then();
             if let Some(deadline) = self.queue.deadline() {
                 let empty = self.queue.is_empty();
@@ -230,7 +244,10 @@ impl Publisher {
                         }
                     }
                 }
-                _ => self.queue.pop().map(|record| (Origin::Queue(record.clone()), record)),
+                _ => self
+                    .queue
+                    .pop()
+                    .map(|record| (Origin::Queue(record.clone()), record)),
             };
             let Some((origin, record)) = next else { break };
             if !self.give(origin, &record) {
@@ -252,7 +269,11 @@ impl Publisher {
         if let Some(value) = &record.value {
             message = message.payload(value.as_slice());
         }
-        let flight = InFlight { origin, weight: weight(record), sent_ms: now_ms() };
+        let flight = InFlight {
+            origin,
+            weight: weight(record),
+            sent_ms: now_ms(),
+        };
         match self.producer.send(message) {
             Ok(()) => {
                 if self.in_flight.is_empty() {
@@ -329,11 +350,17 @@ impl Publisher {
     /// Serves librdkafka and takes what it reports.
     fn hear(&mut self, at_most: Duration) {
         // With nothing under way there is nothing to wait for.
-        let at_most = if self.in_flight.is_empty() { Duration::ZERO } else { at_most };
+        let at_most = if self.in_flight.is_empty() {
+            Duration::ZERO
+        } else {
+            at_most
+        };
         self.producer.poll(at_most);
         let mut trouble = None;
         for (number, fate) in self.producer.client().context().take_reports() {
-            let Some(flight) = self.in_flight.remove(&number) else { continue };
+            let Some(flight) = self.in_flight.remove(&number) else {
+                continue;
+            };
             self.in_flight_bytes -= flight.weight;
             match fate {
                 Ok(()) => {
@@ -377,8 +404,12 @@ impl Publisher {
 
     /// The link is of no use as it is: takes everything back, to begin anew after a while.
     fn fall(&mut self, reason: &str) {
-        self.shared.warn(format!("publishing to Kafka is interrupted: {reason}"));
-        self.link = Link::Down { retry_at: Instant::now() + RETRY_FIRST, wait: RETRY_FIRST };
+        self.shared
+            .warn(format!("publishing to Kafka is interrupted: {reason}"));
+        self.link = Link::Down {
+            retry_at: Instant::now() + RETRY_FIRST,
+            wait: RETRY_FIRST,
+        };
         self.take_back();
     }
 
@@ -419,7 +450,9 @@ impl Publisher {
 
     fn save_now_and_then(&mut self) {
         if let Some(spool) = &mut self.spool {
-            self.shared.spooled.store(spool.pending() as u64, Ordering::Relaxed);
+            self.shared
+                .spooled
+                .store(spool.pending() as u64, Ordering::Relaxed);
             let drained = spool.pending() == 0;
             if drained || self.last_saved.elapsed() >= SAVE_EVERY {
                 self.last_saved = Instant::now();
@@ -435,7 +468,8 @@ impl Publisher {
         {
             self.spool_failed = true;
             let dir = self.config.spool_dir.as_deref().unwrap_or_else(|| "".as_ref());
-            self.shared.warn(format!("the spool {} cannot be used: {error}", dir.display()));
+            self.shared
+                .warn(format!("the spool {} cannot be used: {error}", dir.display()));
         }
     }
 
@@ -443,7 +477,10 @@ impl Publisher {
         if !self.in_flight.is_empty() || !self.returned.is_empty() {
             self.take_back();
         }
-        self.link = Link::Down { retry_at: Instant::now(), wait: RETRY_FIRST };
+        self.link = Link::Down {
+            retry_at: Instant::now(),
+            wait: RETRY_FIRST,
+        };
         while let Some(record) = self.queue.pop() {
             let kept = match &mut self.spool {
                 Some(spool) => spool.append(&record).map(|_| true),
@@ -457,7 +494,9 @@ impl Publisher {
             self.delivery.spooled = spool.pending() as u64;
             self.delivery.dropped_spool = spool.shed;
             self.delivery.torn = spool.torn;
-            self.shared.spooled.store(self.delivery.spooled, Ordering::Relaxed);
+            self.shared
+                .spooled
+                .store(self.delivery.spooled, Ordering::Relaxed);
             self.check_spool(saved);
         }
         self.delivery.dropped_queue = self.queue.shed();

@@ -32,9 +32,10 @@ struct Inner {
 
 impl Inner {
     fn pop(&mut self) -> Option<Record> {
-        let line = self.lines.iter_mut().min_by_key(|line| {
-            line.front().map_or(u64::MAX, |(arrival, _)| *arrival)
-        })?;
+        let line = self
+            .lines
+            .iter_mut()
+            .min_by_key(|line| line.front().map_or(u64::MAX, |(arrival, _)| *arrival))?;
         let (_, record) = line.pop_front()?;
         self.records -= 1;
         self.bytes -= weight(&record);
@@ -83,8 +84,7 @@ impl Queue {
 
     fn full(&self, inner: &Inner, more: usize) -> bool {
         // One record always fits, however large.
-        inner.records > 0
-            && (inner.records >= self.most_records || inner.bytes + more > self.most_bytes)
+        inner.records > 0 && (inner.records >= self.most_records || inner.bytes + more > self.most_bytes)
     }
 
     /// Adds a record, waiting for room.

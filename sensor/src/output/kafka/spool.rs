@@ -118,8 +118,8 @@ impl Spool {
     /// Opens or creates the spool in `dir`, which may take `cap` bytes.
     pub(super) fn open(dir: &Path, cap: u64) -> io::Result<Self> {
         fs::create_dir_all(dir)?;
-        let lock = private(OpenOptions::new().write(true).create(true).truncate(false))
-            .open(dir.join("lock"))?;
+        let lock =
+            private(OpenOptions::new().write(true).create(true).truncate(false)).open(dir.join("lock"))?;
         lock.try_lock().map_err(|error| match error {
             fs::TryLockError::WouldBlock => {
                 io::Error::new(io::ErrorKind::ResourceBusy, "another process uses this spool")
@@ -183,7 +183,10 @@ impl Spool {
         }
         let roll = (self.cap / 16).clamp(64 << 10, 16 << 20);
         if let Some((number, _)) = &self.writer
-            && self.segments.get(number).is_some_and(|segment| segment.bytes >= roll)
+            && self
+                .segments
+                .get(number)
+                .is_some_and(|segment| segment.bytes >= roll)
         {
             self.sync()?;
             self.writer = None;
@@ -192,9 +195,13 @@ impl Spool {
             let (number, file) = self.create_segment(serial)?;
             self.writer = Some((number, file));
         }
-        let Some((number, file)) = &mut self.writer else { return Ok(false) };
+        let Some((number, file)) = &mut self.writer else {
+            return Ok(false);
+        };
         let number = *number;
-        let Some(segment) = self.segments.get_mut(&number) else { return Ok(false) };
+        let Some(segment) = self.segments.get_mut(&number) else {
+            return Ok(false);
+        };
         let entry = frame(&body);
         if let Err(error) = file.write_all(&entry) {
             // A part of the entry may have been written; what follows must not land behind it.
@@ -321,12 +328,17 @@ impl Spool {
 
     /// The record with this serial, without moving on.
     pub(super) fn get(&self, serial: u64) -> io::Result<Option<Record>> {
-        self.entries.get(&serial).map(|entry| self.read(entry)).transpose()
+        self.entries
+            .get(&serial)
+            .map(|entry| self.read(entry))
+            .transpose()
     }
 
     /// The broker has it: it will not be read again.
     pub(super) fn confirm(&mut self, serial: u64) {
-        let Some(entry) = self.entries.remove(&serial) else { return };
+        let Some(entry) = self.entries.remove(&serial) else {
+            return;
+        };
         self.by_rank[usize::from(entry.rank)] -= entry.size();
         if let Some(segment) = self.segments.get_mut(&entry.segment) {
             segment.live -= 1;
@@ -342,7 +354,11 @@ impl Spool {
             self.progress.sent_since = 0;
         }
         if self.progress != self.saved {
-            let Progress { confirmed_below, sent_below, sent_since } = self.progress;
+            let Progress {
+                confirmed_below,
+                sent_below,
+                sent_since,
+            } = self.progress;
             let text = format!("{confirmed_below} {sent_below} {sent_since}\n");
             replace(&self.dir.join("progress"), text.as_bytes())?;
             self.saved = self.progress;
@@ -440,7 +456,10 @@ impl Spool {
     }
 
     fn with_dead(&self) -> Vec<u64> {
-        let partly = self.segments.iter().filter(|(_, segment)| segment.dead_bytes() > 0);
+        let partly = self
+            .segments
+            .iter()
+            .filter(|(_, segment)| segment.dead_bytes() > 0);
         partly.map(|(&number, _)| number).collect()
     }
 
@@ -457,7 +476,9 @@ impl Spool {
             self.writer = None;
             self.unsynced = false;
         }
-        let Some(segment) = self.segments.get(&number) else { return Ok(()) };
+        let Some(segment) = self.segments.get(&number) else {
+            return Ok(());
+        };
         let path = segment.path.clone();
         if segment.live == 0 {
             self.segments.remove(&number);
@@ -488,7 +509,12 @@ impl Spool {
                     let number = self.next_segment;
                     self.next_segment += 1;
                     let bytes = MAGIC.len() as u64;
-                    let segment = Segment { path, bytes, live: 0, live_bytes: 0 };
+                    let segment = Segment {
+                        path,
+                        bytes,
+                        live: 0,
+                        live_bytes: 0,
+                    };
                     self.segments.insert(number, segment);
                     return Ok((number, file));
                 }
@@ -504,7 +530,12 @@ impl Spool {
         let bytes = fs::read(&path)?;
         let number = self.next_segment;
         self.next_segment += 1;
-        let segment = Segment { path, bytes: bytes.len() as u64, live: 0, live_bytes: 0 };
+        let segment = Segment {
+            path,
+            bytes: bytes.len() as u64,
+            live: 0,
+            live_bytes: 0,
+        };
         self.segments.insert(number, segment);
         let mut offset = MAGIC.len();
         // A file without its first bytes was being created when the process was killed.
@@ -526,7 +557,13 @@ impl Spool {
             self.next_serial = self.next_serial.max(serial + 1);
             if serial >= self.progress.confirmed_below && !self.entries.contains_key(&serial) {
                 let offset = offset as u64;
-                let place = Entry { segment: number, offset, length, rank, perhaps_sent };
+                let place = Entry {
+                    segment: number,
+                    offset,
+                    length,
+                    rank,
+                    perhaps_sent,
+                };
                 self.insert(serial, place);
             }
             offset += ENTRY_HEAD as usize + body.len();
@@ -545,9 +582,15 @@ impl Spool {
         let damaged = || io::Error::new(io::ErrorKind::InvalidData, "damaged spool entry");
         let segment = self.segments.get(&entry.segment).ok_or_else(damaged)?;
         let mut whole = vec![0; ENTRY_HEAD as usize + entry.length as usize];
-        File::open(&segment.path)?.read_exact_at(&mut whole, entry.offset).map_err(|error| {
-            if error.kind() == io::ErrorKind::UnexpectedEof { damaged() } else { error }
-        })?;
+        File::open(&segment.path)?
+            .read_exact_at(&mut whole, entry.offset)
+            .map_err(|error| {
+                if error.kind() == io::ErrorKind::UnexpectedEof {
+                    damaged()
+                } else {
+                    error
+                }
+            })?;
         whole_entry(&whole).and_then(decode).ok_or_else(damaged)
     }
 }
@@ -642,9 +685,11 @@ fn read_progress(path: &Path) -> io::Result<Progress> {
     };
     let mut numbers = text.split_whitespace().map(str::parse::<u64>);
     match (numbers.next(), numbers.next(), numbers.next()) {
-        (Some(Ok(confirmed_below)), Some(Ok(sent_below)), Some(Ok(sent_since))) => {
-            Ok(Progress { confirmed_below, sent_below, sent_since })
-        }
+        (Some(Ok(confirmed_below)), Some(Ok(sent_below)), Some(Ok(sent_since))) => Ok(Progress {
+            confirmed_below,
+            sent_below,
+            sent_since,
+        }),
         _ => Err(io::Error::new(
             io::ErrorKind::InvalidData,
             format!("{} does not hold three numbers", path.display()),
@@ -655,8 +700,7 @@ fn read_progress(path: &Path) -> io::Result<Progress> {
 /// Writes a file so that it is found either as it was or as it shall be.
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let part = path.with_extension("part");
-    let mut file =
-        private(OpenOptions::new().write(true).create(true).truncate(true)).open(&part)?;
+    let mut file = private(OpenOptions::new().write(true).create(true).truncate(true)).open(&part)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&part, path)?;

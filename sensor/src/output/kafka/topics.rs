@@ -13,8 +13,7 @@ use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode};
 use super::client::Context;
 use crate::output::record::Topic;
 
-pub(super) const ALL: [Topic; 4] =
-    [Topic::Findings, Topic::Inventory, Topic::Agents, Topic::Health];
+pub(super) const ALL: [Topic; 4] = [Topic::Findings, Topic::Inventory, Topic::Agents, Topic::Health];
 
 /// The full name of a topic.
 pub(super) fn name(prefix: &str, topic: Topic) -> String {
@@ -41,7 +40,9 @@ pub(super) fn ensure(config: &ClientConfig, prefix: &str, at_most: Duration) -> 
         Ok(admin) => admin,
         Err(error) => return vec![format!("the Kafka topics were not checked: {error}")],
     };
-    let options = AdminOptions::new().request_timeout(Some(at_most)).operation_timeout(Some(at_most));
+    let options = AdminOptions::new()
+        .request_timeout(Some(at_most))
+        .operation_timeout(Some(at_most));
     let names = ALL.map(|topic| name(prefix, topic));
     let mut warnings = Vec::new();
 
@@ -79,8 +80,10 @@ pub(super) fn ensure(config: &ClientConfig, prefix: &str, at_most: Duration) -> 
         }
     }
 
-    let there: Vec<ResourceSpecifier<'_>> =
-        existing.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
+    let there: Vec<ResourceSpecifier<'_>> = existing
+        .iter()
+        .map(|name| ResourceSpecifier::Topic(name))
+        .collect();
     if !there.is_empty() {
         // Without the right to read settings there is nothing to compare; writing may work still.
         let settings = block_on(admin.describe_configs(&there, &options)).unwrap_or_default();
@@ -88,8 +91,13 @@ pub(super) fn ensure(config: &ClientConfig, prefix: &str, at_most: Duration) -> 
             let rdkafka::admin::OwnedResourceSpecifier::Topic(found) = &resource.specifier else {
                 continue;
             };
-            let policy = resource.get("cleanup.policy").and_then(|entry| entry.value.as_deref());
-            let wanted = ALL.into_iter().find(|topic| name(prefix, *topic) == *found).map(cleanup);
+            let policy = resource
+                .get("cleanup.policy")
+                .and_then(|entry| entry.value.as_deref());
+            let wanted = ALL
+                .into_iter()
+                .find(|topic| name(prefix, *topic) == *found)
+                .map(cleanup);
             if let (Some(policy), Some(wanted)) = (policy, wanted) {
                 warnings.extend(compare(found, policy, wanted));
             }

@@ -1,0 +1,918 @@
+//! Drives the stages for the two directions of a flow.
+//!
+//! Knows what of a message has been read and what comes next; leaves the order of bytes to
+//! [`crate::tcp`], and what a head or a body means to the modules beside it.
+
+use crate::exchange::{Ambiguities, Exchange, Flags, FlowRef, Message, Protocol, Request, Response};
+use crate::limits::{Counters, Limits};
+use crate::tcp::stream::Meta;
+use crate::time::Timestamp;
+
+use super::body::Body;
+use super::chunked::Chunked;
+use super::framing::{self, Framing};
+use super::head::{self, RequestHead, ResponseHead};
+use super::pairing::{Half, Method, Pairing, Ready};
+use super::resync::{self, Found};
+
+/// Bytes searched for a first message in a flow that was joined midway before it is called unknown.
+const SEARCH: u64 = 4 << 20;
+
+/// Bytes searched in one go.
+const SEARCH_PIECE: usize = 4 << 10;
+
+/// Slices remembered while searching, to know when the message that is found began.
+const MAX_ORIGINS: usize = 64;
+
+/// What the connection needs from outside.
+pub(crate) struct Context<'a> {
+    pub(crate) limits: &'a Limits,
+    pub(crate) counters: &'a mut Counters,
+    /// Body bytes that may still be kept.
+    pub(crate) room: &'a mut usize,
+    pub(crate) flow: FlowRef,
+    /// Flags of the flow that every exchange of it bears.
+    pub(crate) flags: Flags,
+    /// Whether a packet from the server was seen.
+    pub(crate) server_seen: bool,
+    /// Time of the packet being read.
+    pub(crate) now: Timestamp,
+}
+
+/// Which way a message goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Direction {
+    /// From the client: requests.
+    Request,
+    /// From the server: responses.
+    Response,
+}
+
+enum State {
+    /// Before a message; empty lines are skipped.
+    Start,
+    /// In a head.
+    Head,
+    /// In a body.
+    Body(Place),
+    /// Behind the head of a response whose request is unknown: to HEAD, it has no body.
+    Peek(Place),
+    /// Framing was lost: looking for a message.
+    Search,
+    /// No HTTP/1 any more: a tunnel, or another protocol after an upgrade.
+    Tunnel,
+    /// This direction carries no HTTP.
+    Foreign,
+}
+
+/// Place in a body.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    Length(u64),
+    Chunked(Chunked),
+    Close,
+}
+
+enum Start {
+    Request(Box<RequestHead>),
+    Response(Box<ResponseHead>),
+}
+
+/// A message of which the head was read.
+struct Current {
+    index: u32,
+    start: Start,
+    body: Body,
+    flags: Flags,
+    ambiguities: Ambiguities,
+    first: Meta,
+    last: Meta,
+    /// A final response, or a request; interim responses are dropped.
+    kept: bool,
+}
+
+/// One direction.
+struct Reader {
+    state: State,
+    buf: Vec<u8>,
+    scanned: usize,
+    /// Where the bytes in `buf` came from, by their place in it.
+    origins: Vec<(usize, Meta)>,
+    current: Option<Box<Current>>,
+    /// Something was lost or unreadable since the last message.
+    lost: bool,
+    searched: u64,
+    last: Meta,
+    /// Stream offset behind the last byte read.
+    position: u64,
+}
+
+impl Reader {
+    fn new() -> Self {
+        Self {
+            state: State::Start,
+            buf: Vec::new(),
+            scanned: 0,
+            origins: Vec::new(),
+            current: None,
+            lost: false,
+            searched: 0,
+            last: Meta::default(),
+            position: 0,
+        }
+    }
+
+    fn is_foreign(&self) -> bool {
+        matches!(self.state, State::Foreign)
+    }
+
+    fn clear(&mut self) {
+        self.buf.clear();
+        self.scanned = 0;
+        self.origins.clear();
+    }
+
+    fn keep(&mut self, bytes: &[u8], meta: Meta) {
+        if self.origins.len() < MAX_ORIGINS {
+            self.origins.push((self.buf.len(), meta));
+        }
+        self.buf.extend_from_slice(bytes);
+    }
+
+    /// Where the byte at `at` of `buf` came from.
+    fn origin(&self, at: usize) -> Meta {
+        let found = self.origins.iter().rev().find(|(from, _)| *from <= at).copied();
+        found.map_or(self.last, |(from, meta)| Meta {
+            offset: meta.offset + (at - from) as u64,
+            ..meta
+        })
+    }
+
+    /// Drops the first `len` bytes of `buf`.
+    fn discard(&mut self, len: usize) {
+        let origin = self.origin(len);
+        let rest: Vec<(usize, Meta)> = self
+            .origins
+            .iter()
+            .filter(|(from, _)| *from > len)
+            .map(|(from, m)| (from - len, *m))
+            .collect();
+        self.buf.drain(..len);
+        self.origins.clear();
+        self.origins.push((0, origin));
+        self.origins.extend(rest);
+        self.scanned = 0;
+    }
+}
+
+/// What a connection turned out to carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Not known yet.
+    Undecided,
+    /// HTTP/1.
+    Http,
+    /// Something else.
+    Foreign,
+}
+
+/// HTTP/1 on one flow.
+pub(crate) struct Connection {
+    requests: Reader,
+    responses: Reader,
+    pairing: Pairing,
+    verdict: Verdict,
+    /// Whether the client and the server ended their direction with a FIN.
+    clean: (bool, bool),
+    /// A head is being read of which the end was lost.
+    salvaging: bool,
+}
+
+impl Connection {
+    /// A connection of which nothing was read. One joined midway begins by searching.
+    pub(crate) fn new(midstream: bool) -> Self {
+        let mut new = Self {
+            requests: Reader::new(),
+            responses: Reader::new(),
+            pairing: Pairing::default(),
+            verdict: Verdict::Undecided,
+            clean: (false, false),
+            salvaging: false,
+        };
+        if midstream {
+            new.requests.state = State::Search;
+            new.responses.state = State::Search;
+        }
+        new
+    }
+
+    pub(crate) fn verdict(&self) -> Verdict {
+        self.verdict
+    }
+
+    fn reader(&mut self, direction: Direction) -> &mut Reader {
+        match direction {
+            Direction::Request => &mut self.requests,
+            Direction::Response => &mut self.responses,
+        }
+    }
+
+    /// Takes the next bytes of a direction.
+    pub(crate) fn data(
+        &mut self,
+        direction: Direction,
+        bytes: &[u8],
+        meta: Meta,
+        cx: &mut Context<'_>,
+        out: &mut impl FnMut(Exchange),
+    ) {
+        let mut again = self.read(direction, bytes, meta, cx);
+        while let Some((bytes, meta)) = again {
+            again = self.read(direction, &bytes, meta, cx);
+        }
+        self.release(cx, out);
+    }
+
+    /// Reads bytes; gives back those that were put by while searching and have to be read again.
+    fn read(
+        &mut self,
+        direction: Direction,
+        bytes: &[u8],
+        meta: Meta,
+        cx: &mut Context<'_>,
+    ) -> Option<(Vec<u8>, Meta)> {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let at = Meta {
+                offset: meta.offset + (bytes.len() - rest.len()) as u64,
+                ..meta
+            };
+            let reader = self.reader(direction);
+            reader.last = at;
+            let used = match reader.state {
+                State::Start => {
+                    let blank = rest.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
+                    if blank < rest.len() {
+                        reader.clear();
+                        reader.state = State::Head;
+                    }
+                    blank
+                }
+                State::Head => self.head(direction, rest, at, cx),
+                State::Peek(place) => {
+                    if rest.starts_with(b"HTTP/1.") {
+                        self.finish_message(direction, true, cx);
+                    } else {
+                        reader.state = State::Body(place);
+                    }
+                    0
+                }
+                State::Body(place) => self.body(direction, place, rest, at, cx),
+                State::Search => {
+                    // Small pieces keep what has to be read again small.
+                    let piece = &rest[..rest.len().min(SEARCH_PIECE)];
+                    if let Some((mut kept, from)) = self.search(direction, piece, at, cx) {
+                        kept.extend_from_slice(&rest[piece.len()..]);
+                        return Some((kept, from));
+                    }
+                    piece.len()
+                }
+                State::Tunnel | State::Foreign => rest.len(),
+            };
+            rest = &rest[used..];
+        }
+        None
+    }
+
+    /// Reads a head; returns how many of `bytes` were used.
+    fn head(&mut self, direction: Direction, bytes: &[u8], at: Meta, cx: &mut Context<'_>) -> usize {
+        let reader = self.reader(direction);
+        if reader.buf.is_empty() {
+            // The common case: the whole head in one segment, read where it lies.
+            let mut scanned = 0;
+            if let Some(end) = head::end_of_head(bytes, &mut scanned) {
+                reader.position = at.offset + end as u64;
+                if end > cx.limits.head || !self.begin(direction, &bytes[..end], at, at, cx) {
+                    self.foreign(direction, cx);
+                    return 0;
+                }
+                return end;
+            }
+        }
+        let before = reader.buf.len();
+        reader.keep(bytes, at);
+        let mut scanned = reader.scanned;
+        let end = head::end_of_head(&reader.buf, &mut scanned);
+        reader.scanned = scanned;
+        if let Some(end) = end {
+            let buf = std::mem::take(&mut reader.buf);
+            let first = reader.origin(0);
+            reader.clear();
+            reader.position = at.offset + (end - before) as u64;
+            if end > cx.limits.head || !self.begin(direction, &buf[..end], first, at, cx) {
+                let reader = self.reader(direction);
+                reader.buf = buf;
+                reader.origins.push((0, first));
+                self.foreign(direction, cx);
+                return bytes.len();
+            }
+            // The allocation serves the next head that comes in pieces.
+            let reader = self.reader(direction);
+            reader.buf = buf;
+            reader.clear();
+            return end - before;
+        }
+        let reader = self.reader(direction);
+        if reader.buf.len() > cx.limits.head || !begins_well(direction, &reader.buf) {
+            self.foreign(direction, cx);
+        }
+        bytes.len()
+    }
+
+    /// A whole head was read. False when it is no HTTP.
+    fn begin(
+        &mut self,
+        direction: Direction,
+        head: &[u8],
+        first: Meta,
+        last: Meta,
+        cx: &mut Context<'_>,
+    ) -> bool {
+        match direction {
+            Direction::Request => self.begin_request(head, first, last, cx),
+            Direction::Response => self.begin_response(head, first, last, cx),
+        }
+    }
+
+    fn begin_request(&mut self, bytes: &[u8], first: Meta, last: Meta, cx: &mut Context<'_>) -> bool {
+        let Some(found) = head::request(bytes) else {
+            return false;
+        };
+        self.verdict = Verdict::Http;
+        let mut ambiguities = found.ambiguities;
+        let framing = framing::request(&found.head, found.minor, &mut ambiguities);
+        if !cx.server_seen {
+            // Nobody will answer in this capture.
+            self.pairing.flush_finished(cx.now, cx.limits.reorder_wait);
+        }
+        if std::mem::take(&mut self.requests.lost) {
+            self.pairing.requests_lost();
+        }
+        let method = Method::of(found.head.slice(found.method));
+        let index = self.pairing.request_began(method, first);
+        let body = Body::new(encodings(&found.head), cx.limits);
+        let start = Start::Request(Box::new(found));
+        let current = Current {
+            index,
+            start,
+            body,
+            flags: Flags::empty(),
+            ambiguities,
+            first,
+            last,
+            kept: true,
+        };
+        self.requests.current = Some(Box::new(current));
+        self.requests.searched = 0;
+        self.enter_body(Direction::Request, framing, false, cx);
+        if method == Method::Connect {
+            // What follows belongs to the tunnel, unless the server declines.
+            self.requests.state = State::Tunnel;
+        }
+        true
+    }
+
+    fn begin_response(&mut self, bytes: &[u8], first: Meta, last: Meta, cx: &mut Context<'_>) -> bool {
+        let Some(found) = head::response(bytes) else {
+            return false;
+        };
+        self.verdict = Verdict::Http;
+        let mut ambiguities = found.ambiguities;
+        let status = found.status;
+        if std::mem::take(&mut self.responses.lost) {
+            self.pairing.responses_lost();
+        }
+        let place = self.pairing.response_began(status, first);
+        let method = place.method.map(Method::name);
+        let framing = framing::response(&found.head, found.minor, status, method, &mut ambiguities);
+        if place.early {
+            ambiguities.insert(Ambiguities::EARLY_RESPONSE);
+        }
+        let body = Body::new(encodings(&found.head), cx.limits);
+        let kept = !(100..200).contains(&status) || status == 101;
+        let start = Start::Response(Box::new(found));
+        let current = Current {
+            index: place.index,
+            start,
+            body,
+            flags: Flags::empty(),
+            ambiguities,
+            first,
+            last,
+            kept,
+        };
+        self.responses.current = Some(Box::new(current));
+        self.responses.searched = 0;
+        let tunnel = status == 101 || (place.method == Some(Method::Connect) && (200..300).contains(&status));
+        if tunnel {
+            self.pairing.upgraded(place.index);
+        }
+        self.enter_body(Direction::Response, framing, place.method.is_none(), cx);
+        if tunnel {
+            if self.requests.current.is_some() {
+                self.finish_message(Direction::Request, true, cx);
+            }
+            self.requests.state = State::Tunnel;
+            self.responses.state = State::Tunnel;
+        } else if place.method == Some(Method::Connect) && kept {
+            self.requests.state = State::Start;
+        }
+        true
+    }
+
+    fn enter_body(&mut self, direction: Direction, framing: Framing, peek: bool, cx: &mut Context<'_>) {
+        if self.salvaging {
+            // Whatever the fields seen say, the ones lost may say otherwise.
+            if let Some(current) = self.reader(direction).current.as_mut() {
+                current.flags.insert(Flags::GAP);
+            }
+            self.finish_message(direction, false, cx);
+            return;
+        }
+        let place = match framing {
+            Framing::None => {
+                self.finish_message(direction, true, cx);
+                return;
+            }
+            Framing::Length(length) => Place::Length(length),
+            Framing::Chunked => Place::Chunked(Chunked::START),
+            Framing::Close => Place::Close,
+        };
+        self.reader(direction).state = if peek {
+            State::Peek(place)
+        } else {
+            State::Body(place)
+        };
+    }
+
+    /// Reads body bytes; returns how many of `bytes` were used.
+    fn body(
+        &mut self,
+        direction: Direction,
+        place: Place,
+        bytes: &[u8],
+        at: Meta,
+        cx: &mut Context<'_>,
+    ) -> usize {
+        let reader = self.reader(direction);
+        let Some(current) = reader.current.as_mut() else {
+            reader.state = State::Start;
+            return 0;
+        };
+        current.last = at;
+        match place {
+            Place::Close => {
+                current.body.push(bytes, cx.limits, cx.room);
+                bytes.len()
+            }
+            Place::Length(left) => {
+                let take = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
+                current.body.push(&bytes[..take], cx.limits, cx.room);
+                let left = left - take as u64;
+                reader.state = State::Body(Place::Length(left));
+                reader.position = at.offset + take as u64;
+                if left == 0 {
+                    self.finish_message(direction, true, cx);
+                }
+                take
+            }
+            Place::Chunked(mut chunked) => {
+                let mut used = 0;
+                while used < bytes.len() {
+                    let step = chunked.step(&bytes[used..]);
+                    current.body.push(step.data, cx.limits, cx.room);
+                    current.ambiguities.insert(step.ambiguities);
+                    chunked = step.state;
+                    used += step.used;
+                    match chunked {
+                        Chunked::Done => {
+                            reader.position = at.offset + used as u64;
+                            self.finish_message(direction, true, cx);
+                            return used;
+                        }
+                        Chunked::Broken => {
+                            self.finish_message(direction, false, cx);
+                            let reader = self.reader(direction);
+                            reader.lost = true;
+                            reader.clear();
+                            reader.state = State::Search;
+                            return used;
+                        }
+                        _ => {}
+                    }
+                }
+                reader.state = State::Body(Place::Chunked(chunked));
+                used
+            }
+        }
+    }
+
+    /// Looks for the next message; uses all of `bytes`. Gives back what was put by behind the head found.
+    fn search(
+        &mut self,
+        direction: Direction,
+        bytes: &[u8],
+        at: Meta,
+        cx: &mut Context<'_>,
+    ) -> Option<(Vec<u8>, Meta)> {
+        let undecided = self.verdict == Verdict::Undecided;
+        let reader = self.reader(direction);
+        reader.searched += bytes.len() as u64;
+        if undecided && reader.searched > SEARCH {
+            reader.state = State::Foreign;
+            reader.clear();
+            if self.requests.is_foreign() && self.responses.is_foreign() {
+                self.verdict = Verdict::Foreign;
+            }
+            return None;
+        }
+        reader.keep(bytes, at);
+        // A head ends with a line feed, so nothing new can be found without one.
+        if memchr::memchr(b'\n', bytes).is_none() && reader.buf.len() < cx.limits.head {
+            return None;
+        }
+        let found = match direction {
+            Direction::Request => resync::request(&reader.buf),
+            Direction::Response => resync::response(&reader.buf),
+        };
+        match found {
+            Found::Nothing(until) => {
+                cx.counters.unparsable_bytes += until as u64;
+                if until > 0 {
+                    reader.discard(until);
+                }
+                None
+            }
+            Found::Message(start) => {
+                cx.counters.unparsable_bytes += start as u64;
+                let first = reader.origin(start);
+                let buf = std::mem::take(&mut reader.buf);
+                reader.clear();
+                reader.state = State::Start;
+                let mut from = 0;
+                let end = start + head::end_of_head(&buf[start..], &mut from).unwrap_or(0);
+                self.reader(direction).position = first.offset + (end - start) as u64;
+                if end == start || !self.begin(direction, &buf[start..end], first, at, cx) {
+                    self.reader(direction).state = State::Search;
+                    return None;
+                }
+                let rest = buf[end..].to_vec();
+                let offset = (at.offset + bytes.len() as u64).wrapping_sub(rest.len() as u64);
+                Some((rest, Meta { offset, ..at }))
+            }
+        }
+    }
+
+    /// What was being read is no HTTP.
+    fn foreign(&mut self, direction: Direction, cx: &mut Context<'_>) {
+        let first_of_flow = self.verdict == Verdict::Undecided;
+        let reader = self.reader(direction);
+        cx.counters.unparsable_bytes += reader.buf.len() as u64;
+        if first_of_flow {
+            reader.clear();
+            reader.state = State::Foreign;
+            self.verdict = Verdict::Foreign;
+            return;
+        }
+        reader.lost = true;
+        reader.searched = 0;
+        // The first byte begins no message; the search goes on behind it.
+        if !reader.buf.is_empty() {
+            reader.discard(1);
+        }
+        reader.state = State::Search;
+    }
+
+    /// The next `len` bytes of a direction were never seen.
+    pub(crate) fn gap(
+        &mut self,
+        direction: Direction,
+        len: u64,
+        cx: &mut Context<'_>,
+        out: &mut impl FnMut(Exchange),
+    ) {
+        let reader = self.reader(direction);
+        match reader.state {
+            State::Tunnel | State::Foreign => {}
+            State::Start | State::Search => {
+                reader.clear();
+                reader.lost = true;
+                reader.state = State::Search;
+            }
+            State::Head => {
+                self.salvage(direction, cx);
+                let reader = self.reader(direction);
+                reader.clear();
+                reader.lost = true;
+                reader.state = State::Search;
+            }
+            State::Peek(place) | State::Body(place) => {
+                cx.counters.damaged += 1;
+                if let Some(current) = reader.current.as_mut() {
+                    current.flags.insert(Flags::GAP);
+                    current.body.gap();
+                }
+                let within = match place {
+                    Place::Close => Some(Place::Close),
+                    Place::Length(left) if len <= left => Some(Place::Length(left - len)),
+                    Place::Chunked(Chunked::Data { left }) if len < left => {
+                        Some(Place::Chunked(Chunked::Data { left: left - len }))
+                    }
+                    Place::Chunked(Chunked::Data { left }) if len == left => {
+                        Some(Place::Chunked(Chunked::DataEnd { cr: false }))
+                    }
+                    _ => None,
+                };
+                match within {
+                    Some(Place::Length(0)) => self.finish_message(direction, false, cx),
+                    Some(place) => reader.state = State::Body(place),
+                    None => {
+                        self.finish_message(direction, false, cx);
+                        let reader = self.reader(direction);
+                        reader.clear();
+                        reader.lost = true;
+                        reader.state = State::Search;
+                    }
+                }
+            }
+        }
+        self.release(cx, out);
+    }
+
+    /// Of a head whose end was lost, the start line and the fields seen whole are kept.
+    fn salvage(&mut self, direction: Direction, cx: &mut Context<'_>) {
+        let reader = self.reader(direction);
+        let Some(line_end) = memchr::memrchr(b'\n', &reader.buf) else {
+            return;
+        };
+        cx.counters.damaged += 1;
+        let mut head = reader.buf[..=line_end].to_vec();
+        head.extend_from_slice(b"\r\n");
+        let (first, last) = (reader.origin(0), reader.last);
+        self.salvaging = true;
+        self.begin(direction, &head, first, last, cx);
+        self.salvaging = false;
+    }
+
+    /// A direction is over.
+    pub(crate) fn end(
+        &mut self,
+        direction: Direction,
+        clean: bool,
+        cx: &mut Context<'_>,
+        out: &mut impl FnMut(Exchange),
+    ) {
+        let foreign = self.verdict == Verdict::Foreign;
+        match direction {
+            Direction::Request => self.clean.0 |= clean,
+            Direction::Response => self.clean.1 |= clean,
+        }
+        let reader = self.reader(direction);
+        match reader.state {
+            State::Body(Place::Close) | State::Peek(Place::Close) => {
+                let whole = clean
+                    && !reader
+                        .current
+                        .as_ref()
+                        .is_some_and(|c| c.flags.contains(Flags::GAP));
+                self.finish_message(direction, whole, cx);
+            }
+            // A head that ends with the connection and lacks only its empty line is read as it is.
+            State::Head if !foreign => self.salvage(direction, cx),
+            State::Body(_) | State::Peek(_) => self.finish_message(direction, false, cx),
+            _ => {}
+        }
+        self.reader(direction).clear();
+        self.reader(direction).state = State::Tunnel;
+        self.release(cx, out);
+    }
+
+    /// Both directions are over: what waits for its other half is given out.
+    pub(crate) fn finish(&mut self, cx: &mut Context<'_>, out: &mut impl FnMut(Exchange)) {
+        self.end(Direction::Request, false, cx, out);
+        self.end(Direction::Response, false, cx, out);
+        self.pairing.finish(self.clean == (true, true));
+        self.release(cx, out);
+    }
+
+    /// The message being read is over.
+    fn finish_message(&mut self, direction: Direction, complete: bool, cx: &mut Context<'_>) {
+        let reader = self.reader(direction);
+        reader.state = State::Start;
+        let end = reader.position;
+        let Some(current) = reader.current.take() else {
+            return;
+        };
+        let Current {
+            index,
+            start,
+            body,
+            mut flags,
+            ambiguities,
+            first,
+            last,
+            kept,
+        } = *current;
+        let complete = complete && !flags.contains(Flags::GAP);
+        let done = body.finish(complete, cx.counters);
+        if done.opaque {
+            flags.insert(Flags::OPAQUE);
+        }
+        if done.over_limit {
+            flags.insert(Flags::TRUNCATED);
+        }
+        let message = |head| Message {
+            head,
+            first: first.ts,
+            last: last.ts,
+            frames: (first.frame, last.frame),
+            body_bytes: done.bytes,
+            content_bytes: done.content_bytes,
+            complete,
+            body: done.kept,
+        };
+        cx.counters.ambiguous += u64::from(!ambiguities.is_empty());
+        match start {
+            Start::Request(h) => {
+                let RequestHead {
+                    head,
+                    method,
+                    target,
+                    minor,
+                    host,
+                    ..
+                } = *h;
+                let message = Request {
+                    method,
+                    target,
+                    minor,
+                    host,
+                    message: message(head),
+                };
+                self.pairing.request_finished(
+                    index,
+                    end,
+                    Half {
+                        message,
+                        flags,
+                        ambiguities,
+                    },
+                );
+            }
+            Start::Response(h) if kept => {
+                let ResponseHead {
+                    head, status, minor, ..
+                } = *h;
+                let message = Response {
+                    status,
+                    minor,
+                    interim: 0,
+                    message: message(head),
+                };
+                self.pairing.response_finished(
+                    index,
+                    Half {
+                        message,
+                        flags,
+                        ambiguities,
+                    },
+                );
+            }
+            Start::Response(_) => {}
+        }
+    }
+
+    /// Gives out what is over.
+    fn release(&mut self, cx: &mut Context<'_>, out: &mut impl FnMut(Exchange)) {
+        if self.pairing.waiting() > cx.limits.pipelined {
+            self.pairing.finish(false);
+            self.pairing.responses_lost();
+        }
+        while let Some(ready) = self.pairing.poll() {
+            out(exchange(ready, cx));
+        }
+    }
+}
+
+fn exchange(ready: Ready, cx: &mut Context<'_>) -> Exchange {
+    let Ready {
+        index,
+        request,
+        response,
+        interim,
+        upgraded,
+        after_loss,
+    } = ready;
+    let mut flags = cx.flags;
+    let mut ambiguities = Ambiguities::empty();
+    if !cx.server_seen && response.is_none() {
+        flags.insert(Flags::ONE_SIDED);
+    }
+    if after_loss {
+        flags.insert(Flags::GAP);
+    }
+    let request = request.map(|half| {
+        flags.insert(half.flags);
+        ambiguities.insert(half.ambiguities);
+        half.message
+    });
+    let response = response.map(|half| {
+        flags.insert(half.flags);
+        ambiguities.insert(half.ambiguities);
+        Response {
+            interim,
+            ..half.message
+        }
+    });
+    if request.is_none() {
+        flags.insert(Flags::NO_REQUEST);
+        cx.counters.no_request += 1;
+    }
+    if response.is_none() {
+        flags.insert(Flags::NO_RESPONSE);
+        cx.counters.no_response += 1;
+    }
+    if !ambiguities.is_empty() {
+        flags.insert(Flags::AMBIGUOUS);
+    }
+    let kept = request.as_ref().map_or(0, |r| r.message.body.len())
+        + response.as_ref().map_or(0, |r| r.message.body.len());
+    *cx.room += kept;
+    let minor = request
+        .as_ref()
+        .map_or_else(|| response.as_ref().map_or(1, |r| r.minor), |r| r.minor);
+    let websocket = upgraded
+        && request
+            .as_ref()
+            .and_then(|r| r.message.field("upgrade"))
+            .is_some_and(|u| u.split(',').any(|p| p.trim().eq_ignore_ascii_case("websocket")));
+    cx.counters.exchanges += 1;
+    Exchange {
+        flow: cx.flow,
+        index,
+        protocol: match minor {
+            _ if websocket => Protocol::WebSocket,
+            1 => Protocol::Http11,
+            _ => Protocol::Http10,
+        },
+        request,
+        response,
+        flags,
+        ambiguities,
+        completed: cx.now,
+    }
+}
+
+fn encodings(head: &crate::exchange::Head) -> impl Iterator<Item = &str> {
+    head.fields()
+        .filter(|(n, _)| n.len() == 16 && n.eq_ignore_ascii_case("content-encoding"))
+        .map(|(_, v)| v)
+}
+
+/// Whether the beginning of a head can still become one.
+fn begins_well(direction: Direction, buf: &[u8]) -> bool {
+    let line_end = memchr::memchr(b'\n', buf);
+    match direction {
+        Direction::Request => match line_end {
+            Some(end) => head::request_line(&buf[..end]).is_some(),
+            None => {
+                let method = buf
+                    .iter()
+                    .position(|b| matches!(b, b' ' | b'\t'))
+                    .unwrap_or(buf.len());
+                method <= 32 && buf[..method].iter().all(|b| b.is_ascii_graphic())
+            }
+        },
+        Direction::Response => match line_end {
+            Some(end) => head::status_line(&buf[..end]).is_some(),
+            None => {
+                let len = buf.len().min(5);
+                buf[..len].eq_ignore_ascii_case(&b"HTTP/"[..len])
+            }
+        },
+    }
+}
+
+/// What the first bytes of a direction look like.
+pub(crate) fn looks_like(bytes: &[u8]) -> Option<Direction> {
+    let start = bytes.iter().position(|b| !matches!(b, b'\r' | b'\n'))?;
+    let bytes = &bytes[start..];
+    if bytes.len() >= 7 && bytes[..5].eq_ignore_ascii_case(b"HTTP/") {
+        return Some(Direction::Response);
+    }
+    let line = &bytes[..memchr::memchr(b'\n', bytes).unwrap_or(bytes.len())];
+    let method = head::METHODS
+        .iter()
+        .any(|m| line.starts_with(m) && line.get(m.len()) == Some(&b' '));
+    (method || head::request_line(line).is_some()).then_some(Direction::Request)
+}

@@ -1,0 +1,606 @@
+//! The stages tied together: packets in, events out.
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+
+use hashbrown::DefaultHashBuilder;
+
+use crate::exchange::{Exchange, Flags, FlowRef};
+use crate::flow::{App, Flow};
+use crate::http1::connection::{self, Connection, Direction, Verdict};
+use crate::limits::{Counters, Limits};
+use crate::packet::{self, Packet, Segment, Skipped};
+use crate::tcp::conversation::{self, Conversation, Receiver, Standing};
+use crate::tcp::stream::Meta;
+use crate::tcp::table::{FlowId, FlowKey, Table};
+use crate::time::Timestamp;
+
+/// How long a closed flow is remembered, in capture time, so that late packets do not begin a new one.
+const LINGER: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Ports on which servers commonly speak HTTP, for flows joined midway of which no message was seen yet.
+const SERVER_PORTS: [u16; 8] = [80, 443, 3000, 5000, 8000, 8080, 8443, 9000];
+
+/// What a [`Reassembler`] gives out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// An exchange is over.
+    Exchange(Box<Exchange>),
+    /// A flow is over; its exchanges have been given out before.
+    Flow(Box<Flow>),
+}
+
+/// A flow being followed.
+struct Entry {
+    key: FlowKey,
+    conversation: Conversation,
+    content: Content,
+    /// The side that is the client, and whether that is certain.
+    client: usize,
+    certain: bool,
+    start: Timestamp,
+    last: Timestamp,
+    packets: u64,
+    vlan: Option<u16>,
+    flags: Flags,
+    /// A SYN that would begin another flow on the same addresses, until its answer is seen.
+    reuse: Option<u32>,
+    syn: Option<(usize, u32)>,
+    closed: Option<Timestamp>,
+    queued: bool,
+    exchanges: u32,
+    sides_seen: [bool; 2],
+}
+
+/// What a flow carries.
+enum Content {
+    /// No payload yet.
+    Empty,
+    /// Read as HTTP/1 until that turns out wrong.
+    Http(Box<Connection>),
+    /// Recognised, or given up.
+    Opaque(App),
+}
+
+/// Packets in, exchanges and flows out.
+pub struct Reassembler {
+    limits: Limits,
+    counters: Counters,
+    hasher: DefaultHashBuilder,
+    flows: Table<Entry>,
+    /// Flows with something that time alone settles, by deadline; the wait is the same for all, so the
+    /// queue is in order.
+    waiting: VecDeque<(Timestamp, FlowId)>,
+    /// Closed flows, by the time they closed.
+    closing: VecDeque<(Timestamp, FlowId)>,
+    held_total: usize,
+    room: usize,
+    now: Timestamp,
+    events: VecDeque<Event>,
+}
+
+impl std::fmt::Debug for Reassembler {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reassembler")
+            .field("flows", &self.flows.len())
+            .field("counters", &self.counters)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Reassembler {
+    /// An empty reassembler that holds no more than `limits`.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            room: limits.body_capture_total,
+            limits,
+            counters: Counters::default(),
+            hasher: DefaultHashBuilder::default(),
+            flows: Table::new(),
+            waiting: VecDeque::new(),
+            closing: VecDeque::new(),
+            held_total: 0,
+            now: Timestamp(0),
+            events: VecDeque::new(),
+        }
+    }
+
+    /// Takes one packet. Never fails: what cannot be read is counted.
+    pub fn push(&mut self, packet: &Packet<'_>) {
+        self.advance(packet.ts);
+        self.counters.packets += 1;
+        self.counters.packet_bytes += packet.data.len() as u64;
+        self.counters.truncated += u64::from(packet.data.len() < packet.wire_len as usize);
+        let segment = match packet::decode(packet) {
+            Ok(segment) => segment,
+            Err(why) => {
+                *match why {
+                    Skipped::Other => &mut self.counters.other_protocol,
+                    Skipped::Broken => &mut self.counters.undecodable,
+                    Skipped::UnknownLink => &mut self.counters.unknown_link,
+                    Skipped::Fragment => &mut self.counters.fragments,
+                } += 1;
+                return;
+            }
+        };
+        self.counters.tcp_packets += 1;
+        let vlan_key = if self.limits.key_by_vlan {
+            segment.vlan
+        } else {
+            None
+        };
+        let (key, side) = FlowKey::new(segment.src, segment.dst, vlan_key);
+        let id = match self.flows.find(&key) {
+            Some(id) if !self.begins_anew(id, side, &segment) => {
+                self.flows.touch(id);
+                id
+            }
+            found => {
+                if let Some(old) = found {
+                    self.end(old);
+                }
+                self.begin(key, side, &segment, packet.ts)
+            }
+        };
+        self.segment(id, side, &segment, packet);
+    }
+
+    /// Tells that capture time has reached `now`: closes idle flows, gives up on bytes that are overdue.
+    /// [`Self::push`] does this too; calling it early or often is harmless.
+    pub fn advance(&mut self, now: Timestamp) {
+        if now <= self.now {
+            return;
+        }
+        self.now = now;
+        while let Some((since, id)) = self.waiting.front().copied() {
+            if now.since(since) < self.limits.reorder_wait {
+                break;
+            }
+            self.waiting.pop_front();
+            self.check_overdue(id);
+        }
+        while let Some((since, id)) = self.closing.front().copied() {
+            if now.since(since) < LINGER {
+                break;
+            }
+            self.closing.pop_front();
+            self.end(id);
+        }
+        while let Some((id, entry)) = self.flows.oldest() {
+            if now.since(entry.last) < self.limits.idle {
+                break;
+            }
+            self.end(id);
+        }
+    }
+
+    /// Ends every flow as if the capture were over.
+    pub fn finish(&mut self) {
+        while let Some((id, _)) = self.flows.oldest() {
+            self.end(id);
+        }
+        self.waiting.clear();
+        self.closing.clear();
+    }
+
+    /// The oldest event not yet taken. Drain it after each [`Self::push`].
+    pub fn poll(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// What was seen and lost so far.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Flows being followed.
+    #[must_use]
+    pub fn open_flows(&self) -> usize {
+        self.flows.len()
+    }
+
+    /// Whether a segment on known addresses begins another flow (port reuse).
+    fn begins_anew(&mut self, id: FlowId, side: usize, segment: &Segment<'_>) -> bool {
+        if !segment.flags.syn || segment.flags.rst {
+            return false;
+        }
+        let Some(entry) = self.flows.get_mut(id) else {
+            return true;
+        };
+        let isn = segment.seq;
+        if segment.flags.ack {
+            // The answer to a SYN that did not fit: now both sides agree on a new flow.
+            return entry.reuse.is_some_and(|seq| segment.ack == seq.wrapping_add(1));
+        }
+        if entry.syn == Some((side, isn)) {
+            return false;
+        }
+        if entry.closed.is_some() {
+            return true;
+        }
+        let stream = &entry.conversation.sides[side];
+        // A SYN that fits what was seen is one that came late.
+        if stream.started && stream.offset(isn.wrapping_add(1)) <= stream.next && entry.syn.is_none() {
+            return false;
+        }
+        if !stream.started {
+            return false;
+        }
+        // Anybody can send a SYN; the flow goes on until the other side agrees (RFC 9293 section 3.10.7.4).
+        entry.reuse = Some(isn);
+        !entry.conversation.sides[1 - side].seen
+    }
+
+    fn begin(&mut self, key: FlowKey, side: usize, segment: &Segment<'_>, ts: Timestamp) -> FlowId {
+        while self.flows.len() >= self.limits.flows.max(1) {
+            let Some((id, _)) = self.flows.oldest() else {
+                break;
+            };
+            self.counters.evicted_flows += 1;
+            self.end(id);
+        }
+        self.counters.flows += 1;
+        let (client, certain) = if segment.flags.syn {
+            (if segment.flags.ack { 1 - side } else { side }, true)
+        } else {
+            (guess_client(&key, side), false)
+        };
+        let mut flags = Flags::empty();
+        if !segment.flags.syn {
+            flags.insert(Flags::MIDSTREAM);
+        }
+        self.flows.insert(
+            key,
+            Entry {
+                key,
+                conversation: if segment.flags.syn {
+                    Conversation::default()
+                } else {
+                    Conversation::midstream()
+                },
+                content: Content::Empty,
+                client,
+                certain,
+                start: ts,
+                last: ts,
+                packets: 0,
+                vlan: segment.vlan,
+                flags,
+                reuse: None,
+                syn: None,
+                closed: None,
+                queued: false,
+                exchanges: 0,
+                sides_seen: [false; 2],
+            },
+        )
+    }
+
+    fn segment(&mut self, id: FlowId, side: usize, segment: &Segment<'_>, packet: &Packet<'_>) {
+        let now = self.now;
+        let Some(entry) = self.flows.get_mut(id) else {
+            return;
+        };
+        entry.packets += 1;
+        entry.sides_seen[side] = true;
+        entry.last = now;
+        if segment.flags.syn && !segment.flags.ack && entry.syn.is_none() {
+            entry.syn = Some((side, segment.seq));
+            if !entry.certain {
+                entry.client = side;
+                entry.certain = true;
+            }
+        }
+        if segment.cut > 0 {
+            entry.flags.insert(Flags::TRUNCATED);
+        }
+        let Entry { conversation, .. } = entry;
+        // Taken out so that flow and content can be borrowed apart.
+        let mut conversation = std::mem::take(conversation);
+        let standing = self.with(id, |cx, receiver| {
+            conversation.push(side, segment, packet.ts, packet.frame, cx, receiver)
+        });
+        let waits = conversation.waits();
+        let Some(entry) = self.flows.get_mut(id) else {
+            return;
+        };
+        entry.conversation = conversation;
+        if standing == Some(Standing::Closed) && entry.closed.is_none() {
+            entry.closed = Some(now);
+            self.closing.push_back((now, id));
+            self.close_content(id);
+        } else if waits && !entry.queued {
+            entry.queued = true;
+            self.waiting.push_back((now, id));
+        }
+    }
+
+    fn check_overdue(&mut self, id: FlowId) {
+        let now = self.now;
+        let Some(entry) = self.flows.get_mut(id) else {
+            return;
+        };
+        entry.queued = false;
+        let mut conversation = std::mem::take(&mut entry.conversation);
+        let standing = self.with(id, |cx, receiver| conversation.overdue(now, cx, receiver));
+        // Bytes that wait for a retransmission are looked at again when the flow's next packet comes; what
+        // time alone settles is looked at again in time.
+        let waits = conversation.waits_on_time();
+        let Some(entry) = self.flows.get_mut(id) else {
+            return;
+        };
+        entry.conversation = conversation;
+        if standing == Some(Standing::Closed) && entry.closed.is_none() {
+            entry.closed = Some(now);
+            self.closing.push_back((now, id));
+            self.close_content(id);
+        } else if waits {
+            entry.queued = true;
+            self.waiting.push_back((now, id));
+        }
+    }
+
+    /// Runs `work` on a flow whose conversation was taken out.
+    fn with<R>(
+        &mut self,
+        id: FlowId,
+        work: impl FnOnce(&mut conversation::Context<'_, DefaultHashBuilder>, &mut Sink<'_>) -> R,
+    ) -> Option<R> {
+        // The counters are needed on both sides; the reader's part is added afterwards.
+        let mut http_counters = Counters::default();
+        let entry = self.flows.get_mut(id)?;
+        let mut cx = conversation::Context {
+            limits: &self.limits,
+            counters: &mut self.counters,
+            hasher: &self.hasher,
+            held_total: &mut self.held_total,
+            conflict: false,
+            gap: false,
+        };
+        let server_seen = entry.sides_seen[1 - entry.client];
+        let mut sink = Sink {
+            entry,
+            limits: &self.limits,
+            counters: &mut http_counters,
+            room: &mut self.room,
+            events: &mut self.events,
+            now: self.now,
+            server_seen,
+            used: false,
+        };
+        let result = work(&mut cx, &mut sink);
+        let (conflict, gap) = (cx.conflict, cx.gap);
+        let used = sink.used;
+        let entry = self.flows.get_mut(id)?;
+        if conflict {
+            entry.flags.insert(Flags::CONFLICT);
+        }
+        if gap {
+            entry.flags.insert(Flags::GAP);
+        }
+        if used {
+            self.counters.add(&http_counters);
+        }
+        Some(result)
+    }
+
+    /// Both directions are over: gives out what the content still holds.
+    fn close_content(&mut self, id: FlowId) {
+        self.with(id, |_, sink| sink.finish());
+    }
+
+    /// Ends a flow and forgets it.
+    fn end(&mut self, id: FlowId) {
+        let now = self.now;
+        let Some(entry) = self.flows.get_mut(id) else {
+            return;
+        };
+        let mut conversation = std::mem::take(&mut entry.conversation);
+        self.with(id, |cx, sink| {
+            conversation.finish(now, cx, sink);
+            sink.finish();
+        });
+        let Some(mut entry) = self.flows.remove(id) else {
+            return;
+        };
+        let app = match &entry.content {
+            Content::Empty => App::Unknown,
+            Content::Opaque(app) => *app,
+            Content::Http(connection) if connection.verdict() == Verdict::Http => App::Http1,
+            Content::Http(_) => App::Unknown,
+        };
+        let had_payload = conversation.sides.iter().any(|s| s.delivered > 0);
+        match app {
+            App::Http1 => self.counters.http_flows += u64::from(entry.exchanges > 0),
+            App::Tls => self.counters.tls_flows += 1,
+            App::Http2 => self.counters.http2_flows += 1,
+            App::Unknown => self.counters.unknown_flows += u64::from(had_payload),
+        }
+        let (client, server) = (entry.client, 1 - entry.client);
+        if conversation.sides[client].seen != conversation.sides[server].seen {
+            entry.flags.insert(Flags::ONE_SIDED);
+        }
+        if had_payload && app != App::Http1 {
+            entry.flags.insert(Flags::OPAQUE);
+        }
+        self.events.push_back(Event::Flow(Box::new(Flow {
+            flow: entry.flow_ref(),
+            end: entry.last,
+            packets: entry.packets,
+            bytes: (
+                conversation.sides[client].delivered,
+                conversation.sides[server].delivered,
+            ),
+            lost: (conversation.sides[client].lost, conversation.sides[server].lost),
+            exchanges: entry.exchanges,
+            app,
+            flags: entry.flags,
+        })));
+    }
+}
+
+/// The client of a flow joined midway, until its content tells: the end that is not a usual server port.
+fn guess_client(key: &FlowKey, sender: usize) -> usize {
+    let (low, high) = (key.end(0).1, key.end(1).1);
+    match (SERVER_PORTS.contains(&low), SERVER_PORTS.contains(&high)) {
+        (true, false) => 1,
+        (false, true) => 0,
+        _ if low < 1024 && high >= 1024 => 1,
+        _ if high < 1024 && low >= 1024 => 0,
+        _ => sender,
+    }
+}
+
+impl Entry {
+    fn flow_ref(&self) -> FlowRef {
+        let at = |(ip, port): (IpAddr, u16)| SocketAddr::new(ip, port);
+        FlowRef {
+            client: at(self.key.end(self.client)),
+            server: at(self.key.end(1 - self.client)),
+            start: self.start,
+            vlan: self.vlan,
+            vni: None,
+        }
+    }
+}
+
+/// Takes the ordered bytes of one flow to its content.
+struct Sink<'a> {
+    entry: &'a mut Entry,
+    limits: &'a Limits,
+    counters: &'a mut Counters,
+    room: &'a mut usize,
+    events: &'a mut VecDeque<Event>,
+    now: Timestamp,
+    /// Whether a packet from the server was seen.
+    server_seen: bool,
+    used: bool,
+}
+
+impl Sink<'_> {
+    fn direction(&self, side: usize) -> Direction {
+        if side == self.entry.client {
+            Direction::Request
+        } else {
+            Direction::Response
+        }
+    }
+
+    /// Runs `work` on the connection, if the content is one.
+    fn connection(
+        &mut self,
+        work: impl FnOnce(&mut Connection, &mut connection::Context<'_>, &mut dyn FnMut(Exchange)),
+    ) {
+        self.used = true;
+        let flow = self.entry.flow_ref();
+        let mut flags = Flags::empty();
+        for flag in [Flags::MIDSTREAM, Flags::CONFLICT] {
+            if self.entry.flags.contains(flag) {
+                flags.insert(flag);
+            }
+        }
+        let Content::Http(connection) = &mut self.entry.content else {
+            return;
+        };
+        let mut cx = connection::Context {
+            limits: self.limits,
+            counters: self.counters,
+            room: self.room,
+            flow,
+            flags,
+            server_seen: self.server_seen,
+            now: self.now,
+        };
+        let events = &mut *self.events;
+        let mut count = 0;
+        work(connection, &mut cx, &mut |exchange| {
+            count += 1;
+            events.push_back(Event::Exchange(Box::new(exchange)));
+        });
+        self.entry.exchanges += count;
+        if connection.verdict() == Verdict::Foreign {
+            self.entry.content = Content::Opaque(App::Unknown);
+        }
+    }
+
+    fn finish(&mut self) {
+        self.connection(|connection, cx, mut out| connection.finish(cx, &mut out));
+        if let Content::Http(connection) = &self.entry.content
+            && connection.verdict() == Verdict::Undecided
+        {
+            self.entry.content = Content::Opaque(App::Unknown);
+        }
+    }
+
+    /// A flow joined midway: its messages tell which side is the client.
+    fn orient(&mut self, side: usize, bytes: &[u8]) {
+        let Some(direction) = connection::looks_like(bytes) else {
+            return;
+        };
+        let client = if direction == Direction::Request {
+            side
+        } else {
+            1 - side
+        };
+        if client != self.entry.client {
+            self.entry.client = client;
+            if let Content::Http(connection) = &self.entry.content
+                && connection.verdict() == Verdict::Undecided
+            {
+                self.entry.content = Content::Http(Box::new(Connection::new(true)));
+            }
+        }
+        self.entry.certain = true;
+    }
+
+    /// The first payload of a flow tells what it carries.
+    fn recognise(&mut self, side: usize, bytes: &[u8]) {
+        let app = match bytes {
+            // RFC 8446 section 5.1: a handshake record.
+            [0x16, 0x03, ..] => Some(App::Tls),
+            // RFC 9113 section 3.4.
+            _ if bytes.starts_with(b"PRI * HTTP/2.0\r\n") => Some(App::Http2),
+            _ => None,
+        };
+        if let Some(app) = app {
+            self.entry.content = Content::Opaque(app);
+            return;
+        }
+        if !self.entry.certain {
+            self.orient(side, bytes);
+        }
+        let midstream = self.entry.flags.contains(Flags::MIDSTREAM);
+        self.entry.content = Content::Http(Box::new(Connection::new(midstream)));
+    }
+}
+
+impl Receiver for Sink<'_> {
+    fn data(&mut self, side: usize, bytes: &[u8], meta: Meta) {
+        if matches!(self.entry.content, Content::Empty) {
+            self.recognise(side, bytes);
+        } else if !self.entry.certain {
+            self.orient(side, bytes);
+        }
+        let direction = self.direction(side);
+        self.connection(|connection, cx, mut out| connection.data(direction, bytes, meta, cx, &mut out));
+    }
+
+    fn gap(&mut self, side: usize, len: u64, _meta: Meta) {
+        if matches!(self.entry.content, Content::Empty) {
+            self.entry.content = Content::Http(Box::new(Connection::new(true)));
+        }
+        let direction = self.direction(side);
+        self.connection(|connection, cx, mut out| connection.gap(direction, len, cx, &mut out));
+    }
+
+    fn begins(&self, bytes: &[u8]) -> bool {
+        connection::looks_like(bytes).is_some()
+    }
+
+    fn end(&mut self, side: usize, clean: bool, _now: Timestamp) {
+        let direction = self.direction(side);
+        self.connection(|connection, cx, mut out| connection.end(direction, clean, cx, &mut out));
+    }
+}

@@ -1,0 +1,553 @@
+//! The two directions of a flow in order against each other.
+//!
+//! A mirror port may deliver the directions, or the queues of a card, some milliseconds apart, and a
+//! sensor loses frames that the hosts did not. Both are settled by what TCP says itself: every segment
+//! tells with its acknowledgment number how much of the other direction its sender had when it was sent
+//! (RFC 9293 section 3.4). So bytes are delivered only after the bytes they answer, and bytes that were
+//! acknowledged but are not seen within [`Limits::reorder_wait`] are a gap. Bytes that were not
+//! acknowledged are waited for, because their receiver waits for them too.
+
+use std::hash::BuildHasher;
+
+use crate::limits::{Counters, Limits};
+use crate::packet::Segment;
+use crate::tcp::stream::{Meta, Stream};
+use crate::time::Timestamp;
+
+/// Farther than this behind or ahead of the next byte no honest segment lies: the largest window is
+/// 1 GiB (RFC 7323 section 2.2).
+const WINDOW: u64 = 1 << 30;
+
+/// An acknowledgment farther ahead of what was seen than this is taken for nonsense: it would be 16 MiB
+/// in flight and all of it lost to the sensor.
+const ACK_AHEAD: u64 = 1 << 24;
+
+/// How far back the beginning of a direction may move while it settles.
+const SETTLE_BACK: u64 = 1 << 20;
+
+/// How far past everything known a RST may stand and still be believed.
+const RST_WINDOW: u64 = 1 << 16;
+
+/// What takes ordered bytes. `side` is 0 or 1 as in the conversation.
+pub(crate) trait Receiver {
+    /// The next bytes of a direction.
+    fn data(&mut self, side: usize, bytes: &[u8], meta: Meta);
+    /// The next `len` bytes of a direction were never seen.
+    fn gap(&mut self, side: usize, len: u64, meta: Meta);
+    /// Whether these bytes can be the first of a direction.
+    fn begins(&self, bytes: &[u8]) -> bool;
+    /// A direction is over; `clean` tells whether by a FIN.
+    fn end(&mut self, side: usize, clean: bool, now: Timestamp);
+}
+
+/// What [`Conversation::push`] needs from outside.
+pub(crate) struct Context<'a, S> {
+    pub(crate) limits: &'a Limits,
+    pub(crate) counters: &'a mut Counters,
+    pub(crate) hasher: &'a S,
+    /// Bytes held by all flows.
+    pub(crate) held_total: &'a mut usize,
+    /// Set when a retransmission differed from its first copy.
+    pub(crate) conflict: bool,
+    /// Set when bytes were given up.
+    pub(crate) gap: bool,
+}
+
+/// How a flow stands after a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Open,
+    /// Both directions are over.
+    Closed,
+}
+
+/// Two directions.
+#[derive(Debug, Default)]
+pub(crate) struct Conversation {
+    pub(crate) sides: [Stream; 2],
+    pub(crate) closed: bool,
+    /// Joined midway: the first packet seen may not be the first one sent, so everything is held until a
+    /// message begins or the wait is over. Holds the time of the first payload.
+    settling: Settling,
+    /// A RST came while bytes were missing; they may still come.
+    reset: Option<Timestamp>,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Settling {
+    #[default]
+    Done,
+    Waiting(Option<Timestamp>),
+}
+
+impl Conversation {
+    /// A conversation of which the beginning was not seen.
+    pub(crate) fn midstream() -> Self {
+        Self {
+            settling: Settling::Waiting(None),
+            ..Self::default()
+        }
+    }
+
+    /// Takes one segment sent by `side`, and delivers what can be delivered.
+    pub(crate) fn push<S: BuildHasher>(
+        &mut self,
+        side: usize,
+        segment: &Segment<'_>,
+        ts: Timestamp,
+        frame: u64,
+        cx: &mut Context<'_, S>,
+        out: &mut impl Receiver,
+    ) -> Standing {
+        if self.closed {
+            cx.counters.retransmitted_bytes += segment.payload.len() as u64;
+            return Standing::Closed;
+        }
+        let other = 1 - side;
+        self.sides[side].seen = true;
+        if !segment.flags.rst || self.sides[side].started {
+            // A SYN takes one sequence number itself (RFC 9293 section 3.4); data may follow it at once
+            // (RFC 7413).
+            self.sides[side].start(segment.seq.wrapping_add(u32::from(segment.flags.syn)));
+        }
+        if segment.flags.ack && !segment.flags.rst {
+            self.sides[other].start(segment.ack);
+        }
+        if self.settling != Settling::Done && !segment.flags.rst {
+            self.move_start(side, segment.seq);
+            if segment.flags.ack {
+                self.move_start(other, segment.ack);
+            }
+        }
+        let ack = if segment.flags.ack && self.sides[other].started {
+            let ack = self.sides[other].offset(segment.ack);
+            let o = &mut self.sides[other];
+            if ack > o.acked && ack - o.next.min(ack) < ACK_AHEAD {
+                o.acked = ack;
+            }
+            ack
+        } else {
+            0
+        };
+        if segment.flags.rst {
+            return self.reset(side, segment, ts, cx, out);
+        }
+        let payload_seq = segment.seq.wrapping_add(u32::from(segment.flags.syn));
+        let offset = self.sides[side].offset(payload_seq);
+        let meta = Meta {
+            ts,
+            frame,
+            offset,
+            ack,
+        };
+        if !segment.payload.is_empty() {
+            if let Settling::Waiting(since) = self.settling {
+                let full =
+                    self.sides.iter().map(|s| s.held_bytes).sum::<usize>() > cx.limits.held_per_flow / 2;
+                if full || (out.begins(segment.payload) && offset <= self.first_known(side)) {
+                    self.settle();
+                } else if since.is_none() {
+                    self.settling = Settling::Waiting(Some(ts));
+                }
+            }
+            self.payload(side, segment.payload, offset, meta, cx, out);
+        }
+        if segment.flags.fin {
+            let at = offset + segment.payload.len() as u64 + u64::from(segment.cut);
+            let s = &mut self.sides[side];
+            if at >= s.next && at - s.next < WINDOW {
+                s.fin = Some(s.fin.map_or(at, |known| known.min(at)));
+            }
+        }
+        if segment.flags.fin {
+            self.settle();
+        }
+        self.drain(cx, out, ts);
+        self.overdue(ts, cx, out)
+    }
+
+    /// While settling, bytes before the ones seen first may still come.
+    fn move_start(&mut self, side: usize, seq: u32) {
+        let s = &mut self.sides[side];
+        let offset = s.offset(seq);
+        if s.started && offset < s.next && s.next - offset < SETTLE_BACK {
+            s.next = offset;
+        }
+    }
+
+    fn first_known(&self, side: usize) -> u64 {
+        self.sides[side].first_held().unwrap_or(u64::MAX)
+    }
+
+    /// What was held while settling is in order now.
+    fn settle(&mut self) {
+        if self.settling == Settling::Done {
+            return;
+        }
+        self.settling = Settling::Done;
+        for s in &mut self.sides {
+            if let Some(first) = s.first_held() {
+                s.next = s.next.max(first);
+            }
+        }
+    }
+
+    fn payload<S: BuildHasher>(
+        &mut self,
+        side: usize,
+        payload: &[u8],
+        offset: u64,
+        meta: Meta,
+        cx: &mut Context<'_, S>,
+        out: &mut impl Receiver,
+    ) {
+        let ready = self.causally_ready(side, meta.ack);
+        let s = &mut self.sides[side];
+        let (mut bytes, mut offset, mut meta) = (payload, offset, meta);
+        if offset < s.next {
+            let before = s.next - offset;
+            // A keep-alive repeats the byte before the next one, often with other content
+            // (RFC 9293 section 3.8.4): no retransmission to compare.
+            if before == 1 && bytes.len() == 1 {
+                return;
+            }
+            let Some(fresh) = usize::try_from(before).ok().and_then(|n| bytes.get(n..)) else {
+                if before < WINDOW {
+                    cx.counters.retransmitted_bytes += bytes.len() as u64;
+                    if s.differs(offset, bytes, cx.hasher) {
+                        cx.counters.conflicts += 1;
+                        cx.conflict = true;
+                    }
+                }
+                return;
+            };
+            cx.counters.retransmitted_bytes += before;
+            bytes = fresh;
+            offset = s.next;
+            meta.offset = offset;
+            if bytes.is_empty() {
+                if s.differs(s.next - payload.len() as u64, payload, cx.hasher) {
+                    cx.counters.conflicts += 1;
+                    cx.conflict = true;
+                }
+                return;
+            }
+        }
+        if offset - s.next >= WINDOW || s.fin.is_some_and(|fin| offset >= fin) {
+            cx.counters.held_overflow += 1;
+            return;
+        }
+        if offset == s.next && ready && s.held.is_empty() && self.settling == Settling::Done {
+            // The common case: no copy, no allocation.
+            s.remember(bytes, cx.hasher);
+            cx.counters.payload_bytes += bytes.len() as u64;
+            out.data(side, bytes, meta);
+            return;
+        }
+        cx.counters.reordered += u64::from(offset > s.next);
+        if s.held_bytes + bytes.len() > cx.limits.held_per_flow
+            || *cx.held_total + bytes.len() > cx.limits.held_total
+        {
+            self.give_up(side, meta.ts, cx, out);
+            self.drain(cx, out, meta.ts);
+            let s = &mut self.sides[side];
+            if s.held_bytes + bytes.len() > cx.limits.held_per_flow
+                || *cx.held_total + bytes.len() > cx.limits.held_total
+            {
+                cx.counters.held_overflow += 1;
+                return;
+            }
+            if offset < s.next {
+                return;
+            }
+        }
+        let s = &mut self.sides[side];
+        let held_before = s.held_bytes;
+        let repeated = s.hold(offset, bytes, meta);
+        *cx.held_total += s.held_bytes - held_before;
+        cx.counters.retransmitted_bytes += repeated.bytes;
+        if repeated.differs {
+            cx.counters.conflicts += 1;
+            cx.conflict = true;
+        }
+    }
+
+    /// Whether the bytes that the sender had received when it sent this are all delivered. A direction
+    /// that was never seen cannot be waited for.
+    fn causally_ready(&self, side: usize, ack: u64) -> bool {
+        let other = &self.sides[1 - side];
+        !other.seen || ack <= other.next || ack - other.next >= ACK_AHEAD
+    }
+
+    /// Delivers everything that is next and whose causes were delivered.
+    fn drain<S: BuildHasher>(&mut self, cx: &mut Context<'_, S>, out: &mut impl Receiver, now: Timestamp) {
+        loop {
+            let mut moved = false;
+            for side in 0..2 {
+                while let Some(first) = self.sides[side].first_held() {
+                    let ack = self.sides[side].held[&first].meta.ack;
+                    if first > self.sides[side].next || !self.causally_ready(side, ack) {
+                        break;
+                    }
+                    moved |= self.deliver_first(side, cx, out);
+                }
+                let s = &mut self.sides[side];
+                if !s.ended && s.held.is_empty() && s.fin == Some(s.next) {
+                    s.ended = true;
+                    s.next += 1;
+                    moved = true;
+                    out.end(side, true, now);
+                }
+            }
+            if !moved {
+                return;
+            }
+        }
+    }
+
+    fn deliver_first<S: BuildHasher>(
+        &mut self,
+        side: usize,
+        cx: &mut Context<'_, S>,
+        out: &mut impl Receiver,
+    ) -> bool {
+        let s = &mut self.sides[side];
+        let Some(held) = s.take_first() else {
+            return false;
+        };
+        *cx.held_total = cx.held_total.saturating_sub(held.bytes.len());
+        let seen = usize::try_from(s.next.saturating_sub(held.meta.offset)).unwrap_or(usize::MAX);
+        let Some(bytes) = held.bytes.get(seen..).filter(|b| !b.is_empty()) else {
+            return true;
+        };
+        let meta = Meta {
+            offset: s.next,
+            ..held.meta
+        };
+        s.remember(bytes, cx.hasher);
+        cx.counters.payload_bytes += bytes.len() as u64;
+        out.data(side, bytes, meta);
+        true
+    }
+
+    /// Gives up on bytes that have been waited for long enough.
+    pub(crate) fn overdue<S: BuildHasher>(
+        &mut self,
+        now: Timestamp,
+        cx: &mut Context<'_, S>,
+        out: &mut impl Receiver,
+    ) -> Standing {
+        if self.closed {
+            return Standing::Closed;
+        }
+        if let Settling::Waiting(since) = self.settling {
+            if since.is_none_or(|since| now.since(since) < cx.limits.reorder_wait) {
+                return Standing::Open;
+            }
+            self.settle();
+            self.drain(cx, out, now);
+        }
+        // Each round either moves a direction on or ends.
+        loop {
+            let mut moved = false;
+            for side in 0..2 {
+                let s = &mut self.sides[side];
+                if !s.started || s.ended || (s.held.is_empty() && s.missing_acked() == 0) {
+                    s.stuck = None;
+                    continue;
+                }
+                let since = match s.stuck {
+                    Some((next, since)) if next == s.next => since,
+                    _ => {
+                        s.stuck = Some((s.next, now));
+                        now
+                    }
+                };
+                if now.since(since) < cx.limits.reorder_wait {
+                    continue;
+                }
+                let missing = s.missing();
+                // What the receiver has not acknowledged it waits for itself: it will be sent again. Where
+                // the receiver is not seen, nobody can tell.
+                let acked = s.missing_acked();
+                let lost = if self.sides[1 - side].seen { acked } else { missing };
+                let s = &mut self.sides[side];
+                if missing > 0 && lost > 0 {
+                    skip(side, s, lost, now, cx, out);
+                    moved = true;
+                } else if missing == 0 && !s.held.is_empty() && !self.other_can_move(side) {
+                    // Each direction waits for the other: no honest pair of hosts does that.
+                    moved |= self.deliver_first(side, cx, out);
+                }
+            }
+            if !moved {
+                break;
+            }
+            self.drain(cx, out, now);
+        }
+        if let Some(since) = self.reset
+            && (!self.lacks() || now.since(since) >= cx.limits.reorder_wait)
+        {
+            self.finish(now, cx, out);
+        }
+        self.standing()
+    }
+
+    /// Whether bytes are held, or were received by the other side and not seen.
+    fn lacks(&self) -> bool {
+        self.sides
+            .iter()
+            .any(|s| !s.held.is_empty() || s.missing_acked() > 0)
+    }
+
+    /// Whether the other direction has something missing that will be given up in its own time.
+    fn other_can_move(&self, side: usize) -> bool {
+        let other = &self.sides[1 - side];
+        other.started && !other.ended && other.missing_acked() > 0
+    }
+
+    /// Gives up on what is missing in front of the held bytes of a direction, acknowledged or not.
+    fn give_up<S: BuildHasher>(
+        &mut self,
+        side: usize,
+        now: Timestamp,
+        cx: &mut Context<'_, S>,
+        out: &mut impl Receiver,
+    ) {
+        let s = &mut self.sides[side];
+        let missing = if s.held.is_empty() {
+            s.missing_acked()
+        } else {
+            s.missing()
+        };
+        if missing > 0 {
+            skip(side, s, missing, now, cx, out);
+        }
+        self.deliver_first(side, cx, out);
+    }
+
+    fn reset<S: BuildHasher>(
+        &mut self,
+        side: usize,
+        segment: &Segment<'_>,
+        now: Timestamp,
+        cx: &mut Context<'_, S>,
+        out: &mut impl Receiver,
+    ) -> Standing {
+        let s = &self.sides[side];
+        if s.started {
+            // A RST outside the window is not believed (RFC 5961 section 3.2): anybody can send one.
+            let at = s.offset(segment.seq);
+            let known = s
+                .held
+                .last_key_value()
+                .map_or(s.next, |(o, h)| o + h.bytes.len() as u64)
+                .max(s.acked);
+            if at + 1 < s.next || at > known + RST_WINDOW {
+                return Standing::Open;
+            }
+        }
+        if self.lacks() {
+            // What the hosts had before the RST may come late to a sensor.
+            self.reset.get_or_insert(now);
+            return self.overdue(now, cx, out);
+        }
+        self.finish(now, cx, out);
+        Standing::Closed
+    }
+
+    /// Delivers all that is held, in an order its causes allow, and ends both directions.
+    pub(crate) fn finish<S: BuildHasher>(
+        &mut self,
+        now: Timestamp,
+        cx: &mut Context<'_, S>,
+        out: &mut impl Receiver,
+    ) {
+        if self.closed {
+            return;
+        }
+        self.settle();
+        loop {
+            self.drain(cx, out, now);
+            // The direction whose oldest held bytes came first goes first.
+            let oldest = |s: &Stream| s.held.first_key_value().map(|(_, h)| h.meta.ts);
+            let side = match (oldest(&self.sides[0]), oldest(&self.sides[1])) {
+                (None, None) => match (self.sides[0].missing_acked(), self.sides[1].missing_acked()) {
+                    (0, 0) => break,
+                    (0, _) => 1,
+                    _ => 0,
+                },
+                (Some(a), Some(b)) if b < a => 1,
+                (Some(_), _) => 0,
+                (None, Some(_)) => 1,
+            };
+            // If that direction only waits for what the other lacks, the other goes first.
+            let side = if self.sides[side].missing() == 0 && self.sides[1 - side].missing_acked() > 0 {
+                1 - side
+            } else {
+                side
+            };
+            self.give_up(side, now, cx, out);
+        }
+        for side in 0..2 {
+            if !self.sides[side].ended {
+                self.sides[side].ended = true;
+                out.end(side, false, now);
+            }
+        }
+        self.closed = true;
+    }
+
+    /// Whether something waits that time alone will settle.
+    pub(crate) fn waits(&self) -> bool {
+        !self.closed
+            && (self.sides.iter().any(|s| s.stuck.is_some())
+                || self.reset.is_some()
+                || matches!(self.settling, Settling::Waiting(Some(_))))
+    }
+
+    /// As [`Self::waits`], without bytes that only a retransmission can bring.
+    pub(crate) fn waits_on_time(&self) -> bool {
+        self.waits()
+            && (self.sides.iter().any(|s| s.missing_acked() > 0)
+                || self.reset.is_some()
+                || self.settling != Settling::Done)
+    }
+
+    fn standing(&mut self) -> Standing {
+        if self.sides.iter().all(|s| s.ended) {
+            self.closed = true;
+        }
+        if self.closed {
+            Standing::Closed
+        } else {
+            Standing::Open
+        }
+    }
+}
+
+fn skip<S>(
+    side: usize,
+    s: &mut Stream,
+    len: u64,
+    now: Timestamp,
+    cx: &mut Context<'_, S>,
+    out: &mut impl Receiver,
+) {
+    let (ts, frame) = s
+        .held
+        .first_key_value()
+        .map_or((now, 0), |(_, h)| (h.meta.ts, h.meta.frame));
+    let meta = Meta {
+        ts,
+        frame,
+        offset: s.next,
+        ack: 0,
+    };
+    s.next += len;
+    s.lost += len;
+    cx.counters.gaps += 1;
+    cx.counters.gap_bytes += len;
+    cx.gap = true;
+    out.gap(side, len, meta);
+}

@@ -1,0 +1,259 @@
+//! One direction of a flow: which bytes are next, which wait, which were seen before.
+//!
+//! Sequence numbers become 64-bit stream offsets at the door ([`Stream::offset`]), so nothing behind it
+//! knows of the 32-bit wrap. The low 32 bits of an offset are the sequence number.
+
+use std::collections::BTreeMap;
+use std::hash::BuildHasher;
+
+use crate::time::Timestamp;
+
+/// Delivered segments whose hash is kept, to tell a faithful retransmission from a differing one.
+/// Retransmissions mostly repeat one of the last few segments with the same bounds.
+const RECENT: usize = 4;
+
+/// Where bytes came from; goes with them to the messages they become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Meta {
+    /// Capture time of the packet.
+    pub(crate) ts: Timestamp,
+    /// Its frame number.
+    pub(crate) frame: u64,
+    /// Stream offset of the first byte.
+    pub(crate) offset: u64,
+    /// How far its sender had received the other direction.
+    pub(crate) ack: u64,
+}
+
+/// A segment that waits for earlier bytes, of its own direction or of the other one.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) meta: Meta,
+}
+
+/// One direction.
+#[derive(Debug, Default)]
+pub(crate) struct Stream {
+    /// Whether a packet of this direction was seen.
+    pub(crate) seen: bool,
+    /// Whether `next` means anything yet.
+    pub(crate) started: bool,
+    /// Offset of the next byte to deliver; the FIN counts as one byte.
+    pub(crate) next: u64,
+    /// How far the other side has acknowledged this direction.
+    pub(crate) acked: u64,
+    /// Offset at which the FIN stands.
+    pub(crate) fin: Option<u64>,
+    /// Whether the FIN was delivered.
+    pub(crate) ended: bool,
+    /// Segments that wait, by offset; they do not overlap.
+    pub(crate) held: BTreeMap<u64, Held>,
+    /// Bytes in `held`.
+    pub(crate) held_bytes: usize,
+    /// Since when nothing could be delivered although something waits or is overdue, and at which `next`.
+    pub(crate) stuck: Option<(u64, Timestamp)>,
+    /// Payload bytes delivered.
+    pub(crate) delivered: u64,
+    /// Payload bytes given up.
+    pub(crate) lost: u64,
+    recent: [(u64, u32, u32); RECENT],
+    recent_at: usize,
+}
+
+/// What became of bytes that were put in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Repeated {
+    /// Bytes seen before.
+    pub(crate) bytes: u64,
+    /// Whether some of them differ from the first copy.
+    pub(crate) differs: bool,
+}
+
+impl Stream {
+    /// Sets where the direction begins, unless that is known.
+    pub(crate) fn start(&mut self, seq: u32) {
+        if !self.started {
+            self.started = true;
+            // One wrap away from zero, so that bytes from before the start have an offset too.
+            self.next = (1 << 32) | u64::from(seq);
+            self.acked = self.next;
+        }
+    }
+
+    /// The stream offset that `seq` means: the one nearest to the next byte (RFC 9293 section 3.4).
+    pub(crate) fn offset(&self, seq: u32) -> u64 {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_possible_wrap,
+            reason = "serial number arithmetic"
+        )]
+        let ahead = seq.wrapping_sub(self.next as u32) as i32;
+        self.next.wrapping_add_signed(i64::from(ahead))
+    }
+
+    /// Notes bytes that are being delivered at `next`.
+    pub(crate) fn remember<S: BuildHasher>(&mut self, bytes: &[u8], hasher: &S) {
+        let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        self.recent[self.recent_at % RECENT] = (self.next, len, fold(hasher, bytes));
+        self.recent_at = self.recent_at.wrapping_add(1);
+        self.delivered += bytes.len() as u64;
+        self.next += bytes.len() as u64;
+    }
+
+    /// Whether bytes at `offset`, all before `next`, differ from what was delivered. Only a repetition
+    /// with the same bounds can be told; others count as faithful, for their bytes are gone.
+    pub(crate) fn differs<S: BuildHasher>(&self, offset: u64, bytes: &[u8], hasher: &S) -> bool {
+        let Some((_, _, hash)) = self
+            .recent
+            .iter()
+            .find(|(at, len, _)| *at == offset && *len as usize == bytes.len() && *len > 0)
+        else {
+            return false;
+        };
+        *hash != fold(hasher, bytes)
+    }
+
+    /// Holds bytes that cannot be delivered yet. Of two copies of a byte the first taken stays.
+    pub(crate) fn hold(&mut self, offset: u64, bytes: &[u8], meta: Meta) -> Repeated {
+        if bytes.is_empty() {
+            return Repeated::default();
+        }
+        let end = offset + bytes.len() as u64;
+        let mut repeated = Repeated::default();
+        let mut at = offset;
+        // Held segments do not overlap, so their ends are in order too: one look back is enough.
+        let before = self.held.range(..=offset).next_back().map(|(from, _)| *from);
+        let overlapping: Vec<u64> = before
+            .into_iter()
+            .chain(self.held.range(offset + 1..end).map(|(f, _)| *f))
+            .collect();
+        for from in overlapping {
+            let Some(known) = self.held.get(&from) else {
+                continue;
+            };
+            let known_end = from + known.bytes.len() as u64;
+            let (low, high) = (from.max(at), known_end.min(end));
+            if low < high {
+                repeated.bytes += high - low;
+                repeated.differs |= known.bytes[index(low - from)..index(high - from)]
+                    != bytes[index(low - offset)..index(high - offset)];
+            }
+            if at < from {
+                self.insert(
+                    at,
+                    &bytes[index(at - offset)..index(from.min(end) - offset)],
+                    meta,
+                );
+            }
+            at = at.max(known_end);
+        }
+        if at < end {
+            self.insert(at, &bytes[index(at - offset)..], meta);
+        }
+        repeated
+    }
+
+    fn insert(&mut self, offset: u64, bytes: &[u8], meta: Meta) {
+        if !bytes.is_empty() {
+            self.held_bytes += bytes.len();
+            self.held.insert(
+                offset,
+                Held {
+                    bytes: bytes.to_vec(),
+                    meta: Meta { offset, ..meta },
+                },
+            );
+        }
+    }
+
+    /// Offset of the first held byte.
+    pub(crate) fn first_held(&self) -> Option<u64> {
+        self.held.keys().next().copied()
+    }
+
+    /// Takes the first held segment out.
+    pub(crate) fn take_first(&mut self) -> Option<Held> {
+        let (_, held) = self.held.pop_first()?;
+        self.held_bytes -= held.bytes.len();
+        Some(held)
+    }
+
+    /// How many bytes at `next` were sent (the other side has them, or what follows them was seen) but
+    /// never seen here. Zero when the next byte is at hand.
+    pub(crate) fn missing(&self) -> u64 {
+        let data_end = self.fin.unwrap_or(u64::MAX);
+        match self.first_held() {
+            Some(first) => first.saturating_sub(self.next),
+            None => self.acked.min(data_end).saturating_sub(self.next),
+        }
+    }
+
+    /// As [`Self::missing`], but only what the other side is known to have received.
+    pub(crate) fn missing_acked(&self) -> u64 {
+        self.missing().min(self.acked.saturating_sub(self.next))
+    }
+}
+
+/// Offsets inside one segment fit a usize: they come from a slice's length.
+#[expect(clippy::cast_possible_truncation, reason = "a distance inside one segment")]
+fn index(distance: u64) -> usize {
+    distance as usize
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "32 of 64 hash bits are kept")]
+fn fold<S: BuildHasher>(hasher: &S, bytes: &[u8]) -> u32 {
+    hasher.hash_one(bytes) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn held(stream: &Stream) -> Vec<(u64, &[u8])> {
+        stream
+            .held
+            .iter()
+            .map(|(at, h)| (*at, h.bytes.as_slice()))
+            .collect()
+    }
+
+    #[test]
+    fn first_copy_stays_and_a_differing_one_is_told() {
+        let mut s = Stream::default();
+        s.start(100);
+        let base = s.next;
+        let meta = Meta::default();
+        assert_eq!(s.hold(base + 10, b"kl", meta), Repeated::default());
+        assert_eq!(s.hold(base + 4, b"efgh", meta), Repeated::default());
+        let r = s.hold(base + 2, b"cdEfghijKl", meta);
+        assert_eq!(
+            r,
+            Repeated {
+                bytes: 6,
+                differs: true
+            }
+        );
+        assert_eq!(
+            held(&s),
+            vec![
+                (base + 2, &b"cd"[..]),
+                (base + 4, b"efgh"),
+                (base + 8, b"ij"),
+                (base + 10, b"kl")
+            ]
+        );
+        assert_eq!(s.held_bytes, 10);
+    }
+
+    #[test]
+    fn offsets_pass_the_wrap() {
+        let mut s = Stream::default();
+        s.start(u32::MAX - 1);
+        let base = s.next;
+        assert_eq!(s.offset(u32::MAX), base + 1);
+        assert_eq!(s.offset(3), base + 5);
+        s.next = base + 5;
+        assert_eq!(s.offset(u32::MAX), base + 1);
+    }
+}

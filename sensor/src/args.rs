@@ -1,0 +1,234 @@
+//! The command line: what may be asked for, in words for the person who asks.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+/// Listens to mirrored traffic and tells which APIs exist, who calls them, and what is wrong with it.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tapline",
+    version,
+    about = "Listens to mirrored API traffic and tells which endpoints exist, who calls them, and what is wrong with it",
+    long_about = "Tapline reads packets (a capture file, or a mirror port), rebuilds the HTTP exchanges in them, learns every \
+                  API endpoint and everybody who calls it (AI agents, services, people), and reports findings: missing \
+                  or weak credentials, tokens that never end, callers walking through other people's objects, data that \
+                  should not be there. It only listens: it never sends a packet, resolves no name and probes nothing.",
+    after_long_help = "Exit status:\n  \
+                       0  done\n  \
+                       2  wrong usage or configuration\n  \
+                       3  input unreadable or damaged; what was readable is reported\n  \
+                       4  an output could not take everything\n\n\
+                       Messages for people go to standard error, data to standard output.\n\n\
+                       First steps:\n  \
+                       tapline replay capture.pcap                    a summary of what is in it\n  \
+                       tapline replay capture.pcap --findings -       findings as JSON Lines\n  \
+                       tapline doctor                                 what a live capture still needs",
+    max_term_width = 100,
+    disable_help_subcommand = true
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Read capture files and report what is in them
+    #[command(after_long_help = "Examples:\n  \
+        tapline replay monday.pcap tuesday.pcapng.gz            a summary for people\n  \
+        tapline replay monday.pcap --findings f.jsonl --inventory -\n  \
+        tapline replay monday.pcap --store /var/lib/tapline     go on from what was learned before\n  \
+        tcpdump -w - tcp port 80 | tapline replay -             from another program\n\n\
+        The same files, configuration and store give the same records, byte for byte, whatever the number of workers \
+        and the read size.")]
+    Replay(ReplayArgs),
+    /// Listen on a network interface until stopped (Ctrl-C)
+    #[command(after_long_help = "Examples:\n  \
+        sudo tapline capture -i eth1 --store /var/lib/tapline --kafka kafka-1:9092,kafka-2:9092\n  \
+        sudo tapline capture -i eth1 --filter 'tcp port 8080' --findings - --duration 10m\n\n\
+        Nothing is ever sent on the interface. On SIGINT or SIGTERM everything learned so far is written out first.")]
+    Capture(CaptureArgs),
+    /// Show the endpoints that a store knows
+    Inventory(ShowArgs),
+    /// Show the principals that a store knows: AI agents, services, people
+    Agents(ShowArgs),
+    /// Show the findings that a store knows
+    Findings(ShowArgs),
+    /// Print the JSON Schema (2020-12) of a record, or the list of records
+    Schema {
+        /// Which record; without it, the names are listed
+        record: Option<SchemaName>,
+    },
+    /// Check a configuration file, show what is in force, or print every key with its default
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Check what this machine and configuration need, and say how to mend what is missing
+    Doctor(DoctorArgs),
+    /// Print the completion script of a shell
+    #[command(after_long_help = "Examples:\n  \
+        tapline completions bash > /etc/bash_completion.d/tapline\n  \
+        tapline completions zsh > \"${fpath[1]}/_tapline\"\n  \
+        tapline completions fish > ~/.config/fish/completions/tapline.fish")]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArgs {
+    /// Capture files (pcap or pcapng, plain or packed with gzip or zstd), read in this order; `-` is standard
+    /// input
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Bytes read at a time; changes speed, never results
+    #[arg(long, value_name = "BYTES", default_value = "1MiB", value_parser = read_size)]
+    pub(crate) read_size: usize,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CaptureArgs {
+    /// Interface to listen on (configuration: capture.interface)
+    #[arg(short, long, value_name = "IFACE")]
+    pub(crate) interface: Option<String>,
+    /// Take only what this filter lets through, in the language of tcpdump (configuration: capture.filter)
+    #[arg(long, value_name = "BPF")]
+    pub(crate) filter: Option<String>,
+    /// Stop after this long, e.g. 90s or 10m
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) duration: Option<std::time::Duration>,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+}
+
+/// What replay and capture share.
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// Configuration file (TOML); see `tapline config default`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Write every exchange here, as JSON Lines; `-` is standard output
+    #[arg(long, value_name = "OUT", help_heading = "Outputs")]
+    pub(crate) exchanges: Option<PathBuf>,
+    /// Write every TCP flow here when it is over
+    #[arg(long, value_name = "OUT", help_heading = "Outputs")]
+    pub(crate) flows: Option<PathBuf>,
+    /// Write every finding here, each revision as it comes
+    #[arg(long, value_name = "OUT", help_heading = "Outputs")]
+    pub(crate) findings: Option<PathBuf>,
+    /// Write every endpoint here at the end
+    #[arg(long, value_name = "OUT", help_heading = "Outputs")]
+    pub(crate) inventory: Option<PathBuf>,
+    /// Write every principal here at the end: AI agents, services, people
+    #[arg(long, value_name = "OUT", help_heading = "Outputs")]
+    pub(crate) agents: Option<PathBuf>,
+    /// Keep what is learned in this folder, and go on from what is there (configuration: store.directory)
+    #[arg(long, value_name = "DIR", help_heading = "Outputs")]
+    pub(crate) store: Option<PathBuf>,
+    /// Publish to this Kafka, host:port[,host:port…] (configuration: kafka.brokers)
+    #[arg(long, value_name = "BROKERS", help_heading = "Outputs")]
+    pub(crate) kafka: Option<String>,
+    /// Show what is otherwise hidden; only for captures from a laboratory
+    #[arg(long, value_name = "WHAT", value_enum)]
+    pub(crate) reveal: Vec<Reveal>,
+    /// Threads that share the work; results do not depend on it
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub(crate) workers: u8,
+}
+
+impl RunArgs {
+    /// Whether data is written anywhere, so that no summary is asked for on standard output.
+    pub(crate) fn has_output(&self) -> bool {
+        [
+            &self.exchanges,
+            &self.flows,
+            &self.findings,
+            &self.inventory,
+            &self.agents,
+        ]
+        .iter()
+        .any(|o| o.is_some())
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Reveal {
+    /// Values in the query of a request target
+    Query,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// The folder given as --store to replay or capture
+    #[arg(long, value_name = "DIR")]
+    pub(crate) store: PathBuf,
+    /// JSON Lines instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SchemaName {
+    /// `--exchanges`
+    Exchange,
+    /// `--flows`
+    Flow,
+    /// `--findings`, and the findings topic
+    Finding,
+    /// `--inventory`, and the inventory topic
+    Inventory,
+    /// `--agents`, and the agents topic
+    Agents,
+    /// The health topic
+    Health,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Check a file and report every mistake in it
+    Check {
+        /// The configuration file
+        file: PathBuf,
+    },
+    /// Print what is in force: the file's values, and defaults for the rest; secrets are masked
+    Show {
+        /// The configuration file; without it, the defaults
+        file: Option<PathBuf>,
+    },
+    /// Print a configuration file with every key, its meaning and its default
+    Default,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// Configuration file to check along
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Interface that is to be captured (configuration: capture.interface)
+    #[arg(short, long, value_name = "IFACE")]
+    pub(crate) interface: Option<String>,
+    /// Store that is to be used (configuration: store.directory)
+    #[arg(long, value_name = "DIR")]
+    pub(crate) store: Option<PathBuf>,
+    /// Kafka that is to be used (configuration: kafka.brokers)
+    #[arg(long, value_name = "BROKERS")]
+    pub(crate) kafka: Option<String>,
+}
+
+fn read_size(text: &str) -> Result<usize, String> {
+    let bytes = crate::config::units::size(text)?;
+    if !(1..=1 << 30).contains(&bytes) {
+        return Err("must be 1 byte to 1 GiB".into());
+    }
+    usize::try_from(bytes).map_err(|e| e.to_string())
+}
+
+fn duration(text: &str) -> Result<std::time::Duration, String> {
+    crate::config::units::duration(text)
+}

@@ -1,0 +1,42 @@
+//! One file for each command.
+
+mod completions;
+mod config;
+mod doctor;
+mod run;
+mod schema;
+mod show;
+
+use crate::args::{Cli, Command};
+use crate::exit::{Failure, Status};
+
+/// Does what the command line asks for.
+///
+/// # Errors
+///
+/// When it could not be done, with the exit status.
+pub(crate) fn run(cli: Cli) -> Result<Status, Failure> {
+    match cli.command {
+        Command::Replay(args) => run::replay(&args),
+        Command::Capture(args) => run::capture(&args),
+        Command::Inventory(args) => show::inventory(&args),
+        Command::Agents(args) => show::agents(&args),
+        Command::Findings(args) => show::findings(&args),
+        Command::Schema { record } => schema::schema(record),
+        Command::Config { command } => config::config(&command),
+        Command::Doctor(args) => doctor::doctor(&args),
+        Command::Completions { shell } => completions::completions(shell),
+    }
+}
+
+/// Writes `text` to standard output; a reader that went away is no mistake.
+fn print(text: &str) -> Result<Status, Failure> {
+    use std::io::Write as _;
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::output(
+            anyhow::Error::new(error).context("cannot write to standard output"),
+        )),
+        _ => Ok(Status::Done),
+    }
+}

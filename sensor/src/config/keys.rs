@@ -1,0 +1,217 @@
+//! Every key of the configuration, with its type, default, rule and meaning. The comments here are the manual:
+//! `tapline config default` and docs/configuration.md print them.
+
+use std::time::Duration;
+
+use toml::Spanned;
+use toml::de::DeValue;
+
+use super::value::{Rule, Secret, Setting, Size, Wrong, hash_key};
+
+/// One key of the table.
+pub(crate) struct Key {
+    /// Section it belongs to.
+    pub(crate) section: &'static str,
+    /// Name in its section.
+    pub(crate) name: &'static str,
+    /// Meaning.
+    pub(crate) doc: &'static [&'static str],
+    /// Type in words.
+    pub(crate) type_name: &'static str,
+    /// Rule in words; empty when there is none.
+    pub(crate) rule: fn() -> String,
+    /// Reads a value into the configuration.
+    pub(crate) set: fn(&mut Config, &Spanned<DeValue<'_>>) -> Result<(), Wrong>,
+    /// The value in a configuration, as TOML with secrets masked.
+    pub(crate) show: fn(&Config) -> String,
+}
+
+/// One section of the table.
+pub(crate) struct Section {
+    pub(crate) name: &'static str,
+    pub(crate) doc: &'static [&'static str],
+}
+
+macro_rules! keys {
+    ($(
+        $(#[doc = $section_doc:literal])+
+        $section:ident: $type:ident {
+            $( $(#[doc = $doc:literal])+ $key:ident: $value:ty = $default:expr, $rule:expr; )*
+        }
+    )*) => {
+        $(
+            $(#[doc = $section_doc])+
+            #[derive(Debug, Clone, PartialEq)]
+            pub(crate) struct $type { $( $(#[doc = $doc])+ pub(crate) $key: $value, )* }
+        )*
+
+        /// The configuration, one field a section.
+        #[derive(Debug, Clone, PartialEq)]
+        pub(crate) struct Config { $( $(#[doc = $section_doc])+ pub(crate) $section: $type, )* }
+
+        impl Default for Config {
+            fn default() -> Self {
+                Self { $( $section: $type { $( $key: $default, )* }, )* }
+            }
+        }
+
+        /// Sections in the order of the file.
+        pub(crate) const SECTIONS: &[Section] = &[
+            $( Section { name: stringify!($section), doc: &[$($section_doc),+] } ),*
+        ];
+
+        /// Keys in the order of the file.
+        pub(crate) const KEYS: &[Key] = &[
+            $($( Key {
+                section: stringify!($section),
+                name: stringify!($key),
+                doc: &[$($doc),+],
+                type_name: <$value as Setting>::TYPE,
+                rule: || <$value as Setting>::rule_in_words($rule),
+                set: |config, value| {
+                    config.$section.$key = <$value as Setting>::read(value, $rule)?;
+                    Ok(())
+                },
+                show: |config| Setting::show(&config.$section.$key),
+            } ),*),*
+        ];
+    };
+}
+
+const MS: u64 = 1_000_000;
+const SECOND: u64 = 1000 * MS;
+const DAY: u64 = 86_400 * SECOND;
+
+const fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+keys! {
+    /// This sensor.
+    sensor: SensorSection {
+        /// Name in findings and health records; it should differ between sensors that publish to one Kafka.
+        name: String = "tapline".into(), Rule::Text("1 to 128 printable characters", |t| (1..=128).contains(&t.len()) && !t.chars().any(char::is_control));
+    }
+
+    /// Live capture.
+    capture: CaptureSection {
+        /// Interface to listen on, when `--interface` is not given.
+        interface: String = String::new(), Rule::Any;
+        /// Only frames that this filter lets through are taken, in the language of pcap-filter(7). Empty takes
+        /// all. For tagged frames write `vlan and …`.
+        filter: String = String::new(), Rule::Any;
+        /// Bytes kept of each frame. The default keeps every frame whole, also those that the card merged.
+        snaplen: u64 = 262_144, Rule::Range(96, 262_144);
+        /// Memory the kernel may use to hold frames while the sensor is busy.
+        buffer: Size = Size(64 << 20), Rule::Range(1 << 20, 2047 << 20);
+        /// Whether to take frames that are not addressed to this machine. A mirror port needs it.
+        promiscuous: bool = true, Rule::Any;
+    }
+
+    /// Ceilings on what is held in memory. What has to be given up is counted and shown.
+    limits: LimitsSection {
+        /// TCP flows tracked at once; the one quiet for longest makes way for a new one.
+        flows: u64 = 200_000, Rule::Range(16, 50_000_000);
+        /// Quiet period, in packet time, after which a flow is over.
+        idle: Duration = seconds(300), Rule::Range(SECOND, 7 * DAY);
+        /// How long bytes wait for earlier ones that are missing. A mirror may deliver the two directions of a
+        /// connection that much apart.
+        reorder_wait: Duration = Duration::from_millis(250), Rule::Range(0, 60 * SECOND);
+        /// Bytes held for one flow while earlier ones are missing.
+        held_per_flow: Size = Size(1 << 20), Rule::Range(4096, 1 << 30);
+        /// Bytes held for all flows together while earlier ones are missing.
+        held_total: Size = Size(64 << 20), Rule::Range(1 << 20, 64 << 30);
+        /// Longest head (start line and fields) of a message.
+        head: Size = Size(64 << 10), Rule::Range(1024, 16 << 20);
+        /// Bytes of each body that are looked at for personal data, tokens and calls; the rest is only counted.
+        body_capture: Size = Size(256 << 10), Rule::Range(0, 64 << 20);
+        /// Bytes of bodies held in all unfinished messages together.
+        body_capture_total: Size = Size(64 << 20), Rule::Range(1 << 20, 64 << 30);
+        /// Bytes that one compressed body may unpack to before unpacking stops.
+        decoded: Size = Size(64 << 20), Rule::Range(64 << 10, 16 << 30);
+        /// Requests of one flow that may wait for their responses.
+        pipelined: u64 = 256, Rule::Range(1, 65_536);
+        /// Whether equal addresses in different VLANs are different flows.
+        key_by_vlan: bool = false, Rule::Any;
+        /// Endpoints kept; the one not seen for longest makes way.
+        endpoints: u64 = 20_000, Rule::Range(16, 10_000_000);
+        /// Principals kept; the one not seen for longest makes way.
+        principals: u64 = 20_000, Rule::Range(16, 10_000_000);
+        /// Findings kept to recognise repeats; the one not seen for longest makes way.
+        findings: u64 = 20_000, Rule::Range(16, 10_000_000);
+    }
+
+    /// When enough has been seen of a principal to say what is usual for it. Both must be reached.
+    learning: LearningSection {
+        /// Exchanges to learn from.
+        exchanges: u64 = 200, Rule::Range(1, 1_000_000_000);
+        /// Time to learn for, in packet time.
+        period: Duration = seconds(86_400), Rule::Range(0, 365 * DAY);
+    }
+
+    /// What leaves the sensor of values that are secret or personal.
+    privacy: PrivacySection {
+        /// Key of the hashes that stand for credentials and personal data: 64 hexadecimal digits. Sensors with
+        /// the same key give the same ids. Without a key of your own, the hashes can be computed by anybody.
+        hash_key: Secret = Secret::default(), Rule::Text("64 hexadecimal digits (openssl rand -hex 32)", |t| t.is_empty() || hash_key(t).is_some());
+        /// File that holds the hash key instead, readable by the sensor only.
+        hash_key_file: String = String::new(), Rule::Any;
+        /// What is shown in the clear all the same. `"query"` shows request targets as they were sent; only for
+        /// captures from a laboratory.
+        reveal: Vec<String> = Vec::new(), Rule::OneOf(&["query"]);
+    }
+
+    /// Tokens.
+    token: TokenSection {
+        /// Longest lifetime of a token that is not worth a finding.
+        max_lifetime: Duration = seconds(86_400), Rule::Range(SECOND, 3650 * DAY);
+        /// Difference of clocks that is forgiven when a token's end is compared with packet time.
+        leeway: Duration = seconds(60), Rule::Range(0, DAY);
+    }
+
+    /// How callers are told apart.
+    identity: IdentitySection {
+        /// Token claims, each `name=value`, that mark an AI agent, besides the built-in ones.
+        agent_claims: Vec<String> = Vec::new(), Rule::Text("of the form name=value", |t| t.split_once('=').is_some_and(|(name, value)| !name.is_empty() && !value.is_empty()));
+        /// Names of headers that carry API keys, besides the built-in ones.
+        api_key_headers: Vec<String> = Vec::new(), Rule::Text("the name of a header", is_token);
+        /// Names of cookies that carry sessions, besides the built-in ones.
+        session_cookies: Vec<String> = Vec::new(), Rule::Text("the name of a cookie", is_token);
+        /// Networks (address/length) where many callers share an address, or one caller has many: proxies, NAT
+        /// gateways, clusters.
+        shared_egress: Vec<String> = Vec::new(), Rule::Text("a network such as 10.1.0.0/16", is_network);
+    }
+
+    /// Where what is learned is kept.
+    store: StoreSection {
+        /// Folder, when `--store` is not given. Empty keeps nothing.
+        directory: String = String::new(), Rule::Any;
+        /// How often a live capture writes what it learned. A crash loses no more than that.
+        snapshot_every: Duration = seconds(60), Rule::Range(SECOND, DAY);
+    }
+
+    /// Messages on standard error.
+    log: LogSection {
+        /// How much is said.
+        level: String = "info".into(), Rule::OneOf(&["error", "warn", "info"]);
+        /// One JSON object a line instead of words.
+        json: bool = false, Rule::Any;
+    }
+}
+
+/// RFC 9110 section 5.6.2.
+fn is_token(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+}
+
+fn is_network(text: &str) -> bool {
+    let (address, length) = text.split_once('/').map_or((text, None), |(a, l)| (a, Some(l)));
+    let Ok(address) = address.parse::<std::net::IpAddr>() else {
+        return false;
+    };
+    let longest = if address.is_ipv4() { 32 } else { 128 };
+    length.is_none_or(|l| l.parse::<u8>().is_ok_and(|l| l <= longest))
+}

@@ -1,0 +1,102 @@
+//! The configuration file. One table ([`keys`]) gives every key its type, default, range and meaning; reading,
+//! checking, `tapline config default` and docs/configuration.md all follow from it.
+
+pub(crate) mod units;
+
+mod keys;
+mod parse;
+mod show;
+mod value;
+
+pub(crate) use keys::Config;
+pub(crate) use parse::{Mistakes, load};
+pub(crate) use show::{default_file, in_force, manual};
+pub(crate) use value::{Secret, Size};
+
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use reassembly::Limits;
+
+/// The key in force when none is set. It is in the source, so it protects nothing.
+pub(crate) fn is_default_hash_key(config: &Config) -> bool {
+    config.privacy.hash_key.is_empty() && config.privacy.hash_key_file.is_empty()
+}
+
+impl Config {
+    /// Ceilings of reassembly.
+    pub(crate) fn reassembly_limits(&self) -> Limits {
+        let l = &self.limits;
+        let count = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+        Limits {
+            flows: count(l.flows),
+            idle: l.idle,
+            reorder_wait: l.reorder_wait,
+            held_per_flow: count(l.held_per_flow.0),
+            held_total: count(l.held_total.0),
+            head: count(l.head.0),
+            body_capture: count(l.body_capture.0),
+            body_capture_total: count(l.body_capture_total.0),
+            decoded: l.decoded.0,
+            pipelined: count(l.pipelined),
+            key_by_vlan: l.key_by_vlan,
+        }
+    }
+
+    /// Settings of the analysis; reads the hash key's file when one is named.
+    ///
+    /// # Errors
+    ///
+    /// When that file cannot be read or holds no key.
+    pub(crate) fn analysis_settings(&self) -> anyhow::Result<analyzers::Settings> {
+        let lower = |names: &[String]| names.iter().map(|n| n.to_ascii_lowercase()).collect();
+        let count = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+        let mut settings = analyzers::Settings {
+            sensor_name: self.sensor.name.clone(),
+            sensor_version: env!("CARGO_PKG_VERSION").into(),
+            token_max_lifetime: self.token.max_lifetime,
+            token_leeway: self.token.leeway,
+            agent_claims: self.identity.agent_claims.clone(),
+            api_key_headers: lower(&self.identity.api_key_headers),
+            session_cookies: self.identity.session_cookies.clone(),
+            shared_egress: self.identity.shared_egress.clone(),
+            learn_exchanges: self.learning.exchanges,
+            learn_period: self.learning.period,
+            max_endpoints: count(self.limits.endpoints),
+            max_principals: count(self.limits.principals),
+            max_findings: count(self.limits.findings),
+            ..analyzers::Settings::default()
+        };
+        if let Some(key) = self.hash_key()? {
+            settings.hash_key = key;
+        }
+        Ok(settings)
+    }
+
+    fn hash_key(&self) -> anyhow::Result<Option<[u8; 32]>> {
+        if !self.privacy.hash_key.is_empty() {
+            return Ok(value::hash_key(self.privacy.hash_key.reveal()));
+        }
+        if self.privacy.hash_key_file.is_empty() {
+            return Ok(None);
+        }
+        let path = &self.privacy.hash_key_file;
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read the hash key in {path} (privacy.hash_key_file)"))?;
+        match value::hash_key(text.trim()) {
+            Some(key) => Ok(Some(key)),
+            None => bail!(
+                "{path} (privacy.hash_key_file) must hold 64 hexadecimal digits; make one with: openssl rand -hex 32 > {path}"
+            ),
+        }
+    }
+}
+
+/// The configuration in `path`, or the defaults.
+///
+/// # Errors
+///
+/// Every mistake in the file at once.
+pub(crate) fn from_file(path: Option<&Path>) -> Result<Config, Mistakes> {
+    path.map_or_else(|| Ok(Config::default()), load)
+}

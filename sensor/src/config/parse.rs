@@ -1,0 +1,215 @@
+//! Reads a configuration file and finds every mistake in it at once, each with its place.
+
+use std::fmt;
+use std::path::Path;
+
+use toml::de::{DeTable, DeValue};
+
+use super::keys::{Config, KEYS, SECTIONS};
+
+/// A mistake and where it is; line and column count from 1.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Mistake {
+    line: usize,
+    column: usize,
+    what: String,
+}
+
+/// Everything that is wrong with a configuration file.
+#[derive(Debug)]
+pub(crate) struct Mistakes {
+    file: String,
+    found: Vec<Mistake>,
+    /// The file could not be read at all.
+    unreadable: Option<String>,
+}
+
+impl std::error::Error for Mistakes {}
+
+impl fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(cause) = &self.unreadable {
+            return write!(f, "cannot read the configuration {}: {cause}", self.file);
+        }
+        let count = self.found.len();
+        write!(
+            f,
+            "{count} mistake{} in {}",
+            if count == 1 { "" } else { "s" },
+            self.file
+        )?;
+        let places: Vec<String> = self
+            .found
+            .iter()
+            .map(|m| format!("{}:{}", m.line, m.column))
+            .collect();
+        let width = places.iter().map(String::len).max().unwrap_or(0);
+        for (mistake, place) in self.found.iter().zip(&places) {
+            write!(f, "\n  {place:width$}  {}", mistake.what)?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads `path`.
+///
+/// # Errors
+///
+/// Every mistake in it.
+pub(crate) fn load(path: &Path) -> Result<Config, Mistakes> {
+    let file = path.display().to_string();
+    let unreadable = |cause: String| Mistakes {
+        file: file.clone(),
+        found: Vec::new(),
+        unreadable: Some(cause),
+    };
+    let bytes = std::fs::read(path).map_err(|e| unreadable(e.to_string()))?;
+    let text = String::from_utf8(bytes).map_err(|e| {
+        unreadable(format!(
+            "it is not UTF-8 at byte {}",
+            e.utf8_error().valid_up_to()
+        ))
+    })?;
+    parse(&text).map_err(|found| Mistakes {
+        file,
+        found,
+        unreadable: None,
+    })
+}
+
+fn parse(text: &str) -> Result<Config, Vec<Mistake>> {
+    let mut config = Config::default();
+    let mut found: Vec<(usize, String)> = Vec::new();
+    let (root, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        let at = error.span().map_or(0, |s| s.start);
+        found.push((
+            at,
+            format!("is not TOML here: {}", error.message().trim().replace('\n', ", ")),
+        ));
+    }
+    for (name, value) in root.get_ref() {
+        let section = name.get_ref().as_ref();
+        let at = name.span().start;
+        if !SECTIONS.iter().any(|s| s.name == section) {
+            found.push((at, unknown(section, None)));
+            continue;
+        }
+        let DeValue::Table(table) = value.get_ref() else {
+            found.push((
+                at,
+                format!("`{section}` is a section; write [{section}] and its keys below"),
+            ));
+            continue;
+        };
+        for (name, value) in table {
+            let key = name.get_ref().as_ref();
+            match KEYS.iter().find(|k| k.section == section && k.name == key) {
+                None => found.push((name.span().start, unknown(key, Some(section)))),
+                Some(known) => {
+                    if let Err(wrong) = (known.set)(&mut config, value) {
+                        found.push((wrong.at, format!("{section}.{key} {}", wrong.what)));
+                    }
+                }
+            }
+        }
+        check_together(section, &config, at, &mut found);
+    }
+    if found.is_empty() {
+        return Ok(config);
+    }
+    let mut mistakes: Vec<Mistake> = found
+        .into_iter()
+        .map(|(at, what)| {
+            let (line, column) = place(text, at);
+            Mistake { line, column, what }
+        })
+        .collect();
+    mistakes.sort();
+    mistakes.dedup();
+    Err(mistakes)
+}
+
+/// What is wrong only because of two keys together.
+fn check_together(section: &str, config: &Config, at: usize, found: &mut Vec<(usize, String)>) {
+    if section == "privacy" && !config.privacy.hash_key.is_empty() && !config.privacy.hash_key_file.is_empty()
+    {
+        found.push((
+            at,
+            "privacy.hash_key and privacy.hash_key_file are both set; keep one".into(),
+        ));
+    }
+}
+
+fn unknown(name: &str, section: Option<&str>) -> String {
+    let full = section.map_or_else(|| name.to_owned(), |s| format!("{s}.{name}"));
+    let what = if section.is_some() {
+        "key"
+    } else {
+        "section or key"
+    };
+    // A key written into the wrong section is more likely than one misspelt beyond recognition.
+    let everywhere = KEYS
+        .iter()
+        .map(|k| format!("{}.{}", k.section, k.name))
+        .collect::<Vec<_>>();
+    let here: Vec<&str> = match section {
+        Some(s) => KEYS.iter().filter(|k| k.section == s).map(|k| k.name).collect(),
+        None => SECTIONS.iter().map(|s| s.name).collect(),
+    };
+    let suggestion = nearest(name, here.iter().copied())
+        .map(|n| section.map_or_else(|| n.to_owned(), |s| format!("{s}.{n}")))
+        .or_else(|| {
+            KEYS.iter()
+                .find(|k| k.name == name)
+                .map(|k| format!("{}.{}", k.section, k.name))
+        })
+        .or_else(|| nearest(&full, everywhere.iter().map(String::as_str)).map(str::to_owned));
+    match suggestion {
+        Some(near) => format!("unknown {what} `{full}`; did you mean `{near}`?"),
+        None => format!("unknown {what} `{full}`; `tapline config default` lists all"),
+    }
+}
+
+/// Line and column of a byte, from 1; columns count characters.
+fn place(text: &str, at: usize) -> (usize, usize) {
+    let mut at = at.min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    let before = &text[..at];
+    let line = before.matches('\n').count() + 1;
+    let start = before.rfind('\n').map_or(0, |n| n + 1);
+    (line, before[start..].chars().count() + 1)
+}
+
+/// The candidate that differs from `name` by the fewest letters, when that is few enough to be a slip.
+pub(super) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let allowed = (name.chars().count() / 3).clamp(1, 4);
+    candidates
+        .map(|c| (distance(name, c), c))
+        .filter(|(d, _)| *d <= allowed)
+        .min()
+        .map(|(_, c)| c)
+}
+
+/// Letters to change, add, leave out or swap with their neighbour to get from one word to the other.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
+    for i in 0..=a.len() {
+        for j in 0..=b.len() {
+            rows[i][j] = if i == 0 || j == 0 {
+                i + j
+            } else {
+                let changed = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+                let mut best = changed.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
+                if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                    best = best.min(rows[i - 2][j - 2] + 1);
+                }
+                best
+            };
+        }
+    }
+    rows[a.len()][b.len()]
+}

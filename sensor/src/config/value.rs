@@ -1,0 +1,368 @@
+//! The types a key may have: how each is read from TOML, checked, and shown.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use toml::Spanned;
+use toml::de::DeValue;
+
+use super::units;
+
+/// A number of bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Size(pub(crate) u64);
+
+/// A text that is never shown.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub(crate) struct Secret(String);
+
+impl Secret {
+    /// The text itself, for whoever has to use it.
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether none is set.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl From<&str> for Secret {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_empty() {
+            "Secret(none)"
+        } else {
+            "Secret(set)"
+        })
+    }
+}
+
+/// What a value must be, besides of its type.
+#[derive(Clone, Copy)]
+pub(crate) enum Rule {
+    /// Anything of the type.
+    Any,
+    /// Numbers, bytes, or nanoseconds from … to ….
+    Range(u64, u64),
+    /// One of these words.
+    OneOf(&'static [&'static str]),
+    /// What the function accepts, for texts and each text of a list; the words say what that is.
+    Text(&'static str, fn(&str) -> bool),
+}
+
+/// What is wrong with a value, and where in the file.
+pub(crate) struct Wrong {
+    pub(crate) at: usize,
+    pub(crate) what: String,
+}
+
+/// A type of values.
+pub(crate) trait Setting: Sized {
+    /// The type in words.
+    const TYPE: &'static str;
+    /// Reads a value; what is wrong is said without the key's name.
+    fn read(value: &Spanned<DeValue<'_>>, rule: Rule) -> Result<Self, Wrong>;
+    /// The value as TOML, secrets masked.
+    fn show(&self) -> String;
+    /// The rule in words; empty when there is none.
+    fn rule_in_words(rule: Rule) -> String {
+        match rule {
+            Rule::Any => String::new(),
+            Rule::Range(from, to) => format!("{from} to {to}"),
+            Rule::OneOf(words) => words
+                .iter()
+                .map(|w| format!("`\"{w}\"`"))
+                .collect::<Vec<_>>()
+                .join(", "),
+            Rule::Text(says, _) => says.into(),
+        }
+    }
+}
+
+fn wrong<T>(value: &Spanned<DeValue<'_>>, what: String) -> Result<T, Wrong> {
+    Err(Wrong {
+        at: value.span().start,
+        what,
+    })
+}
+
+fn type_of(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a text",
+        DeValue::Integer(_) => "a whole number",
+        DeValue::Float(_) => "a number with a fraction",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a section",
+    }
+}
+
+fn not_a<T: Setting>(value: &Spanned<DeValue<'_>>) -> Wrong {
+    Wrong {
+        at: value.span().start,
+        what: format!("is {}; it must be {}", type_of(value.get_ref()), T::TYPE),
+    }
+}
+
+fn integer(value: &DeValue<'_>) -> Option<i128> {
+    let DeValue::Integer(digits) = value else {
+        return None;
+    };
+    i128::from_str_radix(&digits.as_str().replace('_', ""), digits.radix()).ok()
+}
+
+fn in_range<T: Setting>(value: &Spanned<DeValue<'_>>, number: i128, rule: Rule) -> Result<u64, Wrong> {
+    let (from, to) = if let Rule::Range(from, to) = rule {
+        (from, to)
+    } else {
+        (0, u64::MAX)
+    };
+    match u64::try_from(number) {
+        Ok(n) if (from..=to).contains(&n) => Ok(n),
+        _ => wrong(
+            value,
+            format!(
+                "is out of range; it must be {}",
+                T::rule_in_words(Rule::Range(from, to))
+            ),
+        ),
+    }
+}
+
+fn text_by_rule(value: &Spanned<DeValue<'_>>, text: &str, rule: Rule) -> Result<(), Wrong> {
+    match rule {
+        Rule::OneOf(words) if !words.contains(&text) => {
+            let near = super::parse::nearest(text, words.iter().copied())
+                .map_or(String::new(), |n| format!("; did you mean \"{n}\"?"));
+            let words: Vec<String> = words.iter().map(|w| format!("\"{w}\"")).collect();
+            wrong(
+                value,
+                format!("is \"{text}\"; it must be one of {}{near}", words.join(", ")),
+            )
+        }
+        // What was written is not repeated: it may be a secret in the wrong place.
+        Rule::Text(says, right) if !right(text) => wrong(value, format!("is not right; it must be {says}")),
+        _ => Ok(()),
+    }
+}
+
+fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\t' => out.push_str("\\t"),
+            c if c.is_control() => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+impl Setting for String {
+    const TYPE: &'static str = "a text";
+    fn read(value: &Spanned<DeValue<'_>>, rule: Rule) -> Result<Self, Wrong> {
+        let DeValue::String(text) = value.get_ref() else {
+            return Err(not_a::<Self>(value));
+        };
+        text_by_rule(value, text, rule)?;
+        Ok(text.to_string())
+    }
+    fn show(&self) -> String {
+        quoted(self)
+    }
+}
+
+impl Setting for Secret {
+    const TYPE: &'static str = "a text";
+    fn read(value: &Spanned<DeValue<'_>>, rule: Rule) -> Result<Self, Wrong> {
+        let DeValue::String(text) = value.get_ref() else {
+            return Err(not_a::<Self>(value));
+        };
+        text_by_rule(value, text, rule)?;
+        Ok(Self(text.to_string()))
+    }
+    fn show(&self) -> String {
+        if self.is_empty() {
+            "\"\"".into()
+        } else {
+            "\"(hidden)\"".into()
+        }
+    }
+}
+
+impl Setting for bool {
+    const TYPE: &'static str = "true or false";
+    fn read(value: &Spanned<DeValue<'_>>, _: Rule) -> Result<Self, Wrong> {
+        match value.get_ref() {
+            DeValue::Boolean(b) => Ok(*b),
+            _ => Err(not_a::<Self>(value)),
+        }
+    }
+    fn show(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Setting for u64 {
+    const TYPE: &'static str = "a whole number";
+    fn read(value: &Spanned<DeValue<'_>>, rule: Rule) -> Result<Self, Wrong> {
+        match integer(value.get_ref()) {
+            Some(number) => in_range::<Self>(value, number, rule),
+            None => Err(not_a::<Self>(value)),
+        }
+    }
+    fn show(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Setting for Size {
+    const TYPE: &'static str = "a size such as \"64MiB\"";
+    fn read(value: &Spanned<DeValue<'_>>, rule: Rule) -> Result<Self, Wrong> {
+        let number = match value.get_ref() {
+            DeValue::String(text) => match units::size(text) {
+                Ok(bytes) => i128::from(bytes),
+                Err(what) => return wrong(value, format!("is wrong: {what}")),
+            },
+            other => match integer(other) {
+                Some(number) => number,
+                None => return Err(not_a::<Self>(value)),
+            },
+        };
+        in_range::<Self>(value, number, rule).map(Self)
+    }
+    fn show(&self) -> String {
+        quoted(&units::show_size(self.0))
+    }
+    fn rule_in_words(rule: Rule) -> String {
+        match rule {
+            Rule::Range(from, to) => {
+                format!("{} to {}", units::show_size(from), units::show_size(to))
+            }
+            _ => String::new(),
+        }
+    }
+}
+
+impl Setting for Duration {
+    const TYPE: &'static str = "a time such as \"250ms\", \"10m\" or \"24h\"";
+    fn read(value: &Spanned<DeValue<'_>>, rule: Rule) -> Result<Self, Wrong> {
+        let DeValue::String(text) = value.get_ref() else {
+            return Err(not_a::<Self>(value));
+        };
+        match units::duration(text) {
+            Ok(span) => {
+                let nanos = i128::try_from(span.as_nanos()).unwrap_or(i128::MAX);
+                in_range::<Self>(value, nanos, rule).map(Duration::from_nanos)
+            }
+            Err(what) => wrong(value, format!("is wrong: {what}")),
+        }
+    }
+    fn show(&self) -> String {
+        quoted(&units::show_duration(*self))
+    }
+    fn rule_in_words(rule: Rule) -> String {
+        let show = |nanos| units::show_duration(Duration::from_nanos(nanos));
+        match rule {
+            Rule::Range(from, to) => format!("{} to {}", show(from), show(to)),
+            _ => String::new(),
+        }
+    }
+}
+
+impl Setting for Vec<String> {
+    const TYPE: &'static str = "a list of texts";
+    fn read(value: &Spanned<DeValue<'_>>, rule: Rule) -> Result<Self, Wrong> {
+        let DeValue::Array(items) = value.get_ref() else {
+            return Err(not_a::<Self>(value));
+        };
+        items
+            .iter()
+            .map(|item| match item.get_ref() {
+                DeValue::String(text) => text_by_rule(item, text, rule).map(|()| text.to_string()),
+                other => wrong(
+                    item,
+                    format!("holds {}; it must be a list of texts", type_of(other)),
+                ),
+            })
+            .collect()
+    }
+    fn show(&self) -> String {
+        format!(
+            "[{}]",
+            self.iter().map(|t| quoted(t)).collect::<Vec<_>>().join(", ")
+        )
+    }
+    fn rule_in_words(rule: Rule) -> String {
+        match <String as Setting>::rule_in_words(rule) {
+            words if words.is_empty() => words,
+            words => format!("each {words}"),
+        }
+    }
+}
+
+impl Setting for BTreeMap<String, String> {
+    const TYPE: &'static str = "a section of texts, numbers and true or false";
+    fn read(value: &Spanned<DeValue<'_>>, _: Rule) -> Result<Self, Wrong> {
+        let DeValue::Table(table) = value.get_ref() else {
+            return Err(not_a::<Self>(value));
+        };
+        table
+            .iter()
+            .map(|(name, item)| {
+                let text = match item.get_ref() {
+                    DeValue::String(text) => text.to_string(),
+                    DeValue::Boolean(b) => b.to_string(),
+                    DeValue::Integer(_) => integer(item.get_ref()).map_or(String::new(), |n| n.to_string()),
+                    DeValue::Float(number) => number.as_str().to_owned(),
+                    other => {
+                        let what = format!(
+                            "has {} for {}; it must be a text, a number, true or false",
+                            type_of(other),
+                            name.get_ref()
+                        );
+                        return wrong(item, what);
+                    }
+                };
+                Ok((name.get_ref().to_string(), text))
+            })
+            .collect()
+    }
+    /// The values may be secrets, such as a password, so that only their names are shown.
+    fn show(&self) -> String {
+        let items: Vec<String> = self
+            .keys()
+            .map(|name| format!("{} = \"(hidden)\"", quoted(name)))
+            .collect();
+        if items.is_empty() {
+            "{}".into()
+        } else {
+            format!("{{ {} }}", items.join(", "))
+        }
+    }
+}
+
+/// 32 bytes from 64 hexadecimal digits.
+pub(crate) fn hash_key(text: &str) -> Option<[u8; 32]> {
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    let mut key = [0; 32];
+    for (i, byte) in key.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(2 * i..2 * i + 2)?, 16).ok()?;
+    }
+    Some(key)
+}

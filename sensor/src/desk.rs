@@ -1,0 +1,340 @@
+//! The desk at which results are handled: analysis, and from there to every output and the store.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
+
+use analyzers::{Analyzer, Finding};
+use reassembly::{Counters, Event, Timestamp};
+use serde::Serialize;
+
+use crate::message;
+use crate::output::Outputs;
+use crate::output::record::{Record, Topic};
+use crate::pipeline::Item;
+use crate::records::endpoint::EndpointRecord;
+use crate::records::finding::{FindingRecord, kind_name};
+use crate::records::flow::FlowRecord;
+use crate::records::health::HealthRecord;
+use crate::records::principal::PrincipalRecord;
+use crate::records::{SensorRecord, exchange, to_json};
+use crate::source::Drops;
+use crate::store::Store;
+
+/// How often, in packet time, a live capture publishes inventory, agents and health again.
+const REPUBLISH: Duration = Duration::from_secs(60);
+/// Exchanges after which a replay writes what it learned to the store.
+const SNAPSHOT_EXCHANGES: u64 = 200_000;
+
+/// What was last published of each key, as a hash, so that only changes are published again.
+#[derive(Default)]
+struct Published {
+    last: BTreeMap<String, u64>,
+    /// Round in which a key was last seen; a key not seen in a round is gone.
+    seen: BTreeMap<String, u64>,
+    round: u64,
+}
+
+impl Published {
+    fn begin(&mut self) {
+        self.round += 1;
+    }
+
+    /// Whether `value` differs from what was last published for `key`.
+    fn changed(&mut self, key: &str, value: &[u8]) -> bool {
+        let mut hasher = DefaultHasher::new();
+        value.hash(&mut hasher);
+        self.seen.insert(key.to_owned(), self.round);
+        self.last.insert(key.to_owned(), hasher.finish()) != Some(hasher.finish())
+    }
+
+    /// Keys that were published once and are no more.
+    fn gone(&mut self) -> Vec<String> {
+        let round = self.round;
+        let gone: Vec<String> = self
+            .seen
+            .iter()
+            .filter(|(_, r)| **r != round)
+            .map(|(k, _)| k.clone())
+            .collect();
+        for key in &gone {
+            self.seen.remove(key);
+            self.last.remove(key);
+        }
+        gone
+    }
+}
+
+/// How a desk works.
+#[derive(Debug, Clone)]
+pub(crate) struct DeskSettings {
+    /// Whether targets are shown as they were sent.
+    pub(crate) reveal: bool,
+    /// Name of the sensor.
+    pub(crate) sensor: String,
+    /// Whether packets come from an interface.
+    pub(crate) live: bool,
+    /// How often, in packet time, a live capture writes to the store.
+    pub(crate) snapshot_every: Duration,
+}
+
+/// Analysis and what follows it.
+pub(crate) struct Desk {
+    analyzer: Analyzer,
+    outputs: Outputs,
+    store: Option<Store>,
+    settings: DeskSettings,
+    line: Vec<u8>,
+    since_snapshot: u64,
+    next_snapshot: Option<Timestamp>,
+    next_publish: Option<Timestamp>,
+    endpoints: Published,
+    principals: Published,
+    store_failed: bool,
+}
+
+impl Desk {
+    /// A desk that begins with what `analyzer` knows.
+    pub(crate) fn new(
+        analyzer: Analyzer,
+        outputs: Outputs,
+        store: Option<Store>,
+        settings: DeskSettings,
+    ) -> Self {
+        Self {
+            analyzer,
+            outputs,
+            store,
+            settings,
+            line: Vec::with_capacity(4096),
+            since_snapshot: 0,
+            next_snapshot: None,
+            next_publish: None,
+            endpoints: Published::default(),
+            principals: Published::default(),
+            store_failed: false,
+        }
+    }
+
+    /// What was learned.
+    pub(crate) fn analyzer(&self) -> &Analyzer {
+        &self.analyzer
+    }
+
+    /// The outputs, to end them.
+    pub(crate) fn outputs(&mut self) -> &mut Outputs {
+        &mut self.outputs
+    }
+
+    /// Whether an output or the store could not take everything.
+    pub(crate) fn failed(&mut self) -> bool {
+        self.store_failed || self.outputs.failed()
+    }
+
+    /// Whether every reader has gone away, so that going on helps nobody.
+    pub(crate) fn wants_no_more(&self) -> bool {
+        self.store.is_none() && self.outputs.all_over()
+    }
+
+    /// Handles one item.
+    #[inline]
+    pub(crate) fn take(&mut self, item: Item) {
+        match item {
+            Item::Event(Event::Exchange(exchange)) => {
+                let labels = self.analyzer.observe(&exchange);
+                if let Some(lines) = &mut self.outputs.exchanges {
+                    self.line.clear();
+                    exchange::write(&mut self.line, &exchange, &labels, self.settings.reveal);
+                    lines.line(&self.line);
+                }
+                self.drain_findings();
+                self.since_snapshot += 1;
+                if self.since_snapshot >= SNAPSHOT_EXCHANGES {
+                    self.snapshot();
+                }
+            }
+            Item::Event(Event::Flow(flow)) => {
+                if let Some(lines) = &mut self.outputs.flows {
+                    lines.line(&to_json(&FlowRecord::new(&flow)));
+                }
+            }
+            Item::Tick(now, counters, drops) => self.tick(now, &counters, drops),
+        }
+    }
+
+    fn drain_findings(&mut self) {
+        while let Some(finding) = self.analyzer.poll() {
+            let value = to_json(&FindingRecord::new(&finding));
+            if let Some(lines) = &mut self.outputs.findings {
+                lines.line(&value);
+            }
+            if self.outputs.publishes() {
+                self.outputs.publish(finding_record(&finding, value));
+            }
+        }
+    }
+
+    /// What a live capture does from time to time. In a replay nothing depends on it.
+    fn tick(&mut self, now: Timestamp, counters: &Counters, drops: Option<Drops>) {
+        if !self.settings.live {
+            return;
+        }
+        self.outputs.flush();
+        if now
+            >= *self
+                .next_snapshot
+                .get_or_insert_with(|| now.plus(self.settings.snapshot_every))
+        {
+            self.next_snapshot = Some(now.plus(self.settings.snapshot_every));
+            self.snapshot();
+        }
+        if now >= *self.next_publish.get_or_insert_with(|| now.plus(REPUBLISH)) {
+            self.next_publish = Some(now.plus(REPUBLISH));
+            self.publish_learned(now);
+            self.publish_health(now, counters, drops);
+        }
+    }
+
+    /// Ends the input: what is left is decided, written, published and stored.
+    pub(crate) fn finish(&mut self, now: Timestamp, counters: &Counters, drops: Option<Drops>) {
+        self.analyzer.finish();
+        self.drain_findings();
+        if let Some(lines) = &mut self.outputs.inventory {
+            for endpoint in self.analyzer.endpoints() {
+                lines.line(&to_json(&EndpointRecord::new(&endpoint)));
+            }
+        }
+        if let Some(lines) = &mut self.outputs.agents {
+            for principal in self.analyzer.principals() {
+                lines.line(&to_json(&PrincipalRecord::new(&principal)));
+            }
+        }
+        self.publish_learned(now);
+        self.publish_health(now, counters, drops);
+        self.outputs.flush();
+        self.snapshot();
+    }
+
+    fn snapshot(&mut self) {
+        self.since_snapshot = 0;
+        let Some(store) = &mut self.store else { return };
+        let changes = self.analyzer.take_changes();
+        if let Err(error) = store.write(&changes) {
+            message::error(&format!(
+                "{error:#}; what is learned from here on is not kept, everything else goes on"
+            ));
+            self.store_failed = true;
+            self.store = None;
+        }
+    }
+
+    fn publish_learned(&mut self, now: Timestamp) {
+        if !self.outputs.publishes() {
+            return;
+        }
+        self.endpoints.begin();
+        for view in self.analyzer.endpoints() {
+            let value = to_json(&EndpointRecord::new(&view));
+            if self.endpoints.changed(&view.id, &value) {
+                let subject = format!("{} {}{}", view.method, view.host, view.template);
+                self.outputs.publish(learned(
+                    Topic::Inventory,
+                    view.id,
+                    value,
+                    None,
+                    view.last_seen,
+                    subject,
+                ));
+            }
+        }
+        for key in self.endpoints.gone() {
+            self.outputs.publish(removed(Topic::Inventory, key, now));
+        }
+        self.principals.begin();
+        for view in self.analyzer.principals() {
+            let value = to_json(&PrincipalRecord::new(&view));
+            if self.principals.changed(&view.id, &value) {
+                let subject = view.name.unwrap_or_else(|| view.id.clone());
+                let kind = Some(view.kind.name());
+                self.outputs.publish(learned(
+                    Topic::Agents,
+                    view.id,
+                    value,
+                    kind,
+                    view.last_seen,
+                    subject,
+                ));
+            }
+        }
+        for key in self.principals.gone() {
+            self.outputs.publish(removed(Topic::Agents, key, now));
+        }
+    }
+
+    fn publish_health(&mut self, now: Timestamp, counters: &Counters, drops: Option<Drops>) {
+        if !self.outputs.publishes() {
+            return;
+        }
+        let given_up = self.analyzer.counters();
+        let sensor = SensorRecord {
+            name: &self.settings.sensor,
+            version: env!("CARGO_PKG_VERSION"),
+        };
+        let record = HealthRecord::new(sensor, now.0, drops, counters, &given_up);
+        let name = self.settings.sensor.clone();
+        let value = json(&record);
+        self.outputs
+            .publish(learned(Topic::Health, name.clone(), value, None, now, name));
+    }
+}
+
+fn json(record: &impl Serialize) -> Vec<u8> {
+    to_json(record)
+}
+
+fn finding_record(finding: &Finding, value: Vec<u8>) -> Record {
+    Record {
+        topic: Topic::Findings,
+        key: finding.id.clone(),
+        value: Some(value),
+        severity: Some(finding.severity),
+        kind: Some(kind_name(finding.kind)),
+        principal_kind: finding.principal.as_ref().map(|p| p.kind.name()),
+        time_ns: finding.detected_at,
+        subject: finding.id.clone(),
+    }
+}
+
+fn learned(
+    topic: Topic,
+    key: String,
+    value: Vec<u8>,
+    principal_kind: Option<&'static str>,
+    time: Timestamp,
+    subject: String,
+) -> Record {
+    Record {
+        topic,
+        key,
+        value: Some(value),
+        severity: None,
+        kind: None,
+        principal_kind,
+        time_ns: time.0,
+        subject,
+    }
+}
+
+fn removed(topic: Topic, key: String, time: Timestamp) -> Record {
+    let subject = key.clone();
+    Record {
+        topic,
+        key,
+        value: None,
+        severity: None,
+        kind: None,
+        principal_kind: None,
+        time_ns: time.0,
+        subject,
+    }
+}

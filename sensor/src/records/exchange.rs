@@ -1,0 +1,176 @@
+//! The exchange record, written by hand into a reused buffer: it is the one that can come by the hundred
+//! thousand a second.
+
+use analyzers::{Labels, privacy};
+use reassembly::exchange::authority_range;
+use reassembly::{Exchange, FlowRef, Message, Request, Timestamp};
+
+use super::json::{address, number, string};
+use super::time::Rfc3339;
+
+/// Longest media type or coding that is shown; real ones are far shorter.
+const MAX_TOKEN: usize = 128;
+
+/// Appends the record of `exchange`, without newline. With `reveal`, the target is shown as it was sent.
+pub(crate) fn write(out: &mut Vec<u8>, exchange: &Exchange, labels: &Labels, reveal: bool) {
+    out.extend_from_slice(b"{\"v\":1,\"id\":");
+    string(out, &labels.exchange);
+    out.extend_from_slice(b",\"ts\":\"");
+    out.extend_from_slice(&Rfc3339(exchange.ts().0).ascii());
+    out.extend_from_slice(b"\",\"flow\":");
+    flow(out, &exchange.flow, exchange.index);
+    out.extend_from_slice(b",\"protocol\":");
+    string(out, exchange.protocol.name());
+    if let Some(request) = &exchange.request {
+        line(out, request, reveal);
+    }
+    if let Some(response) = &exchange.response {
+        out.extend_from_slice(b",\"status\":");
+        number(out, u64::from(response.status));
+    }
+    let request = exchange.request.as_ref().map(|r| &r.message);
+    let response = exchange.response.as_ref().map(|r| &r.message);
+    if let Some(request) = request {
+        out.extend_from_slice(b",\"request\":");
+        message(out, request);
+    }
+    if let Some(response) = response {
+        out.extend_from_slice(b",\"response\":");
+        message(out, response);
+    }
+    timing(out, request, response);
+    if let Some((protocol, method, name)) = &labels.rpc {
+        out.extend_from_slice(b",\"rpc\":{\"protocol\":");
+        string(out, protocol);
+        out.extend_from_slice(b",\"method\":");
+        string(out, method);
+        if let Some(name) = name {
+            out.extend_from_slice(b",\"name\":");
+            string(out, name);
+        }
+        out.push(b'}');
+    }
+    if let Some(endpoint) = &labels.endpoint {
+        out.extend_from_slice(b",\"endpoint\":");
+        string(out, endpoint);
+    }
+    if let Some(principal) = &labels.principal {
+        out.extend_from_slice(b",\"principal\":");
+        string(out, principal);
+    }
+    out.extend_from_slice(b",\"flags\":[");
+    for (i, name) in exchange.flags.names().enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        string(out, name);
+    }
+    out.extend_from_slice(b"]}");
+}
+
+fn flow(out: &mut Vec<u8>, flow: &FlowRef, index: u32) {
+    out.extend_from_slice(b"{\"client\":");
+    address(out, flow.client);
+    out.extend_from_slice(b",\"server\":");
+    address(out, flow.server);
+    out.extend_from_slice(b",\"index\":");
+    number(out, u64::from(index));
+    if let Some(vlan) = flow.vlan {
+        out.extend_from_slice(b",\"vlan\":");
+        number(out, u64::from(vlan));
+    }
+    if let Some(vni) = flow.vni {
+        out.extend_from_slice(b",\"vni\":");
+        number(out, u64::from(vni));
+    }
+    out.push(b'}');
+}
+
+fn line(out: &mut Vec<u8>, request: &Request, reveal: bool) {
+    out.extend_from_slice(b",\"method\":");
+    string(out, request.method());
+    out.extend_from_slice(b",\"scheme\":");
+    string(out, scheme(request.target()));
+    // A name and password before the host are a credential.
+    let host = request.host.rsplit('@').next().unwrap_or("");
+    if !host.is_empty() {
+        out.extend_from_slice(b",\"host\":");
+        string(out, host);
+    }
+    out.extend_from_slice(b",\"target\":");
+    if reveal {
+        string(out, request.target());
+    } else {
+        string(out, &privacy::redact_target(request.target()));
+    }
+}
+
+/// Everything read here came without TLS, so only an absolute-form target can say something else.
+fn scheme(target: &str) -> &'static str {
+    match authority_range(target) {
+        None => "http",
+        Some(_) => match target.as_bytes().get(..5) {
+            Some(start) if start.eq_ignore_ascii_case(b"https") => "https",
+            Some(start) if start.eq_ignore_ascii_case(b"wss:/") => "wss",
+            Some(start) if start.eq_ignore_ascii_case(b"ws://") => "ws",
+            _ => "http",
+        },
+    }
+}
+
+fn message(out: &mut Vec<u8>, message: &Message) {
+    out.extend_from_slice(b"{\"body_bytes\":");
+    number(out, message.body_bytes);
+    out.extend_from_slice(b",\"content_bytes\":");
+    number(out, message.content_bytes);
+    let (mut kind, mut coding) = (None, None);
+    for (name, value) in message.head.fields() {
+        // The lengths tell most names apart without comparing them.
+        match name.len() {
+            12 if kind.is_none() && name.eq_ignore_ascii_case("content-type") => kind = Some(value),
+            16 if coding.is_none() && name.eq_ignore_ascii_case("content-encoding") => coding = Some(value),
+            _ => {}
+        }
+    }
+    if let Some(kind) = kind {
+        token(out, b",\"content_type\":\"", kind.split(';').next().unwrap_or(""));
+    }
+    if let Some(coding) = coding {
+        token(out, b",\"encoding\":\"", coding);
+    }
+    out.extend_from_slice(b",\"complete\":");
+    out.extend_from_slice(if message.complete { b"true" } else { b"false" });
+    out.push(b'}');
+}
+
+/// A media type or a list of codings, in lower case. Anything that does not look like one is left out: it is
+/// not known what it would give away.
+fn token(out: &mut Vec<u8>, name: &[u8], value: &str) {
+    let value = value.trim().as_bytes();
+    let fit = |b: &u8| b.is_ascii_alphanumeric() || b"/.+-_*!#$&^, ".contains(b);
+    if value.is_empty() || value.len() > MAX_TOKEN || !value.iter().all(fit) {
+        return;
+    }
+    out.extend_from_slice(name);
+    out.extend(value.iter().map(u8::to_ascii_lowercase));
+    out.push(b'"');
+}
+
+fn timing(out: &mut Vec<u8>, request: Option<&Message>, response: Option<&Message>) {
+    let between = |from: Timestamp, to: Timestamp| to.0.saturating_sub(from.0);
+    out.extend_from_slice(b",\"timing\":{");
+    if let Some(request) = request {
+        out.extend_from_slice(b"\"request_ns\":");
+        number(out, between(request.first, request.last));
+    }
+    if let (Some(request), Some(response)) = (request, response) {
+        out.extend_from_slice(b",\"wait_ns\":");
+        number(out, between(request.last, response.first));
+        out.push(b',');
+    }
+    if let Some(response) = response {
+        out.extend_from_slice(b"\"response_ns\":");
+        number(out, between(response.first, response.last));
+    }
+    out.push(b'}');
+}

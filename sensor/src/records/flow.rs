@@ -1,0 +1,76 @@
+//! The flow record: one TCP flow, when it is over.
+
+use reassembly::Flow;
+use serde::Serialize;
+
+use super::time::Rfc3339;
+
+#[derive(Serialize)]
+struct Bytes {
+    client: u64,
+    server: u64,
+}
+
+/// One line of `--flows`.
+#[derive(Serialize)]
+pub(crate) struct FlowRecord {
+    v: u8,
+    id: String,
+    client: String,
+    server: String,
+    start: Rfc3339,
+    end: Rfc3339,
+    packets: u64,
+    bytes: Bytes,
+    lost: Bytes,
+    exchanges: u32,
+    app: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vlan: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vni: Option<u32>,
+    flags: Vec<&'static str>,
+}
+
+impl FlowRecord {
+    /// The record of `flow`.
+    pub(crate) fn new(flow: &Flow) -> Self {
+        Self {
+            v: super::VERSION,
+            id: id(flow),
+            client: flow.flow.client.to_string(),
+            server: flow.flow.server.to_string(),
+            start: Rfc3339(flow.flow.start.0),
+            end: Rfc3339(flow.end.0),
+            packets: flow.packets,
+            bytes: Bytes {
+                client: flow.bytes.0,
+                server: flow.bytes.1,
+            },
+            lost: Bytes {
+                client: flow.lost.0,
+                server: flow.lost.1,
+            },
+            exchanges: flow.exchanges,
+            app: flow.app.name(),
+            vlan: flow.flow.vlan,
+            vni: flow.flow.vni,
+            flags: flow.flags.names().collect(),
+        }
+    }
+}
+
+/// A name for the flow that every replay gives again: a hash of its addresses and its start. It only has to tell
+/// flows apart, so FNV-1a with 128 bits is enough.
+fn id(flow: &Flow) -> String {
+    const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
+    let text = format!(
+        "{} {} {} {:?} {:?}",
+        flow.flow.client, flow.flow.server, flow.flow.start.0, flow.flow.vlan, flow.flow.vni
+    );
+    let mut hash: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+    for byte in text.bytes() {
+        hash = (hash ^ u128::from(byte)).wrapping_mul(PRIME);
+    }
+    format!("fl_{hash:032x}")
+}

@@ -1,0 +1,69 @@
+//! The agents record: a principal and what is known of it. Services, people and unknown callers have one too;
+//! `kind` tells them apart.
+
+use analyzers::PrincipalView;
+use serde::Serialize;
+
+use super::time::Rfc3339;
+use super::{Pairs, StatusRecord};
+
+#[derive(Serialize)]
+struct Called<'a> {
+    id: &'a str,
+    exchanges: u64,
+}
+
+/// One line of `--agents`, and the value on the agents topic.
+#[derive(Serialize)]
+pub(crate) struct PrincipalRecord<'a> {
+    v: u8,
+    id: &'a str,
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    evidence: &'a [String],
+    first_seen: Rfc3339,
+    last_seen: Rfc3339,
+    exchanges: u64,
+    status: StatusRecord,
+    auth: Pairs<'a, u64>,
+    credentials: u64,
+    clients: u64,
+    addresses: &'a [String],
+    endpoint_count: u64,
+    endpoints: Vec<Called<'a>>,
+    tools: Pairs<'a, u64>,
+    learned: bool,
+}
+
+impl<'a> PrincipalRecord<'a> {
+    /// The record of `principal`.
+    pub(crate) fn new(principal: &'a PrincipalView) -> Self {
+        Self {
+            v: super::VERSION,
+            id: &principal.id,
+            kind: principal.kind.name(),
+            name: principal.name.as_deref(),
+            evidence: &principal.evidence,
+            first_seen: Rfc3339(principal.first_seen.0),
+            last_seen: Rfc3339(principal.last_seen.0),
+            exchanges: principal.exchanges,
+            status: StatusRecord::new(principal.status, principal.no_response),
+            auth: Pairs(&principal.auth),
+            credentials: principal.credentials,
+            clients: principal.clients,
+            addresses: &principal.addresses,
+            endpoint_count: principal.endpoint_count,
+            endpoints: principal
+                .endpoints
+                .iter()
+                .map(|(id, exchanges)| Called {
+                    id,
+                    exchanges: *exchanges,
+                })
+                .collect(),
+            tools: Pairs(&principal.tools),
+            learned: principal.learned,
+        }
+    }
+}

@@ -1,0 +1,321 @@
+//! Capture files, one after the other: opening, decompressing, telling the format, saying what is wrong.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use reassembly::Packet;
+
+use super::pcap_file::Header;
+use super::pcapng::{SECTION, Section};
+use super::window::Window;
+
+/// What is wrong with the bytes of a capture.
+#[derive(Debug)]
+pub(super) enum Damage {
+    /// The stream ends inside of something.
+    Cut { what: &'static str },
+    /// A length that no capture has.
+    Absurd {
+        what: &'static str,
+        length: u32,
+        limit: u32,
+    },
+    /// A length that breaks the format.
+    BadLength { what: &'static str, length: u32 },
+    /// Something that breaks the format.
+    Malformed { what: &'static str },
+    /// Not a capture at all.
+    NotACapture,
+    /// The bytes could not be had.
+    Read(io::Error),
+}
+
+impl From<io::Error> for Damage {
+    fn from(error: io::Error) -> Self {
+        Self::Read(error)
+    }
+}
+
+/// Why a capture file could not be read, or not to its end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FileError {
+    /// It could not be opened.
+    #[error("cannot open {name}: {cause}{}", hint(.cause, .name))]
+    Open { name: String, cause: io::Error },
+    /// It has no bytes.
+    #[error(
+        "{name} is empty: it has no bytes, not even a file header; capture again, for one with tcpdump -w {name}"
+    )]
+    Empty { name: String },
+    /// It is something else.
+    #[error(
+        "{name} is not a capture: it begins with {begins}; tapline reads pcap and pcapng, also packed with gzip or zstd"
+    )]
+    NotACapture { name: String, begins: String },
+    /// It stops in the middle.
+    #[error("{name} is cut off inside {what} at byte {offset}; {} before it", frames_in_words(.frames))]
+    Cut {
+        name: String,
+        what: &'static str,
+        offset: u64,
+        frames: u64,
+    },
+    /// It cannot be followed any further.
+    #[error("{name} is damaged at byte {offset}: {what}; {} before it", frames_in_words(.frames))]
+    Damaged {
+        name: String,
+        what: String,
+        offset: u64,
+        frames: u64,
+    },
+    /// The system gave an error.
+    #[error("cannot read {name} after byte {offset}: {cause}; {} before it", frames_in_words(.frames))]
+    Read {
+        name: String,
+        cause: io::Error,
+        offset: u64,
+        frames: u64,
+    },
+}
+
+fn frames_in_words(frames: &u64) -> String {
+    match frames {
+        0 => "no frame was read".into(),
+        1 => "1 frame was read".into(),
+        n => format!("{n} frames were read"),
+    }
+}
+
+fn hint(cause: &io::Error, name: &str) -> String {
+    match cause.kind() {
+        io::ErrorKind::PermissionDenied => {
+            format!("; see ls -l {name}, or run as a user who may read it")
+        }
+        io::ErrorKind::NotFound => "; check the path".into(),
+        _ => String::new(),
+    }
+}
+
+/// How far reading has come, for a progress bar: bytes as they lie on the disk.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Progress(Arc<AtomicU64>);
+
+impl Progress {
+    /// Bytes read so far.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+struct Counted<R> {
+    inner: R,
+    progress: Progress,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(into)?;
+        self.progress.0.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
+    }
+}
+
+enum Format {
+    Pcap(Header),
+    Pcapng(Section),
+}
+
+/// One open capture.
+pub(crate) struct Capture {
+    name: String,
+    window: Window,
+    format: Format,
+    frames: u64,
+}
+
+impl Capture {
+    /// Opens `path` (`-` is standard input) and tells its format.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be opened, is empty, or is not a capture.
+    pub(crate) fn open(path: &Path, read_size: usize, progress: &Progress) -> Result<Self, FileError> {
+        let name = name_of(path);
+        let reader: Box<dyn Read + Send> = if path.as_os_str() == "-" {
+            Box::new(Counted {
+                inner: io::stdin(),
+                progress: progress.clone(),
+            })
+        } else {
+            let file = File::open(path).map_err(|cause| FileError::Open {
+                name: name.clone(),
+                cause,
+            })?;
+            Box::new(Counted {
+                inner: file,
+                progress: progress.clone(),
+            })
+        };
+        Self::from_reader(name, reader, read_size)
+    }
+
+    /// Reads a capture from `reader`, called `name` in messages.
+    pub(crate) fn from_reader(
+        name: String,
+        reader: Box<dyn Read + Send>,
+        read_size: usize,
+    ) -> Result<Self, FileError> {
+        let mut window = Window::new(reader, read_size);
+        match Self::begin(&mut window, read_size) {
+            Ok(format) => Ok(Self {
+                name,
+                window,
+                format,
+                frames: 0,
+            }),
+            Err(Damage::NotACapture) if window.bytes().is_empty() => Err(FileError::Empty { name }),
+            Err(Damage::NotACapture) => {
+                let begins = describe(window.bytes());
+                Err(FileError::NotACapture { name, begins })
+            }
+            Err(damage) => Err(error(&name, damage, window.offset(), 0)),
+        }
+    }
+
+    fn begin(window: &mut Window, read_size: usize) -> Result<Format, Damage> {
+        let mut magic = first_four(window)?;
+        let packed = match magic {
+            [0x1f, 0x8b, ..] => 1,
+            [0x28, 0xb5, 0x2f, 0xfd] => 2,
+            _ => 0,
+        };
+        if packed != 0 {
+            let inner = std::mem::replace(window, Window::new(Box::new(io::empty()), 1)).into_reader();
+            let unpacked: Box<dyn Read + Send> = if packed == 1 {
+                Box::new(flate2::read::MultiGzDecoder::new(inner))
+            } else {
+                Box::new(zstd::stream::read::Decoder::new(inner)?)
+            };
+            *window = Window::new(unpacked, read_size);
+            magic = first_four(window)?;
+        }
+        if Header::recognises(magic) {
+            return Ok(Format::Pcap(Header::read(window)?));
+        }
+        if u32::from_be_bytes(magic) == SECTION {
+            return Ok(Format::Pcapng(Section::default()));
+        }
+        Err(Damage::NotACapture)
+    }
+
+    /// Frames read so far.
+    #[cfg(test)]
+    pub(crate) fn frames(&self) -> u64 {
+        self.frames
+    }
+
+    /// The next frame; `None` at the end.
+    ///
+    /// # Errors
+    ///
+    /// When the rest cannot be read; the frames given out before stand.
+    #[inline]
+    pub(crate) fn next(&mut self) -> Result<Option<Packet<'_>>, FileError> {
+        let frame = self.frames + 1;
+        let offset = self.window.offset();
+        let result = match &mut self.format {
+            Format::Pcap(header) => header.next(&mut self.window, frame),
+            Format::Pcapng(section) => section.next(&mut self.window, frame),
+        };
+        match result {
+            Ok(Some(packet)) => {
+                self.frames = frame;
+                Ok(Some(packet))
+            }
+            Ok(None) => Ok(None),
+            Err(damage) => Err(error(&self.name, damage, offset, frame - 1)),
+        }
+    }
+}
+
+fn first_four(window: &mut Window) -> Result<[u8; 4], Damage> {
+    if !window.need(4)? {
+        return Err(Damage::NotACapture);
+    }
+    let bytes = window.bytes();
+    Ok([bytes[0], bytes[1], bytes[2], bytes[3]])
+}
+
+/// The kind of content in words; the content itself stays unsaid, since it may be private.
+fn describe(bytes: &[u8]) -> String {
+    let sample = &bytes[..bytes.len().min(64)];
+    if sample
+        .iter()
+        .all(|b| b.is_ascii_graphic() || b.is_ascii_whitespace())
+    {
+        return "text".into();
+    }
+    let head: Vec<String> = sample.iter().take(4).map(|b| format!("{b:02x}")).collect();
+    format!("the bytes {}", head.join(" "))
+}
+
+fn error(name: &str, damage: Damage, offset: u64, frames: u64) -> FileError {
+    let name = name.to_owned();
+    let damaged = |what: String| FileError::Damaged {
+        name: name.clone(),
+        what,
+        offset,
+        frames,
+    };
+    match damage {
+        Damage::Cut { what } => FileError::Cut {
+            name,
+            what,
+            offset,
+            frames,
+        },
+        Damage::Absurd { what, length, limit } => {
+            damaged(format!("{what} claims {length} bytes, over the limit of {limit}"))
+        }
+        Damage::BadLength { what, length } => damaged(format!("{what} gives its length as {length} bytes")),
+        Damage::Malformed { what } => damaged(what.into()),
+        Damage::NotACapture => damaged("the file header is not one of a capture".into()),
+        Damage::Read(cause) if cause.kind() == io::ErrorKind::UnexpectedEof => FileError::Cut {
+            name,
+            what: "its compressed data",
+            offset,
+            frames,
+        },
+        Damage::Read(cause) => FileError::Read {
+            name,
+            cause,
+            offset,
+            frames,
+        },
+    }
+}
+
+/// What a path is called in messages.
+pub(crate) fn name_of(path: &Path) -> String {
+    if path.as_os_str() == "-" {
+        "standard input".into()
+    } else {
+        path.display().to_string()
+    }
+}
+
+/// Bytes of all files together, when that is known.
+pub(crate) fn total_bytes(paths: &[PathBuf]) -> Option<u64> {
+    paths
+        .iter()
+        .map(|path| {
+            std::fs::metadata(path)
+                .ok()
+                .filter(std::fs::Metadata::is_file)
+                .map(|m| m.len())
+        })
+        .sum()
+}

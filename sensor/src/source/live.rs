@@ -1,0 +1,200 @@
+//! A network interface, through libpcap. Frames are only ever read: nothing here can send one.
+
+use std::time::Duration;
+
+use pcap::{Active, Capture, Precision};
+use reassembly::{LinkType, Packet, Timestamp};
+
+use super::{Drops, Step};
+
+/// How long the kernel may keep frames back before it hands them over.
+const HAND_OVER: Duration = Duration::from_millis(100);
+
+/// What to capture, and how.
+#[derive(Debug, Clone)]
+pub(crate) struct LiveSettings {
+    /// Interface name.
+    pub(crate) interface: String,
+    /// Filter in the language of pcap-filter(7); empty takes everything.
+    pub(crate) filter: String,
+    /// Bytes kept of each frame.
+    pub(crate) snaplen: u32,
+    /// Bytes the kernel may hold.
+    pub(crate) buffer: u64,
+    /// Whether to take frames meant for others.
+    pub(crate) promiscuous: bool,
+}
+
+/// Why an interface could not be captured.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LiveError {
+    /// No such interface.
+    #[error("there is no interface {name}; this machine has {known}")]
+    Missing { name: String, known: String },
+    /// Not allowed.
+    #[error(
+        "not allowed to capture on {name}; run as root, or allow the program once: sudo setcap cap_net_raw,cap_net_admin+ep {program}"
+    )]
+    NotAllowed { name: String, program: String },
+    /// The filter is wrong.
+    #[error("the filter `{filter}` is not right: {cause}; its language is described in pcap-filter(7)")]
+    Filter { filter: String, cause: String },
+    /// Anything else.
+    #[error("cannot capture on {name}: {cause}")]
+    Other { name: String, cause: String },
+}
+
+/// An interface that is being captured.
+pub(crate) struct Live {
+    name: String,
+    capture: Capture<Active>,
+    link: LinkType,
+    nanoseconds: bool,
+    drops: Drops,
+    /// libpcap counts in 32 bits; the last reading tells by how much to go on.
+    last: (u32, u32, u32),
+}
+
+impl Live {
+    /// Begins to capture.
+    ///
+    /// # Errors
+    ///
+    /// When the interface is missing, may not be captured, or the filter is wrong.
+    pub(crate) fn open(settings: &LiveSettings) -> Result<Self, LiveError> {
+        let name = settings.interface.clone();
+        let open = |precision: Precision| {
+            Capture::from_device(name.as_str())?
+                .promisc(settings.promiscuous)
+                .snaplen(i32::try_from(settings.snaplen).unwrap_or(i32::MAX))
+                .buffer_size(i32::try_from(settings.buffer).unwrap_or(i32::MAX))
+                .timeout(i32::try_from(HAND_OVER.as_millis()).unwrap_or(100))
+                .precision(precision)
+                .open()
+        };
+        let (mut capture, nanoseconds) = match open(Precision::Nano) {
+            Ok(capture) => (capture, true),
+            // Some interfaces stamp no finer than microseconds; what else is wrong shows again.
+            Err(_) => match open(Precision::Micro) {
+                Ok(capture) => (capture, false),
+                Err(cause) => return Err(why_not(&name, &cause)),
+            },
+        };
+        if !settings.filter.is_empty() {
+            capture
+                .filter(&settings.filter, true)
+                .map_err(|cause| LiveError::Filter {
+                    filter: settings.filter.clone(),
+                    cause: plain(&cause),
+                })?;
+        }
+        let link = LinkType(u32::try_from(capture.get_datalink().0).unwrap_or(u32::MAX));
+        Ok(Self {
+            name,
+            capture,
+            // libpcap's own number for raw IP differs from the one of the file formats.
+            link: if link == LinkType(12) { LinkType::RAW } else { link },
+            nanoseconds,
+            drops: Drops::default(),
+            last: (0, 0, 0),
+        })
+    }
+
+    /// The next frame, or that none came for a while.
+    ///
+    /// # Errors
+    ///
+    /// When the interface can no longer be read, as when it goes away.
+    pub(crate) fn next(&mut self) -> Result<Step<'_>, LiveError> {
+        let unit = if self.nanoseconds { 1 } else { 1000 };
+        match self.capture.next_packet() {
+            Ok(packet) => {
+                let header = packet.header;
+                let seconds = u64::try_from(header.ts.tv_sec).unwrap_or(0);
+                let fraction = u64::try_from(header.ts.tv_usec).unwrap_or(0);
+                Ok(Step::Packet(Packet {
+                    ts: Timestamp(seconds * 1_000_000_000 + fraction * unit),
+                    link: self.link,
+                    data: packet.data,
+                    wire_len: header.len,
+                    frame: 0,
+                }))
+            }
+            Err(pcap::Error::TimeoutExpired) => Ok(Step::Idle),
+            Err(pcap::Error::NoMorePackets) => Ok(Step::End),
+            Err(cause) => Err(LiveError::Other {
+                name: self.name.clone(),
+                cause: plain(&cause),
+            }),
+        }
+    }
+
+    /// What was dropped so far.
+    pub(crate) fn drops(&mut self) -> Drops {
+        if let Ok(stat) = self.capture.stats() {
+            let grow = |total: &mut u64, last: &mut u32, seen: u32| {
+                *total += u64::from(seen.wrapping_sub(*last));
+                *last = seen;
+            };
+            grow(&mut self.drops.received, &mut self.last.0, stat.received);
+            grow(&mut self.drops.kernel, &mut self.last.1, stat.dropped);
+            grow(&mut self.drops.interface, &mut self.last.2, stat.if_dropped);
+        }
+        self.drops
+    }
+}
+
+/// Names of the interfaces of this machine, sorted.
+pub(crate) fn interfaces() -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir("/sys/class/net")
+        .map(|entries| {
+            entries
+                .filter_map(Result::ok)
+                .map(|e| e.file_name().to_string_lossy().into_owned())
+                .collect()
+        })
+        .unwrap_or_default();
+    if names.is_empty() {
+        names = pcap::Device::list()
+            .unwrap_or_default()
+            .into_iter()
+            .map(|d| d.name)
+            .collect();
+    }
+    names.sort();
+    names
+}
+
+fn why_not(name: &str, cause: &pcap::Error) -> LiveError {
+    let text = plain(cause);
+    let known = interfaces();
+    let lower = text.to_ascii_lowercase();
+    if lower.contains("permission") || lower.contains("not permitted") || lower.contains("cap_net") {
+        return LiveError::NotAllowed {
+            name: name.into(),
+            program: std::env::current_exe().map_or("tapline".into(), |p| p.display().to_string()),
+        };
+    }
+    if name != "any" && !known.iter().any(|k| k == name) {
+        let known = if known.is_empty() {
+            "none that can be seen".into()
+        } else {
+            known.join(", ")
+        };
+        return LiveError::Missing {
+            name: name.into(),
+            known,
+        };
+    }
+    LiveError::Other {
+        name: name.into(),
+        cause: text,
+    }
+}
+
+fn plain(cause: &pcap::Error) -> String {
+    match cause {
+        pcap::Error::PcapError(text) => text.trim_end_matches(['.', '\n']).to_owned(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,291 @@
+//! What was learned, kept in SQLite so that the next run goes on from there.
+//!
+//! One row for each row of the analysis, and one transaction for each snapshot: a crash at any moment leaves the
+//! state of the last snapshot. One process writes at a time, others may read meanwhile.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{Read as _, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use analyzers::{Analyzer, Change, Table};
+use rusqlite::{Connection, ErrorCode, OpenFlags, params};
+
+/// Name of the database in the store's folder.
+const DATABASE: &str = "tapline.db";
+/// Name of the file whose lock says that a process writes here.
+const LOCK: &str = "lock";
+/// Marks a database as ours ("TAPL").
+const APPLICATION: i32 = 0x5441_504c;
+/// Version of the tables below.
+const VERSION: i32 = 1;
+
+/// Why a store cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StoreError {
+    /// The folder cannot be made or entered.
+    #[error("cannot use the store {dir}: {cause}; make the folder, or give one you may write to")]
+    Folder { dir: String, cause: std::io::Error },
+    /// Nothing was ever kept there.
+    #[error("there is no store in {dir}; make one with: tapline replay FILE --store {dir}")]
+    Missing { dir: String },
+    /// Another process writes there.
+    #[error("the store {dir} is in use by another tapline{who}; stop it first, or give another --store")]
+    Locked { dir: String, who: String },
+    /// Some other program's file.
+    #[error("{path} is not a store of tapline; give another --store, or move the file away")]
+    NotOurs { path: String },
+    /// Written by a later version.
+    #[error(
+        "the store {dir} was written by a newer tapline (format {found}, this one knows up to {VERSION}); use that version, or give another --store"
+    )]
+    Newer { dir: String, found: i32 },
+    /// Damaged.
+    #[error("the store {dir} is damaged: {cause}; move {dir}/{DATABASE} away to begin anew")]
+    Damaged { dir: String, cause: String },
+    /// Cannot be written.
+    #[error("cannot write to the store {dir}: {cause}")]
+    Write { dir: String, cause: String },
+}
+
+/// An open store.
+#[derive(Debug)]
+pub(crate) struct Store {
+    dir: String,
+    connection: Connection,
+    /// Held for as long as the store is open for writing.
+    _lock: Option<File>,
+}
+
+impl Store {
+    /// Opens the store in `dir` for writing; makes it when there is none.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be used, with the reason.
+    pub(crate) fn open(dir: &Path) -> Result<Self, StoreError> {
+        let name = dir.display().to_string();
+        fs::create_dir_all(dir).map_err(|cause| StoreError::Folder {
+            dir: name.clone(),
+            cause,
+        })?;
+        let lock = lock(dir)?;
+        let path = dir.join(DATABASE);
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut store = Self::connect(dir, &path, flags, Some(lock))?;
+        store.prepare(&path)?;
+        Ok(store)
+    }
+
+    /// Opens the store in `dir` for reading, also while another process writes.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or it cannot be used.
+    pub(crate) fn open_to_read(dir: &Path) -> Result<Self, StoreError> {
+        let path = dir.join(DATABASE);
+        if !path.exists() {
+            return Err(StoreError::Missing {
+                dir: dir.display().to_string(),
+            });
+        }
+        // SQLite reads a database in WAL mode only where it may make the shared memory file, so a folder that is
+        // writable is opened for writing although nothing is written.
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let store = Self::connect(dir, &path, flags, None)?;
+        store.check(&path)?;
+        Ok(store)
+    }
+
+    fn connect(dir: &Path, path: &Path, flags: OpenFlags, lock: Option<File>) -> Result<Self, StoreError> {
+        let dir = dir.display().to_string();
+        let connection = Connection::open_with_flags(path, flags).map_err(|e| trouble(&dir, path, &e))?;
+        // A reader may hold the database for a moment.
+        let _ = connection.busy_timeout(std::time::Duration::from_secs(10));
+        Ok(Self {
+            dir,
+            connection,
+            _lock: lock,
+        })
+    }
+
+    fn pragma(&self, path: &Path, name: &str) -> Result<i32, StoreError> {
+        self.connection
+            .pragma_query_value(None, name, |row| row.get(0))
+            .map_err(|e| trouble(&self.dir, path, &e))
+    }
+
+    fn check(&self, path: &Path) -> Result<(), StoreError> {
+        if self.pragma(path, "application_id")? != APPLICATION {
+            return Err(StoreError::NotOurs {
+                path: path.display().to_string(),
+            });
+        }
+        let found = self.pragma(path, "user_version")?;
+        if found > VERSION {
+            return Err(StoreError::Newer {
+                dir: self.dir.clone(),
+                found,
+            });
+        }
+        Ok(())
+    }
+
+    /// Makes the tables in a new database, or checks that an old one is ours.
+    fn prepare(&mut self, path: &Path) -> Result<(), StoreError> {
+        let tables: i64 = self
+            .connection
+            .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+            .map_err(|e| trouble(&self.dir, path, &e))?;
+        if tables > 0 {
+            return self.check(path);
+        }
+        let make = || -> rusqlite::Result<()> {
+            self.connection.pragma_update(None, "journal_mode", "WAL")?;
+            // With WAL this keeps the database whole through a crash of the machine too; the last snapshot may
+            // be missing then.
+            self.connection.pragma_update(None, "synchronous", "NORMAL")?;
+            self.connection.execute_batch(&format!(
+                "BEGIN;
+                 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+                 CREATE TABLE learned (kind TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL,
+                                       PRIMARY KEY (kind, key)) WITHOUT ROWID;
+                 PRAGMA application_id = {APPLICATION};
+                 PRAGMA user_version = {VERSION};
+                 COMMIT;"
+            ))
+        };
+        make().map_err(|e| trouble(&self.dir, path, &e))
+    }
+
+    /// Writes a snapshot: all of it or nothing.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written; the store is as it was.
+    pub(crate) fn write(&mut self, changes: &[Change]) -> Result<(), StoreError> {
+        let snapshot = |connection: &mut Connection| -> rusqlite::Result<()> {
+            let transaction = connection.transaction()?;
+            {
+                let mut put = transaction.prepare_cached(
+                    "INSERT INTO learned (kind, key, value) VALUES (?1, ?2, ?3)
+                                     ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value",
+                )?;
+                let mut remove =
+                    transaction.prepare_cached("DELETE FROM learned WHERE kind = ?1 AND key = ?2")?;
+                for change in changes {
+                    match &change.value {
+                        Some(value) => put.execute(params![change.table.name(), change.key, value])?,
+                        None => remove.execute(params![change.table.name(), change.key])?,
+                    };
+                }
+                transaction.execute(
+                    "INSERT INTO meta (name, value) VALUES ('tapline', ?1)
+                     ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                    params![env!("CARGO_PKG_VERSION")],
+                )?;
+            }
+            transaction.commit()
+        };
+        snapshot(&mut self.connection).map_err(|e| StoreError::Write {
+            dir: self.dir.clone(),
+            cause: in_words(&e),
+        })
+    }
+
+    /// Puts everything that was kept back into `analyzer`, which has learned nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// When a row cannot be read.
+    pub(crate) fn restore(&self, analyzer: &mut Analyzer) -> Result<u64, StoreError> {
+        let damaged = |cause: String| StoreError::Damaged {
+            dir: self.dir.clone(),
+            cause,
+        };
+        let sql = |e: rusqlite::Error| damaged(in_words(&e));
+        let mut rows_read = 0;
+        for table in Table::ALL {
+            let mut statement = self
+                .connection
+                .prepare("SELECT key, value FROM learned WHERE kind = ?1 ORDER BY key")
+                .map_err(sql)?;
+            let mut rows = statement.query(params![table.name()]).map_err(sql)?;
+            while let Some(row) = rows.next().map_err(sql)? {
+                let key: String = row.get(0).map_err(sql)?;
+                let value: Vec<u8> = row.get(1).map_err(sql)?;
+                analyzer
+                    .restore(table, &key, &value)
+                    .map_err(|e| damaged(e.to_string()))?;
+                rows_read += 1;
+            }
+        }
+        Ok(rows_read)
+    }
+}
+
+/// Takes the lock of the folder, which the system gives back when the process ends in whatever way.
+fn lock(dir: &Path) -> Result<File, StoreError> {
+    let name = dir.display().to_string();
+    let path: PathBuf = dir.join(LOCK);
+    let folder = |cause| StoreError::Folder {
+        dir: name.clone(),
+        cause,
+    };
+    let mut file = File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(folder)?;
+    match file.try_lock() {
+        Ok(()) => {
+            // Only a help for whoever finds the store locked.
+            let _ = file
+                .set_len(0)
+                .and_then(|()| write!(file, "{}", std::process::id()));
+            Ok(file)
+        }
+        Err(TryLockError::WouldBlock) => {
+            let mut owner = String::new();
+            let _ = file.rewind().and_then(|()| file.read_to_string(&mut owner));
+            let owner = owner.trim();
+            let who = if owner.is_empty() {
+                String::new()
+            } else {
+                format!(" (process {owner})")
+            };
+            Err(StoreError::Locked { dir: name, who })
+        }
+        Err(TryLockError::Error(cause)) => Err(folder(cause)),
+    }
+}
+
+fn trouble(dir: &str, path: &Path, error: &rusqlite::Error) -> StoreError {
+    let dir = dir.to_owned();
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => StoreError::NotOurs {
+            path: path.display().to_string(),
+        },
+        Some(ErrorCode::DatabaseCorrupt) => StoreError::Damaged {
+            dir,
+            cause: in_words(error),
+        },
+        _ => StoreError::Write {
+            dir,
+            cause: in_words(error),
+        },
+    }
+}
+
+fn in_words(error: &rusqlite::Error) -> String {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => "the disk is full".into(),
+        Some(ErrorCode::ReadOnly) => "it may only be read; check who owns the folder".into(),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => "another program holds it".into(),
+        Some(ErrorCode::CannotOpen) => "it cannot be opened; check who owns the folder".into(),
+        _ => error.to_string(),
+    }
+}

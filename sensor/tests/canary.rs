@@ -1,0 +1,221 @@
+//! Secrets planted everywhere in a capture appear in no output, log or store.
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use support::{all_outputs, files, folder, lines, said, tapline};
+use testdata::canary::{Canary, canary};
+
+/// Collects leaks from many outputs, so that one run of the test shows them all.
+struct Watch {
+    canary: Canary,
+    capture: PathBuf,
+    folder: PathBuf,
+    leaks: Vec<String>,
+    looked_at: usize,
+}
+
+impl Watch {
+    fn new(name: &str) -> Self {
+        let folder = folder(name);
+        let canary = canary(20_261_007);
+        let capture = folder.join("canary.pcap");
+        fs::write(&capture, &canary.pcap).expect("written");
+        Self {
+            canary,
+            capture,
+            folder,
+            leaks: Vec::new(),
+            looked_at: 0,
+        }
+    }
+
+    fn look(&mut self, what: &str, bytes: &[u8]) {
+        self.looked_at += bytes.len();
+        for leak in self.canary.leaks(bytes) {
+            self.leaks.push(format!(
+                "{what}: {} as {:?} in {:?}",
+                leak.place, leak.form, leak.around
+            ));
+        }
+    }
+
+    fn look_at_run(&mut self, what: &str, output: &Output) {
+        self.look(&format!("{what}, standard output"), &output.stdout);
+        self.look(&format!("{what}, standard error"), &output.stderr);
+    }
+
+    fn look_at_folder(&mut self, what: &str, folder: &Path) {
+        for file in files(folder) {
+            let bytes = fs::read(&file).expect("readable");
+            let name = file.strip_prefix(folder).unwrap_or(&file).display();
+            self.look(&format!("{what}, {name}"), &bytes);
+        }
+    }
+
+    fn none(&self) {
+        assert!(self.looked_at > 0, "nothing was looked at");
+        assert!(
+            self.leaks.is_empty(),
+            "{} leaks:\n{}",
+            self.leaks.len(),
+            self.leaks.join("\n")
+        );
+    }
+
+    /// Replays the capture with every output and a store, and more arguments.
+    fn replay(&self, out: &Path, store: &Path, more: &[&str]) -> Output {
+        fs::create_dir_all(out).expect("a folder");
+        let mut arguments = vec!["replay".to_owned(), self.capture.display().to_string()];
+        arguments.extend(all_outputs(out));
+        arguments.extend(["--store".to_owned(), store.display().to_string()]);
+        arguments.extend(more.iter().map(|m| (*m).to_owned()));
+        tapline(&arguments)
+    }
+}
+
+#[test]
+fn no_secret_is_in_any_output_store_or_message() {
+    let mut watch = Watch::new("canary-outputs");
+    let (out, store) = (watch.folder.join("out"), watch.folder.join("store"));
+    let run = watch.replay(&out, &store, &[]);
+    assert_eq!(run.status.code(), Some(0), "{}", said(&run));
+    watch.look_at_run("replay", &run);
+    watch.look_at_folder("outputs", &out);
+    watch.look_at_folder("store", &store);
+
+    // There was something to leak: exchanges of every sort, and findings of several kinds with evidence.
+    let exchanges = lines(&out.join("exchanges.jsonl"));
+    assert!(exchanges.len() > 200, "{} exchanges", exchanges.len());
+    let kinds: BTreeSet<String> = lines(&out.join("findings.jsonl"))
+        .iter()
+        .map(|f| f["kind"].as_str().unwrap_or("").to_owned())
+        .collect();
+    for kind in ["weak_auth", "sensitive_data_exposure", "missing_auth"] {
+        assert!(kinds.contains(kind), "no {kind} among {kinds:?}");
+    }
+    assert!(!lines(&out.join("inventory.jsonl")).is_empty());
+    assert!(!lines(&out.join("agents.jsonl")).is_empty());
+
+    // Again from the store, on more threads, and with what is shown from it.
+    let again = watch.folder.join("again");
+    let run = watch.replay(&again, &store, &["--workers", "3", "--read-size", "4096"]);
+    assert_eq!(run.status.code(), Some(0), "{}", said(&run));
+    watch.look_at_run("second replay", &run);
+    watch.look_at_folder("second outputs", &again);
+    watch.look_at_folder("store after the second replay", &store);
+    let at = store.display().to_string();
+    for command in ["inventory", "agents", "findings"] {
+        for json in [false, true] {
+            let mut arguments = vec![command, "--store", &at];
+            if json {
+                arguments.push("--json");
+            }
+            let run = tapline(&arguments);
+            assert_eq!(run.status.code(), Some(0), "{}", said(&run));
+            assert!(!run.stdout.is_empty(), "{}", said(&run));
+            watch.look_at_run(command, &run);
+        }
+    }
+    watch.none();
+}
+
+#[test]
+fn no_secret_is_in_the_summary_for_people() {
+    let mut watch = Watch::new("canary-summary");
+    let capture = watch.capture.display().to_string();
+    let run = tapline(&["replay", &capture]);
+    assert_eq!(run.status.code(), Some(0), "{}", said(&run));
+    assert!(!run.stdout.is_empty(), "{}", said(&run));
+    watch.look_at_run("summary", &run);
+    watch.none();
+}
+
+#[test]
+fn no_secret_is_in_the_spool_or_messages_when_kafka_is_away() {
+    let mut watch = Watch::new("canary-spool");
+    let (out, store) = (watch.folder.join("out"), watch.folder.join("store"));
+    // Nobody listens on the discard port of this machine.
+    let run = watch.replay(&out, &store, &["--kafka", "127.0.0.1:9"]);
+    assert_eq!(run.status.code(), Some(4), "{}", said(&run));
+    watch.look_at_run("replay", &run);
+    watch.look_at_folder("outputs", &out);
+    watch.look_at_folder("store and spool", &store);
+    watch.none();
+}
+
+#[test]
+fn no_secret_is_in_messages_about_damaged_input() {
+    let mut watch = Watch::new("canary-damaged");
+    // Cut off in the middle of a frame; noise after a while; and a text that is no capture.
+    let whole = watch.canary.pcap.clone();
+    let mut noise = whole.clone();
+    let from = noise.len() / 2;
+    noise.truncate(from);
+    noise.extend_from_slice(&whole[from + 7..]);
+    for (name, bytes, code) in [
+        ("cut.pcap", &whole[..whole.len() - 11], 3),
+        ("noise.pcap", &noise, 3),
+        ("text.pcap", &whole[whole.len() / 3..], 3),
+    ] {
+        let file = watch.folder.join(name);
+        fs::write(&file, bytes).expect("written");
+        watch.capture = file;
+        let out = watch.folder.join(format!("{name}.out"));
+        let store = watch.folder.join(format!("{name}.store"));
+        let run = watch.replay(&out, &store, &[]);
+        assert_eq!(run.status.code(), Some(code), "{name}: {}", said(&run));
+        watch.look_at_run(name, &run);
+        watch.look_at_folder(name, &out);
+        if store.exists() {
+            watch.look_at_folder(name, &store);
+        }
+    }
+    watch.none();
+}
+
+#[test]
+fn no_secret_of_the_configuration_is_in_messages_about_it() {
+    const SECRET: &str = "Zq7hunter2canary9";
+    let folder = folder("canary-config");
+    let capture = support::testdata("demo.pcap").display().to_string();
+    let file = folder.join("tapline.toml");
+    for text in [
+        // A wrong type, an unknown key beside a secret, a secret where none belongs, and broken TOML.
+        format!("[kafka]\nsasl_password = [\"{SECRET}\"]\n"),
+        format!("[kafka]\nsasl_passwort = \"{SECRET}\"\n"),
+        format!("[privacy]\nhash_key = \"{SECRET}\"\n"),
+        format!("[kafka]\nbrokers = 7\nsasl_password = \"{SECRET}\"\n"),
+        format!("[kafka]\nsasl_password = \"{SECRET}\n"),
+        format!("[kafka]\nsasl_password = {SECRET}\n"),
+        format!("[kafka]\nsasl_password = '{SECRET}' '{SECRET}'\n"),
+        format!("{SECRET}\n"),
+    ] {
+        fs::write(&file, &text).expect("written");
+        let at = file.display().to_string();
+        for arguments in [
+            vec!["replay", capture.as_str(), "--config", &at],
+            vec!["config", "check", &at],
+            vec!["config", "show", &at],
+        ] {
+            let run = tapline(&arguments);
+            assert_eq!(
+                run.status.code(),
+                Some(2),
+                "{arguments:?} with {text}: {}",
+                said(&run)
+            );
+            let told = said(&run);
+            assert!(!told.contains(SECRET), "{arguments:?} with {text}: {told}");
+            assert!(told.contains("tapline.toml"), "the file is not named: {told}");
+        }
+    }
+    // A right one is shown with its secret masked.
+    fs::write(&file, format!("[kafka]\nsasl_password = \"{SECRET}\"\n")).expect("written");
+    let run = tapline(&["config", "show", &file.display().to_string()]);
+    assert!(!said(&run).contains(SECRET), "{}", said(&run));
+}

@@ -1,0 +1,83 @@
+//! Runs the binary and reads what it wrote.
+
+#![allow(dead_code, reason = "each test file uses a part")]
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// Runs `tapline` with these arguments, away from the settings of whoever runs the tests.
+pub(crate) fn tapline<S: AsRef<OsStr>>(arguments: &[S]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_tapline"))
+        .args(arguments)
+        .env_remove("RUST_LOG")
+        .output()
+        .expect("the binary runs")
+}
+
+/// An empty folder of this name for the test, below the target folder.
+pub(crate) fn folder(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    match fs::remove_dir_all(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            panic!("{}: {error}", path.display())
+        }
+        _ => {}
+    }
+    fs::create_dir_all(&path).expect("a folder");
+    path
+}
+
+/// A file of `testdata/`.
+pub(crate) fn testdata(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../testdata")
+        .join(name)
+}
+
+/// The arguments that write every output into `folder`.
+pub(crate) fn all_outputs(folder: &Path) -> Vec<String> {
+    ["exchanges", "flows", "findings", "inventory", "agents"]
+        .iter()
+        .flat_map(|kind| {
+            let path = folder.join(format!("{kind}.jsonl"));
+            [format!("--{kind}"), path.display().to_string()]
+        })
+        .collect()
+}
+
+/// The objects of a JSON Lines file.
+pub(crate) fn lines(path: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line}")))
+        .collect()
+}
+
+/// Every file below `folder`, sorted.
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// What a run said, for the message of a failed assertion.
+pub(crate) fn said(output: &Output) -> String {
+    format!(
+        "{}\n--- standard output\n{}\n--- standard error\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}

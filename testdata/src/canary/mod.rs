@@ -1,0 +1,284 @@
+//! A capture with a secret planted wherever one can be, and the list of what was planted.
+//!
+//! Every secret has a *core* of its own: a dozen random characters that nothing else in the capture has.
+//! A reader's outputs must hold no core, in no spelling: [`Planted::forms`] lists the secret as sent, its core,
+//! and what encodings make of it. [`Canary::leaks`] looks for all of them at once.
+
+mod plant;
+
+use crate::rng::Rng;
+use crate::text::{base64, base64url, card, jwt, percent};
+use crate::wire::Resolution;
+
+/// A secret and where it was planted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Planted {
+    /// Where, in words.
+    pub place: &'static str,
+    /// Strings of which none may be found in any output, whatever the case of its letters.
+    pub forms: Vec<String>,
+}
+
+/// A capture full of secrets.
+#[derive(Debug, Clone)]
+pub struct Canary {
+    /// The capture, a pcap file.
+    pub pcap: Vec<u8>,
+    /// What was planted.
+    pub planted: Vec<Planted>,
+}
+
+/// A form found where it must not be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leak {
+    /// Where the secret had been planted.
+    pub place: &'static str,
+    /// The form that was found.
+    pub form: String,
+    /// The bytes around it, as text.
+    pub around: String,
+}
+
+impl Canary {
+    /// Every secret found in `output`, each at its first place.
+    #[must_use]
+    pub fn leaks(&self, output: &[u8]) -> Vec<Leak> {
+        let lower = output.to_ascii_lowercase();
+        let mut leaks = Vec::new();
+        for planted in &self.planted {
+            let hit = planted
+                .forms
+                .iter()
+                .find_map(|form| find(&lower, form.to_ascii_lowercase().as_bytes()).map(|at| (form, at)));
+            if let Some((form, at)) = hit {
+                let around = &output[at.saturating_sub(60)..(at + form.len() + 30).min(output.len())];
+                leaks.push(Leak {
+                    place: planted.place,
+                    form: form.clone(),
+                    around: String::from_utf8_lossy(around).into_owned(),
+                });
+            }
+        }
+        leaks
+    }
+}
+
+fn find(hay: &[u8], needle: &[u8]) -> Option<usize> {
+    let first = needle.first()?;
+    let mut from = 0;
+    while let Some(step) = hay.get(from..)?.iter().position(|b| b == first) {
+        let at = from + step;
+        if hay[at..].starts_with(needle) {
+            return Some(at);
+        }
+        from = at + 1;
+    }
+    None
+}
+
+/// Makes secrets and keeps the list.
+#[derive(Debug)]
+struct Planter {
+    rng: Rng,
+    planted: Vec<Planted>,
+}
+
+impl Planter {
+    fn keep(&mut self, place: &'static str, forms: Vec<String>) {
+        let mut forms: Vec<String> = forms.into_iter().filter(|f| f.len() >= 8).collect();
+        forms.sort();
+        forms.dedup();
+        self.planted.push(Planted { place, forms });
+    }
+
+    /// A core: letters of both cases and digits, never a word.
+    fn core(&mut self) -> String {
+        let head = self.rng.text("BDFGHJKLMNPQRTVWXZ", 2);
+        let tail = self.rng.text("bcdfghjkmnpqrtvwxz23456789", 10);
+        format!("{head}7{tail}")
+    }
+
+    /// A secret with no structure.
+    fn secret(&mut self, place: &'static str) -> String {
+        let core = self.core();
+        let mut forms = vec![core.clone()];
+        forms.extend(base64_of_any_place(&core));
+        self.keep(place, forms);
+        core
+    }
+
+    /// A personal e-mail address.
+    fn email(&mut self, place: &'static str) -> String {
+        let core = self.core().to_lowercase();
+        let address = format!("ana.{core}@mail.canary.example");
+        let mut forms = vec![core.clone(), percent(&address)];
+        forms.extend(base64_of_any_place(&core));
+        self.keep(place, forms);
+        address
+    }
+
+    /// A card number that holds its check digit; ten digits of it in a row are a leak.
+    fn card(&mut self, place: &'static str) -> String {
+        let number = card(&mut self.rng, "4929", 16);
+        let mut forms: Vec<String> = (0..=6).map(|at| number[at..at + 10].to_owned()).collect();
+        forms.push(grouped(&number, '-'));
+        forms.push(grouped(&number, ' '));
+        forms.push(percent(&grouped(&number, ' ')));
+        forms.extend(base64_of_any_place(&number));
+        self.keep(place, forms);
+        number
+    }
+
+    /// A social security number in its usual form.
+    fn ssn(&mut self, place: &'static str) -> String {
+        let (area, group, serial) = (
+            self.rng.range(101, 666),
+            self.rng.range(11, 99),
+            self.rng.range(1000, 9999),
+        );
+        let number = format!("{area}-{group}-{serial}");
+        self.keep(place, vec![number.clone()]);
+        number
+    }
+
+    /// A German bank account number with the right check digits.
+    fn iban(&mut self, place: &'static str) -> String {
+        let account = self.rng.text("123456789", 18);
+        // Country letters as numbers (D = 13, E = 14), then two zeros, modulo 97 (ISO 13616).
+        let rest = format!("{account}131400")
+            .bytes()
+            .fold(0_u32, |r, b| (r * 10 + u32::from(b - b'0')) % 97);
+        let number = format!("DE{:02}{account}", 98 - rest);
+        self.keep(place, vec![number.clone(), account]);
+        number
+    }
+
+    /// A token with claims that name a person.
+    fn jwt(&mut self, place: &'static str, expires: u64) -> String {
+        let (mail, name) = (self.core().to_lowercase(), self.core());
+        let claims = format!(
+            r#"{{"iss":"https://id.canary.example","sub":"ana.{mail}@mail.canary.example","email":"ana.{mail}@mail.canary.example","name":"Ana {name}","client_id":"canary-app","sub_profile":"ai_agent","iat":{},"exp":{expires},"jti":"{}"}}"#,
+            expires - 3600,
+            self.core(),
+        );
+        let token = jwt(&mut self.rng, r#"{"alg":"HS256","typ":"at+jwt"}"#, &claims);
+        let mut forms: Vec<String> = token.split('.').skip(1).map(str::to_owned).collect();
+        if let Some(signature) = forms.last().cloned() {
+            // A good part of the signature is as bad as all of it.
+            forms.extend(
+                (0..signature.len() - 12)
+                    .step_by(4)
+                    .map(|i| signature[i..i + 12].to_owned()),
+            );
+        }
+        forms.extend([mail.clone(), name.clone()]);
+        forms.extend(base64_of_any_place(&mail));
+        forms.extend(base64_of_any_place(&name));
+        self.keep(place, forms);
+        token
+    }
+
+    /// Credentials of the Basic scheme, coded.
+    fn basic(&mut self, place: &'static str) -> String {
+        let (user, password) = (self.core(), self.core());
+        let coded = base64(format!("{user}:{password}").as_bytes());
+        let mut forms = vec![coded.clone(), user.clone(), password.clone()];
+        forms.extend(base64_of_any_place(&password));
+        self.keep(place, forms);
+        coded
+    }
+}
+
+fn grouped(number: &str, by: char) -> String {
+    let groups: Vec<&str> = (0..4).map(|i| &number[i * 4..i * 4 + 4]).collect();
+    groups.join(&by.to_string())
+}
+
+/// What base64 makes of `core` inside a longer text, wherever it begins there: the characters that depend on
+/// it alone, for each of the three places it can have in a group of three bytes.
+fn base64_of_any_place(core: &str) -> Vec<String> {
+    let mut forms = Vec::new();
+    for before in 0..3 {
+        let mut bytes = vec![b'x'; before];
+        bytes.extend_from_slice(core.as_bytes());
+        for coded in [base64(&bytes), base64url(&bytes)] {
+            let from = (before * 8).div_ceil(6);
+            let to = bytes.len() * 8 / 6;
+            forms.push(coded[from..to].to_owned());
+        }
+    }
+    forms
+}
+
+/// Plants the secrets of this seed.
+#[must_use]
+pub fn canary(seed: u64) -> Canary {
+    let mut planter = Planter {
+        rng: Rng::named(seed, "canary"),
+        planted: Vec::new(),
+    };
+    let capture = plant::plant(&mut planter);
+    Canary {
+        pcap: capture.pcap(Resolution::Microseconds),
+        planted: planter.planted,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_secret_can_be_found_in_the_capture_by_one_of_its_forms() {
+        let canary = canary(1);
+        assert!(canary.planted.len() > 70, "{}", canary.planted.len());
+        let leaks = canary.leaks(&canary.pcap);
+        // What is sent compressed or in another coding is not there in plain.
+        let hidden: Vec<&str> = canary
+            .planted
+            .iter()
+            .filter(|p| !leaks.iter().any(|l| l.place == p.place))
+            .map(|p| p.place)
+            .collect();
+        assert_eq!(hidden, ["gzip response body"]);
+    }
+
+    #[test]
+    fn coded_and_changed_secrets_are_found_too() {
+        let canary = canary(2);
+        let core = canary
+            .planted
+            .iter()
+            .find(|p| p.place == "Authorization bearer")
+            .expect("planted")
+            .forms
+            .iter()
+            .find(|f| f.len() == 13)
+            .expect("core")
+            .clone();
+        for output in [
+            core.to_uppercase(),
+            base64(format!("{{\"token\":\"{core}\"}}").as_bytes()),
+            base64url(format!("a{core}").as_bytes()),
+            format!("Bearer {core}"),
+        ] {
+            assert_eq!(canary.leaks(output.as_bytes()).len(), 1, "{output}");
+        }
+        assert!(canary.leaks(&core.as_bytes()[..6]).is_empty());
+        assert!(canary.leaks(b"").is_empty());
+    }
+
+    #[test]
+    fn no_two_places_have_a_form_in_common() {
+        let canary = canary(3);
+        let mut forms: Vec<&String> = canary.planted.iter().flat_map(|p| &p.forms).collect();
+        let all = forms.len();
+        forms.sort();
+        forms.dedup();
+        assert_eq!(forms.len(), all);
+        let mut places: Vec<&str> = canary.planted.iter().map(|p| p.place).collect();
+        places.sort_unstable();
+        places.dedup();
+        assert_eq!(places.len(), canary.planted.len());
+    }
+}

@@ -1,0 +1,22 @@
+//! Writes the project's own captures, deterministically by seed.
+//!
+//! ```text
+//! story ─▶ http ─▶ wire ─▶ file
+//!  who calls  messages   packets with
+//!  what when  and bodies checksums
+//! ```
+//!
+//! [`demo`] is the small company's day behind `testdata/demo.pcap`; [`canary`] plants secrets to look for in
+//! every output; [`wire`] and [`http`] are the tools, for tests anywhere in the workspace.
+
+pub mod rng;
+pub mod text;
+pub mod time;
+
+pub mod wire;
+
+pub mod http;
+
+pub mod demo;
+
+pub mod canary;
