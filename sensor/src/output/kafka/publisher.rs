@@ -333,7 +333,9 @@ impl Publisher {
         let mut moved = 0;
         let mut result = Ok(());
         while moved < DIVERT_BATCH {
-            let Some(record) = self.queue.pop() else { break };
+            let Some(record) = self.queue.pop() else {
+                break;
+            };
             moved += 1;
             if let Err(error) = spool.append(&record) {
                 self.delivery.dropped_unkept += 1;
