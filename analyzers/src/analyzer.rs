@@ -88,9 +88,7 @@ impl Analyzer {
     /// An analyzer that has learned nothing.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        Self {
-            _settings: settings,
-        }
+        Self { _settings: settings }
     }
 
     /// Takes one exchange, in the order in which exchanges were completed.
@@ -134,12 +132,7 @@ impl Analyzer {
     /// # Errors
     ///
     /// [`RestoreError`] when the row is not one of ours; the analyzer is as it was.
-    pub fn restore(
-        &mut self,
-        _table: Table,
-        _key: &str,
-        _value: &[u8],
-    ) -> Result<(), RestoreError> {
+    pub fn restore(&mut self, _table: Table, _key: &str, _value: &[u8]) -> Result<(), RestoreError> {
         Ok(())
     }
 

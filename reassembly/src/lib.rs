@@ -24,9 +24,7 @@ pub mod flow;
 
 mod reassembler;
 
-pub use exchange::{
-    Ambiguities, Exchange, Flags, FlowRef, Head, Message, Protocol, Request, Response,
-};
+pub use exchange::{Ambiguities, Exchange, Flags, FlowRef, Head, Message, Protocol, Request, Response};
 pub use flow::{App, Flow};
 pub use limits::{Counters, Limits};
 pub use packet::{LinkType, Packet};

@@ -212,9 +212,7 @@ impl Reassembler {
         let isn = segment.seq;
         if segment.flags.ack {
             // The answer to a SYN that did not fit: now both sides agree on a new flow.
-            return entry
-                .reuse
-                .is_some_and(|seq| segment.ack == seq.wrapping_add(1));
+            return entry.reuse.is_some_and(|seq| segment.ack == seq.wrapping_add(1));
         }
         if entry.syn == Some((side, isn)) {
             return false;
@@ -224,10 +222,7 @@ impl Reassembler {
         }
         let stream = &entry.conversation.sides[side];
         // A SYN that fits what was seen is one that came late.
-        if stream.started
-            && stream.offset(isn.wrapping_add(1)) <= stream.next
-            && entry.syn.is_none()
-        {
+        if stream.started && stream.offset(isn.wrapping_add(1)) <= stream.next && entry.syn.is_none() {
             return false;
         }
         if !stream.started {
@@ -260,7 +255,11 @@ impl Reassembler {
             key,
             Entry {
                 key,
-                conversation: Conversation::default(),
+                conversation: if segment.flags.syn {
+                    Conversation::default()
+                } else {
+                    Conversation::midstream()
+                },
                 content: Content::Empty,
                 client,
                 certain,
@@ -304,7 +303,6 @@ impl Reassembler {
             conversation.push(side, segment, packet.ts, packet.frame, cx, receiver)
         });
         let waits = conversation.waits();
-        let limits_wait = now;
         let Some(entry) = self.flows.get_mut(id) else {
             return;
         };
@@ -315,7 +313,7 @@ impl Reassembler {
             self.close_content(id);
         } else if waits && !entry.queued {
             entry.queued = true;
-            self.waiting.push_back((limits_wait, id));
+            self.waiting.push_back((now, id));
         }
     }
 
@@ -326,16 +324,19 @@ impl Reassembler {
         };
         entry.queued = false;
         let mut conversation = std::mem::take(&mut entry.conversation);
-        self.with(id, |cx, receiver| conversation.overdue(now, cx, receiver));
+        let standing = self.with(id, |cx, receiver| conversation.overdue(now, cx, receiver));
         // Bytes that wait for a retransmission are looked at again when the flow's next packet comes; what
         // time alone settles is looked at again in time.
-        let waits =
-            conversation.waits() && conversation.sides.iter().any(|s| s.missing_acked() > 0);
+        let waits = conversation.waits_on_time();
         let Some(entry) = self.flows.get_mut(id) else {
             return;
         };
         entry.conversation = conversation;
-        if waits {
+        if standing == Some(Standing::Closed) && entry.closed.is_none() {
+            entry.closed = Some(now);
+            self.closing.push_back((now, id));
+            self.close_content(id);
+        } else if waits {
             entry.queued = true;
             self.waiting.push_back((now, id));
         }
@@ -432,10 +433,7 @@ impl Reassembler {
                 conversation.sides[client].delivered,
                 conversation.sides[server].delivered,
             ),
-            lost: (
-                conversation.sides[client].lost,
-                conversation.sides[server].lost,
-            ),
+            lost: (conversation.sides[client].lost, conversation.sides[server].lost),
             exchanges: entry.exchanges,
             app,
             flags: entry.flags,
@@ -586,9 +584,7 @@ impl Receiver for Sink<'_> {
             self.orient(side, bytes);
         }
         let direction = self.direction(side);
-        self.connection(|connection, cx, mut out| {
-            connection.data(direction, bytes, meta, cx, &mut out)
-        });
+        self.connection(|connection, cx, mut out| connection.data(direction, bytes, meta, cx, &mut out));
     }
 
     fn gap(&mut self, side: usize, len: u64, _meta: Meta) {
@@ -597,6 +593,10 @@ impl Receiver for Sink<'_> {
         }
         let direction = self.direction(side);
         self.connection(|connection, cx, mut out| connection.gap(direction, len, cx, &mut out));
+    }
+
+    fn begins(&self, bytes: &[u8]) -> bool {
+        connection::looks_like(bytes).is_some()
     }
 
     fn end(&mut self, side: usize, clean: bool, _now: Timestamp) {

@@ -109,8 +109,7 @@ impl Downstream {
                 if parcel.len() >= PARCEL_EVENTS || *bytes >= PARCEL_BYTES {
                     *bytes = 0;
                     // The other side ends only after this one; were it gone, finish() tells.
-                    let _ =
-                        sender.send(std::mem::replace(parcel, Vec::with_capacity(PARCEL_EVENTS)));
+                    let _ = sender.send(std::mem::replace(parcel, Vec::with_capacity(PARCEL_EVENTS)));
                 }
             }
         }
@@ -145,9 +144,7 @@ impl Downstream {
             Self::Thread { sender, desk, .. } => {
                 drop(sender);
                 desk.join().map_err(|_| {
-                    anyhow::anyhow!(
-                        "the analysis stopped because of a defect in tapline; please report it"
-                    )
+                    anyhow::anyhow!("the analysis stopped because of a defect in tapline; please report it")
                 })
             }
         }
@@ -254,19 +251,13 @@ pub(crate) fn replay(
     stages.finish(run)
 }
 
-fn replay_one(
-    mut capture: Capture,
-    stages: &mut Stages,
-    stop: &AtomicBool,
-) -> Result<(), FileError> {
+fn replay_one(mut capture: Capture, stages: &mut Stages, stop: &AtomicBool) -> Result<(), FileError> {
     let mut count = 0_u32;
     while let Some(packet) = capture.next()? {
         stages.packet(&packet);
         // Asking is cheap, but not as cheap as a packet.
         count = count.wrapping_add(1);
-        if count.is_multiple_of(1024)
-            && (stop.load(Ordering::Relaxed) || stages.downstream.wants_no_more())
-        {
+        if count.is_multiple_of(1024) && (stop.load(Ordering::Relaxed) || stages.downstream.wants_no_more()) {
             break;
         }
     }
@@ -338,9 +329,7 @@ pub(crate) fn capture(
 
 /// One second ago, so that packets still on their way to us are not overtaken.
 fn wall_clock() -> Option<Timestamp> {
-    let now = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .ok()?;
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok()?;
     let past = now.checked_sub(Duration::from_secs(1))?;
     u64::try_from(past.as_nanos()).ok().map(Timestamp)
 }

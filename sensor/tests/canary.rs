@@ -211,10 +211,7 @@ fn no_secret_of_the_configuration_is_in_messages_about_it() {
             );
             let told = said(&run);
             assert!(!told.contains(SECRET), "{arguments:?} with {text}: {told}");
-            assert!(
-                told.contains("tapline.toml"),
-                "the file is not named: {told}"
-            );
+            assert!(told.contains("tapline.toml"), "the file is not named: {told}");
         }
     }
     // A right one is shown with its secret masked.

@@ -9,7 +9,8 @@ use support::{folder, lines, said, tapline};
 use testdata::wire::{Capture, Conn, Extension, Link, Resolution, Segment, Side};
 
 const AT: u64 = 1_791_277_507_123_456_000;
-const REQUEST: &[u8] = b"POST /v1/items?page=2 HTTP/1.1\r\nHost: api.wire.example\r\nContent-Length: 11\r\n\r\nhello world";
+const REQUEST: &[u8] =
+    b"POST /v1/items?page=2 HTTP/1.1\r\nHost: api.wire.example\r\nContent-Length: 11\r\n\r\nhello world";
 const RESPONSE: &[u8] =
     b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n3\r\nfgh\r\n0\r\n\r\n";
 
@@ -89,10 +90,7 @@ fn one_exchange_is_read_from_each_of_them() {
             ])),
         ),
         ("timestamps", ethernet(v4().with_timestamps())),
-        (
-            "wrap",
-            ethernet(v4().with_sequence(u32::MAX - 20, u32::MAX - 60)),
-        ),
+        ("wrap", ethernet(v4().with_sequence(u32::MAX - 20, u32::MAX - 60))),
         ("backwards", nanos(&talk(Link::Ethernet, v4(), backwards))),
         (
             "wrap-backwards",
@@ -143,9 +141,7 @@ fn one_exchange_is_read_from_each_of_them() {
             "vlan" | "qinq" => Some(7),
             _ => None,
         };
-        let found = exchange
-            .pointer("/flow/vlan")
-            .and_then(serde_json::Value::as_u64);
+        let found = exchange.pointer("/flow/vlan").and_then(serde_json::Value::as_u64);
         assert_eq!(found, vlan, "{name}");
     }
 }

@@ -24,10 +24,7 @@ fn index(record: &Value) -> u64 {
 
 fn replay(name: &str, more: &[&str]) -> PathBuf {
     let out = folder(name);
-    let mut arguments = vec![
-        "replay".to_owned(),
-        testdata("demo.pcap").display().to_string(),
-    ];
+    let mut arguments = vec!["replay".to_owned(), testdata("demo.pcap").display().to_string()];
     arguments.extend(all_outputs(&out));
     arguments.extend(more.iter().map(|m| (*m).to_owned()));
     let run = tapline(&arguments);
@@ -98,11 +95,7 @@ fn every_undamaged_exchange_is_exact_and_none_is_invented() {
             };
             let record = records.remove(at);
             if facts(&record) != facts(line) {
-                wrong.push(format!(
-                    "found {} instead of {}",
-                    facts(&record),
-                    facts(line)
-                ));
+                wrong.push(format!("found {} instead of {}", facts(&record), facts(line)));
             }
             let flags = record["flags"].as_array().cloned().unwrap_or_default();
             let expected = line["flags"].as_array().cloned().unwrap_or_default();
@@ -304,8 +297,7 @@ fn nothing_else_is_worth_a_look() {
         let kind = finding["kind"].as_str().unwrap_or("");
         let lines = evidence(&finding);
         let planted = INCIDENTS.iter().any(|i| {
-            (i.kind == kind || i.also.contains(&kind))
-                && lines.iter().any(|l| l["incident"] == i.name)
+            (i.kind == kind || i.also.contains(&kind)) && lines.iter().any(|l| l["incident"] == i.name)
         });
         let anyway = RIGHT_ANYWAY
             .iter()
@@ -337,13 +329,7 @@ fn each_caller_is_one_principal_of_its_kind() {
     };
     assert_eq!(
         of_kind("ai_agent"),
-        [
-            "finance-agent",
-            "refund-agent",
-            "stock-agent",
-            "support-copilot"
-        ]
-        .into()
+        ["finance-agent", "refund-agent", "stock-agent", "support-copilot"].into()
     );
     assert!(
         of_kind("service").contains("erp-sync"),
@@ -361,10 +347,7 @@ fn each_caller_is_one_principal_of_its_kind() {
         assert_eq!(of_name.len(), 1, "{name}");
         let mut sent = truth().iter().filter(|l| l["actor"] == name).count();
         if name == "stock-agent" {
-            sent += truth()
-                .iter()
-                .filter(|l| l["actor"] == "token-thief")
-                .count();
+            sent += truth().iter().filter(|l| l["actor"] == "token-thief").count();
         }
         if name == "finance-agent" {
             // The tunnel was asked for without the token.
@@ -392,20 +375,12 @@ fn the_inventory_has_the_endpoints_that_were_called() {
     for (host, method, template) in [
         ("orders.api.acme.example", "GET", "/v1/orders"),
         ("orders.api.acme.example", "GET", "/v1/orders/{int}"),
-        (
-            "orders.api.acme.example",
-            "POST",
-            "/v1/orders/{int}/refunds",
-        ),
+        ("orders.api.acme.example", "POST", "/v1/orders/{int}/refunds"),
         ("orders.api.acme.example", "PUT", "/v1/products/{int}/stock"),
         ("orders.api.acme.example", "GET", "/v1/shipments/{ulid}"),
         ("orders.api.acme.example", "GET", "/internal/debug/export"),
         ("payments.api.acme.example", "GET", "/v1/payments/{uuid}"),
-        (
-            "payments.api.acme.example",
-            "GET",
-            "/v1/reports/daily/{date}",
-        ),
+        ("payments.api.acme.example", "GET", "/v1/reports/daily/{date}"),
         ("desk.acme.example", "GET", "/tickets/{ulid}"),
         ("desk.acme.example", "POST", "/tickets/{ulid}/attachments"),
         ("shop.acme.example", "GET", "/products/{int}"),

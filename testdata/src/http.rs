@@ -303,11 +303,7 @@ mod tests {
             let plain = message.clone().encode();
             assert_eq!(plain.content_bytes, 280, "{coding:?}");
             assert_eq!(plain.body.len() as u64, plain.body_bytes, "{coding:?}");
-            assert_eq!(
-                coding == Coding::Identity,
-                plain.body_bytes == 280,
-                "{coding:?}"
-            );
+            assert_eq!(coding == Coding::Identity, plain.body_bytes == 280, "{coding:?}");
             let chunked = message.framing(Framing::Chunked(16)).encode();
             assert_eq!(chunked.body_bytes, plain.body_bytes, "{coding:?}");
             assert!(chunked.body.ends_with(b"\r\n0\r\n\r\n"), "{coding:?}");

@@ -30,12 +30,8 @@ fn main() -> ExitCode {
 }
 
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    fs::write(path, bytes).map_err(|error| {
-        io::Error::new(
-            error.kind(),
-            format!("cannot write {}: {error}", path.display()),
-        )
-    })?;
+    fs::write(path, bytes)
+        .map_err(|error| io::Error::new(error.kind(), format!("cannot write {}: {error}", path.display())))?;
     println!("{}: {} bytes", path.display(), bytes.len());
     Ok(())
 }

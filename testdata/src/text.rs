@@ -110,12 +110,7 @@ mod tests {
 
     #[test]
     fn encodings_match_published_examples() {
-        for (plain, coded) in [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foobar", "Zm9vYmFy"),
-        ] {
+        for (plain, coded) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foobar", "Zm9vYmFy")] {
             assert_eq!(base64(plain.as_bytes()), coded, "{plain}");
         }
         assert_eq!(base64url(&[0xfb, 0xff]), "-_8");

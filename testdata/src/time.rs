@@ -45,10 +45,7 @@ fn civil(at: u64) -> (u64, u64, u64, u64, u64, u64) {
 #[must_use]
 pub fn rfc3339(at: u64) -> String {
     let (y, mo, d, h, mi, s) = civil(at);
-    format!(
-        "{y:04}-{mo:02}-{d:02}T{h:02}:{mi:02}:{s:02}.{:09}Z",
-        at % SECOND
-    )
+    format!("{y:04}-{mo:02}-{d:02}T{h:02}:{mi:02}:{s:02}.{:09}Z", at % SECOND)
 }
 
 /// RFC 3339 to the second, as in JSON bodies.
@@ -69,8 +66,8 @@ pub fn date(at: u64) -> String {
 pub fn http_date(at: u64) -> String {
     let (y, mo, d, h, mi, s) = civil(at);
     // 1970-01-01 was a Thursday.
-    let weekday = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"]
-        [usize::try_from(at / (24 * HOUR) % 7).unwrap_or(0)];
+    let weekday =
+        ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"][usize::try_from(at / (24 * HOUR) % 7).unwrap_or(0)];
     let month = [
         "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
     ][usize::try_from(mo - 1).unwrap_or(0)];

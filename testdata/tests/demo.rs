@@ -15,10 +15,7 @@ fn committed(name: &str) -> Vec<u8> {
 fn committed_files_are_what_the_generator_writes() {
     let day = demo(SEED);
     let hint = "run `cargo run -p testdata -- demo testdata/` and look at what changed";
-    assert!(
-        committed("demo.pcap") == day.pcap,
-        "demo.pcap differs; {hint}"
-    );
+    assert!(committed("demo.pcap") == day.pcap, "demo.pcap differs; {hint}");
     assert!(
         committed("demo.truth.jsonl") == day.truth.as_bytes(),
         "demo.truth.jsonl differs; {hint}"
@@ -66,10 +63,7 @@ fn truth_names_every_incident_and_each_flow_counts_from_zero() {
         *index += 1;
     }
     assert!(lines > 2500, "{lines} exchanges");
-    let found: Vec<(&str, bool)> = incidents
-        .iter()
-        .map(|(k, n)| (k.as_str(), *n > 0))
-        .collect();
+    let found: Vec<(&str, bool)> = incidents.iter().map(|(k, n)| (k.as_str(), *n > 0)).collect();
     assert_eq!(
         found,
         [

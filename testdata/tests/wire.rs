@@ -15,11 +15,7 @@ fn addr(text: &str) -> SocketAddr {
 /// A handshake, a request in two segments, an answer, and the end.
 fn talk(capture: &mut Capture, mut conn: Conn) {
     let t = conn.open(capture, AT);
-    let segments = conn.segments(
-        Side::Client,
-        b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n",
-        &[7],
-    );
+    let segments = conn.segments(Side::Client, b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n", &[7]);
     for (i, segment) in segments.iter().enumerate() {
         conn.emit(capture, t + i as u64 * 1000, segment);
     }
@@ -95,10 +91,7 @@ fn segments_use_up_sequence_numbers_whether_written_or_not() {
     conn.open(&mut capture, AT);
     assert_eq!(conn.next_sequence(Side::Client), u32::MAX);
     let segments = conn.segments(Side::Client, b"abcdef", &[2, 2, 4, 99]);
-    let got: Vec<(u32, &[u8])> = segments
-        .iter()
-        .map(|s| (s.seq, s.payload.as_slice()))
-        .collect();
+    let got: Vec<(u32, &[u8])> = segments.iter().map(|s| (s.seq, s.payload.as_slice())).collect();
     assert_eq!(got, [(u32::MAX, &b"ab"[..]), (1, b"cd"), (3, b"ef")]);
     assert_eq!(conn.next_sequence(Side::Client), 5);
     assert_eq!(capture.len(), 3, "segments write nothing by themselves");
@@ -125,11 +118,7 @@ fn files_hold_times_and_lengths() {
     let (mut at, mut kinds) = (0, Vec::new());
     while at < file.len() {
         let len = word(at + 4) as usize;
-        assert_eq!(
-            (len % 4, word(at + len - 4) as usize),
-            (0, len),
-            "block at {at}"
-        );
+        assert_eq!((len % 4, word(at + len - 4) as usize), (0, len), "block at {at}");
         kinds.push(word(at));
         if word(at) == 6 {
             let time = u64::from(word(at + 12)) << 32 | u64::from(word(at + 16));

@@ -336,9 +336,7 @@ mod tests {
 
     #[test]
     fn codings_are_undone_however_the_body_is_cut() {
-        let text: Vec<u8> = (0..20_000u32)
-            .flat_map(|n| n.to_string().into_bytes())
-            .collect();
+        let text: Vec<u8> = (0..20_000u32).flat_map(|n| n.to_string().into_bytes()).collect();
         let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
         zlib.write_all(&text).unwrap();
         let mut raw = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::fast());

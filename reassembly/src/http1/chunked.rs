@@ -36,10 +36,7 @@ pub(crate) struct Step<'a> {
 
 impl Chunked {
     /// Before the first chunk.
-    pub(crate) const START: Self = Self::Size {
-        value: 0,
-        digits: 0,
-    };
+    pub(crate) const START: Self = Self::Size { value: 0, digits: 0 };
 
     /// One step over `input`, which is not empty.
     pub(crate) fn step(self, input: &[u8]) -> Step<'_> {
@@ -118,9 +115,7 @@ impl Chunked {
                 mark(Ambiguities::CHUNK_MALFORMED);
                 self
             }
-            (Self::Extension { value, .. }, b'\n')
-                if matches!(self, Self::Extension { cr: true, .. }) =>
-            {
+            (Self::Extension { value, .. }, b'\n') if matches!(self, Self::Extension { cr: true, .. }) => {
                 Self::begin(value)
             }
             (Self::Extension { value, .. }, b'\n') => {
@@ -237,21 +232,11 @@ mod tests {
             for cut in 0..=wire.len() {
                 let (head, tail) = wire.split_at(cut);
                 let got = decode(&[head, tail]);
-                assert_eq!(
-                    got,
-                    (body.to_vec(), end, odd.to_vec()),
-                    "{name}, cut at {cut}"
-                );
+                assert_eq!(got, (body.to_vec(), end, odd.to_vec()), "{name}, cut at {cut}");
             }
         };
         let bad = &["chunk_malformed"];
-        check(
-            "one chunk",
-            b"3\r\nabc\r\n0\r\n\r\n",
-            b"abc",
-            Chunked::Done,
-            &[],
-        );
+        check("one chunk", b"3\r\nabc\r\n0\r\n\r\n", b"abc", Chunked::Done, &[]);
         check(
             "upper-case size",
             b"A\r\n0123456789\r\n0\r\n\r\n",
@@ -283,12 +268,6 @@ mod tests {
             Chunked::Broken,
             bad,
         );
-        check(
-            "missing end of data",
-            b"1\r\nab",
-            b"a",
-            Chunked::Broken,
-            bad,
-        );
+        check("missing end of data", b"1\r\nab", b"a", Chunked::Broken, bad);
     }
 }

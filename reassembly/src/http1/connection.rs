@@ -3,9 +3,7 @@
 //! Knows what of a message has been read and what comes next; leaves the order of bytes to
 //! [`crate::tcp`], and what a head or a body means to the modules beside it.
 
-use crate::exchange::{
-    Ambiguities, Exchange, Flags, FlowRef, Message, Protocol, Request, Response,
-};
+use crate::exchange::{Ambiguities, Exchange, Flags, FlowRef, Message, Protocol, Request, Response};
 use crate::limits::{Counters, Limits};
 use crate::tcp::stream::Meta;
 use crate::time::Timestamp;
@@ -105,6 +103,8 @@ struct Reader {
     lost: bool,
     searched: u64,
     last: Meta,
+    /// Stream offset behind the last byte read.
+    position: u64,
 }
 
 impl Reader {
@@ -118,6 +118,7 @@ impl Reader {
             lost: false,
             searched: 0,
             last: Meta::default(),
+            position: 0,
         }
     }
 
@@ -140,12 +141,7 @@ impl Reader {
 
     /// Where the byte at `at` of `buf` came from.
     fn origin(&self, at: usize) -> Meta {
-        let found = self
-            .origins
-            .iter()
-            .rev()
-            .find(|(from, _)| *from <= at)
-            .copied();
+        let found = self.origins.iter().rev().find(|(from, _)| *from <= at).copied();
         found.map_or(self.last, |(from, meta)| Meta {
             offset: meta.offset + (at - from) as u64,
             ..meta
@@ -186,7 +182,10 @@ pub(crate) struct Connection {
     responses: Reader,
     pairing: Pairing,
     verdict: Verdict,
-    pub(crate) exchanges: u32,
+    /// Whether the client and the server ended their direction with a FIN.
+    clean: (bool, bool),
+    /// A head is being read of which the end was lost.
+    salvaging: bool,
 }
 
 impl Connection {
@@ -197,7 +196,8 @@ impl Connection {
             responses: Reader::new(),
             pairing: Pairing::default(),
             verdict: Verdict::Undecided,
-            exchanges: 0,
+            clean: (false, false),
+            salvaging: false,
         };
         if midstream {
             new.requests.state = State::Search;
@@ -251,10 +251,7 @@ impl Connection {
             reader.last = at;
             let used = match reader.state {
                 State::Start => {
-                    let blank = rest
-                        .iter()
-                        .take_while(|b| matches!(b, b'\r' | b'\n'))
-                        .count();
+                    let blank = rest.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
                     if blank < rest.len() {
                         reader.clear();
                         reader.state = State::Head;
@@ -288,18 +285,13 @@ impl Connection {
     }
 
     /// Reads a head; returns how many of `bytes` were used.
-    fn head(
-        &mut self,
-        direction: Direction,
-        bytes: &[u8],
-        at: Meta,
-        cx: &mut Context<'_>,
-    ) -> usize {
+    fn head(&mut self, direction: Direction, bytes: &[u8], at: Meta, cx: &mut Context<'_>) -> usize {
         let reader = self.reader(direction);
         if reader.buf.is_empty() {
             // The common case: the whole head in one segment, read where it lies.
             let mut scanned = 0;
             if let Some(end) = head::end_of_head(bytes, &mut scanned) {
+                reader.position = at.offset + end as u64;
                 if end > cx.limits.head || !self.begin(direction, &bytes[..end], at, at, cx) {
                     self.foreign(direction, cx);
                     return 0;
@@ -316,6 +308,7 @@ impl Connection {
             let buf = std::mem::take(&mut reader.buf);
             let first = reader.origin(0);
             reader.clear();
+            reader.position = at.offset + (end - before) as u64;
             if end > cx.limits.head || !self.begin(direction, &buf[..end], first, at, cx) {
                 let reader = self.reader(direction);
                 reader.buf = buf;
@@ -351,13 +344,7 @@ impl Connection {
         }
     }
 
-    fn begin_request(
-        &mut self,
-        bytes: &[u8],
-        first: Meta,
-        last: Meta,
-        cx: &mut Context<'_>,
-    ) -> bool {
+    fn begin_request(&mut self, bytes: &[u8], first: Meta, last: Meta, cx: &mut Context<'_>) -> bool {
         let Some(found) = head::request(bytes) else {
             return false;
         };
@@ -366,7 +353,7 @@ impl Connection {
         let framing = framing::request(&found.head, found.minor, &mut ambiguities);
         if !cx.server_seen {
             // Nobody will answer in this capture.
-            self.pairing.flush_finished();
+            self.pairing.flush_finished(cx.now, cx.limits.reorder_wait);
         }
         if std::mem::take(&mut self.requests.lost) {
             self.pairing.requests_lost();
@@ -395,13 +382,7 @@ impl Connection {
         true
     }
 
-    fn begin_response(
-        &mut self,
-        bytes: &[u8],
-        first: Meta,
-        last: Meta,
-        cx: &mut Context<'_>,
-    ) -> bool {
+    fn begin_response(&mut self, bytes: &[u8], first: Meta, last: Meta, cx: &mut Context<'_>) -> bool {
         let Some(found) = head::response(bytes) else {
             return false;
         };
@@ -432,8 +413,7 @@ impl Connection {
         };
         self.responses.current = Some(Box::new(current));
         self.responses.searched = 0;
-        let tunnel = status == 101
-            || (place.method == Some(Method::Connect) && (200..300).contains(&status));
+        let tunnel = status == 101 || (place.method == Some(Method::Connect) && (200..300).contains(&status));
         if tunnel {
             self.pairing.upgraded(place.index);
         }
@@ -450,13 +430,15 @@ impl Connection {
         true
     }
 
-    fn enter_body(
-        &mut self,
-        direction: Direction,
-        framing: Framing,
-        peek: bool,
-        cx: &mut Context<'_>,
-    ) {
+    fn enter_body(&mut self, direction: Direction, framing: Framing, peek: bool, cx: &mut Context<'_>) {
+        if self.salvaging {
+            // Whatever the fields seen say, the ones lost may say otherwise.
+            if let Some(current) = self.reader(direction).current.as_mut() {
+                current.flags.insert(Flags::GAP);
+            }
+            self.finish_message(direction, false, cx);
+            return;
+        }
         let place = match framing {
             Framing::None => {
                 self.finish_message(direction, true, cx);
@@ -498,6 +480,7 @@ impl Connection {
                 current.body.push(&bytes[..take], cx.limits, cx.room);
                 let left = left - take as u64;
                 reader.state = State::Body(Place::Length(left));
+                reader.position = at.offset + take as u64;
                 if left == 0 {
                     self.finish_message(direction, true, cx);
                 }
@@ -513,6 +496,7 @@ impl Connection {
                     used += step.used;
                     match chunked {
                         Chunked::Done => {
+                            reader.position = at.offset + used as u64;
                             self.finish_message(direction, true, cx);
                             return used;
                         }
@@ -577,6 +561,7 @@ impl Connection {
                 reader.state = State::Start;
                 let mut from = 0;
                 let end = start + head::end_of_head(&buf[start..], &mut from).unwrap_or(0);
+                self.reader(direction).position = first.offset + (end - start) as u64;
                 if end == start || !self.begin(direction, &buf[start..end], first, at, cx) {
                     self.reader(direction).state = State::Search;
                     return None;
@@ -674,14 +659,9 @@ impl Connection {
         let mut head = reader.buf[..=line_end].to_vec();
         head.extend_from_slice(b"\r\n");
         let (first, last) = (reader.origin(0), reader.last);
-        if self.begin(direction, &head, first, last, cx) {
-            // A message without a body is over already; its head was not whole, which is said by hand.
-            let reader = self.reader(direction);
-            if let Some(current) = reader.current.as_mut() {
-                current.flags.insert(Flags::GAP);
-                self.finish_message(direction, false, cx);
-            }
-        }
+        self.salvaging = true;
+        self.begin(direction, &head, first, last, cx);
+        self.salvaging = false;
     }
 
     /// A direction is over.
@@ -693,6 +673,10 @@ impl Connection {
         out: &mut impl FnMut(Exchange),
     ) {
         let foreign = self.verdict == Verdict::Foreign;
+        match direction {
+            Direction::Request => self.clean.0 |= clean,
+            Direction::Response => self.clean.1 |= clean,
+        }
         let reader = self.reader(direction);
         match reader.state {
             State::Body(Place::Close) | State::Peek(Place::Close) => {
@@ -717,7 +701,7 @@ impl Connection {
     pub(crate) fn finish(&mut self, cx: &mut Context<'_>, out: &mut impl FnMut(Exchange)) {
         self.end(Direction::Request, false, cx, out);
         self.end(Direction::Response, false, cx, out);
-        self.pairing.finish();
+        self.pairing.finish(self.clean == (true, true));
         self.release(cx, out);
     }
 
@@ -725,6 +709,7 @@ impl Connection {
     fn finish_message(&mut self, direction: Direction, complete: bool, cx: &mut Context<'_>) {
         let reader = self.reader(direction);
         reader.state = State::Start;
+        let end = reader.position;
         let Some(current) = reader.current.take() else {
             return;
         };
@@ -776,6 +761,7 @@ impl Connection {
                 };
                 self.pairing.request_finished(
                     index,
+                    end,
                     Half {
                         message,
                         flags,
@@ -785,10 +771,7 @@ impl Connection {
             }
             Start::Response(h) if kept => {
                 let ResponseHead {
-                    head,
-                    status,
-                    minor,
-                    ..
+                    head, status, minor, ..
                 } = *h;
                 let message = Response {
                     status,
@@ -812,11 +795,10 @@ impl Connection {
     /// Gives out what is over.
     fn release(&mut self, cx: &mut Context<'_>, out: &mut impl FnMut(Exchange)) {
         if self.pairing.waiting() > cx.limits.pipelined {
-            self.pairing.finish();
+            self.pairing.finish(false);
             self.pairing.responses_lost();
         }
         while let Some(ready) = self.pairing.poll() {
-            self.exchanges += 1;
             out(exchange(ready, cx));
         }
     }
@@ -873,10 +855,7 @@ fn exchange(ready: Ready, cx: &mut Context<'_>) -> Exchange {
         && request
             .as_ref()
             .and_then(|r| r.message.field("upgrade"))
-            .is_some_and(|u| {
-                u.split(',')
-                    .any(|p| p.trim().eq_ignore_ascii_case("websocket"))
-            });
+            .is_some_and(|u| u.split(',').any(|p| p.trim().eq_ignore_ascii_case("websocket")));
     cx.counters.exchanges += 1;
     Exchange {
         flow: cx.flow,

@@ -87,17 +87,15 @@ pub(crate) fn response(bytes: &[u8]) -> Option<ResponseHead> {
     let mut fields = [httparse::EMPTY_HEADER; 128];
     let mut strict = httparse::Response::new(&mut fields);
     match strict.parse(bytes) {
-        Ok(httparse::Status::Complete(_)) if std::str::from_utf8(bytes).is_ok() => {
-            Some(ResponseHead {
-                status: strict.code?,
-                minor: strict.version?,
-                head: Head {
-                    fields: spans(bytes, strict.headers),
-                    text: text(bytes),
-                },
-                ambiguities: line_endings(bytes),
-            })
-        }
+        Ok(httparse::Status::Complete(_)) if std::str::from_utf8(bytes).is_ok() => Some(ResponseHead {
+            status: strict.code?,
+            minor: strict.version?,
+            head: Head {
+                fields: spans(bytes, strict.headers),
+                text: text(bytes),
+            },
+            ambiguities: line_endings(bytes),
+        }),
         _ => tolerant_response(bytes),
     }
 }
@@ -314,9 +312,7 @@ pub(crate) fn request_line(line: &[u8]) -> Option<RequestLine<'_>> {
             }
         }
         // HTTP/0.9: no version, known method and a path (RFC 1945 section 5).
-        _ if METHODS.contains(&method)
-            && (rest.starts_with(b"/") || rest.starts_with(b"http://")) =>
-        {
+        _ if METHODS.contains(&method) && (rest.starts_with(b"/") || rest.starts_with(b"http://")) => {
             (rest, 9, true)
         }
         _ => return None,
@@ -397,9 +393,7 @@ pub(crate) fn status_line(line: &[u8]) -> Option<(u8, u16, bool)> {
 
 /// The host a request is for: of an absolute-form target, else of the Host field (RFC 9112 section 3.2.2).
 fn host(head: &Head, target: &str, ambiguities: &mut Ambiguities) -> String {
-    let mut fields = head
-        .fields()
-        .filter(|(n, _)| n.eq_ignore_ascii_case("host"));
+    let mut fields = head.fields().filter(|(n, _)| n.eq_ignore_ascii_case("host"));
     let named = fields.next().map(|(_, v)| v);
     if fields.any(|(_, v)| Some(v) != named) {
         ambiguities.insert(Ambiguities::HOST_DIFFERS);
@@ -438,12 +432,7 @@ mod tests {
             assert_eq!(r.head.slice(r.method), method);
             assert_eq!(r.head.slice(r.target), target);
             assert_eq!(r.host, host);
-            assert_eq!(
-                names(r.ambiguities),
-                odd,
-                "{}",
-                String::from_utf8_lossy(wire)
-            );
+            assert_eq!(names(r.ambiguities), odd, "{}", String::from_utf8_lossy(wire));
         };
         check(
             b"GET /a?b=1 HTTP/1.1\r\nHost: X.example:80\r\n\r\n",
@@ -459,13 +448,7 @@ mod tests {
             "y.example",
             &[],
         );
-        check(
-            b"GET / HTTP/1.1\nHost: a\n\n",
-            "GET",
-            "/",
-            "a",
-            &["bare_lf"],
-        );
+        check(b"GET / HTTP/1.1\nHost: a\n\n", "GET", "/", "a", &["bare_lf"]);
         check(
             b"GET / HTTP/1.1\r\nHost : a\r\n\r\n",
             "GET",
@@ -494,13 +477,7 @@ mod tests {
             "a",
             &["start_line_malformed"],
         );
-        check(
-            b"GET /old\r\n\r\n",
-            "GET",
-            "/old",
-            "",
-            &["start_line_malformed"],
-        );
+        check(b"GET /old\r\n\r\n", "GET", "/old", "", &["start_line_malformed"]);
         check(
             b"GET /\xe9 HTTP/1.1\r\nHost: a\r\n\r\n",
             "GET",
@@ -512,8 +489,7 @@ mod tests {
 
     #[test]
     fn folded_value_is_one_piece() {
-        let r =
-            response(b"HTTP/1.1 200 OK\r\nTransfer-Encoding:\r\n chunked\r\nX: 1\r\n\r\n").unwrap();
+        let r = response(b"HTTP/1.1 200 OK\r\nTransfer-Encoding:\r\n chunked\r\nX: 1\r\n\r\n").unwrap();
         assert_eq!(r.head.field("transfer-encoding"), Some("chunked"));
         assert_eq!(r.head.field("x"), Some("1"));
     }

@@ -9,14 +9,19 @@
 //!   first request sent from there, provided no request can have been lost just before that one.
 //! * *Counting back.* Up to an anchor, or to the end of the flow, every request was answered. Of messages that
 //!   follow the last loss on both sides, the last response answers the last request, and so on back.
+//! * *Acknowledged exactly.* A response that begins where the client stood when it sent a request, from a server
+//!   that had received exactly up to that request's end, with no other response from that place, answers it;
+//!   on a flow whose client never pipelines.
 //! * *Causality.* A response sent before its sender had a byte of the request cannot answer it.
 //!
 //! What these do not settle is given out as halves.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use crate::exchange::{Ambiguities, Flags, Request, Response};
 use crate::tcp::stream::Meta;
+use crate::time::Timestamp;
 
 /// What of a request's method matters to the framing of its response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +64,8 @@ struct Entry {
     index: u32,
     method: Method,
     start: u64,
+    /// Offset behind the request's last byte, once it is over.
+    end: u64,
     ack: u64,
     /// Requests may have been lost just before this one.
     barrier: bool,
@@ -76,6 +83,7 @@ struct Entry {
 #[derive(Debug)]
 struct Orphan {
     index: u32,
+    start: u64,
     ack: u64,
     /// Responses may have been lost just before this one.
     barrier: bool,
@@ -118,6 +126,8 @@ pub(crate) struct Pairing {
     /// The next request begun follows a loss.
     request_barrier: bool,
     last_request_ack: Option<u64>,
+    /// The client has sent a request before the answer to the one before began.
+    pipelines: bool,
 }
 
 impl Pairing {
@@ -125,13 +135,14 @@ impl Pairing {
     pub(crate) fn request_began(&mut self, method: Method, meta: Meta) -> u32 {
         let index = self.take_index();
         let barrier = std::mem::take(&mut self.request_barrier);
-        let first_from_ack =
-            !barrier && self.last_request_ack.is_none_or(|before| before < meta.ack);
+        let first_from_ack = !barrier && self.last_request_ack.is_none_or(|before| before < meta.ack);
+        self.pipelines |= !barrier && self.last_request_ack == Some(meta.ack) && meta.ack != 0;
         self.last_request_ack = Some(meta.ack);
         self.open.push_back(Entry {
             index,
             method,
             start: meta.offset,
+            end: u64::MAX,
             ack: meta.ack,
             barrier,
             first_from_ack,
@@ -144,9 +155,10 @@ impl Pairing {
         index
     }
 
-    /// A request is over.
-    pub(crate) fn request_finished(&mut self, index: u32, half: Half<Request>) {
+    /// A request is over; `end` is the offset behind its last byte.
+    pub(crate) fn request_finished(&mut self, index: u32, end: u64, half: Half<Request>) {
         if let Some(entry) = self.open.iter_mut().rev().find(|e| e.index == index) {
+            entry.end = end;
             entry.request = Some(half);
         }
         self.release();
@@ -188,7 +200,7 @@ impl Pairing {
             .find(|&at| self.open[at].first_from_ack && self.open[at].ack == meta.offset);
         if let Some(at) = anchor {
             let index = self.open[at].index;
-            self.settle(at);
+            self.settle(at, true);
             self.responses_lost = false;
             self.response_barrier = false;
             let at = self.open.iter().position(|e| e.index == index).unwrap_or(0);
@@ -199,6 +211,7 @@ impl Pairing {
             let barrier = std::mem::take(&mut self.response_barrier);
             self.orphans.push_back(Orphan {
                 index,
+                start: meta.offset,
                 ack: meta.ack,
                 barrier,
                 response: None,
@@ -248,26 +261,40 @@ impl Pairing {
         self.ready.pop_front()
     }
 
-    /// The flow is over: settles what can be, gives the rest out as halves.
-    pub(crate) fn finish(&mut self) {
-        self.settle(self.open.len());
+    /// The flow is over: settles what can be, gives the rest out as halves. `clean` tells whether both sides
+    /// ended it with a FIN: then the last request was answered too.
+    pub(crate) fn finish(&mut self, clean: bool) {
+        self.settle(self.open.len(), clean || !self.pipelines);
         self.flush(self.open.len());
     }
 
-    /// Gives up waiting for responses to requests that are over, because no response is ever seen.
-    pub(crate) fn flush_finished(&mut self) {
-        let finished = self.open.iter().take_while(|e| e.request.is_some()).count();
-        self.flush(finished);
+    /// Gives out requests that were over `wait` ago, because no response is ever seen.
+    pub(crate) fn flush_finished(&mut self, now: Timestamp, wait: Duration) {
+        let over = |e: &Entry| {
+            e.request
+                .as_ref()
+                .is_some_and(|r| now.since(r.message.message.last) >= wait)
+        };
+        let count = self.open.iter().take_while(|e| over(e)).count();
+        self.flush(count);
     }
 
     /// Pairs what can be told among what came before the open request at `at`, and gives out the rest.
-    fn settle(&mut self, at: usize) {
-        let from = self
-            .open
-            .iter()
-            .take(at)
-            .rposition(|e| e.barrier)
-            .unwrap_or(0);
+    /// `answered` tells whether every request up to there was answered.
+    fn settle(&mut self, at: usize, answered: bool) {
+        if !self.orphans.is_empty() {
+            if answered {
+                self.count_back(at);
+            }
+            if !self.pipelines {
+                self.match_exact(at);
+            }
+        }
+        self.flush(at);
+    }
+
+    fn count_back(&mut self, at: usize) {
+        let from = self.open.iter().take(at).rposition(|e| e.barrier).unwrap_or(0);
         let orphans_from = self.orphans.iter().rposition(|o| o.barrier).unwrap_or(0);
         let (mut request, mut orphan) = (at, self.orphans.len());
         while request > from && orphan > orphans_from {
@@ -276,17 +303,40 @@ impl Pairing {
                 break;
             }
             let response = &mut self.orphans[orphan - 1];
+            request -= 1;
             if response.ack != 0 && response.ack <= entry.start {
                 // Sent before the server had any of this request: it answers an earlier one.
-                request -= 1;
                 continue;
             }
             entry.answered = true;
             entry.response = response.response.take();
-            request -= 1;
             orphan -= 1;
         }
-        self.flush(at);
+    }
+
+    fn match_exact(&mut self, at: usize) {
+        for entry in self
+            .open
+            .iter_mut()
+            .take(at)
+            .filter(|e| !e.answered && e.request.is_some())
+        {
+            let Some(place) = self
+                .orphans
+                .iter()
+                .position(|o| o.start == entry.ack && o.ack == entry.end)
+            else {
+                continue;
+            };
+            let alone = self
+                .orphans
+                .get(place + 1)
+                .is_none_or(|next| next.ack > entry.end);
+            if alone && self.orphans[place].response.is_some() {
+                entry.answered = true;
+                entry.response = self.orphans[place].response.take();
+            }
+        }
     }
 
     /// Gives out the first `count` open requests and every orphan, as they are.

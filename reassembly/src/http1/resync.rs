@@ -49,8 +49,7 @@ pub(crate) fn response(buf: &[u8]) -> Found {
             None => return Found::Nothing(at),
         }
         match complete(line, |b| {
-            head::response(b)
-                .is_some_and(|r| r.ambiguities.is_empty() && (100..600).contains(&r.status))
+            head::response(b).is_some_and(|r| r.ambiguities.is_empty() && (100..600).contains(&r.status))
         }) {
             Some(true) => return Found::Message(at),
             Some(false) => {}
@@ -81,8 +80,7 @@ fn line_start(buf: &[u8], version: usize) -> Option<usize> {
     let from = version.saturating_sub(MAX_LINE);
     let line = &buf[from..version];
     let space = line.iter().rposition(|b| b.is_ascii_whitespace())?;
-    if line[space] != b' ' || space + 1 == line.len() || line[space + 1..].iter().any(|b| *b < b'!')
-    {
+    if line[space] != b' ' || space + 1 == line.len() || line[space + 1..].iter().any(|b| *b < b'!') {
         return None;
     }
     METHODS
@@ -113,10 +111,7 @@ mod tests {
 
     #[test]
     fn responses_are_found() {
-        assert_eq!(
-            response(b"}]}HTTP/1.1 200 OK\r\nA: b\r\n\r\n"),
-            Found::Message(3)
-        );
+        assert_eq!(response(b"}]}HTTP/1.1 200 OK\r\nA: b\r\n\r\n"), Found::Message(3));
         assert_eq!(response(b"}]}HTTP/1.1 20"), Found::Nothing(3));
         assert_eq!(
             response(b"speaks HTTP/1.1 fluently and with joy"),

@@ -34,9 +34,7 @@ pub(super) fn strip(link: LinkType, data: &[u8]) -> Network<'_> {
         },
         LinkType::RAW | LinkType::IPV4 | LinkType::IPV6 => ip(data, None),
         // The address family differs between systems; the version nibble does not.
-        LinkType::NULL | LinkType::LOOP => {
-            data.get(4..).map_or(Network::Broken, |rest| ip(rest, None))
-        }
+        LinkType::NULL | LinkType::LOOP => data.get(4..).map_or(Network::Broken, |rest| ip(rest, None)),
         _ => Network::UnknownLink,
     }
 }
@@ -56,8 +54,7 @@ fn tagged(mut kind: u16, mut data: &[u8], mut vlan: Option<u16>) -> Network<'_> 
         if !VLAN.contains(&kind) {
             return Network::Other;
         }
-        let (Some(tag), Some(next), Some(rest)) = (u16_at(data, 0), u16_at(data, 2), data.get(4..))
-        else {
+        let (Some(tag), Some(next), Some(rest)) = (u16_at(data, 0), u16_at(data, 2), data.get(4..)) else {
             return Network::Broken;
         };
         vlan = Some(tag & 0x0fff);

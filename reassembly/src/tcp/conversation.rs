@@ -22,6 +22,9 @@ const WINDOW: u64 = 1 << 30;
 /// in flight and all of it lost to the sensor.
 const ACK_AHEAD: u64 = 1 << 24;
 
+/// How far back the beginning of a direction may move while it settles.
+const SETTLE_BACK: u64 = 1 << 20;
+
 /// How far past everything known a RST may stand and still be believed.
 const RST_WINDOW: u64 = 1 << 16;
 
@@ -31,6 +34,8 @@ pub(crate) trait Receiver {
     fn data(&mut self, side: usize, bytes: &[u8], meta: Meta);
     /// The next `len` bytes of a direction were never seen.
     fn gap(&mut self, side: usize, len: u64, meta: Meta);
+    /// Whether these bytes can be the first of a direction.
+    fn begins(&self, bytes: &[u8]) -> bool;
     /// A direction is over; `clean` tells whether by a FIN.
     fn end(&mut self, side: usize, clean: bool, now: Timestamp);
 }
@@ -61,9 +66,29 @@ pub(crate) enum Standing {
 pub(crate) struct Conversation {
     pub(crate) sides: [Stream; 2],
     pub(crate) closed: bool,
+    /// Joined midway: the first packet seen may not be the first one sent, so everything is held until a
+    /// message begins or the wait is over. Holds the time of the first payload.
+    settling: Settling,
+    /// A RST came while bytes were missing; they may still come.
+    reset: Option<Timestamp>,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Settling {
+    #[default]
+    Done,
+    Waiting(Option<Timestamp>),
 }
 
 impl Conversation {
+    /// A conversation of which the beginning was not seen.
+    pub(crate) fn midstream() -> Self {
+        Self {
+            settling: Settling::Waiting(None),
+            ..Self::default()
+        }
+    }
+
     /// Takes one segment sent by `side`, and delivers what can be delivered.
     pub(crate) fn push<S: BuildHasher>(
         &mut self,
@@ -88,6 +113,12 @@ impl Conversation {
         if segment.flags.ack && !segment.flags.rst {
             self.sides[other].start(segment.ack);
         }
+        if self.settling != Settling::Done && !segment.flags.rst {
+            self.move_start(side, segment.seq);
+            if segment.flags.ack {
+                self.move_start(other, segment.ack);
+            }
+        }
         let ack = if segment.flags.ack && self.sides[other].started {
             let ack = self.sides[other].offset(segment.ack);
             let o = &mut self.sides[other];
@@ -110,6 +141,15 @@ impl Conversation {
             ack,
         };
         if !segment.payload.is_empty() {
+            if let Settling::Waiting(since) = self.settling {
+                let full =
+                    self.sides.iter().map(|s| s.held_bytes).sum::<usize>() > cx.limits.held_per_flow / 2;
+                if full || (out.begins(segment.payload) && offset <= self.first_known(side)) {
+                    self.settle();
+                } else if since.is_none() {
+                    self.settling = Settling::Waiting(Some(ts));
+                }
+            }
             self.payload(side, segment.payload, offset, meta, cx, out);
         }
         if segment.flags.fin {
@@ -119,9 +159,37 @@ impl Conversation {
                 s.fin = Some(s.fin.map_or(at, |known| known.min(at)));
             }
         }
+        if segment.flags.fin {
+            self.settle();
+        }
         self.drain(cx, out, ts);
-        self.overdue(ts, cx, out);
-        self.standing()
+        self.overdue(ts, cx, out)
+    }
+
+    /// While settling, bytes before the ones seen first may still come.
+    fn move_start(&mut self, side: usize, seq: u32) {
+        let s = &mut self.sides[side];
+        let offset = s.offset(seq);
+        if s.started && offset < s.next && s.next - offset < SETTLE_BACK {
+            s.next = offset;
+        }
+    }
+
+    fn first_known(&self, side: usize) -> u64 {
+        self.sides[side].first_held().unwrap_or(u64::MAX)
+    }
+
+    /// What was held while settling is in order now.
+    fn settle(&mut self) {
+        if self.settling == Settling::Done {
+            return;
+        }
+        self.settling = Settling::Done;
+        for s in &mut self.sides {
+            if let Some(first) = s.first_held() {
+                s.next = s.next.max(first);
+            }
+        }
     }
 
     fn payload<S: BuildHasher>(
@@ -169,7 +237,7 @@ impl Conversation {
             cx.counters.held_overflow += 1;
             return;
         }
-        if offset == s.next && ready && s.held.is_empty() {
+        if offset == s.next && ready && s.held.is_empty() && self.settling == Settling::Done {
             // The common case: no copy, no allocation.
             s.remember(bytes, cx.hasher);
             cx.counters.payload_bytes += bytes.len() as u64;
@@ -212,12 +280,7 @@ impl Conversation {
     }
 
     /// Delivers everything that is next and whose causes were delivered.
-    fn drain<S: BuildHasher>(
-        &mut self,
-        cx: &mut Context<'_, S>,
-        out: &mut impl Receiver,
-        now: Timestamp,
-    ) {
+    fn drain<S: BuildHasher>(&mut self, cx: &mut Context<'_, S>, out: &mut impl Receiver, now: Timestamp) {
         loop {
             let mut moved = false;
             for side in 0..2 {
@@ -273,7 +336,17 @@ impl Conversation {
         now: Timestamp,
         cx: &mut Context<'_, S>,
         out: &mut impl Receiver,
-    ) {
+    ) -> Standing {
+        if self.closed {
+            return Standing::Closed;
+        }
+        if let Settling::Waiting(since) = self.settling {
+            if since.is_none_or(|since| now.since(since) < cx.limits.reorder_wait) {
+                return Standing::Open;
+            }
+            self.settle();
+            self.drain(cx, out, now);
+        }
         // Each round either moves a direction on or ends.
         loop {
             let mut moved = false;
@@ -297,11 +370,7 @@ impl Conversation {
                 // What the receiver has not acknowledged it waits for itself: it will be sent again. Where
                 // the receiver is not seen, nobody can tell.
                 let acked = s.missing_acked();
-                let lost = if self.sides[1 - side].seen {
-                    acked
-                } else {
-                    missing
-                };
+                let lost = if self.sides[1 - side].seen { acked } else { missing };
                 let s = &mut self.sides[side];
                 if missing > 0 && lost > 0 {
                     skip(side, s, lost, now, cx, out);
@@ -312,10 +381,23 @@ impl Conversation {
                 }
             }
             if !moved {
-                return;
+                break;
             }
             self.drain(cx, out, now);
         }
+        if let Some(since) = self.reset
+            && (!self.lacks() || now.since(since) >= cx.limits.reorder_wait)
+        {
+            self.finish(now, cx, out);
+        }
+        self.standing()
+    }
+
+    /// Whether bytes are held, or were received by the other side and not seen.
+    fn lacks(&self) -> bool {
+        self.sides
+            .iter()
+            .any(|s| !s.held.is_empty() || s.missing_acked() > 0)
     }
 
     /// Whether the other direction has something missing that will be given up in its own time.
@@ -365,6 +447,11 @@ impl Conversation {
                 return Standing::Open;
             }
         }
+        if self.lacks() {
+            // What the hosts had before the RST may come late to a sensor.
+            self.reset.get_or_insert(now);
+            return self.overdue(now, cx, out);
+        }
         self.finish(now, cx, out);
         Standing::Closed
     }
@@ -379,29 +466,27 @@ impl Conversation {
         if self.closed {
             return;
         }
+        self.settle();
         loop {
             self.drain(cx, out, now);
             // The direction whose oldest held bytes came first goes first.
             let oldest = |s: &Stream| s.held.first_key_value().map(|(_, h)| h.meta.ts);
             let side = match (oldest(&self.sides[0]), oldest(&self.sides[1])) {
-                (None, None) => {
-                    match (self.sides[0].missing_acked(), self.sides[1].missing_acked()) {
-                        (0, 0) => break,
-                        (0, _) => 1,
-                        _ => 0,
-                    }
-                }
+                (None, None) => match (self.sides[0].missing_acked(), self.sides[1].missing_acked()) {
+                    (0, 0) => break,
+                    (0, _) => 1,
+                    _ => 0,
+                },
                 (Some(a), Some(b)) if b < a => 1,
                 (Some(_), _) => 0,
                 (None, Some(_)) => 1,
             };
             // If that direction only waits for what the other lacks, the other goes first.
-            let side =
-                if self.sides[side].missing() == 0 && self.sides[1 - side].missing_acked() > 0 {
-                    1 - side
-                } else {
-                    side
-                };
+            let side = if self.sides[side].missing() == 0 && self.sides[1 - side].missing_acked() > 0 {
+                1 - side
+            } else {
+                side
+            };
             self.give_up(side, now, cx, out);
         }
         for side in 0..2 {
@@ -415,7 +500,18 @@ impl Conversation {
 
     /// Whether something waits that time alone will settle.
     pub(crate) fn waits(&self) -> bool {
-        !self.closed && self.sides.iter().any(|s| s.stuck.is_some())
+        !self.closed
+            && (self.sides.iter().any(|s| s.stuck.is_some())
+                || self.reset.is_some()
+                || matches!(self.settling, Settling::Waiting(Some(_))))
+    }
+
+    /// As [`Self::waits`], without bytes that only a retransmission can bring.
+    pub(crate) fn waits_on_time(&self) -> bool {
+        self.waits()
+            && (self.sides.iter().any(|s| s.missing_acked() > 0)
+                || self.reset.is_some()
+                || self.settling != Settling::Done)
     }
 
     fn standing(&mut self) -> Standing {

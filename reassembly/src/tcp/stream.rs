@@ -123,11 +123,7 @@ impl Stream {
         let mut repeated = Repeated::default();
         let mut at = offset;
         // Held segments do not overlap, so their ends are in order too: one look back is enough.
-        let before = self
-            .held
-            .range(..=offset)
-            .next_back()
-            .map(|(from, _)| *from);
+        let before = self.held.range(..=offset).next_back().map(|(from, _)| *from);
         let overlapping: Vec<u64> = before
             .into_iter()
             .chain(self.held.range(offset + 1..end).map(|(f, _)| *f))
@@ -200,18 +196,12 @@ impl Stream {
 }
 
 /// Offsets inside one segment fit a usize: they come from a slice's length.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "a distance inside one segment"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "a distance inside one segment")]
 fn index(distance: u64) -> usize {
     distance as usize
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "32 of 64 hash bits are kept"
-)]
+#[expect(clippy::cast_possible_truncation, reason = "32 of 64 hash bits are kept")]
 fn fold<S: BuildHasher>(hasher: &S, bytes: &[u8]) -> u32 {
     hasher.hash_one(bytes) as u32
 }

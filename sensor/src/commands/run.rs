@@ -97,12 +97,7 @@ fn configuration(args: &RunArgs) -> Result<Config, Failure> {
     Ok(config)
 }
 
-fn desk(
-    args: &RunArgs,
-    config: &Config,
-    inputs: &[std::path::PathBuf],
-    live: bool,
-) -> Result<Desk, Failure> {
+fn desk(args: &RunArgs, config: &Config, inputs: &[std::path::PathBuf], live: bool) -> Result<Desk, Failure> {
     let mut analyzer = Analyzer::new(config.analysis_settings().map_err(Failure::usage)?);
     let store = if config.store.directory.is_empty() {
         None
@@ -125,13 +120,10 @@ fn desk(
 fn stop_on_signals() -> Arc<AtomicBool> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        let again =
-            signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop));
+        let again = signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop));
         let once = signal_hook::flag::register(signal, Arc::clone(&stop));
         if again.is_err() || once.is_err() {
-            message::warn(
-                "cannot listen for signals; stopping early will lose what is not yet written",
-            );
+            message::warn("cannot listen for signals; stopping early will lose what is not yet written");
         }
     }
     stop

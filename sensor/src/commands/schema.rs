@@ -7,21 +7,13 @@ use crate::exit::{Failure, Status};
 
 pub(super) fn schema(name: Option<SchemaName>) -> Result<Status, Failure> {
     let Some(name) = name else {
-        let mut list =
-            String::from("Records with a schema; print one with: tapline schema NAME\n\n");
+        let mut list = String::from("Records with a schema; print one with: tapline schema NAME\n\n");
         for value in SchemaName::value_variants()
             .iter()
             .filter_map(SchemaName::to_possible_value)
         {
-            let help = value
-                .get_help()
-                .map(ToString::to_string)
-                .unwrap_or_default();
-            list.push_str(&format!(
-                "  {:<10} {}\n",
-                value.get_name(),
-                help.replace('`', "")
-            ));
+            let help = value.get_help().map(ToString::to_string).unwrap_or_default();
+            list.push_str(&format!("  {:<10} {}\n", value.get_name(), help.replace('`', "")));
         }
         return super::print(&list);
     };

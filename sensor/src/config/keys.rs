@@ -208,9 +208,7 @@ fn is_token(text: &str) -> bool {
 }
 
 fn is_network(text: &str) -> bool {
-    let (address, length) = text
-        .split_once('/')
-        .map_or((text, None), |(a, l)| (a, Some(l)));
+    let (address, length) = text.split_once('/').map_or((text, None), |(a, l)| (a, Some(l)));
     let Ok(address) = address.parse::<std::net::IpAddr>() else {
         return false;
     };

@@ -81,9 +81,8 @@ impl Config {
             return Ok(None);
         }
         let path = &self.privacy.hash_key_file;
-        let text = std::fs::read_to_string(path).with_context(|| {
-            format!("cannot read the hash key in {path} (privacy.hash_key_file)")
-        })?;
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read the hash key in {path} (privacy.hash_key_file)"))?;
         match value::hash_key(text.trim()) {
             Some(key) => Ok(Some(key)),
             None => bail!(

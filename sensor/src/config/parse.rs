@@ -85,10 +85,7 @@ fn parse(text: &str) -> Result<Config, Vec<Mistake>> {
         let at = error.span().map_or(0, |s| s.start);
         found.push((
             at,
-            format!(
-                "is not TOML here: {}",
-                error.message().trim().replace('\n', ", ")
-            ),
+            format!("is not TOML here: {}", error.message().trim().replace('\n', ", ")),
         ));
     }
     for (name, value) in root.get_ref() {
@@ -135,9 +132,7 @@ fn parse(text: &str) -> Result<Config, Vec<Mistake>> {
 
 /// What is wrong only because of two keys together.
 fn check_together(section: &str, config: &Config, at: usize, found: &mut Vec<(usize, String)>) {
-    if section == "privacy"
-        && !config.privacy.hash_key.is_empty()
-        && !config.privacy.hash_key_file.is_empty()
+    if section == "privacy" && !config.privacy.hash_key.is_empty() && !config.privacy.hash_key_file.is_empty()
     {
         found.push((
             at,
@@ -159,11 +154,7 @@ fn unknown(name: &str, section: Option<&str>) -> String {
         .map(|k| format!("{}.{}", k.section, k.name))
         .collect::<Vec<_>>();
     let here: Vec<&str> = match section {
-        Some(s) => KEYS
-            .iter()
-            .filter(|k| k.section == s)
-            .map(|k| k.name)
-            .collect(),
+        Some(s) => KEYS.iter().filter(|k| k.section == s).map(|k| k.name).collect(),
         None => SECTIONS.iter().map(|s| s.name).collect(),
     };
     let suggestion = nearest(name, here.iter().copied())
@@ -193,10 +184,7 @@ fn place(text: &str, at: usize) -> (usize, usize) {
 }
 
 /// The candidate that differs from `name` by the fewest letters, when that is few enough to be a slip.
-pub(super) fn nearest<'a>(
-    name: &str,
-    candidates: impl Iterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub(super) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let allowed = (name.chars().count() / 3).clamp(1, 4);
     candidates
         .map(|c| (distance(name, c), c))

@@ -55,9 +55,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 
 fn split(text: &str) -> (&str, &str) {
     let text = text.trim();
-    let at = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
+    let at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     (&text[..at], text[at..].trim_start())
 }
 

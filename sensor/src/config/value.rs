@@ -120,11 +120,7 @@ fn integer(value: &DeValue<'_>) -> Option<i128> {
     i128::from_str_radix(&digits.as_str().replace('_', ""), digits.radix()).ok()
 }
 
-fn in_range<T: Setting>(
-    value: &Spanned<DeValue<'_>>,
-    number: i128,
-    rule: Rule,
-) -> Result<u64, Wrong> {
+fn in_range<T: Setting>(value: &Spanned<DeValue<'_>>, number: i128, rule: Rule) -> Result<u64, Wrong> {
     let (from, to) = if let Rule::Range(from, to) = rule {
         (from, to)
     } else {
@@ -150,16 +146,11 @@ fn text_by_rule(value: &Spanned<DeValue<'_>>, text: &str, rule: Rule) -> Result<
             let words: Vec<String> = words.iter().map(|w| format!("\"{w}\"")).collect();
             wrong(
                 value,
-                format!(
-                    "is \"{text}\"; it must be one of {}{near}",
-                    words.join(", ")
-                ),
+                format!("is \"{text}\"; it must be one of {}{near}", words.join(", ")),
             )
         }
         // What was written is not repeated: it may be a secret in the wrong place.
-        Rule::Text(says, right) if !right(text) => {
-            wrong(value, format!("is not right; it must be {says}"))
-        }
+        Rule::Text(says, right) if !right(text) => wrong(value, format!("is not right; it must be {says}")),
         _ => Ok(()),
     }
 }
@@ -312,10 +303,7 @@ impl Setting for Vec<String> {
     fn show(&self) -> String {
         format!(
             "[{}]",
-            self.iter()
-                .map(|t| quoted(t))
-                .collect::<Vec<_>>()
-                .join(", ")
+            self.iter().map(|t| quoted(t)).collect::<Vec<_>>().join(", ")
         )
     }
     fn rule_in_words(rule: Rule) -> String {
@@ -338,9 +326,7 @@ impl Setting for BTreeMap<String, String> {
                 let text = match item.get_ref() {
                     DeValue::String(text) => text.to_string(),
                     DeValue::Boolean(b) => b.to_string(),
-                    DeValue::Integer(_) => {
-                        integer(item.get_ref()).map_or(String::new(), |n| n.to_string())
-                    }
+                    DeValue::Integer(_) => integer(item.get_ref()).map_or(String::new(), |n| n.to_string()),
                     DeValue::Float(number) => number.as_str().to_owned(),
                     other => {
                         let what = format!(

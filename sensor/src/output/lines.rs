@@ -39,11 +39,7 @@ impl Lines {
                 Sink::File(BufWriter::with_capacity(BUFFER, file)),
             )
         };
-        Ok(Self {
-            name,
-            sink,
-            lost: 0,
-        })
+        Ok(Self { name, sink, lost: 0 })
     }
 
     /// Writes one record and the newline after it.

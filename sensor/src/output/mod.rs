@@ -40,15 +40,13 @@ impl Outputs {
         .filter_map(|(option, path)| Some((option, path.as_deref()?)))
         .collect();
         lines::check_paths(&wanted, inputs).map_err(anyhow::Error::msg)?;
-        let open =
-            |option: &str, path: &Option<std::path::PathBuf>| -> anyhow::Result<Option<Lines>> {
-                path.as_deref()
-                    .map(|path| {
-                        Lines::open(path)
-                            .with_context(|| format!("cannot open {} for {option}", path.display()))
-                    })
-                    .transpose()
-            };
+        let open = |option: &str, path: &Option<std::path::PathBuf>| -> anyhow::Result<Option<Lines>> {
+            path.as_deref()
+                .map(|path| {
+                    Lines::open(path).with_context(|| format!("cannot open {} for {option}", path.display()))
+                })
+                .transpose()
+        };
         Ok(Self {
             exchanges: open("--exchanges", &args.exchanges)?,
             flows: open("--flows", &args.flows)?,

@@ -128,18 +128,12 @@ fn message(out: &mut Vec<u8>, message: &Message) {
         // The lengths tell most names apart without comparing them.
         match name.len() {
             12 if kind.is_none() && name.eq_ignore_ascii_case("content-type") => kind = Some(value),
-            16 if coding.is_none() && name.eq_ignore_ascii_case("content-encoding") => {
-                coding = Some(value)
-            }
+            16 if coding.is_none() && name.eq_ignore_ascii_case("content-encoding") => coding = Some(value),
             _ => {}
         }
     }
     if let Some(kind) = kind {
-        token(
-            out,
-            b",\"content_type\":\"",
-            kind.split(';').next().unwrap_or(""),
-        );
+        token(out, b",\"content_type\":\"", kind.split(';').next().unwrap_or(""));
     }
     if let Some(coding) = coding {
         token(out, b",\"encoding\":\"", coding);

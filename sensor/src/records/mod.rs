@@ -58,13 +58,7 @@ pub(crate) struct StatusRecord {
 impl StatusRecord {
     /// Counts of 1xx … 5xx, and of exchanges without an answer.
     pub(crate) fn new(classes: [u64; 5], none: u64) -> Self {
-        let [
-            informational,
-            success,
-            redirection,
-            client_error,
-            server_error,
-        ] = classes;
+        let [informational, success, redirection, client_error, server_error] = classes;
         Self {
             informational,
             success,

@@ -142,11 +142,7 @@ impl Capture {
     /// # Errors
     ///
     /// When it cannot be opened, is empty, or is not a capture.
-    pub(crate) fn open(
-        path: &Path,
-        read_size: usize,
-        progress: &Progress,
-    ) -> Result<Self, FileError> {
+    pub(crate) fn open(path: &Path, read_size: usize, progress: &Progress) -> Result<Self, FileError> {
         let name = name_of(path);
         let reader: Box<dyn Read + Send> = if path.as_os_str() == "-" {
             Box::new(Counted {
@@ -197,8 +193,7 @@ impl Capture {
             _ => 0,
         };
         if packed != 0 {
-            let inner =
-                std::mem::replace(window, Window::new(Box::new(io::empty()), 1)).into_reader();
+            let inner = std::mem::replace(window, Window::new(Box::new(io::empty()), 1)).into_reader();
             let unpacked: Box<dyn Read + Send> = if packed == 1 {
                 Box::new(flate2::read::MultiGzDecoder::new(inner))
             } else {
@@ -282,16 +277,10 @@ fn error(name: &str, damage: Damage, offset: u64, frames: u64) -> FileError {
             offset,
             frames,
         },
-        Damage::Absurd {
-            what,
-            length,
-            limit,
-        } => damaged(format!(
-            "{what} claims {length} bytes, over the limit of {limit}"
-        )),
-        Damage::BadLength { what, length } => {
-            damaged(format!("{what} gives its length as {length} bytes"))
+        Damage::Absurd { what, length, limit } => {
+            damaged(format!("{what} claims {length} bytes, over the limit of {limit}"))
         }
+        Damage::BadLength { what, length } => damaged(format!("{what} gives its length as {length} bytes")),
         Damage::Malformed { what } => damaged(what.into()),
         Damage::NotACapture => damaged("the file header is not one of a capture".into()),
         Damage::Read(cause) if cause.kind() == io::ErrorKind::UnexpectedEof => FileError::Cut {

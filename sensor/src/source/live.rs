@@ -37,9 +37,7 @@ pub(crate) enum LiveError {
     )]
     NotAllowed { name: String, program: String },
     /// The filter is wrong.
-    #[error(
-        "the filter `{filter}` is not right: {cause}; its language is described in pcap-filter(7)"
-    )]
+    #[error("the filter `{filter}` is not right: {cause}; its language is described in pcap-filter(7)")]
     Filter { filter: String, cause: String },
     /// Anything else.
     #[error("cannot capture on {name}: {cause}")]
@@ -95,11 +93,7 @@ impl Live {
             name,
             capture,
             // libpcap's own number for raw IP differs from the one of the file formats.
-            link: if link == LinkType(12) {
-                LinkType::RAW
-            } else {
-                link
-            },
+            link: if link == LinkType(12) { LinkType::RAW } else { link },
             nanoseconds,
             drops: Drops::default(),
             last: (0, 0, 0),
@@ -175,8 +169,7 @@ fn why_not(name: &str, cause: &pcap::Error) -> LiveError {
     let text = plain(cause);
     let known = interfaces();
     let lower = text.to_ascii_lowercase();
-    if lower.contains("permission") || lower.contains("not permitted") || lower.contains("cap_net")
-    {
+    if lower.contains("permission") || lower.contains("not permitted") || lower.contains("cap_net") {
         return LiveError::NotAllowed {
             name: name.into(),
             program: std::env::current_exe().map_or("tapline".into(), |p| p.display().to_string()),

@@ -82,11 +82,7 @@ impl Header {
 
     /// The next frame, numbered `frame`; `None` at the end of the file.
     #[inline]
-    pub(super) fn next<'w>(
-        &self,
-        window: &'w mut Window,
-        frame: u64,
-    ) -> Result<Option<Packet<'w>>, Damage> {
+    pub(super) fn next<'w>(&self, window: &'w mut Window, frame: u64) -> Result<Option<Packet<'w>>, Damage> {
         if !window.need(self.record_header)? {
             if window.bytes().is_empty() {
                 return Ok(None);

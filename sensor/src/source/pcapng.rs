@@ -144,11 +144,7 @@ impl Section {
             let block = length as usize;
             if !window.need(block)? {
                 return Err(Damage::Cut {
-                    what: if kind == INTERFACE {
-                        "a block"
-                    } else {
-                        "a frame"
-                    },
+                    what: if kind == INTERFACE { "a block" } else { "a frame" },
                 });
             }
             let bytes = &window.bytes()[..block];
@@ -225,14 +221,11 @@ impl Section {
                 (OPTION_TIME_RESOLUTION, [n, ..]) if n & 0x80 == 0 => {
                     interface.resolution = Resolution::Decimal(*n);
                 }
-                (OPTION_TIME_RESOLUTION, [n, ..]) => {
-                    interface.resolution = Resolution::Binary(n & 0x7f)
-                }
+                (OPTION_TIME_RESOLUTION, [n, ..]) => interface.resolution = Resolution::Binary(n & 0x7f),
                 (OPTION_TIME_OFFSET, value) if value.len() == 8 => {
                     let (a, b) = (self.u32(value, 0), self.u32(value, 4));
                     let (high, low) = if self.big_endian { (a, b) } else { (b, a) };
-                    interface.offset_seconds =
-                        (u64::from(high) << 32 | u64::from(low)).cast_signed();
+                    interface.offset_seconds = (u64::from(high) << 32 | u64::from(low)).cast_signed();
                 }
                 _ => {}
             }
@@ -242,11 +235,7 @@ impl Section {
     }
 
     /// Time, link type, length on the wire, and place and length in the body of a packet block's frame.
-    fn frame(
-        &self,
-        kind: u32,
-        body: &[u8],
-    ) -> Result<(Timestamp, LinkType, u32, usize, usize), Damage> {
+    fn frame(&self, kind: u32, body: &[u8]) -> Result<(Timestamp, LinkType, u32, usize, usize), Damage> {
         let fixed = if kind == SIMPLE_PACKET { 4 } else { 20 };
         if body.len() < fixed {
             return Err(Damage::Malformed {
@@ -300,11 +289,7 @@ mod tests {
     #[test]
     fn every_time_resolution_comes_out_in_nanoseconds() {
         let check = |resolution: Resolution, units: u64, want: u64| {
-            assert_eq!(
-                resolution.nanoseconds(units),
-                want,
-                "{resolution:?} of {units}"
-            );
+            assert_eq!(resolution.nanoseconds(units), want, "{resolution:?} of {units}");
         };
         check(Resolution::Decimal(6), 1_500_000, 1_500_000_000);
         check(Resolution::Decimal(9), 7, 7);

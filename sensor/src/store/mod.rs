@@ -29,9 +29,7 @@ pub(crate) enum StoreError {
     #[error("there is no store in {dir}; make one with: tapline replay FILE --store {dir}")]
     Missing { dir: String },
     /// Another process writes there.
-    #[error(
-        "the store {dir} is in use by another tapline{who}; stop it first, or give another --store"
-    )]
+    #[error("the store {dir} is in use by another tapline{who}; stop it first, or give another --store")]
     Locked { dir: String, who: String },
     /// Some other program's file.
     #[error("{path} is not a store of tapline; give another --store, or move the file away")]
@@ -100,15 +98,9 @@ impl Store {
         Ok(store)
     }
 
-    fn connect(
-        dir: &Path,
-        path: &Path,
-        flags: OpenFlags,
-        lock: Option<File>,
-    ) -> Result<Self, StoreError> {
+    fn connect(dir: &Path, path: &Path, flags: OpenFlags, lock: Option<File>) -> Result<Self, StoreError> {
         let dir = dir.display().to_string();
-        let connection =
-            Connection::open_with_flags(path, flags).map_err(|e| trouble(&dir, path, &e))?;
+        let connection = Connection::open_with_flags(path, flags).map_err(|e| trouble(&dir, path, &e))?;
         // A reader may hold the database for a moment.
         let _ = connection.busy_timeout(std::time::Duration::from_secs(10));
         Ok(Self {
@@ -153,8 +145,7 @@ impl Store {
             self.connection.pragma_update(None, "journal_mode", "WAL")?;
             // With WAL this keeps the database whole through a crash of the machine too; the last snapshot may
             // be missing then.
-            self.connection
-                .pragma_update(None, "synchronous", "NORMAL")?;
+            self.connection.pragma_update(None, "synchronous", "NORMAL")?;
             self.connection.execute_batch(&format!(
                 "BEGIN;
                  CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -181,13 +172,11 @@ impl Store {
                     "INSERT INTO learned (kind, key, value) VALUES (?1, ?2, ?3)
                                      ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value",
                 )?;
-                let mut remove = transaction
-                    .prepare_cached("DELETE FROM learned WHERE kind = ?1 AND key = ?2")?;
+                let mut remove =
+                    transaction.prepare_cached("DELETE FROM learned WHERE kind = ?1 AND key = ?2")?;
                 for change in changes {
                     match &change.value {
-                        Some(value) => {
-                            put.execute(params![change.table.name(), change.key, value])?
-                        }
+                        Some(value) => put.execute(params![change.table.name(), change.key, value])?,
                         None => remove.execute(params![change.table.name(), change.key])?,
                     };
                 }
@@ -295,9 +284,7 @@ fn in_words(error: &rusqlite::Error) -> String {
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => "the disk is full".into(),
         Some(ErrorCode::ReadOnly) => "it may only be read; check who owns the folder".into(),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            "another program holds it".into()
-        }
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => "another program holds it".into(),
         Some(ErrorCode::CannotOpen) => "it cannot be opened; check who owns the folder".into(),
         _ => error.to_string(),
     }

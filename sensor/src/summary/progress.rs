@@ -25,10 +25,7 @@ impl Bar {
                 ProgressBar::new(total),
                 "{bar:32} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left",
             ),
-            None => (
-                ProgressBar::new_spinner(),
-                "{spinner} {bytes}, {bytes_per_sec}",
-            ),
+            None => (ProgressBar::new_spinner(), "{spinner} {bytes}, {bytes_per_sec}"),
         };
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("█▉▊▋▌▍▎▏ "));

@@ -51,8 +51,7 @@ pub(crate) fn all_outputs(folder: &Path) -> Vec<String> {
 
 /// The objects of a JSON Lines file.
 pub(crate) fn lines(path: &Path) -> Vec<Value> {
-    let text =
-        fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     text.lines()
         .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line}")))
         .collect()

@@ -46,12 +46,12 @@ impl Canary {
         let lower = output.to_ascii_lowercase();
         let mut leaks = Vec::new();
         for planted in &self.planted {
-            let hit = planted.forms.iter().find_map(|form| {
-                find(&lower, form.to_ascii_lowercase().as_bytes()).map(|at| (form, at))
-            });
+            let hit = planted
+                .forms
+                .iter()
+                .find_map(|form| find(&lower, form.to_ascii_lowercase().as_bytes()).map(|at| (form, at)));
             if let Some((form, at)) = hit {
-                let around =
-                    &output[at.saturating_sub(60)..(at + form.len() + 30).min(output.len())];
+                let around = &output[at.saturating_sub(60)..(at + form.len() + 30).min(output.len())];
                 leaks.push(Leak {
                     place: planted.place,
                     form: form.clone(),

@@ -126,10 +126,7 @@ fn request_fields(p: &mut Planter, w: &mut Writer) {
             ),
         ),
         ("Authorization", p.secret("Authorization without a scheme")),
-        (
-            "Authorization",
-            format!("{} x", p.secret("Authorization scheme")),
-        ),
+        ("Authorization", format!("{} x", p.secret("Authorization scheme"))),
         (
             "Proxy-Authorization",
             format!("Basic {}", p.basic("Proxy-Authorization")),
@@ -148,19 +145,13 @@ fn request_fields(p: &mut Planter, w: &mut Writer) {
         ("Cookie", format!("{}=1", p.secret("Cookie name"))),
         (
             "Referer",
-            format!(
-                "https://app.canary.example/reset?token={}",
-                p.secret("Referer")
-            ),
+            format!("https://app.canary.example/reset?token={}", p.secret("Referer")),
         ),
         (
             "Origin",
             format!("https://u:{}@app.canary.example", p.secret("Origin")),
         ),
-        (
-            "User-Agent",
-            format!("agent/2 (key={})", p.secret("User-Agent")),
-        ),
+        ("User-Agent", format!("agent/2 (key={})", p.secret("User-Agent"))),
         (
             "X-Forwarded-For",
             format!("10.0.0.1, {}", p.secret("X-Forwarded-For")),
@@ -168,10 +159,7 @@ fn request_fields(p: &mut Planter, w: &mut Writer) {
         ("Forwarded", format!("for={}", p.secret("Forwarded"))),
         (
             "Content-Type",
-            format!(
-                "application/json; key={}",
-                p.secret("Content-Type parameter")
-            ),
+            format!("application/json; key={}", p.secret("Content-Type parameter")),
         ),
         (
             "Accept",
@@ -180,10 +168,7 @@ fn request_fields(p: &mut Planter, w: &mut Writer) {
         ("Content-Encoding", p.secret("Content-Encoding")),
         ("Mcp-Session-Id", p.secret("Mcp-Session-Id")),
         ("Mcp-Name", p.secret("Mcp-Name without a body")),
-        (
-            "Traceparent",
-            format!("00-{}-1-01", p.secret("Traceparent")),
-        ),
+        ("Traceparent", format!("00-{}-1-01", p.secret("Traceparent"))),
         ("Expect", p.secret("Expect")),
     ];
     for (name, value) in values {
@@ -200,19 +185,13 @@ fn request_fields(p: &mut Planter, w: &mut Writer) {
     let text = format!("GET /v1/folded HTTP/1.1\r\nHost: {HOST}\r\nX-A: b\r\n {folded}\r\n\r\n");
     w.talk(&[text.as_bytes(), &ok().encode().bytes()]);
     for (place, host) in [
-        (
-            "Host with user and password",
-            "user:SECRET@api.canary.example",
-        ),
+        ("Host with user and password", "user:SECRET@api.canary.example"),
         ("Host that is no host", "SECRET api canary"),
         ("Host with a path", "api.canary.example/SECRET"),
         ("Host with a query", "api.canary.example?token=SECRET"),
     ] {
         let host = host.replace("SECRET", &p.secret(place));
-        w.exchange(
-            &Message::request("GET", "/v1/host").field("Host", host),
-            &ok(),
-        );
+        w.exchange(&Message::request("GET", "/v1/host").field("Host", host), &ok());
     }
 }
 
@@ -221,10 +200,7 @@ fn targets(p: &mut Planter, w: &mut Writer) {
     let email = p.email("e-mail in the path");
     let coded = percent(&p.email("coded e-mail in the path"));
     let twice = percent(&percent(&p.email("twice coded e-mail in the path")));
-    let spaced = percent(&grouped(
-        &p.card("card number with spaces in the path"),
-        ' ',
-    ));
+    let spaced = percent(&grouped(&p.card("card number with spaces in the path"), ' '));
     let list = [
         format!("/v1/items?token={}", p.secret("query value")),
         format!("/v1/items?access_token={}", p.jwt("JWT in the query", exp)),
@@ -235,19 +211,13 @@ fn targets(p: &mut Planter, w: &mut Writer) {
         format!("/v1/items?{}", p.secret("query without a name")),
         format!("/v1/items?{}==", p.secret("query without a name, padded")),
         format!("/v1/items?{}=1", p.secret("query name")),
-        format!(
-            "/v1/items?a=1;key={}",
-            p.secret("query value after a semicolon")
-        ),
+        format!("/v1/items?a=1;key={}", p.secret("query value after a semicolon")),
         format!(
             "/v1/items?a=1?key={}",
             p.secret("query value after a second mark")
         ),
         format!("/v1/items?filter[{}]=1", p.secret("query name in brackets")),
-        format!(
-            "/v1/items?email={}",
-            percent(&p.email("e-mail in the query"))
-        ),
+        format!("/v1/items?email={}", percent(&p.email("e-mail in the query"))),
         format!("/v1/items#access_token={}", p.secret("fragment")),
         format!("/v1/items?x=1#{}", p.secret("fragment after a query")),
         format!(
@@ -269,26 +239,17 @@ fn targets(p: &mut Planter, w: &mut Writer) {
             "http://user:{}@{HOST}/v1/abs",
             p.secret("password of an absolute target")
         ),
-        format!(
-            "http://{}@{HOST}/v1/abs",
-            p.secret("user of an absolute target")
-        ),
+        format!("http://{}@{HOST}/v1/abs", p.secret("user of an absolute target")),
         format!(
             "http://{HOST}/v1/abs?key={}",
             p.secret("query of an absolute target")
         ),
-        format!(
-            "HTTP://{HOST}#{}",
-            p.secret("fragment of an absolute target")
-        ),
+        format!("HTTP://{HOST}#{}", p.secret("fragment of an absolute target")),
         format!(
             "ftp://user:{}@{HOST}/v1/abs",
             p.secret("target of another scheme")
         ),
-        format!(
-            "//user:{}@{HOST}/v1/abs",
-            p.secret("target without a scheme")
-        ),
+        format!("//user:{}@{HOST}/v1/abs", p.secret("target without a scheme")),
         format!("/proxy/http://user:{}@{HOST}/", p.secret("URL in the path")),
         format!(
             "/proxy/https%3A%2F%2Fuser%3A{}%40{HOST}",
@@ -372,10 +333,7 @@ fn responses(p: &mut Planter, w: &mut Writer) {
         ),
         (
             "Location",
-            format!(
-                "https://app.canary.example/cb?code={}",
-                p.secret("Location")
-            ),
+            format!("https://app.canary.example/cb?code={}", p.secret("Location")),
         ),
         (
             "WWW-Authenticate",
@@ -383,10 +341,7 @@ fn responses(p: &mut Planter, w: &mut Writer) {
         ),
         (
             "Content-Type",
-            format!(
-                "text/plain; note={}",
-                p.secret("response Content-Type parameter")
-            ),
+            format!("text/plain; note={}", p.secret("response Content-Type parameter")),
         ),
         ("X-Debug", p.secret("response field of any name")),
         ("ETag", format!("\"{}\"", p.secret("ETag"))),
@@ -415,16 +370,12 @@ fn responses(p: &mut Planter, w: &mut Writer) {
     );
     w.thrice(&get("/v1/people"), &Message::response(200).json(people));
     let zipped = format!(r#"{{"password":"{}"}}"#, p.secret("gzip response body"));
-    let response = Message::response(200)
-        .json(zipped.repeat(4))
-        .coding(Coding::Gzip);
+    let response = Message::response(200).json(zipped.repeat(4)).coding(Coding::Gzip);
     w.exchange(&get("/v1/zipped"), &response);
     let error = format!(r#"{{"error":"bad key {}"}}"#, p.secret("error body"));
     w.exchange(&get("/v1/errors"), &Message::response(500).json(error));
     let trailer = p.secret("response trailer");
-    let response = ok()
-        .framing(Framing::Chunked(4))
-        .trailer("X-Token", &trailer);
+    let response = ok().framing(Framing::Chunked(4)).trailer("X-Token", &trailer);
     w.exchange(&get("/v1/answers"), &response);
     let event = format!("data: {}\n\n", p.secret("server-sent event"));
     let response = Message::response(200).content("text/event-stream", event);
@@ -447,9 +398,7 @@ fn rpc(p: &mut Planter, w: &mut Writer) {
             .field("MCP-Protocol-Version", "2026-07-28")
             .json(body);
         if let Some(name) = name {
-            request = request
-                .field("Mcp-Method", "tools/call")
-                .field("Mcp-Name", name);
+            request = request.field("Mcp-Method", "tools/call").field("Mcp-Name", name);
         }
         w.exchange(&request, &Message::response(200).json(result));
     };
@@ -499,11 +448,7 @@ fn rpc(p: &mut Planter, w: &mut Writer) {
         r#"{{"jsonrpc":"2.0","id":6,"method":"{}"}}"#,
         p.jwt("JSON-RPC method", exp)
     );
-    call(
-        method,
-        r#"{"jsonrpc":"2.0","id":6,"result":{}}"#.into(),
-        None,
-    );
+    call(method, r#"{"jsonrpc":"2.0","id":6,"result":{}}"#.into(), None);
 }
 
 fn start_lines(p: &mut Planter, w: &mut Writer) {
@@ -514,10 +459,7 @@ fn start_lines(p: &mut Planter, w: &mut Writer) {
             "GET /v1/version?k={} HTTP/1.7",
             p.secret("target with an odd version")
         ),
-        format!(
-            "GET /v1/version HTTP/1.1 {}",
-            p.secret("words after the version")
-        ),
+        format!("GET /v1/version HTTP/1.1 {}", p.secret("words after the version")),
         format!("GET /v1/version {}", p.secret("version")),
         format!("GET {}", p.secret("start line of two words")),
         p.secret("start line of one word"),
@@ -525,10 +467,7 @@ fn start_lines(p: &mut Planter, w: &mut Writer) {
             "GET  /v1/two/spaces?k={}  HTTP/1.1",
             p.secret("start line with more spaces")
         ),
-        format!(
-            "G\u{0}T /v1/nul?k={} HTTP/1.1",
-            p.secret("start line with a NUL")
-        ),
+        format!("G\u{0}T /v1/nul?k={} HTTP/1.1", p.secret("start line with a NUL")),
         format!(
             "get /v1/lower?k={} http/1.1",
             p.secret("start line in lower case")
@@ -601,19 +540,16 @@ fn start_lines(p: &mut Planter, w: &mut Writer) {
 }
 
 fn upgrades(p: &mut Planter, w: &mut Writer) {
-    let request = get(&format!(
-        "/v1/live?token={}",
-        p.secret("query of an upgrade")
-    ))
-    .field("Connection", "Upgrade")
-    .field("Upgrade", "websocket")
-    .field("Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA==")
-    .field(
-        "Sec-WebSocket-Protocol",
-        format!("v1, {}", p.secret("Sec-WebSocket-Protocol")),
-    )
-    .encode()
-    .bytes();
+    let request = get(&format!("/v1/live?token={}", p.secret("query of an upgrade")))
+        .field("Connection", "Upgrade")
+        .field("Upgrade", "websocket")
+        .field("Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA==")
+        .field(
+            "Sec-WebSocket-Protocol",
+            format!("v1, {}", p.secret("Sec-WebSocket-Protocol")),
+        )
+        .encode()
+        .bytes();
     let response = Message::response(101)
         .field("Connection", "Upgrade")
         .field("Upgrade", "websocket")
@@ -622,10 +558,7 @@ fn upgrades(p: &mut Planter, w: &mut Writer) {
     let text = p.secret("WebSocket frame");
     let frame = [&[0x81, text.len() as u8][..], text.as_bytes()].concat();
     w.talk(&[&request, &response, b"", &frame]);
-    let line = format!(
-        "CONNECT user:{}@canary.example:443",
-        p.secret("CONNECT target")
-    );
+    let line = format!("CONNECT user:{}@canary.example:443", p.secret("CONNECT target"));
     let request = format!("{line} HTTP/1.1\r\nHost: canary.example:443\r\n\r\n");
     let inner = format!("tunnel {}\r\n", p.secret("bytes in a tunnel"));
     w.talk(&[
@@ -661,18 +594,8 @@ fn damaged(p: &mut Planter, w: &mut Writer) {
     let tail = format!("{}\"}}]", p.secret("bytes between messages"));
     let t = conn.send(&mut w.capture, t + MILLI, Side::Server, tail.as_bytes());
     let request = get(&format!("/v1/after?key={}", p.secret("query after damage")));
-    let t = conn.send(
-        &mut w.capture,
-        t + MILLI,
-        Side::Client,
-        &request.encode().bytes(),
-    );
-    conn.send(
-        &mut w.capture,
-        t + MILLI,
-        Side::Server,
-        &ok().encode().bytes(),
-    );
+    let t = conn.send(&mut w.capture, t + MILLI, Side::Client, &request.encode().bytes());
+    conn.send(&mut w.capture, t + MILLI, Side::Server, &ok().encode().bytes());
 
     // A segment of the head is lost.
     let mut conn = w.conn();

@@ -1,21 +1,14 @@
 //! The work of the four agents over the plain HTTP APIs. Each reads what lists gave it.
 
 use super::record::{Recorder, Session};
-use super::world::{
-    Agent, COPILOT, END, FINANCE, Payment, REFUND, START, STOCK, Services, World, money,
-};
+use super::world::{Agent, COPILOT, END, FINANCE, Payment, REFUND, START, STOCK, Services, World, money};
 use crate::http::{Coding, Framing, Message};
 use crate::rng::Rng;
 use crate::text::ulid;
 use crate::time::{HOUR, MILLI, MINUTE, SECOND, date, iso};
 
 /// A request of an agent, with its token and the fields its software sends.
-pub(super) fn authorized(
-    session: &Session<'_>,
-    method: &str,
-    target: &str,
-    token: &str,
-) -> Message {
+pub(super) fn authorized(session: &Session<'_>, method: &str, target: &str, token: &str) -> Message {
     session
         .request(method, target)
         .field("Authorization", format!("Bearer {token}"))
@@ -89,16 +82,10 @@ fn refund(out: &mut Recorder, world: &World, services: &Services) {
             }
             if rng.chance(12) {
                 let id = ulid(&mut rng, s.now);
-                let request = authorized(
-                    &s,
-                    "POST",
-                    &format!("/v1/orders/{}/refunds", order.id),
-                    &token,
-                )
-                .json(format!(
-                    r#"{{"amount":"{}","reason":"damaged"}}"#,
-                    money(order.cents / 2)
-                ));
+                let request =
+                    authorized(&s, "POST", &format!("/v1/orders/{}/refunds", order.id), &token).json(
+                        format!(r#"{{"amount":"{}","reason":"damaged"}}"#, money(order.cents / 2)),
+                    );
                 let response = s
                     .response(201)
                     .field("Location", format!("/v1/refunds/{id}"))
@@ -119,10 +106,7 @@ fn stock(out: &mut Recorder, world: &World, services: &Services) {
         let mut s = out.session(&STOCK.client(), &services.orders, at);
         let first = rng.range(301, 332);
         let ids: Vec<u64> = (first..first + 10).filter(|_| rng.chance(75)).collect();
-        let items: Vec<String> = ids
-            .iter()
-            .map(|id| format!(r#"{{"product":{id}}}"#))
-            .collect();
+        let items: Vec<String> = ids.iter().map(|id| format!(r#"{{"product":{id}}}"#)).collect();
         let request = authorized(&s, "GET", "/v1/products?below=20&limit=10", &token);
         let response = s
             .response(200)
@@ -141,8 +125,8 @@ fn stock(out: &mut Recorder, world: &World, services: &Services) {
             s.exchange(&request, &response, think(&mut rng));
             if level < 10 {
                 s.pause(300 * MILLI);
-                let request = authorized(&s, "PUT", &target, &token)
-                    .json(format!(r#"{{"reorder":{}}}"#, 60 - level));
+                let request =
+                    authorized(&s, "PUT", &target, &token).json(format!(r#"{{"reorder":{}}}"#, 60 - level));
                 let response = s.response(204);
                 s.exchange(&request, &response, think(&mut rng));
             }

@@ -134,11 +134,7 @@ fn cards(out: &mut Recorder, world: &World, services: &Services) {
                     )
                 })
                 .collect();
-            let coding = if page == 2 {
-                Coding::Gzip
-            } else {
-                Coding::Identity
-            };
+            let coding = if page == 2 { Coding::Gzip } else { Coding::Identity };
             let response = s
                 .response(200)
                 .json(format!(r#"{{"data":[{}]}}"#, rows.join(",")))

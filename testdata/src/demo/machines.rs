@@ -86,10 +86,7 @@ fn integration(out: &mut Recorder, world: &World, services: &Services) {
     while at < END - 5 * MINUTE {
         let mut s = out.session(&who, &services.orders, at);
         s.incident(Some("token_without_exp"));
-        let target = format!(
-            "/v1/orders?updated_since={}&limit=20",
-            iso(at - 24 * MINUTE)
-        );
+        let target = format!("/v1/orders?updated_since={}&limit=20", iso(at - 24 * MINUTE));
         let request = authorized(&s, "GET", &target, &token);
         let new = world.latest_orders(at, 1);
         let items: Vec<String> = new.iter().map(|o| o.brief(at)).collect();
@@ -99,8 +96,8 @@ fn integration(out: &mut Recorder, world: &World, services: &Services) {
         s.exchange(&request, &response, 13 * MILLI);
         if rng.chance(70) {
             let target = format!("/v1/products/{}/stock", rng.range(301, 342));
-            let request = authorized(&s, "PUT", &target, &token)
-                .json(format!(r#"{{"counted":{}}}"#, rng.range(0, 90)));
+            let request =
+                authorized(&s, "PUT", &target, &token).json(format!(r#"{{"counted":{}}}"#, rng.range(0, 90)));
             let response = s.response(204);
             s.exchange(&request, &response, 9 * MILLI);
         }

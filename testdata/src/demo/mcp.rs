@@ -109,10 +109,7 @@ fn result(s: &Session<'_>, id: u64, body: &str, streamed: bool) -> Message {
     if streamed {
         s.response(200)
             .field("Cache-Control", "no-cache")
-            .content(
-                "text/event-stream",
-                format!("event: message\ndata: {json}\n\n"),
-            )
+            .content("text/event-stream", format!("event: message\ndata: {json}\n\n"))
             .framing(crate::http::Framing::Chunked(4096))
     } else {
         s.response(200).json(json)
@@ -162,10 +159,7 @@ fn legacy(
     );
     let response = s.response(202);
     s.exchange(&request, &response, 3 * MILLI);
-    let request = later(
-        &s,
-        r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#.into(),
-    );
+    let request = later(&s, r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#.into());
     let response = result(&s, 1, &tool_list(tools), false);
     s.exchange(&request, &response, 5 * MILLI);
     for id in 2..rng.range(4, 8) {
@@ -198,9 +192,8 @@ fn modern(out: &mut Recorder, world: &World, services: &Services, at: u64, rng: 
     let mut s = out.session(&FINANCE.client(), &services.mcp, at);
     let meta = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"finance-agent","version":"0.9"}}"#;
     let send = |s: &Session<'_>, id: u64, method: &str, name: Option<&str>, params: String| {
-        let body = format!(
-            r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{{{params}{meta}}}}}"#
-        );
+        let body =
+            format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{{{params}{meta}}}}}"#);
         let message = post(s, &token, body)
             .field("MCP-Protocol-Version", "2026-07-28")
             .field("Mcp-Method", method);

@@ -34,13 +34,7 @@ pub(super) fn tls(s: &mut Session<'_>, name: &str, rng: &mut Rng) {
         extensions.extend_from_slice(&u16(body.len()));
         extensions.extend_from_slice(body);
     };
-    let server_name = [
-        &u16(name.len() + 3)[..],
-        &[0],
-        &u16(name.len()),
-        name.as_bytes(),
-    ]
-    .concat();
+    let server_name = [&u16(name.len() + 3)[..], &[0], &u16(name.len()), name.as_bytes()].concat();
     extension(0, &server_name);
     extension(10, &[0, 4, 0, 29, 0, 23]);
     extension(13, &[0, 6, 4, 3, 8, 4, 4, 1]);
@@ -69,9 +63,7 @@ pub(super) fn tls(s: &mut Session<'_>, name: &str, rng: &mut Rng) {
     answer.extend_from_slice(&rng.bytes(32));
     answer.push(32);
     answer.extend_from_slice(&rng.bytes(32));
-    answer.extend_from_slice(&[
-        0x13, 1, 0, 0, 46, 0, 43, 0, 2, 3, 4, 0, 51, 0, 36, 0, 29, 0, 32,
-    ]);
+    answer.extend_from_slice(&[0x13, 1, 0, 0, 46, 0, 43, 0, 2, 3, 4, 0, 51, 0, 36, 0, 29, 0, 32]);
     answer.extend_from_slice(&rng.bytes(32));
     let flight = [
         record(22, 3, &answer),
@@ -191,9 +183,7 @@ fn pipeline(out: &mut Recorder, services: &Services) {
     let pairs: Vec<(Message, Message)> = ["/status", "/status/db", "/status/mail", "/status"]
         .iter()
         .map(|target| {
-            let response = s
-                .response(200)
-                .content("text/plain", format!("{target} up\n"));
+            let response = s.response(200).content("text/plain", format!("{target} up\n"));
             (s.request("GET", target), response)
         })
         .collect();
@@ -252,9 +242,7 @@ fn resets(out: &mut Recorder, world: &World, services: &Services) {
     );
     let cookie = format!("sid={}", Rng::named(world.seed, "reset").hex(24));
     let mut s = out.session(&who, &services.shop, TUESDAY + 15 * HOUR + 21 * MINUTE);
-    let request = s
-        .request("GET", "/products/333")
-        .field("Cookie", cookie.as_str());
+    let request = s.request("GET", "/products/333").field("Cookie", cookie.as_str());
     let response = s.response(200).content("text/html", "<h1>Lamp 333</h1>");
     s.exchange(&request, &response, 11 * MILLI);
     s.reset();

@@ -124,10 +124,8 @@ fn shoppers(out: &mut Recorder, world: &World, services: &Services) {
         let cookie = format!("sid={}", rng.hex(24));
         let mut s = out.session(&who, &services.shop, at);
         let request = browse(&s, "GET", "/", None);
-        let response = page(&s, "Acme: lamps and lights", &[], &mut rng).field(
-            "Set-Cookie",
-            format!("{cookie}; Path=/; HttpOnly; SameSite=Lax"),
-        );
+        let response = page(&s, "Acme: lamps and lights", &[], &mut rng)
+            .field("Set-Cookie", format!("{cookie}; Path=/; HttpOnly; SameSite=Lax"));
         s.exchange(&request, &response, 12 * MILLI);
         assets(&mut s, known, &mut rng);
         let cookie = cookie.as_str();
@@ -177,14 +175,7 @@ fn shoppers(out: &mut Recorder, world: &World, services: &Services) {
 }
 
 /// The shop's page asks the orders API for the customer's own orders, across origins.
-fn own_orders(
-    out: &mut Recorder,
-    world: &World,
-    services: &Services,
-    who: &Client,
-    at: u64,
-    rng: &mut Rng,
-) {
+fn own_orders(out: &mut Recorder, world: &World, services: &Services, who: &Client, at: u64, rng: &mut Rng) {
     let token = world.person_token(who.actor, "shop-web", at);
     let mut s = out.session(who, &services.orders, at);
     let origin = "http://shop.acme.example";
@@ -268,9 +259,7 @@ fn sign_in(s: &mut Session<'_>, name: &str, cookie: &str, known: bool, rng: &mut
             format!("user={name}&password={}&csrf={}", rng.hex(10), rng.hex(16)),
         );
         if wrong {
-            let response = s
-                .response(401)
-                .content("text/html", "<h1>Please try again</h1>");
+            let response = s.response(401).content("text/html", "<h1>Please try again</h1>");
             s.exchange(&request, &response, 90 * MILLI);
             s.pause(6 * SECOND);
             continue;
@@ -337,13 +326,8 @@ fn work(s: &mut Session<'_>, world: &World, cookie: &str, at: u64, round: u64, r
         }
     }
     if round == 0 {
-        let request = s
-            .request("HEAD", "/tickets/export.csv")
-            .field("Cookie", cookie);
-        let response = s
-            .response(200)
-            .content("text/csv", "x".repeat(18_240))
-            .bodiless();
+        let request = s.request("HEAD", "/tickets/export.csv").field("Cookie", cookie);
+        let response = s.response(200).content("text/csv", "x".repeat(18_240)).bodiless();
         s.exchange(&request, &response, 5 * MILLI);
     }
 }
@@ -363,9 +347,7 @@ fn upload(s: &mut Session<'_>, target: &str, cookie: &str, rng: &mut Rng) {
         .field("Cookie", cookie)
         .content(&format!("multipart/form-data; boundary={boundary}"), body);
     let now = s.now;
-    let response = s
-        .response(201)
-        .json(format!(r#"{{"id":"{}"}}"#, ulid(rng, now)));
+    let response = s.response(201).json(format!(r#"{{"id":"{}"}}"#, ulid(rng, now)));
     if rng.chance(50) {
         s.expecting(request, &response, 40 * MILLI);
     } else {

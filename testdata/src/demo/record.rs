@@ -83,13 +83,7 @@ impl Recorder {
     }
 
     /// A session on a connection whose handshake the capture does not have.
-    pub(super) fn resume(
-        &mut self,
-        client: &Client,
-        service: &Service,
-        conn: Conn,
-        now: u64,
-    ) -> Session<'_> {
+    pub(super) fn resume(&mut self, client: &Client, service: &Service, conn: Conn, now: u64) -> Session<'_> {
         Session {
             out: self,
             conn,
@@ -220,8 +214,7 @@ impl Session<'_> {
         if lost.is_none() && draw >= 10 || lost.is_none() && count <= 2 {
             // The acknowledgement was lost, or came late: the last segment is sent again.
             if let Some(segment) = segments.last() {
-                self.conn
-                    .emit(&mut out.capture, last + 206 * MILLI, segment);
+                self.conn.emit(&mut out.capture, last + 206 * MILLI, segment);
                 last += 206 * MILLI;
                 self.busy_until = last;
                 self.conn.expect_ack(last, side);
@@ -238,13 +231,7 @@ impl Session<'_> {
     }
 
     /// As [`Self::exchange`], with a segment that the capture lost.
-    pub(super) fn lossy_exchange(
-        &mut self,
-        request: &Message,
-        response: &Message,
-        wait: u64,
-        loss: Loss,
-    ) {
+    pub(super) fn lossy_exchange(&mut self, request: &Message, response: &Message, wait: u64, loss: Loss) {
         let (sent, received) = (request.encode(), response.encode());
         let lost = |want| match (want, loss) {
             (Side::Client, Loss::Request(n)) | (Side::Server, Loss::Response(n)) => Some(n),
@@ -275,12 +262,9 @@ impl Session<'_> {
         for ((_, response), (request, start)) in pairs.iter().zip(requests.iter().zip(starts)) {
             self.now += wait;
             let received = response.encode();
-            self.now = self.conn.send(
-                &mut self.out.capture,
-                self.now,
-                Side::Server,
-                &received.bytes(),
-            );
+            self.now = self
+                .conn
+                .send(&mut self.out.capture, self.now, Side::Server, &received.bytes());
             self.note(start, request, Some(&received), &[]);
         }
         self.now += self.breath();
@@ -307,13 +291,7 @@ impl Session<'_> {
     }
 
     /// A request whose response comes in pieces over time, one a pause.
-    pub(super) fn streamed(
-        &mut self,
-        request: &Message,
-        head: &Message,
-        events: &[String],
-        gap: u64,
-    ) {
+    pub(super) fn streamed(&mut self, request: &Message, head: &Message, events: &[String], gap: u64) {
         let sent = request.encode();
         let first = self.now;
         let capture = &mut self.out.capture;
@@ -325,16 +303,12 @@ impl Session<'_> {
             .framing(Framing::Close)
             .encode();
         self.now += 20 * MILLI;
-        self.now = self
-            .conn
-            .send(capture, self.now, Side::Server, &received.head);
+        self.now = self.conn.send(capture, self.now, Side::Server, &received.head);
         for event in events {
             self.now += gap;
             received.body_bytes += event.len() as u64;
             let chunk = format!("{:x}\r\n{event}\r\n", event.len());
-            self.now = self
-                .conn
-                .send(capture, self.now, Side::Server, chunk.as_bytes());
+            self.now = self.conn.send(capture, self.now, Side::Server, chunk.as_bytes());
         }
         self.now = self
             .conn
@@ -355,25 +329,16 @@ impl Session<'_> {
     }
 
     /// A response whose end never comes: the client resets after `seen` bytes of it.
-    pub(super) fn cut_off(
-        &mut self,
-        request: &Message,
-        response: &Message,
-        wait: u64,
-        seen: usize,
-    ) {
+    pub(super) fn cut_off(&mut self, request: &Message, response: &Message, wait: u64, seen: usize) {
         let (sent, received) = (request.encode(), response.encode());
         let first = self.now;
         let capture = &mut self.out.capture;
         let last = self.conn.send(capture, first, Side::Client, &sent.bytes());
         let bytes = received.bytes();
-        let end = self
-            .conn
-            .send(capture, last + wait, Side::Server, &bytes[..seen]);
+        let end = self.conn.send(capture, last + wait, Side::Server, &bytes[..seen]);
         self.now = end + 30 * MILLI;
         self.note(first, &sent, Some(&received), &["truncated"]);
-        self.conn
-            .reset(&mut self.out.capture, self.now, Side::Client);
+        self.conn.reset(&mut self.out.capture, self.now, Side::Client);
     }
 
     /// The second half of a response whose first half was sent before the capture began.
@@ -412,8 +377,7 @@ impl Session<'_> {
         if let Some(vlan) = self.vlan {
             flow.insert("vlan".into(), json!(vlan));
         }
-        let lengths =
-            |m: &Encoded| json!({"body_bytes": m.body_bytes, "content_bytes": m.content_bytes});
+        let lengths = |m: &Encoded| json!({"body_bytes": m.body_bytes, "content_bytes": m.content_bytes});
         let mut entry = Map::new();
         entry.insert("ts".into(), json!(rfc3339(at)));
         entry.insert("flow".into(), Value::Object(flow));
@@ -444,22 +408,19 @@ impl Session<'_> {
     /// Ends the session: the client closes.
     pub(super) fn close(mut self) -> u64 {
         self.now = self.now.max(self.busy_until) + 20 * MILLI;
-        self.conn
-            .close(&mut self.out.capture, self.now, Side::Client)
+        self.conn.close(&mut self.out.capture, self.now, Side::Client)
     }
 
     /// Ends the session: the server closes, after the keep-alive time or at the end of a body.
     pub(super) fn server_closes(mut self, after: u64) -> u64 {
         self.now = self.now.max(self.busy_until) + after;
-        self.conn
-            .close(&mut self.out.capture, self.now, Side::Server)
+        self.conn.close(&mut self.out.capture, self.now, Side::Server)
     }
 
     /// Ends the session with a reset by the client, after everything was answered.
     pub(super) fn reset(mut self) -> u64 {
         self.now = self.now.max(self.busy_until) + 20 * MILLI;
-        self.conn
-            .reset(&mut self.out.capture, self.now, Side::Client);
+        self.conn.reset(&mut self.out.capture, self.now, Side::Client);
         self.now
     }
 

@@ -264,21 +264,9 @@ impl Services {
             shop: at("shop.acme.example", [10, 10, 1, 11], 80, None, "nginx"),
             desk: at("desk.acme.example", [10, 10, 1, 12], 80, None, "nginx"),
             orders: at("orders.api.acme.example", [10, 10, 2, 21], 8080, None, ""),
-            payments: at(
-                "payments.api.acme.example",
-                [10, 10, 2, 22],
-                8080,
-                Some(210),
-                "",
-            ),
+            payments: at("payments.api.acme.example", [10, 10, 2, 22], 8080, Some(210), ""),
             mcp: at("mcp.acme.example", [10, 10, 2, 31], 8000, None, ""),
-            proxy: at(
-                "proxy.acme.example:3128",
-                [10, 10, 1, 9],
-                3128,
-                None,
-                "squid",
-            ),
+            proxy: at("proxy.acme.example:3128", [10, 10, 1, 9], 3128, None, "squid"),
             id: at("id.acme.example", [10, 10, 1, 15], 443, None, ""),
         }
     }

@@ -19,9 +19,8 @@ pub enum Checked {
 /// Times and bytes of the frames of a little-endian pcap file, or nothing when it is none.
 #[must_use]
 pub fn frames_of_pcap(file: &[u8]) -> Option<Vec<(u64, &[u8])>> {
-    let word = |at: usize| -> Option<u32> {
-        Some(u32::from_le_bytes(file.get(at..at + 4)?.try_into().ok()?))
-    };
+    let word =
+        |at: usize| -> Option<u32> { Some(u32::from_le_bytes(file.get(at..at + 4)?.try_into().ok()?)) };
     let unit = match word(0)? {
         0xa1b2_c3d4 => 1000,
         0xa1b2_3c4d => 1,

@@ -225,11 +225,7 @@ impl Conn {
             if to <= from {
                 continue;
             }
-            let push = if to == data.len() {
-                Flags::PSH
-            } else {
-                Flags(0)
-            };
+            let push = if to == data.len() { Flags::PSH } else { Flags(0) };
             segments.push(Segment {
                 side,
                 seq: first.wrapping_add(from as u32),
@@ -328,11 +324,7 @@ impl Conn {
                 let through = segment.seq.wrapping_add(segment.payload.len() as u32);
                 let mut ack = self.control(side.other(), Flags::ACK);
                 ack.ack = through;
-                let wait = if side == Side::Server {
-                    self.rtt
-                } else {
-                    5_000
-                };
+                let wait = if side == Side::Server { self.rtt } else { 5_000 };
                 self.emit(capture, time + wait, &ack);
             }
         }

@@ -57,10 +57,7 @@ pub struct Tcp<'a> {
 pub(super) fn sum(bytes: &[u8], start: u32) -> u32 {
     let mut total = u64::from(start);
     for pair in bytes.chunks(2) {
-        total += u64::from(u16::from_be_bytes([
-            pair[0],
-            pair.get(1).copied().unwrap_or(0),
-        ]));
+        total += u64::from(u16::from_be_bytes([pair[0], pair.get(1).copied().unwrap_or(0)]));
     }
     while total >> 16 != 0 {
         total = (total & 0xffff) + (total >> 16);
