@@ -412,14 +412,16 @@ fn pick(n: u16) -> Call {
         5 => Call::tool("get", &format!(r#"{{"order_id":{id}}}"#)).bearer("opaque-token"),
         6 => Call::get("/a").field("Authorization: Basic YWRtaW46aHVudGVyMg=="),
         7 => Call::get(format!("/gone/{}", char::from(b'a' + (n % 25) as u8))).status(404),
-        8 => Call::get("/a").bearer("opaque-token").from(if n % 5 == 0 {
-            "203.0.113.9"
-        } else {
-            "10.0.0.5"
-        }),
+        8 => Call::get("/a")
+            .bearer("opaque-token")
+            .from(if n.is_multiple_of(5) {
+                "203.0.113.9"
+            } else {
+                "10.0.0.5"
+            }),
         9 => Call::new("POST", "/legacy/refunds").body("x"),
         10 => Call::get(format!("/orders/{id}"))
-            .status(if n % 3 == 0 { 404 } else { 200 })
+            .status(if n.is_multiple_of(3) { 404 } else { 200 })
             .bearer(&agent_token("c", 0)),
         _ => Call::get(format!("/orders/{n}"))
             .bearer(&agent_token("a", 0))
