@@ -263,15 +263,9 @@ fn records_perhaps_sent_are_looked_for_before_they_are_sent_again() {
     drop(left);
     let (next, warnings) = publish(&config, (150..160).map(finding));
     assert_eq!(warnings, [""; 0]);
-    assert_eq!(
-        next,
-        Delivery {
-            delivered: 60,
-            redelivered: 50,
-            found: 50,
-            ..Delivery::default()
-        }
-    );
+    // The ten new ones may go by way of the spool, behind those that waited.
+    assert_eq!((next.delivered, next.found), (60, 50), "{next:?}");
+    assert!(next.complete(), "{next:?}");
     assert_eq!(values(&broker.read("perhaps.findings")), wanted(0..160));
 }
 
