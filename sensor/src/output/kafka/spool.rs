@@ -709,3 +709,7 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     options.mode(0o600)
 }
+
+#[cfg(test)]
+#[path = "spool_tests.rs"]
+mod tests;
