@@ -1,11 +1,23 @@
 //! The stages tied together: one exchange in, labels and findings out.
 
+use std::net::IpAddr;
+
 use reassembly::Exchange;
 
+use crate::behaviour::stage::{Behaviour, World};
+use crate::behaviour::{Activity, bola_enumeration, is_text, named};
 use crate::finding::Finding;
-use crate::identity::PrincipalView;
+use crate::finding::ledger::Ledger;
+use crate::id::{Id, Seed};
+use crate::identity::signals::Signals;
+use crate::identity::{PrincipalView, Resolver};
 use crate::inventory::EndpointView;
+use crate::inventory::endpoint::Seen;
+use crate::inventory::host::Inventory;
+use crate::inventory::{rpc, sensitive};
+use crate::network::Networks;
 use crate::settings::Settings;
+use crate::store::{Row, Store, decode, encode};
 
 /// What is known about an exchange after it was observed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -24,9 +36,9 @@ pub struct Labels {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Table {
-    /// Endpoints and their statistics.
+    /// Endpoints and their statistics by endpoint id; names learned per host by `host/` and an id.
     Endpoints,
-    /// Principals and their baselines.
+    /// Principals and their baselines by principal id; what clients asked for in vain by `scan/` and an id.
     Principals,
     /// Credentials seen (keyed hashes).
     Credentials,
@@ -79,52 +91,190 @@ pub struct RestoreError {
 }
 
 /// Exchanges in; endpoints, principals and findings out.
+///
+/// ```text
+/// exchange ─▶ identity ─▶ inventory stage ─activity─▶ behaviour stage ─▶ ledger
+///             no state    keyed by host               keyed by principal
+/// ```
 #[derive(Debug)]
 pub struct Analyzer {
-    _settings: Settings,
+    settings: Settings,
+    seed: Seed,
+    egress: Networks,
+    resolver: Resolver,
+    inventory: Inventory,
+    behaviour: Behaviour,
+    ledger: Ledger,
+    unread: u64,
 }
 
 impl Analyzer {
     /// An analyzer that has learned nothing.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        Self { _settings: settings }
+        let seed = Seed::new(&settings.hash_key);
+        Self {
+            seed,
+            // The sensor checks networks when it reads its configuration; what is wrong matches nothing.
+            egress: Networks::parse(&settings.shared_egress).0,
+            resolver: Resolver::new(&settings),
+            inventory: Inventory::new(seed, settings.max_endpoints),
+            behaviour: Behaviour::new(seed, settings.max_principals),
+            ledger: Ledger::new(&settings),
+            unread: 0,
+            settings,
+        }
     }
 
     /// Takes one exchange, in the order in which exchanges were completed.
-    pub fn observe(&mut self, _exchange: &Exchange) -> Labels {
-        Labels::default()
+    pub fn observe(&mut self, exchange: &Exchange) -> Labels {
+        let exchange_id = exchange_id(exchange);
+        let Some(request) = &exchange.request else {
+            // Without a request there is nobody to name and nothing that was called.
+            self.unread += 1;
+            return Labels {
+                exchange: exchange_id,
+                ..Labels::default()
+            };
+        };
+        let signals = Signals::gather(request, &self.settings);
+        let identity = self
+            .resolver
+            .resolve(&signals, exchange.flow.client.ip(), &self.settings);
+        let call = rpc::detect(request, &signals, &self.settings.hash_key);
+
+        // Inventory stage, keyed by host.
+        let readable = exchange
+            .response
+            .as_ref()
+            .filter(|r| r.status < 400 && is_text(&r.message));
+        let text = readable.map(|r| r.message.body.as_slice());
+        let found = text.map(|body| sensitive::search(body, self.seed));
+        let ts = exchange.ts();
+        let seen = Seen {
+            exchange,
+            identity: &identity,
+            scheme: identity.scheme,
+            ts,
+            found: found.as_ref(),
+        };
+        let unknown_operation = call.is_some() && is_unknown_operation(exchange);
+        let (host, place) =
+            self.inventory
+                .observe(request, call.as_ref(), unknown_operation, &seen);
+        let mut activity = Activity {
+            exchange,
+            request,
+            exchange_id: &exchange_id,
+            ts,
+            identity: &identity,
+            kind: identity.kind,
+            name: identity.name.as_deref(),
+            signals: &signals,
+            scheme: identity.scheme,
+            host: None,
+            endpoint: None,
+            place: &place,
+            call: call.as_ref(),
+            status: exchange.status(),
+            found: found.as_ref(),
+        };
+        let object = named(&activity, self.seed)
+            .map(|object| (object, bola_enumeration::is_missing(&activity)));
+        if let Some((_, missing)) = object {
+            self.inventory.count_object(&place, missing);
+        }
+        activity.host = self.inventory.hosts.get(host);
+        activity.endpoint = self.inventory.proven(&place);
+
+        // Behaviour stage, keyed by principal.
+        let world = World {
+            settings: &self.settings,
+            seed: self.seed,
+            egress: &self.egress,
+        };
+        self.behaviour
+            .observe(&mut activity, object, text, &world, &mut self.ledger);
+        Labels {
+            endpoint: activity.endpoint.map(|e| e.id.to_string()),
+            principal: Some(identity.text.to_string()),
+            rpc: call.map(|c| (c.protocol.to_owned(), c.method, c.name)),
+            exchange: exchange_id,
+        }
     }
 
     /// Ends the input: what is still being counted is decided.
-    pub fn finish(&mut self) {}
+    pub fn finish(&mut self) {
+        self.ledger.finish();
+    }
 
     /// The oldest finding record not yet taken. Drain it after each [`Self::observe`].
     pub fn poll(&mut self) -> Option<Finding> {
-        None
+        self.ledger.poll()
     }
 
-    /// All endpoints, sorted by host, template and method.
+    /// All endpoints that a server's answers have proven, sorted by host, template and method.
     #[must_use]
     pub fn endpoints(&self) -> Vec<EndpointView> {
-        Vec::new()
+        let rows = self.inventory.endpoints.sorted();
+        let mut all: Vec<_> = rows
+            .into_iter()
+            .filter(|(_, e)| e.proven)
+            .map(|(_, e)| e.view())
+            .collect();
+        all.sort_by(|a, b| {
+            (&a.host, &a.template, &a.method).cmp(&(&b.host, &b.template, &b.method))
+        });
+        all
     }
 
     /// All principals, sorted by kind, then id.
     #[must_use]
     pub fn principals(&self) -> Vec<PrincipalView> {
-        Vec::new()
+        let rows = self.behaviour.profiles.sorted();
+        let mut all: Vec<_> = rows
+            .into_iter()
+            .map(|(_, p)| p.view(&self.settings))
+            .collect();
+        all.sort_by(|a, b| (a.kind, &a.id).cmp(&(b.kind, &b.id)));
+        all
     }
 
     /// The latest revision of every finding kept, by first time seen, then id.
     #[must_use]
     pub fn findings(&self) -> Vec<Finding> {
-        Vec::new()
+        let rows = self.ledger.entries.sorted();
+        let mut all: Vec<_> = rows.into_iter().map(|(_, e)| e.finding.clone()).collect();
+        all.sort_by(|a, b| (a.first_seen, &a.id).cmp(&(b.first_seen, &b.id)));
+        all
     }
 
     /// Rows changed since this was last called, sorted by table and key.
     pub fn take_changes(&mut self) -> Vec<Change> {
-        Vec::new()
+        let mut out = Vec::new();
+        drain(
+            &mut self.inventory.endpoints,
+            Table::Endpoints,
+            "",
+            &mut out,
+        );
+        drain(&mut self.inventory.hosts, Table::Endpoints, HOST, &mut out);
+        drain(
+            &mut self.behaviour.profiles,
+            Table::Principals,
+            "",
+            &mut out,
+        );
+        drain(&mut self.behaviour.scans, Table::Principals, SCAN, &mut out);
+        drain(
+            &mut self.behaviour.credentials,
+            Table::Credentials,
+            "",
+            &mut out,
+        );
+        drain(&mut self.ledger.entries, Table::Findings, "", &mut out);
+        out.sort_by(|a, b| (a.table, &a.key).cmp(&(b.table, &b.key)));
+        out
     }
 
     /// Puts a stored row back. Call before the first [`Self::observe`].
@@ -132,13 +282,108 @@ impl Analyzer {
     /// # Errors
     ///
     /// [`RestoreError`] when the row is not one of ours; the analyzer is as it was.
-    pub fn restore(&mut self, _table: Table, _key: &str, _value: &[u8]) -> Result<(), RestoreError> {
-        Ok(())
+    pub fn restore(&mut self, table: Table, key: &str, value: &[u8]) -> Result<(), RestoreError> {
+        let (prefix, bare) = match key.find('/') {
+            Some(at) => key.split_at(at + 1),
+            None => ("", key),
+        };
+        let Behaviour {
+            profiles,
+            credentials,
+            scans,
+            ..
+        } = &mut self.behaviour;
+        let loaded = match (table, prefix) {
+            (Table::Endpoints, "") => {
+                load(&mut self.inventory.endpoints, bare, value, |e| Some(e.id))
+            }
+            (Table::Endpoints, HOST) => {
+                load(&mut self.inventory.hosts, bare, value, |h| Some(h.id()))
+            }
+            (Table::Principals, "") => load(profiles, bare, value, |p| Some(p.id)),
+            (Table::Principals, SCAN) => load(scans, bare, value, |_| None),
+            (Table::Credentials, "") => load(credentials, bare, value, |_| None),
+            (Table::Findings, "") => load(&mut self.ledger.entries, bare, value, |e| {
+                Id::parse(&e.finding.id)
+            }),
+            _ => Err("no such kind of row in this table".to_owned()),
+        };
+        loaded.map_err(|reason| RestoreError {
+            table: table.name(),
+            key: key.to_owned(),
+            reason,
+        })
     }
 
     /// What was given up at the limits, by name.
     #[must_use]
     pub fn counters(&self) -> Vec<(&'static str, u64)> {
-        Vec::new()
+        vec![
+            ("credentials_evicted", self.behaviour.credentials.evicted()),
+            ("endpoints_evicted", self.inventory.endpoints.evicted()),
+            ("endpoints_refused", self.inventory.refused()),
+            ("exchanges_without_request", self.unread),
+            ("findings_evicted", self.ledger.entries.evicted()),
+            ("hosts_evicted", self.inventory.hosts.evicted()),
+            ("principals_evicted", self.behaviour.profiles.evicted()),
+            ("scans_evicted", self.behaviour.scans.evicted()),
+        ]
     }
+}
+
+/// Prefixes of keys of rows that share a table with others.
+const HOST: &str = "host/";
+const SCAN: &str = "scan/";
+
+fn drain<V: Row>(store: &mut Store<V>, table: Table, prefix: &str, out: &mut Vec<Change>) {
+    store.drain(|id, row| {
+        out.push(Change {
+            table,
+            key: format!("{prefix}{id}"),
+            value: row.map(encode),
+        })
+    });
+}
+
+fn load<V: Row>(
+    store: &mut Store<V>,
+    key: &str,
+    value: &[u8],
+    own: impl Fn(&V) -> Option<Id>,
+) -> Result<(), String> {
+    let id = Id::parse(key).ok_or("the key is not an id")?;
+    let row: V = decode(value)?;
+    if own(&row).is_some_and(|own| own != id) {
+        return Err("the row belongs to another key".to_owned());
+    }
+    store.load(id, row);
+    Ok(())
+}
+
+/// Flow, start and index: the same wherever and however often the capture is read.
+fn exchange_id(exchange: &Exchange) -> String {
+    let mut text = [0u8; 64];
+    let mut len = 0;
+    let mut put = |bytes: &[u8]| {
+        text[len..len + bytes.len()].copy_from_slice(bytes);
+        len += bytes.len();
+    };
+    for address in [exchange.flow.client, exchange.flow.server] {
+        match address.ip() {
+            IpAddr::V4(ip) => put(&ip.octets()),
+            IpAddr::V6(ip) => put(&ip.octets()),
+        }
+        put(&address.port().to_le_bytes());
+    }
+    put(&exchange.flow.start.0.to_le_bytes());
+    put(&exchange.index.to_le_bytes());
+    Id::of(&[b"exchange", &text[..len]]).to_string()
+}
+
+/// Whether a JSON-RPC server says that it has no such method (code −32601).
+fn is_unknown_operation(exchange: &Exchange) -> bool {
+    exchange.response.as_ref().is_some_and(|r| {
+        let body = &r.message.body;
+        memchr::memmem::find(&body[..body.len().min(512)], b"-32601").is_some()
+    })
 }

@@ -12,13 +12,19 @@
 
 pub mod settings;
 
+pub mod id;
+mod json;
+mod store;
+
+pub mod network;
+
 pub mod privacy;
 
 pub mod identity;
 
 pub mod inventory;
 
-pub mod behaviour;
+mod behaviour;
 
 pub mod finding;
 
@@ -29,3 +35,6 @@ pub use finding::{Evidence, Finding, Kind, Severity, Status};
 pub use identity::{PrincipalKind, PrincipalView};
 pub use inventory::EndpointView;
 pub use settings::Settings;
+
+#[cfg(test)]
+mod testing;

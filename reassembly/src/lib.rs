@@ -24,6 +24,8 @@ pub mod flow;
 
 mod reassembler;
 
+pub mod build;
+
 pub use exchange::{Ambiguities, Exchange, Flags, FlowRef, Head, Message, Protocol, Request, Response};
 pub use flow::{App, Flow};
 pub use limits::{Counters, Limits};

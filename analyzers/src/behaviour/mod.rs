@@ -1,1 +1,28 @@
-//! What of it is not usual: one detector a file.
+//! What of it is not usual: one detector a file, whose first comment is its page in the manual.
+//!
+//! This stage is keyed by principal. What it knows of an exchange comes in an [`Activity`]; what it finds goes
+//! to the ledger. Every detector's memory is bounded and part of the rows that are stored.
+
+pub(crate) mod activity;
+mod objects;
+pub(crate) mod profile;
+pub(crate) mod sketch;
+pub(crate) mod stage;
+
+pub(crate) mod bola_enumeration;
+pub(crate) mod credential_shared;
+pub(crate) mod endpoint_discovery_scan;
+pub(crate) mod expired_token_accepted;
+pub(crate) mod missing_auth;
+pub(crate) mod new_endpoint_for_principal;
+pub(crate) mod rate_anomaly;
+pub(crate) mod request_smuggling_indicator;
+pub(crate) mod sensitive_data_exposure;
+pub(crate) mod token_long_lived;
+pub(crate) mod weak_auth;
+
+pub(crate) use activity::Activity;
+pub(crate) use objects::{is_text, named};
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,12 @@
 
 use reassembly::Timestamp;
 
+mod catalogue;
+mod filter;
+pub(crate) mod ledger;
+
+pub use catalogue::{CATALOGUE, Entry};
+
 use crate::identity::PrincipalKind;
 
 /// How much it matters.

@@ -1,9 +1,36 @@
 //! Who calls: principals and the credentials they show.
+//!
+//! [`resolve`] turns the head of a request into an [`Identity`]: principal, kind, and the credential as a
+//! keyed hash. It looks at nothing but the request and the client's address, so the same caller gets the
+//! same id on every machine and whatever came before.
+
+use std::sync::Arc;
 
 use reassembly::Timestamp;
 
+use crate::id::Id;
+
+mod client;
+mod jwt;
+mod resolve;
+pub(crate) mod signals;
+
+pub(crate) use resolve::Resolver;
+
 /// What sort of caller a principal is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Default,
+    serde::Serialize,
+    serde::Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum PrincipalKind {
     /// An AI agent.
@@ -13,6 +40,7 @@ pub enum PrincipalKind {
     /// A person.
     Human,
     /// Not known.
+    #[default]
     Unknown,
 }
 
@@ -27,6 +55,119 @@ impl PrincipalKind {
             Self::Unknown => "unknown",
         }
     }
+}
+
+/// How a credential is shown.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Default,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Scheme {
+    /// A JSON Web Token.
+    Jwt,
+    /// A bearer token of another form.
+    Bearer,
+    /// User name and password (RFC 7617).
+    Basic,
+    /// An API key in a field.
+    ApiKey,
+    /// Digest (RFC 7616).
+    Digest,
+    /// AWS signature version 4.
+    #[serde(rename = "sigv4")]
+    SigV4,
+    /// A session cookie.
+    Cookie,
+    /// A credential in the query.
+    Query,
+    /// A signature over the URL.
+    SignedUrl,
+    /// Another scheme, which names nobody to us.
+    Other,
+    /// None shown.
+    #[default]
+    None,
+}
+
+impl Scheme {
+    /// The name used in records.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Jwt => "jwt",
+            Self::Bearer => "bearer",
+            Self::Basic => "basic",
+            Self::ApiKey => "api_key",
+            Self::Digest => "digest",
+            Self::SigV4 => "sigv4",
+            Self::Cookie => "cookie",
+            Self::Query => "query",
+            Self::SignedUrl => "signed_url",
+            Self::Other => "other",
+            Self::None => "none",
+        }
+    }
+}
+
+/// A credential, by its keyed hash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credential {
+    /// Keyed hash of the whole value.
+    pub id: Id,
+    /// How it was shown.
+    pub scheme: Scheme,
+    /// What it says of itself, when it is a JWT.
+    pub token: Option<TokenFacts>,
+}
+
+/// What a JWT says of itself; nothing here is verified, and nothing names anybody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenFacts {
+    /// `alg` is `none`, or there is no signature.
+    pub alg_none: bool,
+    /// End, seconds since 1970.
+    pub exp: Option<i64>,
+    /// Issue (or else `nbf`), seconds since 1970.
+    pub iat: Option<i64>,
+    /// Keyed hash of the issuer.
+    pub issuer: Id,
+}
+
+/// Who sent a request, and what told so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Principal id.
+    pub id: Id,
+    /// The same as text.
+    pub text: Arc<str>,
+    /// What sort of caller.
+    pub kind: PrincipalKind,
+    /// How strong the evidence for the kind is.
+    pub strength: u8,
+    /// A name fit to be shown.
+    pub name: Option<String>,
+    /// What decided id and kind, strongest first.
+    pub evidence: Vec<String>,
+    /// How the credential was shown.
+    pub scheme: Scheme,
+    /// The credential, when one was shown that can be told from others.
+    pub credential: Option<Credential>,
+    /// Seeded hash of the program's product name.
+    pub family: u64,
+    /// Known by address and program only: no credential names it.
+    pub by_address: bool,
+    /// The program is a browser.
+    pub browser: bool,
 }
 
 /// A principal as it is shown and published.

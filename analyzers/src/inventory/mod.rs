@@ -1,6 +1,19 @@
 //! What is called: endpoints, by host, method and path template.
+//!
+//! This stage is keyed by server host: it needs all traffic of one host and nothing else. A path becomes an
+//! endpoint only when a server's answer shows that it is one (see [`endpoint::proves`]); what was asked
+//! for but never found is the business of the scan detector.
 
 use reassembly::Timestamp;
+
+mod digest;
+pub(crate) mod endpoint;
+pub(crate) mod host;
+pub(crate) mod rpc;
+pub(crate) mod sensitive;
+mod template;
+
+pub use sensitive::DataClass;
 
 /// Quantiles of a histogram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -141,16 +141,17 @@ impl Conversation {
             ack,
         };
         if !segment.payload.is_empty() {
+            let first = self.first_known(side);
+            self.payload(side, segment.payload, offset, meta, cx, out);
             if let Settling::Waiting(since) = self.settling {
                 let full =
                     self.sides.iter().map(|s| s.held_bytes).sum::<usize>() > cx.limits.held_per_flow / 2;
-                if full || (out.begins(segment.payload) && offset <= self.first_known(side)) {
+                if full || (out.begins(segment.payload) && offset <= first) {
                     self.settle();
                 } else if since.is_none() {
                     self.settling = Settling::Waiting(Some(ts));
                 }
             }
-            self.payload(side, segment.payload, offset, meta, cx, out);
         }
         if segment.flags.fin {
             let at = offset + segment.payload.len() as u64 + u64::from(segment.cut);
@@ -281,6 +282,9 @@ impl Conversation {
 
     /// Delivers everything that is next and whose causes were delivered.
     fn drain<S: BuildHasher>(&mut self, cx: &mut Context<'_, S>, out: &mut impl Receiver, now: Timestamp) {
+        if self.settling != Settling::Done {
+            return;
+        }
         loop {
             let mut moved = false;
             for side in 0..2 {

@@ -1,0 +1,164 @@
+//! What the inventory stage hands to the behaviour stage: an exchange with what is known about it.
+
+use reassembly::{Exchange, Request, Timestamp};
+
+use crate::finding::{Evidence, Resource};
+use crate::identity::signals::Signals;
+use crate::identity::{Identity, PrincipalKind, Scheme};
+use crate::inventory::endpoint::Endpoint;
+use crate::inventory::host::{Host, Place};
+use crate::inventory::rpc::Call;
+use crate::inventory::sensitive::Found;
+use crate::privacy::{redact_target, safe_host, safe_method};
+
+/// An exchange and what identity and inventory say of it. The behaviour stage looks at nothing else, so an
+/// activity may travel to the worker that keeps its principal.
+#[derive(Debug)]
+pub(crate) struct Activity<'a> {
+    pub(crate) exchange: &'a Exchange,
+    pub(crate) request: &'a Request,
+    pub(crate) exchange_id: &'a str,
+    pub(crate) ts: Timestamp,
+    pub(crate) identity: &'a Identity,
+    /// Kind and name by everything seen of the principal so far, this exchange included.
+    pub(crate) kind: PrincipalKind,
+    pub(crate) name: Option<&'a str>,
+    pub(crate) signals: &'a Signals<'a>,
+    pub(crate) scheme: Scheme,
+    pub(crate) host: Option<&'a Host>,
+    pub(crate) endpoint: Option<&'a Endpoint>,
+    pub(crate) place: &'a Place,
+    pub(crate) call: Option<&'a Call>,
+    pub(crate) status: Option<u16>,
+    pub(crate) found: Option<&'a Found>,
+}
+
+impl Activity<'_> {
+    /// Whether the server did what was asked.
+    pub(crate) fn accepted(&self) -> bool {
+        self.status.is_some_and(|s| (200..300).contains(&s))
+    }
+
+    /// The record of this exchange in a finding.
+    pub(crate) fn evidence(&self) -> Evidence {
+        let exchange = self.exchange;
+        let response = exchange
+            .response
+            .as_ref()
+            .map_or((0, 0), |r| r.message.frames);
+        let request = self.request.message.frames;
+        let frames = [request.0, request.1, response.0, response.1];
+        Evidence {
+            exchange: self.exchange_id.to_owned(),
+            ts: self.ts.0,
+            client: exchange.flow.client.to_string(),
+            server: exchange.flow.server.to_string(),
+            index: exchange.index,
+            frames: if frames == [0; 4] {
+                Vec::new()
+            } else {
+                frames.to_vec()
+            },
+            method: safe_method(self.request.method()).to_owned(),
+            target: redact_target(self.request.target()),
+            status: self.status,
+        }
+    }
+
+    /// The endpoint as a resource; the host alone when there is none.
+    pub(crate) fn resource(&self) -> Resource {
+        match self.endpoint {
+            Some(e) => Resource {
+                endpoint: Some(e.id.to_string()),
+                host: Some(e.host.clone()),
+                method: Some(e.method.clone()),
+                template: Some(e.template.clone()),
+                tool: e.tool().map(str::to_owned),
+                object: None,
+            },
+            None => self.host_resource(),
+        }
+    }
+
+    /// The host as a resource.
+    pub(crate) fn host_resource(&self) -> Resource {
+        Resource {
+            host: Some(self.host_name()),
+            ..Resource::default()
+        }
+    }
+
+    /// The host's name; the server's address when the request names none.
+    pub(crate) fn host_name(&self) -> String {
+        match self.request.host.as_str() {
+            "" => self.exchange.flow.server.to_string(),
+            host => safe_host(host).into_owned(),
+        }
+    }
+
+    /// `GET api.example/orders/{int}`, for people.
+    pub(crate) fn place_name(&self) -> String {
+        match self.endpoint {
+            Some(e) => format!("{} {}{}", e.method, e.host, e.template),
+            None => self.host_name(),
+        }
+    }
+
+    /// The caller by name, or by kind.
+    pub(crate) fn caller(&self) -> String {
+        match (self.name, self.kind) {
+            (Some(name), _) => name.to_owned(),
+            (None, PrincipalKind::AiAgent) => "an AI agent".to_owned(),
+            (None, PrincipalKind::Service) => "a service".to_owned(),
+            (None, PrincipalKind::Human) => "a person".to_owned(),
+            (None, PrincipalKind::Unknown) => "a client".to_owned(),
+        }
+    }
+
+    /// Whether this changes something on the server.
+    pub(crate) fn changes_state(&self) -> bool {
+        match self.call {
+            Some(call) => {
+                let name = call
+                    .name
+                    .as_deref()
+                    .unwrap_or(&call.method)
+                    .to_ascii_lowercase();
+                const VERBS: [&str; 22] = [
+                    "create", "update", "delete", "remove", "cancel", "send", "add", "set", "book",
+                    "transfer", "pay", "grant", "revoke", "write", "insert", "drop", "exec", "run",
+                    "approve", "reset", "invite", "modify",
+                ];
+                name.split(['_', '-', '.', '/'])
+                    .any(|word| VERBS.iter().any(|v| word.starts_with(v)))
+            }
+            None => matches!(self.request.method(), "POST" | "PUT" | "PATCH" | "DELETE"),
+        }
+    }
+}
+
+/// Whether a template names what only operators should reach.
+pub(crate) fn privileged(template: &str) -> bool {
+    const WORDS: [&str; 16] = [
+        "admin",
+        "internal",
+        "debug",
+        "export",
+        "export_users",
+        "actuator",
+        "console",
+        "root",
+        "sudo",
+        "impersonate",
+        "permissions",
+        "roles",
+        "secrets",
+        "backup",
+        "dump",
+        "users_export",
+    ];
+    let lower = template.to_ascii_lowercase();
+    lower
+        .split(['/', '#', ':', '.', '-', '_'])
+        .any(|part| WORDS.contains(&part))
+}

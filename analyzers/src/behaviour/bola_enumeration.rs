@@ -1,0 +1,377 @@
+//! # `bola_enumeration`: one principal walking through objects
+//!
+//! Counts, per principal and endpoint, the distinct objects it asks for that nobody handed to it: an id that stood in an
+//! earlier response to the same principal is explained and does not count. Three tests look at these:
+//!
+//! 1. *Failures*: Wald's sequential test of "objects are missing as often as for others at this endpoint" (at least one
+//!    in twenty) against "every second one is missing". Alarm at +11.5 (α = 1e-5) with six or more missing, start
+//!    again at −4.6.
+//! 2. *Gaps*: of the last 32 numbers sixteen or more are known and four of five follow the one before by no more
+//!    than two, or by the same step, within an hour.
+//! 3. *Number*: twenty or more in a day, and four times the principal's own usual day; without a history three
+//!    times the calls its peers make here; without peers nine of ten calls must be to something new.
+//!
+//! Reported when two of three agree, when the first alarms alone, or when the second or third does and a hundred
+//! objects were asked for. High when objects were handed out, medium when all were missing.
+//!
+//! Source: OWASP API1:2023; Wald 1945; Jung et al., IEEE S&P 2004.
+//!
+//! Blind to: walks through objects that were listed to the principal before; ids only in a request body (except
+//! tool arguments of MCP); ids without digits in lower case; walks spread over many principals.
+//!
+//! Quiet when: pages are turned (`page`, `offset`, `cursor` name no object); a listing is followed by its items; a
+//! known job reads as many as on other days and no more are missing than usual.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use reassembly::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::activity::Activity;
+use super::objects::Object;
+use super::profile::Profile;
+use crate::finding::ledger::{Draft, Ledger, Subject, day};
+use crate::finding::{Evidence, Kind, Severity};
+use crate::id::Id;
+use crate::identity::PrincipalKind;
+use crate::settings::Settings;
+
+/// Endpoints walked by one principal at a time, and objects remembered per walk.
+const WALKS: usize = 32;
+const OBJECTS: usize = 512;
+
+/// Numbers looked at for gaps.
+const NUMBERS: usize = 32;
+const DAY_NS: u64 = 86_400_000_000_000;
+const HOUR_NS: u64 = 3_600_000_000_000;
+
+const ALARM: f64 = 11.5;
+const RESET: f64 = -4.6;
+
+/// A principal's way through the objects of one endpoint.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Walk {
+    #[serde(with = "crate::store::nanos")]
+    since: Timestamp,
+    #[serde(with = "crate::store::nanos")]
+    last: Timestamp,
+    /// Calls that named an object, and of these the distinct ones nobody handed out, since `since`.
+    calls: u32,
+    unexplained: u32,
+    missing: u32,
+    given: u32,
+    /// Missing ones in the run that `score` judges.
+    run_missing: u32,
+    score: f64,
+    /// Hashes of objects asked for, lately.
+    seen: BTreeSet<u32>,
+    order: VecDeque<u32>,
+    /// Differences between successive numbers, with the time of each.
+    steps: VecDeque<(i64, u64)>,
+    /// The last number, shifted by a keyed offset: only differences can be read from a stored row.
+    number: Option<u64>,
+    /// Unexplained objects on a usual day; days that taught it.
+    usual: f64,
+    days: u32,
+    alarmed: bool,
+    /// Totals over the life of the walk, to be taken off the endpoint's when judging its usual failures.
+    own_calls: u64,
+    own_missing: u64,
+    trail: Vec<Evidence>,
+}
+
+/// How the endpoint fares with others.
+struct Peers {
+    failure: f64,
+    calls_each: Option<f64>,
+}
+
+/// Looks at one exchange that names an object. `missing` says that the server had no such object for the caller.
+pub(crate) fn observe(
+    activity: &Activity<'_>,
+    profile: &mut Profile,
+    object: Object,
+    missing: bool,
+    offset: u64,
+    settings: &Settings,
+    ledger: &mut Ledger,
+) {
+    let template = activity.place.template;
+    let explained = profile.shown.contains(object.last);
+    let learned = profile.learned(settings);
+    if !profile.walks.contains_key(&template) && profile.walks.len() >= WALKS {
+        let idle = profile
+            .walks
+            .iter()
+            .min_by_key(|(id, w)| (w.last, **id))
+            .map(|(id, _)| *id);
+        idle.and_then(|id| profile.walks.remove(&id));
+    }
+    let walk = profile.walks.entry(template).or_insert_with(|| Walk {
+        since: activity.ts,
+        ..Walk::default()
+    });
+    walk.turn_day(activity.ts);
+    walk.last = walk.last.max(activity.ts);
+    walk.calls += 1;
+    walk.own_calls += 1;
+    walk.own_missing += u64::from(missing);
+    let hash = (object.hash >> 7) as u32;
+    if explained || !walk.remember(hash) {
+        return;
+    }
+    let peers = peers(activity, walk);
+    walk.step(activity, object, missing, offset, &peers);
+    let verdict = walk.judge(activity, learned, &peers);
+    if let Some(tests) = verdict {
+        walk.alarmed = true;
+        walk.report(activity, template, &tests, learned, &peers, ledger);
+    }
+}
+
+fn peers(activity: &Activity<'_>, walk: &Walk) -> Peers {
+    let Some(endpoint) = activity.endpoint else {
+        return Peers {
+            failure: 0.05,
+            calls_each: None,
+        };
+    };
+    let calls = endpoint.objects.saturating_sub(walk.own_calls) as f64;
+    let missing = endpoint.misses.saturating_sub(walk.own_missing) as f64;
+    let others = endpoint.caller_count().saturating_sub(1);
+    Peers {
+        // Twenty calls' worth of doubt keep a few early failures from setting the rate.
+        failure: ((missing + 1.0) / (calls + 20.0)).clamp(0.05, 0.45),
+        calls_each: (others >= 3).then(|| calls / others as f64),
+    }
+}
+
+/// Which tests spoke.
+#[derive(Debug, Clone, Copy)]
+struct Tests {
+    failures: bool,
+    gaps: bool,
+    number: bool,
+    regular: f64,
+}
+
+impl Walk {
+    /// Begins a new day's count when a day has gone by, and learns from the one that ended.
+    fn turn_day(&mut self, now: Timestamp) {
+        if now.0.saturating_sub(self.since.0) < DAY_NS {
+            return;
+        }
+        if !self.alarmed && self.unexplained > 0 {
+            // A usual day grows at once and is forgotten slowly; alarming days teach nothing.
+            self.usual = (self.usual * 0.9).max(f64::from(self.unexplained));
+            self.days += 1;
+        }
+        let kept = (
+            self.usual,
+            self.days,
+            self.own_calls,
+            self.own_missing,
+            self.score,
+            self.run_missing,
+        );
+        *self = Self {
+            since: now,
+            ..Self::default()
+        };
+        (
+            self.usual,
+            self.days,
+            self.own_calls,
+            self.own_missing,
+            self.score,
+            self.run_missing,
+        ) = kept;
+    }
+
+    /// True when the object was not asked for lately.
+    fn remember(&mut self, hash: u32) -> bool {
+        if !self.seen.insert(hash) {
+            return false;
+        }
+        self.order.push_back(hash);
+        if self.order.len() > OBJECTS
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.seen.remove(&oldest);
+        }
+        true
+    }
+
+    fn step(
+        &mut self,
+        activity: &Activity<'_>,
+        object: Object,
+        missing: bool,
+        offset: u64,
+        peers: &Peers,
+    ) {
+        self.unexplained += 1;
+        let (low, high) = (peers.failure, (5.0 * peers.failure).clamp(0.5, 0.95));
+        if missing {
+            self.missing += 1;
+            self.run_missing += 1;
+            self.score += (high / low).ln();
+        } else if activity.accepted() {
+            self.given += 1;
+            self.score += ((1.0 - high) / (1.0 - low)).ln();
+        }
+        if self.score <= RESET {
+            self.score = 0.0;
+            self.run_missing = 0;
+        }
+        if let Some(number) = object.number {
+            let hidden = number.wrapping_add(offset);
+            if let Some(before) = self.number.replace(hidden) {
+                self.steps
+                    .push_back((hidden.wrapping_sub(before) as i64, activity.ts.0));
+                if self.steps.len() > NUMBERS {
+                    self.steps.pop_front();
+                }
+            }
+        }
+        if self.trail.len() < 9 {
+            self.trail.push(activity.evidence());
+        }
+    }
+
+    fn judge(&self, activity: &Activity<'_>, learned: bool, peers: &Peers) -> Option<Tests> {
+        let habit = learned
+            && self.days > 0
+            && self.usual >= 10.0
+            && f64::from(self.unexplained) <= 4.0 * self.usual;
+        let (regular, gaps) = self.gaps(activity.ts);
+        let failures = self.score >= ALARM && self.run_missing >= 6;
+        let own = learned && self.days > 0;
+        let many = f64::from(self.unexplained);
+        let (number, compared) = match peers.calls_each {
+            _ if own => (many > 4.0 * self.usual, true),
+            Some(each) => (many > 3.0 * each, true),
+            None => (self.unexplained * 10 >= self.calls * 9, false),
+        };
+        let number = number && self.unexplained >= 20;
+        let tests = Tests {
+            failures,
+            gaps: gaps && !habit,
+            number: number && !habit,
+            regular,
+        };
+        let agree = u32::from(tests.failures) + u32::from(tests.gaps) + u32::from(tests.number);
+        let large = self.unexplained >= 100 && (tests.gaps || (tests.number && compared));
+        (tests.failures || agree >= 2 || large).then_some(tests)
+    }
+
+    /// Share of regular steps, and whether it is that of somebody counting.
+    fn gaps(&self, now: Timestamp) -> (f64, bool) {
+        let lately = self
+            .steps
+            .iter()
+            .filter(|(_, at)| now.0.saturating_sub(*at) <= HOUR_NS);
+        let (mut all, mut regular, mut before) = (0u32, 0u32, 0i64);
+        for (step, _) in lately {
+            all += 1;
+            regular += u32::from(*step != 0 && (step.unsigned_abs() <= 2 || *step == before));
+            before = *step;
+        }
+        let share = f64::from(regular) / f64::from(all.max(1));
+        (share, all >= 15 && share >= 0.8)
+    }
+
+    fn report(
+        &self,
+        activity: &Activity<'_>,
+        template: Id,
+        tests: &Tests,
+        learned: bool,
+        peers: &Peers,
+        ledger: &mut Ledger,
+    ) {
+        let severity = if !tests.failures
+            && !learned
+            && activity.kind == PrincipalKind::Service
+            && self.unexplained < 100
+        {
+            // A job on its first day looks like this; its second day will tell.
+            Severity::Low
+        } else if self.given * 10 >= self.unexplained {
+            Severity::High
+        } else {
+            Severity::Medium
+        };
+        let template = template.to_string();
+        let parts: [&[u8]; 2] = [activity.identity.text.as_bytes(), template.as_bytes()];
+        ledger.report(Subject { kind: Kind::BolaEnumeration, parts: &parts, window: day(self.since) }, severity, activity, || {
+            let agreeing = [("failures", tests.failures), ("gaps", tests.gaps), ("number", tests.number)];
+            let agreeing: Vec<_> = agreeing.iter().filter(|(_, on)| *on).map(|(name, _)| *name).collect();
+            Draft {
+                confidence: if agreeing.len() >= 2 { 0.9 } else { 0.75 },
+                principal: true,
+                resource: activity.resource(),
+                explanation: format!(
+                    "{} asked {} for {} distinct objects that no response had shown it, within {} s; {} were given, {} were missing, {:.0} % of the steps between them were those of somebody counting.",
+                    activity.caller(),
+                    activity.place_name(),
+                    self.unexplained,
+                    activity.ts.since(self.since).as_secs(),
+                    self.given,
+                    self.missing,
+                    tests.regular * 100.0
+                ),
+                observed: vec![
+                    ("objects", json!(self.unexplained)),
+                    ("given", json!(self.given)),
+                    ("missing", json!(self.missing)),
+                    ("regular_steps", json!((tests.regular * 100.0).round() / 100.0)),
+                    ("score", json!((self.score * 100.0).round() / 100.0)),
+                    ("tests", json!(agreeing)),
+                ],
+                expected: vec![
+                    ("failure_rate", json!((peers.failure * 1000.0).round() / 1000.0)),
+                    ("objects_a_day", json!(self.usual.round())),
+                    ("calls_of_peers", json!(peers.calls_each.map(f64::round))),
+                    ("score_below", json!(ALARM)),
+                ],
+                support: vec![
+                    ("calls", json!(self.own_calls)),
+                    ("days", json!(self.days)),
+                    ("peers", json!(activity.endpoint.map_or(0, |e| e.caller_count().saturating_sub(1)))),
+                ],
+                earlier: self.trail.clone(),
+                ..Draft::default()
+            }
+        });
+    }
+}
+
+/// Whether the answer says that there is no such object for the caller: by status, by an empty result, or by an
+/// error inside a 200 (JSON-RPC, MCP).
+pub(crate) fn is_missing(activity: &Activity<'_>) -> bool {
+    match activity.status {
+        Some(403 | 404 | 410 | 422) => true,
+        Some(200) => {
+            let Some(response) = &activity.exchange.response else {
+                return false;
+            };
+            let body = &response.message.body;
+            if matches!(body.trim_ascii(), b"[]" | b"{}" | b"null") {
+                return true;
+            }
+            if activity.call.is_none() {
+                return false;
+            }
+            let start = &body[..body.len().min(2048)];
+            let has = |text: &[u8]| memchr::memmem::find(start, text).is_some();
+            has(b"\"isError\":true")
+                || has(b"\"isError\": true")
+                || has(b"\"error\":{")
+                || has(b"\"error\": {")
+                || (body.len() <= 400 && has(b"not found"))
+        }
+        _ => false,
+    }
+}

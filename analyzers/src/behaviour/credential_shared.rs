@@ -1,0 +1,215 @@
+//! # `credential_shared`: one credential, several clients
+//!
+//! Reports, once per credential and day, a credential that is accepted from two client addresses where that is not
+//! one client moving:
+//! - from another network (/24, /64) within fifteen minutes, or going back and forth between two networks: medium;
+//!   with another kind of program as well: high;
+//! - going back and forth between addresses of one network with different programs: medium; with the same program: low
+//!   (replicas that share one key).
+//!
+//! Source: OWASP API2:2023, NHI9:2025; MITRE ATLAS AML.T0091.
+//!
+//! Blind to: clients behind one address (a proxy, a NAT); a thief on the same machine.
+//!
+//! Quiet when: both addresses lie in networks set as `shared_egress`; a client moves within its network and does
+//! not come back (rescheduled, new lease); it moves after a pause and does not come back (a laptop); a
+//! browser's session roams (it must come back twice); a credential is handed over right after it was made
+//! (first use, then another client for good).
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use reassembly::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::activity::Activity;
+use crate::finding::ledger::{Draft, Ledger, Subject, day};
+use crate::finding::{Evidence, Kind, Severity};
+use crate::identity::Scheme;
+use crate::network::Networks;
+use crate::store::Row;
+
+/// Clients remembered per credential; the one idle for longest makes way.
+const CLIENTS: usize = 16;
+
+/// Time in which nobody moves house.
+const MINUTES: Duration = Duration::from_secs(15 * 60);
+
+/// Time after its first use in which a credential may still be handed over.
+const HANDOVER: Duration = Duration::from_secs(120);
+
+/// A credential's row.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Shared {
+    scheme: Scheme,
+    #[serde(with = "crate::store::nanos")]
+    first: Timestamp,
+    #[serde(with = "crate::store::nanos")]
+    last: Timestamp,
+    uses: u64,
+    clients: Vec<Client>,
+    /// Times the credential came back to a client it had left.
+    returns: u32,
+    latest: Option<Evidence>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Client {
+    address: IpAddr,
+    family: u64,
+    uses: u64,
+    #[serde(with = "crate::store::nanos")]
+    last: Timestamp,
+}
+
+impl Row for Shared {
+    fn worth(&self) -> (bool, Timestamp) {
+        (self.uses > 1, self.last)
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(scheme: Scheme, ts: Timestamp) -> Self {
+        Self {
+            scheme,
+            first: ts,
+            last: ts,
+            uses: 0,
+            clients: Vec::new(),
+            returns: 0,
+            latest: None,
+        }
+    }
+
+    /// Looks at one accepted use.
+    pub(crate) fn observe(
+        &mut self,
+        activity: &Activity<'_>,
+        egress: &Networks,
+        ledger: &mut Ledger,
+    ) {
+        let address = activity.exchange.flow.client.ip();
+        let family = activity.identity.family;
+        let ts = activity.ts;
+        self.uses += 1;
+        self.last = self.last.max(ts);
+        // The client used last is kept at the end; the common case is that it goes on.
+        if let Some(last) = self.clients.last_mut()
+            && last.address == address
+            && last.family == family
+        {
+            last.uses += 1;
+            last.last = last.last.max(ts);
+            return;
+        }
+        let known = self.clients.iter().position(|c| c.address == address);
+        let client = match known {
+            Some(place) => self.clients.remove(place),
+            None => Client {
+                address,
+                family,
+                uses: 0,
+                last: ts,
+            },
+        };
+        let previous = self.clients.last().cloned();
+        let returned = known.is_some() && previous.is_some();
+        self.returns += u32::from(returned);
+        if self.clients.len() >= CLIENTS {
+            self.clients.remove(0);
+        }
+        self.clients.push(Client {
+            family,
+            uses: client.uses + 1,
+            last: ts,
+            ..client
+        });
+        if let Some(previous) = previous {
+            self.judge(activity, &previous, returned, egress, ledger);
+        }
+        self.latest = Some(activity.evidence());
+    }
+
+    fn judge(
+        &self,
+        activity: &Activity<'_>,
+        previous: &Client,
+        returned: bool,
+        egress: &Networks,
+        ledger: &mut Ledger,
+    ) {
+        let address = activity.exchange.flow.client.ip();
+        if address == previous.address
+            || (egress.contains(address) && egress.contains(previous.address))
+        {
+            return;
+        }
+        let ts = activity.ts;
+        let elsewhere = !same_network(address, previous.address);
+        let other_program = activity.identity.family != previous.family;
+        let soon = ts.since(previous.last) <= MINUTES;
+        let handed_over = self.uses <= 4 && ts.since(self.first) <= HANDOVER;
+        let roaming =
+            activity.scheme == Scheme::Cookie && activity.identity.browser && !other_program;
+        let severity = match (elsewhere, other_program) {
+            _ if roaming && self.returns < 2 => return,
+            _ if handed_over && !returned => return,
+            (true, true) if soon || returned => Severity::High,
+            (true, false) if soon || returned => Severity::Medium,
+            (false, true) if returned || soon => Severity::Medium,
+            (false, false) if returned && self.returns >= 2 => Severity::Low,
+            _ => return,
+        };
+        let severity = if roaming {
+            severity.min(Severity::Low)
+        } else {
+            severity
+        };
+        let Some(credential) = &activity.identity.credential else {
+            return;
+        };
+        let id = credential.id.to_string();
+        let parts: [&[u8]; 1] = [id.as_bytes()];
+        ledger.report(Subject { kind: Kind::CredentialShared, parts: &parts, window: day(ts) }, severity, activity, || Draft {
+            confidence: match severity {
+                Severity::High => 0.9,
+                Severity::Medium => 0.75,
+                _ => 0.5,
+            },
+            principal: true,
+            resource: activity.resource(),
+            explanation: format!(
+                "A credential ({}) of {} was used from {} and {} s later from {address}, {} network{}; it has been used from {} clients and went back to an earlier one {} times.",
+                self.scheme.name(),
+                activity.caller(),
+                previous.address,
+                ts.since(previous.last).as_secs(),
+                if elsewhere { "another" } else { "the same" },
+                if other_program { ", by another kind of program" } else { "" },
+                self.clients.len(),
+                self.returns
+            ),
+            observed: vec![
+                ("clients", json!(self.clients.len())),
+                ("returns", json!(self.returns)),
+                ("seconds_between", json!(ts.since(previous.last).as_secs())),
+                ("another_network", json!(elsewhere)),
+                ("another_program", json!(other_program)),
+            ],
+            expected: vec![("clients", json!(1))],
+            support: vec![("uses", json!(self.uses)), ("seconds", json!(ts.since(self.first).as_secs()))],
+            earlier: self.latest.iter().cloned().collect(),
+            ..Draft::default()
+        });
+    }
+}
+
+/// Whether two addresses lie in one network of the size that is usually one site.
+fn same_network(a: IpAddr, b: IpAddr) -> bool {
+    match (a, b) {
+        (IpAddr::V4(a), IpAddr::V4(b)) => a.octets()[..3] == b.octets()[..3],
+        (IpAddr::V6(a), IpAddr::V6(b)) => a.segments()[..4] == b.segments()[..4],
+        _ => false,
+    }
+}

@@ -1,0 +1,173 @@
+//! # `endpoint_discovery_scan`: one client looking for endpoints
+//!
+//! Reports a client that asks for many distinct paths the server does not know (404, 405, 400, 501). A sequential test
+//! (Wald) weighs two stories: one call in twenty is to a new unknown path, or one in two. Each new
+//! unknown path adds 2.30, every other call takes 0.64 away; past 11.5 with ten distinct paths it is reported.
+//! High when the paths are ones that scanners ask for (`/.env`, `/.git/config`, …).
+//!
+//! Source: OWASP API9:2023; MITRE ATT&CK T1595.003; Wald 1945; Jung et al. 2004.
+//!
+//! Blind to: scans slower than one new path in ten minutes, spread over many addresses, or answered 401, 403 or
+//! 200 throughout.
+//!
+//! Quiet when: the same unknown path is asked for again; ids below one template fail (one template counts
+//! once); parts of pages are missing (a browser's `/img/old.png`).
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use reassembly::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::activity::Activity;
+use crate::finding::ledger::{Draft, Ledger, Subject, day};
+use crate::finding::{Evidence, Kind, Severity};
+use crate::id::{Id, Seed};
+use crate::inventory::endpoint::refuses;
+use crate::store::Row;
+
+/// Unknown paths remembered; a scan is long reported by then.
+const PATHS: usize = 64;
+const LEAST: usize = 10;
+const QUIET: Duration = Duration::from_secs(600);
+
+/// Log likelihood ratios for θ₀ = 0.05, θ₁ = 0.5, and the bound for α = 1e-5.
+const NEW: f64 = 2.302_585;
+const OTHER: f64 = -0.641_854;
+const ALARM: f64 = 11.5;
+
+/// What scanners ask for first.
+const PROBES: [&str; 20] = [
+    "/.env",
+    "/.git",
+    "/.svn",
+    "/.aws",
+    "/.ssh",
+    "/wp-",
+    "/phpmyadmin",
+    "/actuator",
+    "/server-status",
+    "/cgi-bin",
+    "/etc/passwd",
+    "/console",
+    "/solr",
+    "/jenkins",
+    "/manager/html",
+    "/.ds_store",
+    "/backup",
+    "/config.",
+    "/debug",
+    "/graphql",
+];
+
+/// What one client has asked for in vain.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Scan {
+    unknown: BTreeSet<u64>,
+    score: f64,
+    probes: u32,
+    calls: u64,
+    #[serde(with = "crate::store::nanos")]
+    since: Timestamp,
+    #[serde(with = "crate::store::nanos")]
+    last: Timestamp,
+    trail: Vec<Evidence>,
+    reported: bool,
+}
+
+impl Row for Scan {
+    fn worth(&self) -> (bool, Timestamp) {
+        (self.reported, self.last)
+    }
+}
+
+/// Whether an exchange is of interest to a client that has no [`Scan`] yet.
+pub(crate) fn begins(activity: &Activity<'_>) -> bool {
+    activity.endpoint.is_none() && !activity.place.is_static && activity.status.is_some_and(refuses)
+}
+
+impl Scan {
+    /// Looks at one exchange of the client.
+    pub(crate) fn observe(&mut self, activity: &Activity<'_>, subject: Id, ledger: &mut Ledger) {
+        if activity.ts.since(self.last) > QUIET {
+            *self = Self {
+                since: activity.ts,
+                ..Self::default()
+            };
+        }
+        self.calls += 1;
+        let unknown = begins(activity);
+        if !unknown {
+            self.score = (self.score + OTHER).max(0.0);
+            return;
+        }
+        self.last = self.last.max(activity.ts);
+        let path = activity.place.template.short();
+        if self.unknown.contains(&path) {
+            if self.reported {
+                return;
+            }
+        } else {
+            self.score = (self.score + NEW).min(4.0 * ALARM);
+            if self.unknown.len() < PATHS {
+                self.unknown.insert(path);
+            }
+            let lower = activity.request.path().to_ascii_lowercase();
+            self.probes += u32::from(PROBES.iter().any(|p| lower.starts_with(p)));
+            if self.trail.len() < 9 {
+                self.trail.push(activity.evidence());
+            }
+        }
+        if self.unknown.len() < LEAST || self.score < ALARM {
+            return;
+        }
+        self.reported = true;
+        let severity = if self.probes >= 3 {
+            Severity::High
+        } else {
+            Severity::Medium
+        };
+        let client = activity.exchange.flow.client.ip().to_string();
+        let subject = subject.to_string();
+        let parts: [&[u8]; 1] = [subject.as_bytes()];
+        ledger.report(Subject { kind: Kind::EndpointDiscoveryScan, parts: &parts, window: day(self.since) }, severity, activity, || Draft {
+            confidence: 0.9,
+            principal: true,
+            resource: activity.host_resource(),
+            explanation: format!(
+                "{} at {client} asked {} for {} distinct paths it does not know in {} s, {} of them ones that scanners ask for, in {} calls.",
+                activity.caller(),
+                activity.host_name(),
+                self.unknown.len(),
+                activity.ts.since(self.since).as_secs(),
+                self.probes,
+                self.calls
+            ),
+            observed: vec![
+                ("unknown_paths", json!(self.unknown.len())),
+                ("scanner_paths", json!(self.probes)),
+                ("calls", json!(self.calls)),
+                ("score", json!((self.score * 100.0).round() / 100.0)),
+            ],
+            expected: vec![("share_of_unknown_paths", json!(0.05)), ("score_below", json!(ALARM))],
+            support: vec![("seconds", json!(activity.ts.since(self.since).as_secs()))],
+            earlier: self.trail.clone(),
+            ..Draft::default()
+        });
+    }
+}
+
+/// The client a scan is counted for: a principal that shows an accepted kind of credential is itself; all
+/// others at one address are one, whatever programs they say they are.
+pub(crate) fn subject(activity: &Activity<'_>, seed: Seed) -> Id {
+    if !activity.identity.by_address {
+        return activity.identity.id;
+    }
+    let hash = match activity.exchange.flow.client.ip() {
+        IpAddr::V4(ip) => seed.wide(&ip.octets()),
+        IpAddr::V6(ip) => seed.wide(&ip.octets()),
+    };
+    Id::of(&[b"scan", &hash.to_le_bytes()])
+}

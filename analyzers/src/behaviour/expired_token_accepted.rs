@@ -1,0 +1,77 @@
+//! # `expired_token_accepted`: a token is accepted after its end
+//!
+//! Reports, once per principal, host and day, a JWT whose `exp` plus the leeway lies before packet time and that was
+//! answered 2xx: high when it is more than five minutes late, medium else.
+//!
+//! Source: OWASP API2:2023, NHI4:2025; RFC 7519 section 4.1.4.
+//!
+//! Blind to: opaque tokens; revocation before the end.
+//!
+//! Quiet when: the request was not answered 2xx. Low when the endpoint answers without any credential as
+//! well, since then the token proves nothing. A login, token or logout endpoint is left alone: old tokens
+//! are brought there to be renewed.
+
+use serde_json::json;
+
+use super::activity::Activity;
+use crate::finding::ledger::{Draft, Ledger, Subject, day};
+use crate::finding::{Kind, Severity};
+use crate::settings::Settings;
+
+/// Looks at one exchange.
+pub(crate) fn observe(activity: &Activity<'_>, settings: &Settings, ledger: &mut Ledger) {
+    if !activity.accepted() {
+        return;
+    }
+    let Some(exp) = activity
+        .identity
+        .credential
+        .as_ref()
+        .and_then(|c| c.token.as_ref())
+        .and_then(|t| t.exp)
+    else {
+        return;
+    };
+    let now = i64::try_from(activity.ts.seconds()).unwrap_or(i64::MAX);
+    let leeway = i64::try_from(settings.token_leeway.as_secs()).unwrap_or(i64::MAX);
+    let late = now.saturating_sub(exp);
+    if late <= leeway {
+        return;
+    }
+    let template = activity.endpoint.map_or("", |e| e.template.as_str());
+    let renewal = [
+        "login", "logout", "token", "refresh", "oauth", "signin", "revoke", "health", "healthz",
+    ];
+    if template
+        .split(['/', '#'])
+        .any(|part| renewal.contains(&part))
+    {
+        return;
+    }
+    let open = activity
+        .endpoint
+        .is_some_and(|e| e.open_ok > 0 || e.is_static);
+    let severity = match (open, late) {
+        (true, _) => Severity::Low,
+        (false, 301..) => Severity::High,
+        (false, _) => Severity::Medium,
+    };
+    let host = activity.host_name();
+    let parts: [&[u8]; 2] = [activity.identity.text.as_bytes(), host.as_bytes()];
+    ledger.report(Subject { kind: Kind::ExpiredTokenAccepted, parts: &parts, window: day(activity.ts) }, severity, activity, || Draft {
+        confidence: if open { 0.5 } else { 0.95 },
+        principal: true,
+        resource: activity.resource(),
+        explanation: format!(
+            "{} answered {} to a token of {} that had ended {late} s before ({leeway} s are forgiven){}.",
+            activity.place_name(),
+            activity.status.unwrap_or(0),
+            activity.caller(),
+            if open { "; the endpoint answers without any credential too" } else { "" }
+        ),
+        observed: vec![("late_s", json!(late)), ("status", json!(activity.status))],
+        expected: vec![("status", json!(401)), ("late_s_at_most", json!(leeway))],
+        support: vec![("exchanges", json!(1))],
+        ..Draft::default()
+    });
+}

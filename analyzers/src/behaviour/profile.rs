@@ -1,0 +1,205 @@
+//! One principal: what was seen of it and what is usual for it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use reassembly::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::activity::Activity;
+use super::bola_enumeration::Walk;
+use super::rate_anomaly::Rate;
+use super::sketch::Sketch;
+use crate::id::Id;
+use crate::identity::{Identity, PrincipalKind, PrincipalView, Scheme};
+use crate::settings::Settings;
+use crate::store::Row;
+
+/// What is told apart per principal; beyond that it is counted only.
+const ENDPOINTS: usize = 512;
+const TOOLS: usize = 128;
+const ADDRESSES: usize = 64;
+const CREDENTIALS: usize = 256;
+
+/// A principal's row.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Profile {
+    pub(crate) id: Id,
+    pub(crate) kind: PrincipalKind,
+    strength: u8,
+    pub(crate) name: Option<String>,
+    evidence: Vec<String>,
+    #[serde(with = "crate::store::nanos")]
+    pub(crate) first: Timestamp,
+    #[serde(with = "crate::store::nanos")]
+    pub(crate) last: Timestamp,
+    pub(crate) exchanges: u64,
+    status: [u64; 5],
+    no_response: u64,
+    auth: BTreeMap<Scheme, u64>,
+    credentials: BTreeSet<Id>,
+    addresses: BTreeMap<IpAddr, u64>,
+    endpoints: BTreeMap<Id, u64>,
+    tools: BTreeMap<String, u64>,
+    /// Endpoints called exactly once.
+    once: u64,
+    pub(crate) rate: Rate,
+    pub(crate) shown: Sketch,
+    pub(crate) walks: BTreeMap<Id, Walk>,
+}
+
+impl Row for Profile {
+    fn worth(&self) -> (bool, Timestamp) {
+        (self.status[..3].iter().any(|n| *n > 0), self.last)
+    }
+}
+
+impl Profile {
+    pub(crate) fn new(identity: &Identity, ts: Timestamp) -> Self {
+        Self {
+            id: identity.id,
+            kind: PrincipalKind::Unknown,
+            strength: 0,
+            name: None,
+            evidence: Vec::new(),
+            first: ts,
+            last: ts,
+            exchanges: 0,
+            status: [0; 5],
+            no_response: 0,
+            auth: BTreeMap::new(),
+            credentials: BTreeSet::new(),
+            addresses: BTreeMap::new(),
+            endpoints: BTreeMap::new(),
+            tools: BTreeMap::new(),
+            once: 0,
+            rate: Rate::default(),
+            shown: Sketch::default(),
+            walks: BTreeMap::new(),
+        }
+    }
+
+    /// Takes over what an identity tells better than what was known.
+    pub(crate) fn recognise(&mut self, identity: &Identity, client: Option<&str>) {
+        if identity.strength > self.strength || self.exchanges == 0 {
+            self.strength = identity.strength;
+            self.kind = identity.kind;
+            self.evidence.clone_from(&identity.evidence);
+            self.name = identity.name.clone().or(self.name.take());
+        }
+        if self.name.is_none()
+            && let Some(client) = client
+        {
+            self.name = Some(client.to_owned());
+        }
+    }
+
+    /// Counts an exchange. True when its endpoint was never called before and novelty can be judged.
+    pub(crate) fn count(&mut self, activity: &Activity<'_>) -> bool {
+        self.first = self.first.min(activity.ts);
+        self.last = self.last.max(activity.ts);
+        self.exchanges += 1;
+        match activity.status {
+            Some(status) => {
+                let class = usize::from(status / 100).wrapping_sub(1);
+                if let Some(count) = self.status.get_mut(class) {
+                    *count += 1;
+                }
+            }
+            None => self.no_response += 1,
+        }
+        *self.auth.entry(activity.scheme).or_default() += 1;
+        if let Some(credential) = &activity.identity.credential
+            && !self.credentials.contains(&credential.id)
+            && self.credentials.len() < CREDENTIALS
+        {
+            self.credentials.insert(credential.id);
+        }
+        let address = activity.exchange.flow.client.ip();
+        if self.addresses.len() < ADDRESSES || self.addresses.contains_key(&address) {
+            *self.addresses.entry(address).or_default() += 1;
+        }
+        if let Some(call) = activity.call
+            && let Some(name) = &call.name
+        {
+            if let Some(count) = self.tools.get_mut(name) {
+                *count += 1;
+            } else if self.tools.len() < TOOLS {
+                self.tools.insert(name.clone(), 1);
+            }
+        }
+        let Some(endpoint) = activity.endpoint.filter(|_| activity.accepted()) else {
+            return false;
+        };
+        if let Some(count) = self.endpoints.get_mut(&endpoint.id) {
+            self.once -= u64::from(*count == 1);
+            *count += 1;
+            return false;
+        }
+        let room = self.endpoints.len() < ENDPOINTS;
+        if room {
+            self.endpoints.insert(endpoint.id, 1);
+            self.once += 1;
+        }
+        room
+    }
+
+    /// Whether enough has been seen to say what is usual.
+    pub(crate) fn learned(&self, settings: &Settings) -> bool {
+        self.exchanges >= settings.learn_exchanges
+            && self.last.since(self.first) >= settings.learn_period
+    }
+
+    /// Good and Turing's estimate of the chance that the next call goes to an endpoint never called: the
+    /// share of calls that were the only one to theirs.
+    pub(crate) fn novelty(&self) -> f64 {
+        self.once as f64 / self.exchanges.max(1) as f64
+    }
+
+    pub(crate) fn endpoint_count(&self) -> usize {
+        self.endpoints.len()
+    }
+
+    pub(crate) fn view(&self, settings: &Settings) -> PrincipalView {
+        let mut auth: Vec<_> = self
+            .auth
+            .iter()
+            .map(|(s, n)| (s.name().to_owned(), *n))
+            .collect();
+        auth.sort();
+        let most = |mut all: Vec<(String, u64)>| {
+            all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+            all.truncate(50);
+            all
+        };
+        PrincipalView {
+            id: self.id.to_string(),
+            kind: self.kind,
+            name: self.name.clone(),
+            evidence: self.evidence.clone(),
+            first_seen: self.first,
+            last_seen: self.last,
+            exchanges: self.exchanges,
+            status: self.status,
+            no_response: self.no_response,
+            auth,
+            credentials: self.credentials.len() as u64,
+            addresses: self
+                .addresses
+                .keys()
+                .take(10)
+                .map(ToString::to_string)
+                .collect(),
+            clients: self.addresses.len() as u64,
+            endpoints: most(
+                self.endpoints
+                    .iter()
+                    .map(|(id, n)| (id.to_string(), *n))
+                    .collect(),
+            ),
+            endpoint_count: self.endpoints.len() as u64,
+            tools: most(self.tools.iter().map(|(t, n)| (t.clone(), *n)).collect()),
+            learned: self.learned(settings),
+        }
+    }
+}

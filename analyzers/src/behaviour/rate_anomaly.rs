@@ -1,0 +1,212 @@
+//! # `rate_anomaly`: many more calls than is usual for the principal
+//!
+//! Counts a principal's calls in buckets of a minute, ten minutes and an hour. What is usual in a bucket in
+//! which it calls at all is a negative binomial distribution (a Poisson rate that itself varies, as a gamma
+//! distribution) fitted to the mean and spread of its own buckets, old ones forgotten by and by. A bucket is
+//! beyond the usual when so many calls have a chance below one in a million, are at least three times the mean and
+//! one and a half times the most ever seen, and at least thirty (a hundred, three hundred). Two such buckets, of one
+//! size and near each other or of two sizes at once, make a finding.
+//!
+//! Source: OWASP API4:2023; Gelman et al., Bayesian Data Analysis, chapter 2.
+//!
+//! Blind to: growth slow enough to be learned; floods spread over many principals.
+//!
+//! Quiet when: the principal is not learned; a nightly job does what it does every night (the most ever seen is
+//! remembered for weeks). Buckets beyond the usual are not learned, others are learned up to four deviations, so
+//! that usual cannot be moved by a burst.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::activity::Activity;
+use crate::finding::ledger::{Draft, Ledger, Subject, day};
+use crate::finding::{Kind, Severity};
+
+/// Length of the buckets in seconds, and the least count that is worth a word.
+const WINDOWS: [(u64, u32); 3] = [(60, 30), (600, 100), (3600, 300)];
+
+/// Buckets over which the past is forgotten to a half.
+const HALF: f64 = 500.0;
+
+/// Buckets needed before a window of this size is judged.
+const LEAST: [u32; 3] = [20, 10, 6];
+
+/// Chance of a count, below which it is beyond the usual.
+const ALPHA: f64 = 1e-6;
+
+/// Calls of one principal over time.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Rate {
+    windows: [Window; 3],
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Window {
+    /// Number of the current bucket since 1970, and calls in it.
+    bucket: u64,
+    count: u32,
+    /// Buckets learned (whole number), weight, mean and mean of squares of their counts.
+    learned: u32,
+    weight: f64,
+    mean: f64,
+    square: f64,
+    /// The most calls in a bucket that was learned, slowly forgotten.
+    most: f64,
+    /// Counts from here on are beyond the usual; zero while that is not known.
+    bound: u32,
+    /// The last bucket beyond the usual.
+    beyond: u64,
+}
+
+impl Window {
+    /// Counts a call in `bucket`. True when the bucket goes beyond the usual with this call.
+    fn count(&mut self, bucket: u64, size: usize) -> bool {
+        if bucket > self.bucket {
+            if self.count > 0 && self.beyond != self.bucket {
+                self.learn();
+            }
+            self.bucket = bucket;
+            self.count = 0;
+            self.bound = self.judge(size);
+        }
+        self.count = self.count.saturating_add(1);
+        if self.bound > 0 && self.count == self.bound {
+            self.beyond = self.bucket;
+            return true;
+        }
+        false
+    }
+
+    fn learn(&mut self) {
+        let deviation = (self.square - self.mean * self.mean).max(self.mean).sqrt();
+        let count = f64::from(self.count);
+        let held = if self.learned >= 5 {
+            count.min(self.mean + 4.0 * deviation + 3.0)
+        } else {
+            count
+        };
+        let keep = 0.5f64.powf(1.0 / HALF);
+        self.weight = self.weight * keep + 1.0;
+        self.mean += (held - self.mean) / self.weight;
+        self.square += (held * held - self.square) / self.weight;
+        self.most = (self.most * keep).max(count);
+        self.learned = self.learned.saturating_add(1);
+    }
+
+    /// The count from which on a bucket is beyond the usual.
+    fn judge(&self, size: usize) -> u32 {
+        if self.learned < LEAST[size] {
+            return 0;
+        }
+        let rare = tail(self.mean, self.square - self.mean * self.mean);
+        let bound = f64::from(WINDOWS[size].1)
+            .max(rare)
+            .max(3.0 * self.mean)
+            .max(1.5 * self.most + 1.0);
+        bound.ceil().min(f64::from(u32::MAX)) as u32
+    }
+}
+
+/// The least count whose chance to be reached or passed is below [`ALPHA`].
+fn tail(mean: f64, variance: f64) -> f64 {
+    if mean <= 0.0 {
+        return 1.0;
+    }
+    // With few buckets the spread is underestimated; a Poisson rate with a quarter more is the floor.
+    let variance = variance.max(mean * 1.25);
+    let r = mean * mean / (variance - mean);
+    let p = r / (r + mean);
+    let log_zero = r * p.ln();
+    if mean > 1_000.0 || log_zero < -600.0 {
+        // Far from zero the distribution is near a normal one, with its skew added (Cornish and Fisher).
+        let deviation = variance.sqrt();
+        let skew = (2.0 * variance - mean) / (mean * deviation);
+        return mean + deviation * (4.753 + skew * (4.753 * 4.753 - 1.0) / 6.0);
+    }
+    let mut chance = log_zero.exp();
+    let mut below = chance;
+    let mut count = 0.0;
+    while 1.0 - below > ALPHA && count < 100_000.0 {
+        chance *= (count + r) / (count + 1.0) * (1.0 - p);
+        below += chance;
+        count += 1.0;
+    }
+    count + 1.0
+}
+
+impl Rate {
+    /// Counts one call, whatever comes of it.
+    pub(crate) fn observe(&mut self, activity: &Activity<'_>, learned: bool, ledger: &mut Ledger) {
+        let mut reached = None;
+        for (place, window) in self.windows.iter_mut().enumerate() {
+            let before = window.beyond;
+            let bucket = activity.ts.seconds() / WINDOWS[place].0;
+            if window.count(bucket, place) {
+                let near = before > 0 && bucket - before <= 3;
+                reached = Some((place, near));
+            }
+        }
+        let Some((place, near)) = reached else { return };
+        if !learned {
+            return;
+        }
+        let now = self
+            .windows
+            .iter()
+            .enumerate()
+            .filter(|(n, w)| w.beyond > 0 && w.beyond == activity.ts.seconds() / WINDOWS[*n].0)
+            .count();
+        if near || now >= 2 {
+            self.report(activity, place, ledger);
+        }
+    }
+
+    fn report(&self, activity: &Activity<'_>, place: usize, ledger: &mut Ledger) {
+        let window = &self.windows[place];
+        let ratio = f64::from(window.count) / window.mean.max(0.1);
+        let severity = if ratio >= 20.0 {
+            Severity::High
+        } else {
+            Severity::Medium
+        };
+        let parts: [&[u8]; 1] = [activity.identity.text.as_bytes()];
+        ledger.report(Subject { kind: Kind::RateAnomaly, parts: &parts, window: day(activity.ts) }, severity, activity, || Draft {
+            confidence: 0.8,
+            principal: true,
+            resource: activity.resource(),
+            explanation: format!(
+                "{} made {} calls within {} s; usual while it is active are {:.1}, at most {:.0} were seen before.",
+                activity.caller(),
+                window.count,
+                WINDOWS[place].0,
+                window.mean,
+                window.most
+            ),
+            observed: vec![("calls", json!(window.count)), ("window_s", json!(WINDOWS[place].0))],
+            expected: vec![
+                ("mean", json!((window.mean * 100.0).round() / 100.0)),
+                ("most_seen", json!(window.most.round())),
+                ("fewer_than", json!(window.bound)),
+            ],
+            support: vec![("buckets", json!(window.learned))],
+            ..Draft::default()
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tail_of_a_poisson_like_rate_is_where_tables_have_it() {
+        // Poisson(10): P(X >= 29) is about 1.5e-6; a little spread moves it out.
+        let bound = tail(10.0, 10.0);
+        assert!((29.0..36.0).contains(&bound), "{bound}");
+        assert!(tail(10.0, 100.0) > 60.0);
+        let large = tail(5_000.0, 5_000.0);
+        assert!((5_300.0..5_700.0).contains(&large), "{large}");
+        assert!(tail(0.0, 0.0) >= 1.0);
+        assert!(tail(900.0, 1e12).is_finite());
+    }
+}

@@ -1,0 +1,114 @@
+//! # `request_smuggling_indicator`: a request that two receivers may frame differently
+//!
+//! Reports, once per client, host, set of reasons and day, a request whose framing RFC 9112 forbids or leaves to the
+//! receiver: both Content-Length and Transfer-Encoding, differing lengths, a transfer-coding some receivers do
+//! not recognise (all high); a malformed length or chunk, space before the colon of a framing field, NUL or
+//! bare CR in the head (medium); a Host that differs from the target (low).
+//!
+//! Source: RFC 9112 sections 6.1, 6.3 and 11.2; OWASP API8:2023.
+//!
+//! Blind to: smuggling through HTTP/2 downgrades (the front leg is not seen), and through heads that are in
+//! order.
+//!
+//! Quiet when: only the response is at fault (servers do send both fields; nobody can smuggle through it), or
+//! the fault is one that no receiver frames by (folding, bare LF).
+
+use reassembly::{Ambiguities, Request};
+use serde_json::json;
+
+use super::activity::Activity;
+use crate::finding::ledger::{Draft, Ledger, Subject, day};
+use crate::finding::{Kind, Severity};
+
+/// Looks at one exchange.
+pub(crate) fn observe(activity: &Activity<'_>, ledger: &mut Ledger) {
+    let seen = activity.exchange.ambiguities;
+    if seen.is_empty() {
+        return;
+    }
+    let mut severity = None;
+    let mut reasons = Vec::new();
+    for (flag, level) in [
+        (Ambiguities::LENGTH_AND_CODING, Severity::High),
+        (Ambiguities::LENGTHS_DIFFER, Severity::High),
+        (Ambiguities::CODING_MALFORMED, Severity::High),
+        (Ambiguities::CODING_IN_HTTP10, Severity::High),
+        (Ambiguities::LENGTH_MALFORMED, Severity::Medium),
+        (Ambiguities::CHUNK_MALFORMED, Severity::Medium),
+        (Ambiguities::SPACE_BEFORE_COLON, Severity::Medium),
+        (Ambiguities::NUL, Severity::Medium),
+        (Ambiguities::BARE_CR, Severity::Medium),
+        (Ambiguities::HOST_DIFFERS, Severity::Low),
+    ] {
+        if seen.contains(flag) && in_request(activity.request, flag) {
+            severity = severity.max(Some(level));
+            reasons.extend(flag.names());
+        }
+    }
+    let Some(severity) = severity else { return };
+    let host = activity.host_name();
+    let client = activity.exchange.flow.client.ip().to_string();
+    let all = reasons.join(",");
+    let parts: [&[u8]; 3] = [client.as_bytes(), host.as_bytes(), all.as_bytes()];
+    ledger.report(Subject { kind: Kind::RequestSmugglingIndicator, parts: &parts, window: day(activity.ts) }, severity, activity, || Draft {
+        confidence: if severity == Severity::High { 0.8 } else { 0.5 },
+        principal: true,
+        resource: activity.resource(),
+        explanation: format!(
+            "A request from {client} to {} can be framed in more than one way ({}); {}. The body was {} bytes by the reading taken.",
+            activity.place_name(),
+            all.replace('_', " "),
+            reading(seen),
+            activity.request.message.body_bytes
+        ),
+        observed: vec![("reasons", json!(reasons)), ("reading", json!(reading(seen))), ("status", json!(activity.status))],
+        expected: vec![("status", json!(400))],
+        support: vec![("exchanges", json!(1))],
+        ..Draft::default()
+    });
+}
+
+/// The reading that RFC 9112 section 6.3 gives and that was taken.
+fn reading(seen: Ambiguities) -> &'static str {
+    if seen.contains(Ambiguities::LENGTH_AND_CODING) {
+        "Transfer-Encoding was followed and Content-Length ignored"
+    } else if seen.contains(Ambiguities::LENGTHS_DIFFER) {
+        "the first Content-Length was followed"
+    } else {
+        "the strict reading of RFC 9112 was followed"
+    }
+}
+
+/// Whether the request, rather than the response, is at fault. The exchange has one set of ambiguities for both, so
+/// the head is asked.
+fn in_request(request: &Request, flag: Ambiguities) -> bool {
+    let head = &request.message.head;
+    let mut lengths = 0;
+    let mut codings = 0;
+    let mut framing_name = false;
+    for (name, value) in head.fields() {
+        let trimmed = name.trim_end();
+        let length = trimmed.eq_ignore_ascii_case("content-length");
+        let coding = trimmed.eq_ignore_ascii_case("transfer-encoding");
+        lengths += usize::from(length)
+            + if length {
+                value.matches(',').count()
+            } else {
+                0
+            };
+        codings += usize::from(coding);
+        framing_name |= (length || coding) && trimmed.len() != name.len();
+    }
+    match flag {
+        Ambiguities::LENGTH_AND_CODING => lengths > 0 && codings > 0,
+        Ambiguities::LENGTHS_DIFFER => lengths > 1,
+        Ambiguities::LENGTH_MALFORMED => lengths > 0,
+        Ambiguities::CODING_MALFORMED | Ambiguities::CHUNK_MALFORMED => codings > 0,
+        Ambiguities::CODING_IN_HTTP10 => codings > 0 && request.minor == 0,
+        // A parser that strips the space, or one that keeps it as part of the name: both spell the field.
+        Ambiguities::SPACE_BEFORE_COLON => framing_name || lengths + codings > 0,
+        Ambiguities::NUL | Ambiguities::BARE_CR => true,
+        Ambiguities::HOST_DIFFERS => true,
+        _ => false,
+    }
+}

@@ -1,0 +1,89 @@
+//! # `sensitive_data_exposure`: personal or card data in responses
+//!
+//! Reports, once per endpoint and class, responses that hold
+//! - card numbers (issuer, length and Luhn's check; a field name, grouping or company speaks for them): high;
+//! - social security numbers (rules of issue, and delimiters or a field name): high;
+//! - bank account numbers (country, length and mod 97): low, medium when no credential was shown;
+//! - e-mail addresses in bulk (twenty or more in a response): low, medium from a hundred without credential.
+//!
+//! At least three distinct values in two exchanges are needed, or three with context in one. Values are shown masked;
+//! what is kept of them are keyed hashes.
+//!
+//! Source: OWASP API3:2023; PCI DSS 4.0.1 requirement 3.4.1; ISO 13616; ISO/IEC 7812-1.
+//!
+//! Blind to: data past the first 256 KiB of a body, encrypted or packed bodies, other countries' numbers.
+//!
+//! Quiet when: a number is a published test card, a time in milliseconds, or an id that only happens to
+//! pass the check.
+
+use serde_json::json;
+
+use super::activity::Activity;
+use crate::finding::ledger::{Draft, Ledger, Subject};
+use crate::finding::{Kind, Severity};
+use crate::identity::Scheme;
+use crate::inventory::sensitive::DataClass;
+
+const BULK: u32 = 20;
+const LARGE: u32 = 100;
+
+/// Looks at one exchange.
+pub(crate) fn observe(activity: &Activity<'_>, ledger: &mut Ledger) {
+    let (Some(found), Some(endpoint)) = (activity.found, activity.endpoint) else {
+        return;
+    };
+    if !activity.accepted() {
+        return;
+    }
+    let open = activity.scheme == Scheme::None;
+    for (class, hits) in found.iter() {
+        let Some(data) = endpoint.data.get(&class) else {
+            continue;
+        };
+        let enough = match class {
+            DataClass::Email => {
+                hits.values.len() as u32 >= BULK && (data.exchanges >= 2 || data.most >= LARGE)
+            }
+            _ => data.distinct() >= 3 && (data.exchanges >= 2 || data.strong >= 3),
+        };
+        if !enough {
+            continue;
+        }
+        let severity = match class {
+            DataClass::Card | DataClass::Ssn => Severity::High,
+            DataClass::Iban if open => Severity::Medium,
+            DataClass::Email if open && data.most >= LARGE => Severity::Medium,
+            DataClass::Iban | DataClass::Email => Severity::Low,
+        };
+        let id = endpoint.id.to_string();
+        let parts: [&[u8]; 2] = [id.as_bytes(), class.name().as_bytes()];
+        ledger.report(Subject { kind: Kind::SensitiveDataExposure, parts: &parts, window: 0 }, severity, activity, || Draft {
+            confidence: match (class, data.strong > 0) {
+                (DataClass::Card | DataClass::Ssn, false) => 0.7,
+                _ => 0.9,
+            },
+            title: Some(format!("Responses hold {}", class.title())),
+            resource: activity.resource(),
+            explanation: format!(
+                "{} returned {} in {} responses, {}{} distinct values in all (for example {}){}.",
+                activity.place_name(),
+                class.title(),
+                data.exchanges,
+                data.distinct(),
+                if data.distinct() >= 64 { " or more" } else { "" },
+                data.samples.first().map_or("none shown", String::as_str),
+                if open { ", without any credential" } else { "" }
+            ),
+            observed: vec![
+                ("class", json!(class.name())),
+                ("distinct_values", json!(data.distinct())),
+                ("responses", json!(data.exchanges)),
+                ("most_in_one_response", json!(data.most)),
+                ("samples", json!(data.samples)),
+            ],
+            expected: vec![("distinct_values", json!(0))],
+            support: vec![("exchanges", json!(endpoint.exchanges)), ("callers", json!(endpoint.caller_count()))],
+            ..Draft::default()
+        });
+    }
+}

@@ -1,0 +1,118 @@
+//! The behaviour stage: everything that is keyed by principal, and the one place where its detectors are
+//! listed.
+
+use super::bola_enumeration;
+use super::credential_shared::Shared;
+use super::endpoint_discovery_scan::{self, Scan};
+use super::objects::{Object, handed_out};
+use super::profile::Profile;
+use super::{
+    Activity, expired_token_accepted, missing_auth, new_endpoint_for_principal,
+    request_smuggling_indicator, sensitive_data_exposure, token_long_lived, weak_auth,
+};
+use crate::finding::ledger::Ledger;
+use crate::id::Seed;
+use crate::network::Networks;
+use crate::settings::Settings;
+use crate::store::Store;
+
+/// What every detector may ask of the program.
+#[derive(Debug)]
+pub(crate) struct World<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) seed: Seed,
+    pub(crate) egress: &'a Networks,
+}
+
+/// State of the stage.
+#[derive(Debug)]
+pub(crate) struct Behaviour {
+    pub(crate) profiles: Store<Profile>,
+    pub(crate) credentials: Store<Shared>,
+    pub(crate) scans: Store<Scan>,
+    /// Added to object numbers before they are kept: see `bola_enumeration`.
+    offset: u64,
+}
+
+impl Behaviour {
+    pub(crate) fn new(seed: Seed, max_principals: usize) -> Self {
+        Self {
+            profiles: Store::new(max_principals),
+            credentials: Store::new(max_principals.saturating_mul(2)),
+            scans: Store::new(max_principals.div_ceil(2)),
+            offset: seed.hash(b"object numbers"),
+        }
+    }
+
+    /// Looks at one exchange. `object` is the object it names and whether that was missing; `text` the response's
+    /// body when ids can be read in it.
+    pub(crate) fn observe(
+        &mut self,
+        activity: &mut Activity<'_>,
+        object: Option<(Object, bool)>,
+        text: Option<&[u8]>,
+        world: &World<'_>,
+        ledger: &mut Ledger,
+    ) {
+        let identity = activity.identity;
+        let profile = self
+            .profiles
+            .entry(identity.id, || Profile::new(identity, activity.ts));
+        profile.recognise(identity, activity.call.and_then(|c| c.client.as_deref()));
+        activity.kind = profile.kind;
+        let activity = &*activity;
+        let is_new = profile.count(activity);
+        let learned = profile.learned(world.settings);
+        // A browser's preflight is sent without credentials and for itself; it says nothing of its sender.
+        if activity.signals.preflight && activity.request.method() == "OPTIONS" {
+            return;
+        }
+        missing_auth::observe(activity, ledger);
+        weak_auth::observe(activity, ledger);
+        token_long_lived::observe(activity, world.settings, ledger);
+        expired_token_accepted::observe(activity, world.settings, ledger);
+        request_smuggling_indicator::observe(activity, ledger);
+        sensitive_data_exposure::observe(activity, ledger);
+        profile.rate.observe(activity, learned, ledger);
+        if is_new {
+            new_endpoint_for_principal::observe(activity, profile, world.settings, ledger);
+        }
+        if let Some((object, missing)) = object
+            && activity.status.is_some()
+        {
+            bola_enumeration::observe(
+                activity,
+                profile,
+                object,
+                missing,
+                self.offset,
+                world.settings,
+                ledger,
+            );
+        }
+        if let Some(credential) = identity.credential.as_ref().filter(|_| activity.accepted()) {
+            let shared = self.credentials.entry(credential.id, || {
+                Shared::new(credential.scheme, activity.ts)
+            });
+            shared.observe(activity, world.egress, ledger);
+        }
+        let scan = endpoint_discovery_scan::subject(activity, world.seed);
+        if endpoint_discovery_scan::begins(activity) || self.scans.get(scan).is_some() {
+            self.scans
+                .entry(scan, Scan::default)
+                .observe(activity, scan, ledger);
+        }
+        // What this response shows explains later calls, not the one that it answers.
+        let response = activity
+            .exchange
+            .response
+            .as_ref()
+            .filter(|r| r.status < 400);
+        let location = response
+            .and_then(|r| r.message.field("location"))
+            .map(str::as_bytes);
+        for bytes in text.into_iter().chain(location) {
+            handed_out(bytes, world.seed, |id| profile.shown.insert(id));
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! # `token_long_lived`: a token without an end, or with one too far away
+//!
+//! Reports, once per principal, an accepted JWT without `exp` (medium), with a lifetime (`exp` minus `iat`) over
+//! the set limit (low), or over thirty days (medium). Without `iat` the lifetime left is taken.
+//!
+//! Source: OWASP API2:2023, NHI7:2025; RFC 8725; RFC 9068 section 2.2 (`exp` is required).
+//!
+//! Blind to: opaque tokens and keys, whose lifetime nobody can read.
+//!
+//! Quiet when: the token was refused.
+
+use serde_json::json;
+
+use super::activity::Activity;
+use crate::finding::ledger::{Draft, Ledger, Subject};
+use crate::finding::{Kind, Severity};
+use crate::settings::Settings;
+
+const MONTH: i64 = 30 * 86_400;
+
+/// Looks at one exchange.
+pub(crate) fn observe(activity: &Activity<'_>, settings: &Settings, ledger: &mut Ledger) {
+    if !activity.accepted() {
+        return;
+    }
+    let Some(token) = activity
+        .identity
+        .credential
+        .as_ref()
+        .and_then(|c| c.token.as_ref())
+    else {
+        return;
+    };
+    let limit = i64::try_from(settings.token_max_lifetime.as_secs()).unwrap_or(i64::MAX);
+    let now = i64::try_from(activity.ts.seconds()).unwrap_or(i64::MAX);
+    let lifetime = token
+        .exp
+        .map(|exp| exp.saturating_sub(token.iat.unwrap_or(now)));
+    let (reason, severity) = match lifetime {
+        None => ("no_exp", Severity::Medium),
+        Some(life) if life > MONTH.max(limit) => ("over_30_days", Severity::Medium),
+        Some(life) if life > limit => ("over_limit", Severity::Low),
+        Some(_) => return,
+    };
+    let issuer = token.issuer.to_string();
+    let parts: [&[u8]; 3] = [
+        activity.identity.text.as_bytes(),
+        issuer.as_bytes(),
+        if lifetime.is_none() {
+            b"no_exp"
+        } else {
+            b"long"
+        },
+    ];
+    ledger.report(
+        Subject {
+            kind: Kind::TokenLongLived,
+            parts: &parts,
+            window: 0,
+        },
+        severity,
+        activity,
+        || {
+            let what = match lifetime {
+                None => "a token without `exp`, which never ends".to_owned(),
+                Some(life) => format!(
+                    "a token that lives {:.1} days; the limit is {:.1}",
+                    life as f64 / 86_400.0,
+                    limit as f64 / 86_400.0
+                ),
+            };
+            Draft {
+                confidence: 0.95,
+                principal: true,
+                resource: activity.resource(),
+                explanation: format!(
+                    "{} was accepted at {} with {what}.",
+                    activity.caller(),
+                    activity.place_name()
+                ),
+                observed: vec![("reason", json!(reason)), ("lifetime_s", json!(lifetime))],
+                expected: vec![("lifetime_s_at_most", json!(limit))],
+                support: vec![("exchanges", json!(1))],
+                ..Draft::default()
+            }
+        },
+    );
+}

@@ -1,0 +1,308 @@
+//! The catalogue: what every kind of finding is called, how much it matters, which entries of public
+//! catalogues it belongs to, and what to do about it.
+//!
+//! One table. Ids are qualified by edition, since the lists renumber: OWASP API Security Top 10 (2023), Top 10
+//! for Agentic Applications (2026), Non-Human Identities Top 10 (2025), LLM Top 10 (2025); MITRE ATLAS and
+//! ATT&CK ids do not change.
+
+use super::{Kind, Severity};
+
+/// One kind of finding.
+#[derive(Debug)]
+pub struct Entry {
+    /// The kind.
+    pub kind: Kind,
+    /// Its stable name.
+    pub name: &'static str,
+    /// One line for people.
+    pub title: &'static str,
+    /// Severity when the detector says nothing else.
+    pub severity: Severity,
+    /// Catalogue name to ids.
+    pub mapping: &'static [(&'static str, &'static [&'static str])],
+    /// Id of the playbook.
+    pub playbook: &'static str,
+    /// What to do, in order.
+    pub steps: &'static [&'static str],
+}
+
+/// Every kind, in the order of [`Kind`].
+pub const CATALOGUE: [Entry; 11] = [
+    Entry {
+        kind: Kind::MissingAuth,
+        name: "missing_auth",
+        title: "Endpoint answers without a credential",
+        severity: Severity::Medium,
+        mapping: &[
+            ("owasp_api", &["API2:2023"]),
+            ("owasp_agentic", &["ASI03:2026"]),
+            ("owasp_nhi", &["NHI4:2025"]),
+            ("atlas", &["AML.T0132"]),
+            ("attack", &["T1190"]),
+        ],
+        playbook: "PB-MISSING-AUTH",
+        steps: &[
+            "Open the evidence with the filter and check that the request really carries no credential (client certificates are not visible here).",
+            "Ask the owner of the endpoint whether it is meant to be public; if so, accept the finding.",
+            "Otherwise require authentication on the route, at the gateway first if the service takes longer.",
+            "List who called it without a credential since it was first seen, and what was returned to them.",
+            "If personal or card data was returned to strangers, start the incident process for data exposure.",
+        ],
+    },
+    Entry {
+        kind: Kind::WeakAuth,
+        name: "weak_auth",
+        title: "Credential shown in a way that gives it away",
+        severity: Severity::Medium,
+        mapping: &[
+            ("owasp_api", &["API2:2023", "API8:2023"]),
+            ("owasp_agentic", &["ASI03:2026"]),
+            ("owasp_nhi", &["NHI4:2025", "NHI2:2025"]),
+            ("atlas", &["AML.T0055"]),
+            ("attack", &["T1552"]),
+        ],
+        playbook: "PB-WEAK-AUTH",
+        steps: &[
+            "Read the reason in the finding: Basic or key over cleartext, token without signature, or credential in the URL.",
+            "For a token without signature: make the server refuse `alg` none now, and look through its logs for forged subjects.",
+            "For a credential in the URL: move it to a header, then rotate it; proxies and logs on the way have a copy.",
+            "For Basic or a key over cleartext: serve the endpoint over TLS only, then rotate the credential.",
+            "Confirm with the next capture that the finding does not return.",
+        ],
+    },
+    Entry {
+        kind: Kind::TokenLongLived,
+        name: "token_long_lived",
+        title: "Token without an end, or with one too far away",
+        severity: Severity::Medium,
+        mapping: &[
+            ("owasp_api", &["API2:2023"]),
+            ("owasp_agentic", &["ASI03:2026"]),
+            ("owasp_nhi", &["NHI7:2025"]),
+            ("atlas", &["AML.T0012"]),
+            ("attack", &["T1550.001"]),
+        ],
+        playbook: "PB-TOKEN-LIFETIME",
+        steps: &[
+            "Find the issuer's settings for this client.",
+            "Set a lifetime of an hour or less for agents and services, with refresh.",
+            "Make the server refuse tokens without `exp`.",
+            "Revoke the long-lived tokens that are out there.",
+        ],
+    },
+    Entry {
+        kind: Kind::ExpiredTokenAccepted,
+        name: "expired_token_accepted",
+        title: "Token accepted after its end",
+        severity: Severity::High,
+        mapping: &[
+            ("owasp_api", &["API2:2023"]),
+            ("owasp_agentic", &["ASI03:2026"]),
+            ("owasp_nhi", &["NHI4:2025"]),
+            ("atlas", &["AML.T0132"]),
+            ("attack", &["T1190"]),
+        ],
+        playbook: "PB-EXPIRED-TOKEN",
+        steps: &[
+            "Compare the clocks of the sensor and of the server; the finding states how late the token was.",
+            "Check that the server (or its gateway) verifies `exp`, and that no cache keeps answers of earlier verifications.",
+            "Fix the verification and confirm that the same token is answered with 401.",
+            "Look for other principals with the same finding on this host: verification is usually missing for all.",
+        ],
+    },
+    Entry {
+        kind: Kind::CredentialShared,
+        name: "credential_shared",
+        title: "One credential used by several clients",
+        severity: Severity::High,
+        mapping: &[
+            ("owasp_api", &["API2:2023"]),
+            ("owasp_agentic", &["ASI03:2026"]),
+            ("owasp_nhi", &["NHI9:2025"]),
+            ("atlas", &["AML.T0091"]),
+            ("attack", &["T1078", "T1539"]),
+        ],
+        playbook: "PB-CREDENTIAL-SHARED",
+        steps: &[
+            "Identify both client addresses; if they are one machine behind two exits, add their network to `shared_egress`.",
+            "If the second client is not known, revoke the credential now and invalidate its sessions.",
+            "Review what the second client called: the evidence lists the first and the deciding exchange.",
+            "Give every workload a credential of its own, bound to the sender (mTLS or DPoP) where possible.",
+        ],
+    },
+    Entry {
+        kind: Kind::BolaEnumeration,
+        name: "bola_enumeration",
+        title: "One principal walking through objects",
+        severity: Severity::High,
+        mapping: &[
+            ("owasp_api", &["API1:2023"]),
+            ("owasp_agentic", &["ASI02:2026", "ASI03:2026"]),
+            ("owasp_nhi", &["NHI5:2025"]),
+            ("atlas", &["AML.T0085.001"]),
+            ("attack", &["T1119", "T1087"]),
+        ],
+        playbook: "PB-BOLA",
+        steps: &[
+            "Check with the owner of the principal whether a job was meant to read these objects.",
+            "If not, suspend the credential, or limit its rate if it serves customers.",
+            "Test whether the principal may read an object of another owner; if it may, the endpoint lacks an object-level check.",
+            "List the objects that were answered with 2xx: these are what has to be reported.",
+            "Add the check of ownership; replace counting ids by random ones.",
+        ],
+    },
+    Entry {
+        kind: Kind::RateAnomaly,
+        name: "rate_anomaly",
+        title: "Many more calls than is usual for the principal",
+        severity: Severity::Medium,
+        mapping: &[
+            ("owasp_api", &["API4:2023"]),
+            ("owasp_agentic", &["ASI08:2026", "ASI10:2026"]),
+            ("owasp_llm", &["LLM10:2025"]),
+            ("atlas", &["AML.T0034.002", "AML.T0029"]),
+            ("attack", &["T1499.003"]),
+        ],
+        playbook: "PB-RATE",
+        steps: &[
+            "See which endpoints the calls went to (the principal's profile lists them).",
+            "Ask the owner: a release, a migration or a retry loop explains most of these.",
+            "For a runaway agent, stop the run and set a limit per principal at the gateway.",
+            "For an unexplained burst, treat the credential as stolen until shown otherwise.",
+        ],
+    },
+    Entry {
+        kind: Kind::EndpointDiscoveryScan,
+        name: "endpoint_discovery_scan",
+        title: "One client looking for endpoints",
+        severity: Severity::Medium,
+        mapping: &[
+            ("owasp_api", &["API9:2023", "API8:2023"]),
+            ("atlas", &["AML.T0006", "AML.T0116"]),
+            ("attack", &["T1595.003"]),
+        ],
+        playbook: "PB-SCAN",
+        steps: &[
+            "Check whether the client is your own scanner.",
+            "Otherwise block the address, or the credential when one was shown.",
+            "Look at what the client was answered with 2xx: those paths are reachable and known to it.",
+            "Remove or protect what should not be reachable.",
+        ],
+    },
+    Entry {
+        kind: Kind::NewEndpointForPrincipal,
+        name: "new_endpoint_for_principal",
+        title: "Principal calls what it never called",
+        severity: Severity::Low,
+        mapping: &[
+            ("owasp_api", &["API5:2023"]),
+            ("owasp_agentic", &["ASI02:2026", "ASI10:2026"]),
+            ("owasp_nhi", &["NHI5:2025"]),
+            ("owasp_llm", &["LLM06:2025"]),
+            ("atlas", &["AML.T0085"]),
+            ("attack", &["T1526"]),
+        ],
+        playbook: "PB-NEW-ENDPOINT",
+        steps: &[
+            "Check whether the principal's software changed on that day.",
+            "Check that the principal needs this endpoint; remove the scope if it does not.",
+            "For an agent, read what it was told just before (documents and tool results may carry instructions).",
+            "Accept the finding when the use is right.",
+        ],
+    },
+    Entry {
+        kind: Kind::SensitiveDataExposure,
+        name: "sensitive_data_exposure",
+        title: "Personal or card data in responses",
+        severity: Severity::Medium,
+        mapping: &[
+            ("owasp_api", &["API3:2023", "API8:2023"]),
+            ("owasp_llm", &["LLM02:2025"]),
+            ("atlas", &["AML.T0057"]),
+            ("attack", &["T1213"]),
+        ],
+        playbook: "PB-SENSITIVE-DATA",
+        steps: &[
+            "Confirm on one response that the data is what the class says.",
+            "Find out which callers need it; mask it (first six and last four digits of a card) for the others.",
+            "Leave the field out of the response where no caller needs it.",
+            "Record the endpoint in the data register (PCI DSS scope for cards, GDPR Art. 30 for personal data).",
+        ],
+    },
+    Entry {
+        kind: Kind::RequestSmugglingIndicator,
+        name: "request_smuggling_indicator",
+        title: "Request that two receivers may frame differently",
+        severity: Severity::High,
+        mapping: &[
+            ("owasp_api", &["API8:2023"]),
+            ("attack", &["T1190", "T1001"]),
+        ],
+        playbook: "PB-SMUGGLING",
+        steps: &[
+            "Look at the raw head of the request with the filter.",
+            "Find out which proxies stand before the server and how each reads such a head.",
+            "Configure the first of them to refuse it with 400 (RFC 9112 sections 6.1 and 6.3).",
+            "Look at the responses on the same connection for answers that belong to another request.",
+        ],
+    },
+];
+
+impl Kind {
+    /// The catalogue's entry.
+    #[must_use]
+    pub fn entry(self) -> &'static Entry {
+        &CATALOGUE[self as usize]
+    }
+
+    /// The stable name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.entry().name
+    }
+
+    /// The kind with this name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        CATALOGUE.iter().find(|e| e.name == name).map(|e| e.kind)
+    }
+
+    /// Every kind, in order.
+    pub fn all() -> impl Iterator<Item = Self> {
+        CATALOGUE.iter().map(|e| e.kind)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_in_order_and_names_are_what_records_hold() {
+        for (place, entry) in CATALOGUE.iter().enumerate() {
+            assert_eq!(entry.kind as usize, place);
+            assert_eq!(serde_json::to_value(entry.kind).unwrap(), entry.name);
+            assert_eq!(Kind::parse(entry.name), Some(entry.kind));
+            assert!(entry.steps.len() >= 3 && !entry.title.is_empty());
+        }
+        assert_eq!(Kind::parse("nothing"), None);
+    }
+
+    #[test]
+    fn ids_name_their_edition() {
+        for (catalogue, ids) in CATALOGUE.iter().flat_map(|e| e.mapping) {
+            for id in *ids {
+                let good = match *catalogue {
+                    "owasp_api" => id.starts_with("API") && id.ends_with(":2023"),
+                    "owasp_agentic" => id.starts_with("ASI") && id.ends_with(":2026"),
+                    "owasp_nhi" => id.starts_with("NHI") && id.ends_with(":2025"),
+                    "owasp_llm" => id.starts_with("LLM") && id.ends_with(":2025"),
+                    "atlas" => id.starts_with("AML.T"),
+                    "attack" => id.starts_with('T'),
+                    _ => false,
+                };
+                assert!(good, "{catalogue} {id}");
+            }
+        }
+    }
+}

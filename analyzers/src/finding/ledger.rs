@@ -1,0 +1,268 @@
+//! The ledger: one entry per thing found, however often it is seen.
+//!
+//! A detector reports each time it sees something. The first report makes revision 1. Later ones raise the
+//! count, and become a further revision only when there is something to say: the severity rose, or the
+//! count has doubled and an hour of packet time has gone by.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use reassembly::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{Evidence, Finding, FindingPrincipal, Kind, Resource, Severity, Status};
+use crate::behaviour::Activity;
+use crate::id::Id;
+use crate::settings::Settings;
+use crate::store::{Row, Store};
+
+/// Evidence of one finding: the first exchange, the deciding one, and examples.
+pub(crate) const EVIDENCE: usize = 10;
+
+/// Packet time between two revisions that say no more than a higher count.
+const QUIET: Duration = Duration::from_secs(3600);
+
+/// What a detector says of a finding that is not in the ledger yet, or that has grown worse.
+#[derive(Debug, Default)]
+pub(crate) struct Draft {
+    pub(crate) confidence: f64,
+    /// Whether it is about the caller; false for what is about an endpoint whoever calls.
+    pub(crate) principal: bool,
+    pub(crate) resource: Resource,
+    pub(crate) title: Option<String>,
+    pub(crate) explanation: String,
+    pub(crate) observed: Vec<(&'static str, Value)>,
+    pub(crate) expected: Vec<(&'static str, Value)>,
+    pub(crate) support: Vec<(&'static str, Value)>,
+    /// Exchanges before the deciding one.
+    pub(crate) earlier: Vec<Evidence>,
+}
+
+/// A finding and what was said of it last.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Entry {
+    pub(crate) finding: Finding,
+    told_count: u64,
+    #[serde(with = "crate::store::nanos")]
+    told_at: Timestamp,
+}
+
+impl Row for Entry {
+    fn worth(&self) -> (bool, Timestamp) {
+        (true, Timestamp(self.finding.last_seen))
+    }
+}
+
+/// All findings kept.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    pub(crate) entries: Store<Entry>,
+    queue: VecDeque<Finding>,
+    sensor: (String, String),
+}
+
+/// What a report is about: the parts of its id.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Subject<'a> {
+    pub(crate) kind: Kind,
+    /// Principal, endpoint, host or whatever else tells one finding of this kind from the next.
+    pub(crate) parts: &'a [&'a [u8]],
+    /// Start of the window in which repeats are the same finding; zero when they always are.
+    pub(crate) window: u64,
+}
+
+/// The UTC day of a time: the window of findings about behaviour.
+pub(crate) fn day(ts: Timestamp) -> u64 {
+    ts.seconds() / 86_400
+}
+
+impl Ledger {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        Self {
+            entries: Store::new(settings.max_findings),
+            queue: VecDeque::new(),
+            sensor: (
+                settings.sensor_name.clone(),
+                settings.sensor_version.clone(),
+            ),
+        }
+    }
+
+    /// Records that `subject` was seen in `activity`. `draft` is asked for only when it is needed.
+    pub(crate) fn report(
+        &mut self,
+        subject: Subject<'_>,
+        severity: Severity,
+        activity: &Activity<'_>,
+        draft: impl FnOnce() -> Draft,
+    ) {
+        let window = subject.window.to_le_bytes();
+        let mut parts: Vec<&[u8]> = Vec::with_capacity(subject.parts.len() + 2);
+        parts.push(subject.kind.name().as_bytes());
+        parts.push(&window);
+        parts.extend_from_slice(subject.parts);
+        let id = Id::of(&parts);
+        let ts = activity.ts;
+        let Some(entry) = self.entries.get_mut(id) else {
+            let finding = self.open(id, subject.kind, severity, activity, draft());
+            self.queue.push_back(finding.clone());
+            self.entries.entry(id, || Entry {
+                finding,
+                told_count: 1,
+                told_at: ts,
+            });
+            return;
+        };
+        let finding = &mut entry.finding;
+        finding.count += 1;
+        finding.first_seen = finding.first_seen.min(ts.0);
+        finding.last_seen = finding.last_seen.max(ts.0);
+        if finding.evidence.len() < EVIDENCE {
+            finding.evidence.push(activity.evidence());
+            finding.filter = super::filter::display(&finding.evidence);
+            note_flags(&mut finding.capture, activity);
+        }
+        let worse = severity > finding.severity;
+        if worse {
+            let draft = draft();
+            finding.severity = severity;
+            finding.confidence = finding.confidence.max(lowered(draft.confidence, activity));
+            finding.detected_at = ts.0;
+            finding.explanation = draft.explanation;
+            finding.observed = named(draft.observed);
+            finding.expected = named(draft.expected);
+            finding.support = named(draft.support);
+        }
+        if worse
+            || (finding.count >= entry.told_count.saturating_mul(2)
+                && ts.since(entry.told_at) >= QUIET)
+        {
+            self.queue.push_back(entry.tell(ts));
+        }
+    }
+
+    fn open(
+        &self,
+        id: Id,
+        kind: Kind,
+        severity: Severity,
+        activity: &Activity<'_>,
+        draft: Draft,
+    ) -> Finding {
+        let entry = kind.entry();
+        let mut evidence = draft.earlier;
+        evidence.retain(|e| e.exchange != activity.exchange_id);
+        evidence.truncate(EVIDENCE - 1);
+        evidence.push(activity.evidence());
+        let first_seen = evidence.iter().map(|e| e.ts).min().unwrap_or(activity.ts.0);
+        let mut capture = Vec::new();
+        note_flags(&mut capture, activity);
+        Finding {
+            id: id.to_string(),
+            revision: 1,
+            count: 1,
+            status: Status::New,
+            kind,
+            title: draft.title.unwrap_or_else(|| entry.title.to_owned()),
+            severity,
+            confidence: lowered(draft.confidence, activity),
+            first_seen,
+            last_seen: activity.ts.0.max(first_seen),
+            detected_at: activity.ts.0,
+            principal: draft.principal.then(|| FindingPrincipal {
+                id: activity.identity.text.to_string(),
+                kind: activity.kind,
+                name: activity.name.map(str::to_owned),
+                evidence: activity.identity.evidence.clone(),
+            }),
+            resource: draft.resource,
+            explanation: draft.explanation,
+            observed: named(draft.observed),
+            expected: named(draft.expected),
+            support: named(draft.support),
+            filter: super::filter::display(&evidence),
+            evidence,
+            mapping: entry
+                .mapping
+                .iter()
+                .map(|(name, ids)| {
+                    (
+                        (*name).to_owned(),
+                        ids.iter().map(|i| (*i).to_owned()).collect(),
+                    )
+                })
+                .collect(),
+            playbook: (
+                entry.playbook.to_owned(),
+                entry.steps.iter().map(|s| (*s).to_owned()).collect(),
+            ),
+            capture,
+            sensor: self.sensor.clone(),
+        }
+    }
+
+    /// Tells the last count of findings that went on after they were last told.
+    pub(crate) fn finish(&mut self) {
+        let grown: Vec<Id> = self
+            .entries
+            .sorted()
+            .into_iter()
+            .filter(|(_, e)| e.finding.count >= e.told_count.saturating_mul(2))
+            .map(|(id, _)| id)
+            .collect();
+        for id in grown {
+            if let Some(entry) = self.entries.get_mut(id) {
+                let at = Timestamp(entry.finding.last_seen);
+                self.queue.push_back(entry.tell(at));
+            }
+        }
+    }
+
+    pub(crate) fn poll(&mut self) -> Option<Finding> {
+        self.queue.pop_front()
+    }
+}
+
+impl Entry {
+    /// The next revision.
+    fn tell(&mut self, ts: Timestamp) -> Finding {
+        self.finding.revision += 1;
+        self.finding.status = Status::Updated;
+        self.told_count = self.finding.count;
+        self.told_at = ts;
+        self.finding.clone()
+    }
+}
+
+fn named(pairs: Vec<(&'static str, Value)>) -> Map<String, Value> {
+    pairs
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}
+
+fn note_flags(capture: &mut Vec<String>, activity: &Activity<'_>) {
+    for name in activity.exchange.flags.names() {
+        if !capture.iter().any(|c| c == name) {
+            capture.push(name.to_owned());
+        }
+    }
+    capture.sort_unstable();
+}
+
+/// A fifth less for each way in which the deciding exchange was damaged.
+fn lowered(confidence: f64, activity: &Activity<'_>) -> f64 {
+    use reassembly::Flags;
+    let harm = [
+        Flags::GAP,
+        Flags::TRUNCATED,
+        Flags::CONFLICT,
+        Flags::MIDSTREAM,
+    ];
+    let harmed = harm
+        .iter()
+        .filter(|f| activity.exchange.flags.contains(**f))
+        .count();
+    (confidence * 0.8f64.powi(harmed as i32) * 100.0).round() / 100.0
+}

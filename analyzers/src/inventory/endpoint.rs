@@ -1,0 +1,348 @@
+//! One endpoint: what was seen of it.
+
+use std::collections::BTreeMap;
+
+use reassembly::{Exchange, Flags, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::EndpointView;
+use super::digest::Digest;
+use super::sensitive::{DataClass, Found};
+use crate::id::Id;
+use crate::identity::{Identity, PrincipalKind, Scheme};
+use crate::privacy::safe_media_type;
+use crate::store::Row;
+
+/// Callers told apart; further ones are counted together.
+const CALLERS: usize = 256;
+
+/// Media types told apart in each direction; further ones are `other`.
+const MEDIA_TYPES: usize = 12;
+
+/// Distinct values of a data class remembered.
+const VALUES: usize = 64;
+
+/// An endpoint's row.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Endpoint {
+    pub(crate) id: Id,
+    pub(crate) host: String,
+    pub(crate) method: String,
+    pub(crate) template: String,
+    pub(crate) protocol: String,
+    #[serde(with = "crate::store::nanos")]
+    pub(crate) first: Timestamp,
+    #[serde(with = "crate::store::nanos")]
+    pub(crate) last: Timestamp,
+    pub(crate) exchanges: u64,
+    pub(crate) status: [u64; 5],
+    pub(crate) no_response: u64,
+    /// A server answered in a way that only a known route does.
+    pub(crate) proven: bool,
+    pub(crate) is_static: bool,
+    callers: BTreeMap<Id, bool>,
+    auth: BTreeMap<Scheme, u64>,
+    request_types: BTreeMap<String, u64>,
+    response_types: BTreeMap<String, u64>,
+    pub(crate) data: BTreeMap<DataClass, Data>,
+    latency: Digest,
+    request_bytes: Digest,
+    response_bytes: Digest,
+    damaged: u64,
+    /// 2xx without a credential, and with one in a field.
+    pub(crate) open_ok: u64,
+    pub(crate) auth_ok: u64,
+    /// 401 or 403 without a credential.
+    pub(crate) denied: u64,
+    /// Calls that name an object, and those of them that found none.
+    pub(crate) objects: u64,
+    pub(crate) misses: u64,
+}
+
+/// What is known of one data class in an endpoint's responses.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Data {
+    pub(crate) exchanges: u64,
+    pub(crate) strong: u64,
+    /// Seeded hashes of distinct values, sorted, at most [`VALUES`].
+    values: Vec<u32>,
+    /// Most distinct values in one response.
+    pub(crate) most: u32,
+    /// Masked.
+    pub(crate) samples: Vec<String>,
+}
+
+impl Data {
+    pub(crate) fn distinct(&self) -> usize {
+        self.values.len()
+    }
+}
+
+impl Row for Endpoint {
+    fn worth(&self) -> (bool, Timestamp) {
+        (self.proven, self.last)
+    }
+}
+
+/// Whether an answer shows that the server knows the route.
+///
+/// Not: 401, 403 and 407 (asked before the route is looked at), 404, 405, 400 and 501 (it does not know it),
+/// 429 and 502 to 504 (a proxy speaks), redirects of a GET (sites send strangers to a login from anywhere).
+pub(crate) fn proves(method: &str, status: u16) -> bool {
+    let redirect = (300..400).contains(&status) && status != 304;
+    matches!(
+        status,
+        101 | 200..=299 | 304 | 409 | 412 | 415 | 422 | 428 | 500
+    ) || (redirect && !matches!(method, "GET" | "HEAD"))
+}
+
+/// Whether an answer says that the server does not know the route, or what to do with it.
+pub(crate) fn refuses(status: u16) -> bool {
+    matches!(status, 400 | 404 | 405 | 406 | 410 | 414 | 431 | 501)
+}
+
+/// What the inventory needs to know of an exchange besides itself.
+pub(crate) struct Seen<'a> {
+    pub(crate) exchange: &'a Exchange,
+    pub(crate) identity: &'a Identity,
+    pub(crate) scheme: Scheme,
+    pub(crate) ts: Timestamp,
+    pub(crate) found: Option<&'a Found>,
+}
+
+impl Endpoint {
+    pub(crate) fn new(
+        id: Id,
+        host: &str,
+        method: &str,
+        template: &str,
+        protocol: &str,
+        ts: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            host: host.to_owned(),
+            method: method.to_owned(),
+            template: template.to_owned(),
+            protocol: protocol.to_owned(),
+            first: ts,
+            last: ts,
+            exchanges: 0,
+            status: [0; 5],
+            no_response: 0,
+            proven: false,
+            is_static: false,
+            callers: BTreeMap::new(),
+            auth: BTreeMap::new(),
+            request_types: BTreeMap::new(),
+            response_types: BTreeMap::new(),
+            data: BTreeMap::new(),
+            latency: Digest::default(),
+            request_bytes: Digest::default(),
+            response_bytes: Digest::default(),
+            damaged: 0,
+            open_ok: 0,
+            auth_ok: 0,
+            denied: 0,
+            objects: 0,
+            misses: 0,
+        }
+    }
+
+    pub(crate) fn observe(&mut self, seen: &Seen<'_>) {
+        let exchange = seen.exchange;
+        self.first = self.first.min(seen.ts);
+        self.last = self.last.max(seen.ts);
+        self.exchanges += 1;
+        *self.auth.entry(seen.scheme).or_default() += 1;
+        let agent = seen.identity.kind == PrincipalKind::AiAgent;
+        if let Some(was) = self.callers.get_mut(&seen.identity.id) {
+            *was |= agent;
+        } else if self.callers.len() < CALLERS {
+            self.callers.insert(seen.identity.id, agent);
+        }
+        let mut harmed = Flags::GAP;
+        harmed.insert(Flags::TRUNCATED);
+        harmed.insert(Flags::AMBIGUOUS);
+        if exchange.flags.intersects(harmed) {
+            self.damaged += 1;
+        }
+        if let Some(request) = &exchange.request {
+            let message = &request.message;
+            if message.complete {
+                self.request_bytes.record(message.content_bytes);
+            }
+            if message.content_bytes > 0 {
+                count_type(&mut self.request_types, message.field("content-type"));
+            }
+        }
+        let Some(response) = &exchange.response else {
+            self.no_response += 1;
+            return;
+        };
+        let class = usize::from(response.status / 100);
+        if let Some(count) = class.checked_sub(1).and_then(|c| self.status.get_mut(c)) {
+            *count += 1;
+        }
+        let ok = (200..300).contains(&response.status);
+        match seen.scheme {
+            Scheme::None if ok => self.open_ok += 1,
+            Scheme::None if matches!(response.status, 401 | 403) => self.denied += 1,
+            Scheme::None | Scheme::Cookie | Scheme::SignedUrl => {}
+            _ => self.auth_ok += u64::from(ok),
+        }
+        let message = &response.message;
+        if message.complete && !exchange.flags.contains(Flags::GAP) {
+            self.response_bytes.record(message.content_bytes);
+        }
+        if message.content_bytes > 0 {
+            count_type(&mut self.response_types, message.field("content-type"));
+        }
+        if let Some(request) = &exchange.request
+            && request.message.complete
+        {
+            let wait = message.first.since(request.message.last);
+            self.latency
+                .record(u64::try_from(wait.as_micros()).unwrap_or(u64::MAX));
+        }
+        if ok && let Some(found) = seen.found {
+            self.count_data(found);
+        }
+    }
+
+    fn count_data(&mut self, found: &Found) {
+        for (class, hits) in found.iter() {
+            let data = self.data.entry(class).or_default();
+            data.exchanges += 1;
+            data.strong += u64::from(hits.strong);
+            data.most = data.most.max(hits.values.len() as u32);
+            for value in &hits.values {
+                if data.values.len() >= VALUES {
+                    break;
+                }
+                if let Err(place) = data.values.binary_search(value) {
+                    data.values.insert(place, *value);
+                }
+            }
+            if let Some(sample) = &hits.sample
+                && data.samples.len() < 3
+                && !data.samples.contains(sample)
+            {
+                data.samples.push(sample.clone());
+            }
+        }
+    }
+
+    /// Distinct callers, at most [`CALLERS`].
+    pub(crate) fn caller_count(&self) -> usize {
+        self.callers.len()
+    }
+
+    /// Takes over what was seen under a template that this one replaces.
+    pub(crate) fn absorb(&mut self, other: Self) {
+        self.first = self.first.min(other.first);
+        self.last = self.last.max(other.last);
+        self.exchanges += other.exchanges;
+        for (mine, theirs) in self.status.iter_mut().zip(other.status) {
+            *mine += theirs;
+        }
+        self.no_response += other.no_response;
+        self.proven |= other.proven;
+        self.is_static |= other.is_static;
+        for (id, agent) in other.callers {
+            if self.callers.len() < CALLERS || self.callers.contains_key(&id) {
+                *self.callers.entry(id).or_default() |= agent;
+            }
+        }
+        add(&mut self.auth, other.auth, usize::MAX);
+        add(&mut self.request_types, other.request_types, MEDIA_TYPES);
+        add(&mut self.response_types, other.response_types, MEDIA_TYPES);
+        for (class, theirs) in other.data {
+            let data = self.data.entry(class).or_default();
+            data.exchanges += theirs.exchanges;
+            data.strong += theirs.strong;
+            data.most = data.most.max(theirs.most);
+            data.values.extend(theirs.values);
+            data.values.sort_unstable();
+            data.values.dedup();
+            data.values.truncate(VALUES);
+            data.samples.extend(theirs.samples);
+            data.samples.sort_unstable();
+            data.samples.dedup();
+            data.samples.truncate(3);
+        }
+        self.latency.merge(other.latency);
+        self.request_bytes.merge(other.request_bytes);
+        self.response_bytes.merge(other.response_bytes);
+        self.damaged += other.damaged;
+        self.open_ok += other.open_ok;
+        self.auth_ok += other.auth_ok;
+        self.denied += other.denied;
+        self.objects += other.objects;
+        self.misses += other.misses;
+    }
+
+    /// Tool or prompt of an MCP endpoint.
+    pub(crate) fn tool(&self) -> Option<&str> {
+        self.template
+            .split_once("#tools/call:")
+            .map(|(_, tool)| tool)
+    }
+
+    pub(crate) fn view(&self) -> EndpointView {
+        let pairs =
+            |map: &BTreeMap<String, u64>| map.iter().map(|(k, v)| (k.clone(), *v)).collect();
+        let mut auth: Vec<_> = self
+            .auth
+            .iter()
+            .map(|(s, n)| (s.name().to_owned(), *n))
+            .collect();
+        auth.sort();
+        EndpointView {
+            id: self.id.to_string(),
+            host: self.host.clone(),
+            method: self.method.clone(),
+            template: self.template.clone(),
+            protocol: self.protocol.clone(),
+            first_seen: self.first,
+            last_seen: self.last,
+            exchanges: self.exchanges,
+            status: self.status,
+            no_response: self.no_response,
+            callers: self.callers.len() as u64,
+            agents: self.callers.values().filter(|agent| **agent).count() as u64,
+            auth,
+            request_types: pairs(&self.request_types),
+            response_types: pairs(&self.response_types),
+            data_classes: self
+                .data
+                .iter()
+                .map(|(c, d)| (c.name().to_owned(), d.exchanges))
+                .collect(),
+            latency_us: self.latency.quantiles(),
+            request_bytes: self.request_bytes.quantiles(),
+            response_bytes: self.response_bytes.quantiles(),
+            damaged: self.damaged,
+        }
+    }
+}
+
+fn count_type(types: &mut BTreeMap<String, u64>, value: Option<&str>) {
+    let Some(value) = value else { return };
+    let kind = safe_media_type(value);
+    if let Some(count) = types.get_mut(kind.as_ref()) {
+        *count += 1;
+    } else if types.len() < MEDIA_TYPES {
+        types.insert(kind.into_owned(), 1);
+    } else {
+        *types.entry("other".to_owned()).or_default() += 1;
+    }
+}
+
+fn add<K: Ord + Clone>(mine: &mut BTreeMap<K, u64>, theirs: BTreeMap<K, u64>, cap: usize) {
+    for (key, count) in theirs {
+        if mine.len() < cap || mine.contains_key(&key) {
+            *mine.entry(key).or_default() += count;
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! Calls carried inside a POST: JSON-RPC 2.0 and the Model Context Protocol.
+
+use crate::identity::signals::Signals;
+use crate::json::{Scalar, Scanner};
+use crate::privacy::safe_name;
+use reassembly::Request;
+
+/// A call found in a request. What it names is fit to be shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Call {
+    /// `mcp` or `jsonrpc`.
+    pub(crate) protocol: &'static str,
+    pub(crate) method: String,
+    /// Tool, resource or prompt.
+    pub(crate) name: Option<String>,
+    /// The client's name for itself (MCP `clientInfo`).
+    pub(crate) client: Option<String>,
+}
+
+/// Bytes of a body searched.
+const SEARCHED: usize = 64 * 1024;
+
+/// Beginnings of MCP's methods, all revisions.
+const MCP: [&str; 14] = [
+    "tools/",
+    "resources/",
+    "prompts/",
+    "sampling/",
+    "roots/",
+    "elicitation/",
+    "logging/",
+    "completion/",
+    "notifications/",
+    "server/discover",
+    "subscriptions/",
+    "initialize",
+    "ping",
+    "tasks/",
+];
+
+/// The call in a request, when there is one.
+pub(crate) fn detect(request: &Request, signals: &Signals<'_>, key: &[u8; 32]) -> Option<Call> {
+    if request.method() != "POST" || !(signals.json || signals.mcp) {
+        return None;
+    }
+    let body = &request.message.body[..request.message.body.len().min(SEARCHED)];
+    let mut seen = Seen::default();
+    if memchr::memmem::find(body, b"\"jsonrpc\"").is_some() {
+        seen = Seen::of(body);
+    }
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let method = match (signals.mcp_method, seen.method) {
+        (_, Some(method)) => text(method),
+        (Some(header), None) => header.to_owned(),
+        (None, None) => return None,
+    };
+    let is_mcp = signals.mcp
+        || (seen.client.is_some()
+            || MCP.iter().any(|m| method.starts_with(m)) && method.contains('/'));
+    let protocol = if is_mcp { "mcp" } else { "jsonrpc" };
+    let name = match seen.name {
+        Some(name) => Some(text(name)),
+        None => signals.mcp_name.map(str::to_owned),
+    };
+    // Names have a place only in the calls that take one; elsewhere `params.name` is data.
+    let named = is_mcp
+        && matches!(
+            method.as_str(),
+            "tools/call" | "prompts/get" | "resources/read"
+        );
+    Some(Call {
+        protocol,
+        name: name.filter(|_| named).map(|n| operation_name(key, &n)),
+        method: if seen.batch {
+            "batch".to_owned()
+        } else {
+            operation_name(key, &method)
+        },
+        client: seen.client.map(|c| safe_name(key, &text(c))),
+    })
+}
+
+/// Names of methods and tools may be longer than other names and hold slashes; the same rules else.
+fn operation_name(key: &[u8; 32], name: &str) -> String {
+    safe_name(key, name)
+}
+
+impl Call {
+    /// What follows the `#` in a template. Resources are data: their addresses make no endpoints.
+    pub(crate) fn operation(&self) -> String {
+        match &self.name {
+            Some(name) if self.method != "resources/read" => format!("{}:{name}", self.method),
+            _ => self.method.clone(),
+        }
+    }
+
+    /// Whether it is a part of setting up a session rather than use of it.
+    pub(crate) fn is_setup(&self) -> bool {
+        matches!(
+            self.method.as_str(),
+            "initialize" | "ping" | "server/discover" | "tools/list"
+        ) || self.method.starts_with("notifications/")
+    }
+}
+
+#[derive(Default)]
+struct Seen<'a> {
+    method: Option<&'a [u8]>,
+    name: Option<&'a [u8]>,
+    client: Option<&'a [u8]>,
+    batch: bool,
+}
+
+impl<'a> Seen<'a> {
+    fn of(body: &'a [u8]) -> Self {
+        let mut seen = Self {
+            batch: body.trim_ascii_start().first() == Some(&b'['),
+            ..Self::default()
+        };
+        let mut scanner = Scanner::new(body);
+        while let Some(scalar) = scanner.next() {
+            let Scalar::Text(text) = scalar else { continue };
+            let key = scanner.key();
+            if key == b"method" && scanner.is_at(&["method"]) {
+                seen.method.get_or_insert(text);
+            } else if key == b"name" {
+                if scanner.is_at(&["params", "name"]) {
+                    seen.name.get_or_insert(text);
+                } else if scanner.is_at(&["params", "clientInfo", "name"])
+                    || scanner.is_at(&[
+                        "params",
+                        "_meta",
+                        "io.modelcontextprotocol/clientInfo",
+                        "name",
+                    ])
+                {
+                    seen.client.get_or_insert(text);
+                }
+            } else if key == b"uri" && scanner.is_at(&["params", "uri"]) {
+                seen.name.get_or_insert(text);
+            }
+        }
+        seen
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Settings;
+    use reassembly::Timestamp;
+    use reassembly::build::ExchangeBuilder;
+
+    fn call(fields: &str, body: &str) -> Option<Call> {
+        let head = format!("POST /mcp HTTP/1.1\nHost: a\n{fields}");
+        let exchange = ExchangeBuilder::new(Timestamp(1))
+            .request(&head, body)
+            .build();
+        let request = exchange.request.unwrap();
+        let settings = Settings::default();
+        let signals = Signals::gather(&request, &settings);
+        detect(&request, &signals, &settings.hash_key)
+    }
+
+    #[test]
+    fn calls_are_found_by_shape_and_by_field() {
+        let json = "Content-Type: application/json\n";
+        let tool = call(json, r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"arguments":{"name":"x"},"name":"search"}}"#).unwrap();
+        assert_eq!(
+            (tool.protocol, tool.operation().as_str()),
+            ("mcp", "tools/call:search")
+        );
+        let plain = call(json, r#"{"jsonrpc":"2.0","method":"eth_call","params":[]}"#).unwrap();
+        assert_eq!(
+            (plain.protocol, plain.operation().as_str()),
+            ("jsonrpc", "eth_call")
+        );
+        let header = call("Mcp-Method: tools/call\nMcp-Name: search\n", "cut off").unwrap();
+        assert_eq!(header.operation(), "tools/call:search");
+        let hello = call(json, r#"{"jsonrpc":"2.0","method":"initialize","params":{"clientInfo":{"name":"my-agent"}}}"#).unwrap();
+        assert_eq!(
+            (hello.client.as_deref(), hello.is_setup()),
+            (Some("my-agent"), true)
+        );
+        let batch = call(
+            json,
+            r#"[{"jsonrpc":"2.0","method":"a"},{"jsonrpc":"2.0","method":"b"}]"#,
+        )
+        .unwrap();
+        assert_eq!(batch.operation(), "batch");
+        assert_eq!(call(json, r#"{"method":"tools/call"}"#), None);
+        let read = call(
+            json,
+            r#"{"jsonrpc":"2.0","method":"resources/read","params":{"uri":"file:///home/ann/x"}}"#,
+        )
+        .unwrap();
+        assert_eq!(read.operation(), "resources/read");
+    }
+}

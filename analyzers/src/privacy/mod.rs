@@ -1,0 +1,387 @@
+//! What may leave the process of a value that may not leave the process.
+//!
+//! Every string that comes from the wire and goes into a view, a finding, a label or a stored row passes
+//! one of these functions. What cannot be shown is replaced by its kind in braces, by a star, or by a
+//! keyed hash; nothing here can be turned back.
+
+use std::borrow::Cow;
+
+use reassembly::exchange::authority_range;
+
+pub mod checks;
+pub mod segment;
+
+pub use segment::Segment;
+
+/// Longest target shown; what is longer is cut at a segment and ends in an ellipsis.
+const LONGEST_TARGET: usize = 512;
+
+/// A request target with query values replaced by `*`, path segments that hold personal data or secrets
+/// replaced by their type in braces, and credentials of an absolute-form target removed. A fragment is
+/// dropped.
+#[must_use]
+pub fn redact_target(target: &str) -> String {
+    let mut out = String::with_capacity(target.len().min(LONGEST_TARGET) + 16);
+    let rest = match authority_range(target) {
+        Some(range) => {
+            let scheme = &target[..range.start];
+            out.push_str(&scheme.to_ascii_lowercase());
+            let authority = &target[range.clone()];
+            out.push_str(&safe_host(authority.rsplit('@').next().unwrap_or("")));
+            &target[range.end..]
+        }
+        // Authority form (CONNECT) or garbage: no path to read.
+        None if !target.starts_with('/') && target != "*" => {
+            let host = target.rsplit('@').next().unwrap_or("");
+            let host = host.split(['?', '#', '/']).next().unwrap_or("");
+            return safe_host(host).into_owned();
+        }
+        None => target,
+    };
+    let rest = rest.split('#').next().unwrap_or("");
+    let (path, query) = match rest.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (rest, None),
+    };
+    redact_path(path, &mut out);
+    if let Some(query) = query {
+        out.push('?');
+        redact_query(query, &mut out);
+    }
+    out
+}
+
+fn redact_path(path: &str, out: &mut String) {
+    let mut before = Cow::Borrowed("");
+    for (number, raw) in path.split('/').enumerate() {
+        if number > 0 {
+            out.push('/');
+        }
+        if out.len() > LONGEST_TARGET {
+            out.push('…');
+            return;
+        }
+        let mut parts = raw.split(';');
+        let name = segment::decode(parts.next().unwrap_or(""));
+        push_segment(&name, &before, out);
+        for parameter in parts {
+            let key = parameter.split('=').next().unwrap_or("");
+            out.push(';');
+            out.push_str(
+                if parameter.contains('=') && is_plain_name(&segment::decode(key)) {
+                    key
+                } else {
+                    "*"
+                },
+            );
+            if parameter.contains('=') {
+                out.push_str("=*");
+            }
+        }
+        before = name;
+    }
+}
+
+/// One decoded segment, or what stands for it.
+fn push_segment(name: &str, before: &str, out: &mut String) {
+    let kind = segment::classify(name, before);
+    if kind.is_private() {
+        out.push_str(kind.placeholder());
+    } else if let Some((key, _)) = name.split_once('=') {
+        out.push_str(if is_plain_name(key) { key } else { "*" });
+        out.push_str("=*");
+    } else {
+        out.push_str(name);
+    }
+}
+
+fn redact_query(query: &str, out: &mut String) {
+    for (number, pair) in query.split('&').enumerate() {
+        if number > 0 {
+            out.push('&');
+        }
+        if out.len() > LONGEST_TARGET {
+            out.push('…');
+            return;
+        }
+        match pair.split_once('=') {
+            Some((key, _)) if is_plain_name(&segment::decode(key)) => {
+                out.push_str(&segment::decode(key));
+                out.push_str("=*");
+            }
+            Some(_) => out.push_str("*=*"),
+            None if pair.is_empty() => {}
+            None => out.push('*'),
+        }
+    }
+}
+
+/// Whether this can be the name of a parameter: a short identifier that does not look like a value.
+#[must_use]
+pub fn is_plain_name(name: &str) -> bool {
+    let bytes = name.as_bytes();
+    let first = bytes
+        .first()
+        .is_some_and(|b| b.is_ascii_alphabetic() || matches!(b, b'_' | b'$'));
+    let digits = bytes.iter().filter(|b| b.is_ascii_digit()).count();
+    first
+        && bytes.len() <= 40
+        && digits <= 4
+        && bytes
+            .iter()
+            .all(|b| b.is_ascii_alphanumeric() || b"_-.[]$".contains(b))
+        && !segment::classify(name, "").is_private()
+}
+
+/// A keyed hash (BLAKE3) as 64 hexadecimal characters. `domain` keeps hashes of different things apart.
+#[must_use]
+pub fn keyed_hash(key: &[u8; 32], domain: &str, bytes: &[u8]) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_keyed(key);
+    hasher.update(domain.as_bytes());
+    hasher.update(&[0]);
+    hasher.update(bytes);
+    *hasher.finalize().as_bytes()
+}
+
+/// The first twelve hexadecimal characters of a keyed hash: enough to tell values apart in a record.
+#[must_use]
+pub fn short_hash(key: &[u8; 32], domain: &str, bytes: &[u8]) -> String {
+    let hash = keyed_hash(key, domain, bytes);
+    hash[..6]
+        .iter()
+        .fold(String::with_capacity(12), |mut text, byte| {
+            for nibble in [byte >> 4, byte & 15] {
+                text.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0'));
+            }
+            text
+        })
+}
+
+/// A value with only its first and last two characters, when it is long enough for that to hide
+/// something. No other digit or letter of it is left.
+#[must_use]
+pub fn mask(value: &str) -> String {
+    let chars: Vec<char> = value.chars().collect();
+    if chars.len() < 9 {
+        return "*".repeat(chars.len().min(8));
+    }
+    let hidden = chars.len() - 4;
+    let mut out = String::with_capacity(chars.len());
+    out.extend(&chars[..2]);
+    out.extend(std::iter::repeat_n('*', hidden.min(16)));
+    out.extend(&chars[chars.len() - 2..]);
+    out
+}
+
+/// A name fit to be shown: a client id, a tool, a product. What has other than name characters, is too
+/// long, or looks like a secret or a person becomes `hash:` and a keyed hash.
+#[must_use]
+pub fn safe_name(key: &[u8; 32], name: &str) -> String {
+    let name = name.trim();
+    if name.contains("://") && name.len() <= 128 {
+        let shown = redact_target(name);
+        return shown.split('?').next().unwrap_or("").to_owned();
+    }
+    let plain = !name.is_empty()
+        && name.len() <= 64
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b" ._:/-".contains(&b))
+        && name
+            .split([' ', '/', ':'])
+            .all(|part| !segment::classify(part, "").is_private());
+    if plain {
+        name.to_owned()
+    } else {
+        format!("hash:{}", short_hash(key, "name", name.as_bytes()))
+    }
+}
+
+/// A host name or address, optionally with a port; labels that look like secrets are replaced.
+#[must_use]
+pub fn safe_host(host: &str) -> Cow<'_, str> {
+    let plain = host.len() <= 253
+        && host
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b".-_:[]".contains(&b))
+        && !segment::is_jwt(host);
+    if !plain {
+        return Cow::Borrowed("{host}");
+    }
+    let secret = |label: &str| {
+        label.len() > 63
+            || matches!(
+                segment::classify(label, ""),
+                Segment::Token
+                    | Segment::Jwt
+                    | Segment::Card
+                    | Segment::Iban
+                    | Segment::Email
+                    | Segment::Long
+            )
+    };
+    if host.bytes().any(|b| b.is_ascii_uppercase()) {
+        return Cow::Owned(safe_host(&host.to_ascii_lowercase()).into_owned());
+    }
+    if host.split('.').any(secret) {
+        let labels: Vec<_> = host
+            .split('.')
+            .map(|l| if secret(l) { "{token}" } else { l })
+            .collect();
+        return Cow::Owned(labels.join("."));
+    }
+    Cow::Borrowed(host)
+}
+
+/// The method when it is one of the registered ones (IANA), else `{method}`: a made-up method may be
+/// anything.
+#[must_use]
+pub fn safe_method(method: &str) -> &'static str {
+    const METHODS: [&str; 28] = [
+        "GET",
+        "POST",
+        "PUT",
+        "DELETE",
+        "PATCH",
+        "HEAD",
+        "OPTIONS",
+        "CONNECT",
+        "TRACE",
+        "PROPFIND",
+        "PROPPATCH",
+        "MKCOL",
+        "COPY",
+        "MOVE",
+        "LOCK",
+        "UNLOCK",
+        "REPORT",
+        "SEARCH",
+        "MERGE",
+        "QUERY",
+        "LINK",
+        "UNLINK",
+        "PURGE",
+        "BIND",
+        "REBIND",
+        "ACL",
+        "CHECKOUT",
+        "VERSION-CONTROL",
+    ];
+    METHODS
+        .iter()
+        .find(|m| **m == method)
+        .copied()
+        .unwrap_or("{method}")
+}
+
+/// A media type without parameters, lower case; anything that is not plainly one is `other`.
+#[must_use]
+pub fn safe_media_type(value: &str) -> Cow<'_, str> {
+    let value = value.split(';').next().unwrap_or("").trim();
+    let shape = value.len() <= 80
+        && value.split_once('/').is_some_and(|(top, sub)| {
+            const TOP: [&str; 8] = [
+                "application",
+                "text",
+                "image",
+                "audio",
+                "video",
+                "font",
+                "multipart",
+                "message",
+            ];
+            TOP.iter().any(|t| t.eq_ignore_ascii_case(top))
+                && !sub.is_empty()
+                && sub
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b".+-_".contains(&b))
+                && sub
+                    .split(['+', '.'])
+                    .all(|part| !segment::classify(part, "").is_private())
+        });
+    match shape {
+        false => Cow::Borrowed("other"),
+        true if value.bytes().any(|b| b.is_ascii_uppercase()) => {
+            Cow::Owned(value.to_ascii_lowercase())
+        }
+        true => Cow::Borrowed(value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_keep_their_shape_and_lose_their_values() {
+        for (target, want) in [
+            ("/orders/42?page=2&q=ann", "/orders/42?page=*&q=*"),
+            ("/a?secret", "/a?*"),
+            ("/a?eyJhbGciOiJIUzI1NiJ9.e30.x=1", "/a?*=*"),
+            ("/a?x%3Dy=1", "/a?*=*"),
+            ("/u/ann%40example.com/x", "/u/{email}/x"),
+            ("/u/ann%2540example.com", "/u/{email}"),
+            ("/pay/4111111111111111", "/pay/{card}"),
+            ("/p;jsessionid=A1B2C3/x", "/p;jsessionid=*/x"),
+            ("/p;A1B2C3", "/p;*"),
+            ("/user=bob/x", "/user=*/x"),
+            ("http://u:pw@Shop.example/a#tok", "http://shop.example/a"),
+            ("/a#access_token=1", "/a"),
+            ("/reset/ab12cd34ef", "/reset/{token}"),
+            (
+                "/o/7d444840-9dc0-11d1-b245-5ffdce74fad2",
+                "/o/7d444840-9dc0-11d1-b245-5ffdce74fad2",
+            ),
+            ("shop.example:443", "shop.example:443"),
+            ("*", "*"),
+            ("", "{host}"),
+            ("/a\u{7}b", "/{control}"),
+        ] {
+            let want = if target.is_empty() { "" } else { want };
+            assert_eq!(redact_target(target), want, "{target}");
+        }
+        assert!(redact_target(&format!("/{}", "a/".repeat(5_000))).len() < 600);
+    }
+
+    #[test]
+    fn names_and_hosts_that_look_like_secrets_are_not_shown() {
+        let key = [7; 32];
+        assert_eq!(safe_name(&key, "billing-agent"), "billing-agent");
+        assert_eq!(
+            safe_name(&key, "https://agents.example/card.json?x=1"),
+            "https://agents.example/card.json"
+        );
+        for secret in [
+            "ann@example.com",
+            "sk-proj-abcdefghijklmnop",
+            "a b\u{0}",
+            "",
+            "a8Kd93jLq0ZxPw72",
+        ] {
+            assert!(safe_name(&key, secret).starts_with("hash:"), "{secret}");
+        }
+        assert_eq!(safe_host("API.Example:8080"), "api.example:8080");
+        assert_eq!(safe_host("a8Kd93jLq0ZxPw72.example"), "{token}.example");
+        assert_eq!(safe_host("ann@example.com"), "{host}");
+        assert_eq!(safe_method("GET"), "GET");
+        assert_eq!(safe_method("SECRET"), "{method}");
+        assert_eq!(
+            safe_media_type("Application/JSON; charset=x"),
+            "application/json"
+        );
+        assert_eq!(safe_media_type("application/a8Kd93jLq0ZxPw72"), "other");
+    }
+
+    #[test]
+    fn masks_leave_two_characters_at_each_end() {
+        assert_eq!(mask("4111111111111111"), "41************11");
+        assert_eq!(mask("short"), "*****");
+    }
+
+    #[test]
+    fn hashes_depend_on_key_and_domain() {
+        let a = short_hash(&[1; 32], "name", b"x");
+        assert_ne!(a, short_hash(&[2; 32], "name", b"x"));
+        assert_ne!(a, short_hash(&[1; 32], "user", b"x"));
+    }
+}

@@ -1,0 +1,191 @@
+//! A bounded table of learned state: what changed is remembered, and the row idle for longest makes way.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::id::{HashTable, Id};
+use reassembly::Timestamp;
+
+/// Version of every stored row. A row of another version is refused, not guessed at.
+pub(crate) const VERSION: u32 = 1;
+
+/// State that can be stored and that knows when it was last of use.
+pub(crate) trait Row: Serialize + DeserializeOwned {
+    /// Order of making way: rows that were never confirmed go before those that were, then by time.
+    fn worth(&self) -> (bool, Timestamp);
+}
+
+#[derive(Serialize)]
+struct Stored<'a, V> {
+    v: u32,
+    row: &'a V,
+}
+
+#[derive(Deserialize)]
+struct Loaded<V> {
+    row: V,
+}
+
+#[derive(Deserialize)]
+struct VersionOnly {
+    v: u32,
+}
+
+/// A row as bytes.
+pub(crate) fn encode<V: Serialize>(row: &V) -> Vec<u8> {
+    // Rows are plain structs with string or integer keys: serialising them cannot fail.
+    serde_json::to_vec(&Stored { v: VERSION, row }).unwrap_or_default()
+}
+
+/// A row from bytes, or what is wrong with them.
+pub(crate) fn decode<V: DeserializeOwned>(value: &[u8]) -> Result<V, String> {
+    let VersionOnly { v } = serde_json::from_slice(value).map_err(|e| e.to_string())?;
+    if v != VERSION {
+        return Err(format!("version {v}, this program reads version {VERSION}"));
+    }
+    serde_json::from_slice(value)
+        .map(|l: Loaded<V>| l.row)
+        .map_err(|e| e.to_string())
+}
+
+/// Rows by id, at most `cap` of them.
+#[derive(Debug)]
+pub(crate) struct Store<V> {
+    rows: HashTable<Id, Entry<V>>,
+    changed: Vec<Id>,
+    removed: Vec<Id>,
+    cap: usize,
+    evicted: u64,
+}
+
+#[derive(Debug)]
+struct Entry<V> {
+    row: V,
+    dirty: bool,
+}
+
+impl<V: Row> Store<V> {
+    pub(crate) fn new(cap: usize) -> Self {
+        Self {
+            rows: HashTable::default(),
+            changed: Vec::new(),
+            removed: Vec::new(),
+            cap: cap.max(1),
+            evicted: 0,
+        }
+    }
+
+    pub(crate) fn get(&self, id: Id) -> Option<&V> {
+        self.rows.get(&id).map(|e| &e.row)
+    }
+
+    /// The row, marked as changed.
+    pub(crate) fn get_mut(&mut self, id: Id) -> Option<&mut V> {
+        let entry = self.rows.get_mut(&id)?;
+        if !entry.dirty {
+            entry.dirty = true;
+            self.changed.push(id);
+        }
+        Some(&mut entry.row)
+    }
+
+    /// The row, made when there is none, marked as changed.
+    pub(crate) fn entry(&mut self, id: Id, make: impl FnOnce() -> V) -> &mut V {
+        if !self.rows.contains_key(&id) && self.rows.len() >= self.cap {
+            self.make_room();
+        }
+        let Self { rows, changed, .. } = self;
+        let entry = rows.entry(id).or_insert_with(|| Entry {
+            row: make(),
+            dirty: false,
+        });
+        if !entry.dirty {
+            entry.dirty = true;
+            changed.push(id);
+        }
+        &mut entry.row
+    }
+
+    /// Drops the least worthy 64th of the rows, at least one. Doing many at once keeps the cost of a
+    /// full table constant per insertion; ties break by id, so that every run drops the same ones.
+    fn make_room(&mut self) {
+        let mut order: Vec<_> = self
+            .rows
+            .iter()
+            .map(|(id, e)| (e.row.worth(), *id))
+            .collect();
+        let drop = (order.len() / 64).max(1);
+        let _ = order.select_nth_unstable(drop - 1);
+        order.truncate(drop);
+        order.sort_unstable();
+        for (_, id) in order {
+            self.evicted += 1;
+            self.remove(id);
+        }
+    }
+
+    pub(crate) fn remove(&mut self, id: Id) -> Option<V> {
+        let entry = self.rows.remove(&id)?;
+        self.removed.push(id);
+        Some(entry.row)
+    }
+
+    /// Puts a stored row back; it is not marked as changed.
+    pub(crate) fn load(&mut self, id: Id, row: V) {
+        if !self.rows.contains_key(&id) && self.rows.len() >= self.cap {
+            self.make_room();
+        }
+        self.rows.insert(id, Entry { row, dirty: false });
+    }
+
+    /// Rows changed and ids removed since last asked, sorted by id.
+    pub(crate) fn drain(&mut self, mut each: impl FnMut(Id, Option<&V>)) {
+        let mut ids = std::mem::take(&mut self.changed);
+        ids.append(&mut self.removed);
+        ids.sort_unstable();
+        ids.dedup();
+        for id in ids {
+            match self.rows.get_mut(&id) {
+                Some(entry) => {
+                    entry.dirty = false;
+                    each(id, Some(&entry.row));
+                }
+                None => each(id, None),
+            }
+        }
+    }
+
+    /// Every row, sorted by id.
+    pub(crate) fn sorted(&self) -> Vec<(Id, &V)> {
+        let mut all: Vec<_> = self.rows.iter().map(|(id, e)| (*id, &e.row)).collect();
+        all.sort_unstable_by_key(|(id, _)| *id);
+        all
+    }
+
+    pub(crate) fn evicted(&self) -> u64 {
+        self.evicted
+    }
+}
+
+/// Packet times in rows: nanoseconds since 1970.
+pub(crate) mod nanos {
+    use reassembly::Timestamp;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde's `with` asks for this form"
+    )]
+    pub(crate) fn serialize<S: Serializer>(
+        time: &Timestamp,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(time.0)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Timestamp, D::Error> {
+        u64::deserialize(deserializer).map(Timestamp)
+    }
+}

@@ -1,0 +1,215 @@
+//! The one helper through which tests send exchanges to an analyzer.
+
+use std::net::{IpAddr, SocketAddr};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use reassembly::build::ExchangeBuilder;
+use reassembly::{Ambiguities, Exchange, Flags, Timestamp};
+
+use crate::{Analyzer, Finding, Kind, Labels, Settings};
+
+/// 2026-03-09T08:00:00Z.
+pub(crate) const START: u64 = 1_773_043_200;
+
+/// A request and its answer, in few words.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    method: &'static str,
+    target: String,
+    host: String,
+    fields: String,
+    client: String,
+    body: String,
+    status: u16,
+    answer: String,
+    answer_fields: String,
+    ambiguities: Ambiguities,
+    flags: Flags,
+}
+
+impl Call {
+    pub(crate) fn new(method: &'static str, target: impl Into<String>) -> Self {
+        Self {
+            method,
+            target: target.into(),
+            host: "api.example".into(),
+            fields: "User-Agent: python-requests/2.32\n".into(),
+            client: "10.0.0.5".into(),
+            body: String::new(),
+            status: 200,
+            answer: r#"{"ok":true}"#.into(),
+            answer_fields: "Content-Type: application/json\n".into(),
+            ambiguities: Ambiguities::empty(),
+            flags: Flags::empty(),
+        }
+    }
+
+    pub(crate) fn get(target: impl Into<String>) -> Self {
+        Self::new("GET", target)
+    }
+
+    /// A tool call over MCP.
+    pub(crate) fn tool(name: &str, arguments: &str) -> Self {
+        let body = format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"{name}","arguments":{arguments}}}}}"#
+        );
+        Self::new("POST", "/mcp")
+            .field("Content-Type: application/json")
+            .body(body)
+    }
+
+    pub(crate) fn field(mut self, line: &str) -> Self {
+        self.fields.push_str(line);
+        self.fields.push('\n');
+        self
+    }
+
+    pub(crate) fn bearer(self, token: &str) -> Self {
+        self.field(&format!("Authorization: Bearer {token}"))
+    }
+
+    pub(crate) fn agent(mut self, user_agent: &str) -> Self {
+        self.fields = self.fields.replace("python-requests/2.32", user_agent);
+        self
+    }
+
+    pub(crate) fn from(mut self, client: &str) -> Self {
+        self.client = client.into();
+        self
+    }
+
+    pub(crate) fn host(mut self, host: &str) -> Self {
+        self.host = host.into();
+        self
+    }
+
+    pub(crate) fn body(mut self, body: impl Into<String>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    pub(crate) fn status(mut self, status: u16) -> Self {
+        self.status = status;
+        self
+    }
+
+    pub(crate) fn answer(mut self, body: impl Into<String>) -> Self {
+        self.answer = body.into();
+        self
+    }
+
+    pub(crate) fn answer_field(mut self, line: &str) -> Self {
+        self.answer_fields.push_str(line);
+        self.answer_fields.push('\n');
+        self
+    }
+
+    pub(crate) fn ambiguous(mut self, ambiguities: Ambiguities) -> Self {
+        self.ambiguities = ambiguities;
+        self.flags.insert(Flags::AMBIGUOUS);
+        self
+    }
+
+    pub(crate) fn flags(mut self, flags: Flags) -> Self {
+        self.flags.insert(flags);
+        self
+    }
+
+    pub(crate) fn exchange(&self, at: u64, number: u32) -> Exchange {
+        let head = format!(
+            "{} {} HTTP/1.1\nHost: {}\n{}",
+            self.method, self.target, self.host, self.fields
+        );
+        let answer = format!("HTTP/1.1 {} X\n{}", self.status, self.answer_fields);
+        let client: IpAddr = self.client.parse().unwrap();
+        let port = 20_000 + (number % 40_000) as u16;
+        let server = SocketAddr::new("10.9.9.9".parse().unwrap(), 80);
+        ExchangeBuilder::new(Timestamp(at))
+            .between(SocketAddr::new(client, port), server)
+            .in_flow(Timestamp(at - 1), 0)
+            .request(&head, self.body.as_bytes())
+            .response(&answer, self.answer.as_bytes())
+            .flags(self.flags)
+            .ambiguities(self.ambiguities)
+            .build()
+    }
+}
+
+/// A token with these claims, and a signature nobody checks.
+pub(crate) fn jwt(claims: &str) -> String {
+    jwt_with(r#"{"alg":"RS256"}"#, claims)
+}
+
+pub(crate) fn jwt_with(header: &str, claims: &str) -> String {
+    let encode = |text: &str| URL_SAFE_NO_PAD.encode(text);
+    format!("{}.{}.c2lnbmF0dXJl", encode(header), encode(claims))
+}
+
+/// A token of an agent that ends an hour after [`START`] plus `hours`.
+pub(crate) fn agent_token(name: &str, hours: u64) -> String {
+    let (iat, exp) = (START + hours * 3600, START + hours * 3600 + 3600);
+    jwt(&format!(
+        r#"{{"iss":"https://auth.example","sub":"{name}","client_id":"{name}","client_type":"ai-agent","iat":{iat},"exp":{exp}}}"#
+    ))
+}
+
+/// An analyzer and its clock.
+#[derive(Debug)]
+pub(crate) struct Scene {
+    pub(crate) analyzer: Analyzer,
+    /// Nanoseconds since 1970.
+    pub(crate) now: u64,
+    sent: u32,
+    pub(crate) told: Vec<Finding>,
+}
+
+impl Scene {
+    pub(crate) fn new() -> Self {
+        Self::with(Settings::default())
+    }
+
+    pub(crate) fn with(settings: Settings) -> Self {
+        Self {
+            analyzer: Analyzer::new(settings),
+            now: START * 1_000_000_000,
+            sent: 0,
+            told: Vec::new(),
+        }
+    }
+
+    pub(crate) fn wait(&mut self, seconds: u64) {
+        self.now += seconds * 1_000_000_000;
+    }
+
+    /// Sends a call, one second after the one before.
+    pub(crate) fn send(&mut self, call: &Call) -> Labels {
+        self.wait(1);
+        self.sent += 1;
+        let labels = self.analyzer.observe(&call.exchange(self.now, self.sent));
+        self.told
+            .extend(std::iter::from_fn(|| self.analyzer.poll()));
+        labels
+    }
+
+    /// Findings of a kind, latest revisions.
+    pub(crate) fn found(&self, kind: Kind) -> Vec<Finding> {
+        self.analyzer
+            .findings()
+            .into_iter()
+            .filter(|f| f.kind == kind)
+            .collect()
+    }
+
+    /// Kinds and severities of all findings, in words.
+    pub(crate) fn words(&self) -> Vec<String> {
+        let mut all: Vec<_> = self
+            .analyzer
+            .findings()
+            .iter()
+            .map(|f| format!("{} {}", f.kind.name(), f.severity.name()))
+            .collect();
+        all.sort();
+        all
+    }
+}
