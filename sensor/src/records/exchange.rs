@@ -32,11 +32,11 @@ pub(crate) fn write(out: &mut Vec<u8>, exchange: &Exchange, labels: &Labels, rev
     let response = exchange.response.as_ref().map(|r| &r.message);
     if let Some(request) = request {
         out.extend_from_slice(b",\"request\":");
-        message(out, request);
+        message(out, request, reveal);
     }
     if let Some(response) = response {
         out.extend_from_slice(b",\"response\":");
-        message(out, response);
+        message(out, response, reveal);
     }
     timing(out, request, response);
     if let Some((protocol, method, name)) = &labels.rpc {
@@ -88,14 +88,15 @@ fn flow(out: &mut Vec<u8>, flow: &FlowRef, index: u32) {
 
 fn line(out: &mut Vec<u8>, request: &Request, reveal: bool) {
     out.extend_from_slice(b",\"method\":");
-    string(out, request.method());
+    // A made-up method or host may be anything.
+    string(out, if reveal { request.method() } else { privacy::safe_method(request.method()) });
     out.extend_from_slice(b",\"scheme\":");
     string(out, scheme(request.target()));
     // A name and password before the host are a credential.
     let host = request.host.rsplit('@').next().unwrap_or("");
     if !host.is_empty() {
         out.extend_from_slice(b",\"host\":");
-        string(out, host);
+        string(out, &if reveal { host.into() } else { privacy::safe_host(host) });
     }
     out.extend_from_slice(b",\"target\":");
     if reveal {
@@ -118,7 +119,7 @@ fn scheme(target: &str) -> &'static str {
     }
 }
 
-fn message(out: &mut Vec<u8>, message: &Message) {
+fn message(out: &mut Vec<u8>, message: &Message, reveal: bool) {
     out.extend_from_slice(b"{\"body_bytes\":");
     number(out, message.body_bytes);
     out.extend_from_slice(b",\"content_bytes\":");
@@ -133,14 +134,23 @@ fn message(out: &mut Vec<u8>, message: &Message) {
         }
     }
     if let Some(kind) = kind {
-        token(out, b",\"content_type\":\"", kind.split(';').next().unwrap_or(""));
+        let kind = kind.split(';').next().unwrap_or("");
+        token(out, b",\"content_type\":\"", &if reveal { kind.into() } else { privacy::safe_media_type(kind) });
     }
     if let Some(coding) = coding {
-        token(out, b",\"encoding\":\"", coding);
+        token(out, b",\"encoding\":\"", if reveal || is_coding(coding) { coding } else { "other" });
     }
     out.extend_from_slice(b",\"complete\":");
     out.extend_from_slice(if message.complete { b"true" } else { b"false" });
     out.push(b'}');
+}
+
+/// Whether every coding of the list is a known one; another word may be anything.
+fn is_coding(list: &str) -> bool {
+    const CODINGS: [&str; 10] = [
+        "gzip", "x-gzip", "deflate", "br", "zstd", "compress", "x-compress", "identity", "dcb", "dcz",
+    ];
+    list.split(',').all(|word| CODINGS.iter().any(|c| word.trim().eq_ignore_ascii_case(c)))
 }
 
 /// A media type or a list of codings, in lower case. Anything that does not look like one is left out: it is
