@@ -137,7 +137,8 @@ pub(crate) struct RunArgs {
     /// Show what is otherwise hidden; only for captures from a laboratory
     #[arg(long, value_name = "WHAT", value_enum)]
     pub(crate) reveal: Vec<Reveal>,
-    /// Threads that share the work; results do not depend on it
+    /// Threads that may share the work: with more than one, analysis and outputs have their own. Results do not
+    /// depend on it
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub(crate) workers: u8,
 }

@@ -280,7 +280,14 @@ impl Desk {
             name: &self.settings.sensor,
             version: env!("CARGO_PKG_VERSION"),
         };
-        let record = HealthRecord::new(sensor, now.0, drops, counters, &given_up);
+        let record = HealthRecord::new(
+            sensor,
+            now.0,
+            drops,
+            self.outputs.published(),
+            counters,
+            &given_up,
+        );
         let name = self.settings.sensor.clone();
         let value = json(&record);
         self.outputs

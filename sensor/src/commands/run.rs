@@ -12,6 +12,7 @@ use crate::desk::{Desk, DeskSettings};
 use crate::exit::{Failure, Status};
 use crate::message::{self, Level};
 use crate::output::Outputs;
+use crate::output::kafka::{Delivery, KafkaConfig, KafkaSink, Mode};
 use crate::pipeline::{self, Run};
 use crate::source::file::{Progress, total_bytes};
 use crate::source::live::{Live, LiveError, LiveSettings};
@@ -91,6 +92,9 @@ fn configuration(args: &RunArgs) -> Result<Config, Failure> {
     if let Some(dir) = &args.store {
         config.store.directory = dir.display().to_string();
     }
+    if let Some(brokers) = &args.kafka {
+        config.kafka.brokers = brokers.clone();
+    }
     if args.reveal.contains(&Reveal::Query) {
         config.privacy.reveal = vec!["query".into()];
     }
@@ -106,7 +110,11 @@ fn desk(args: &RunArgs, config: &Config, inputs: &[std::path::PathBuf], live: bo
         store.restore(&mut analyzer).map_err(Failure::usage)?;
         Some(store)
     };
-    let outputs = Outputs::open(args, inputs).map_err(Failure::usage)?;
+    let mut outputs = Outputs::open(args, inputs).map_err(Failure::usage)?;
+    if let Some(kafka) = config.kafka() {
+        let mode = if live { Mode::Live } else { Mode::Replay };
+        outputs.publish_to(KafkaSink::start(&kafka, mode).map_err(Failure::usage)?);
+    }
     let settings = DeskSettings {
         reveal: config.privacy.reveal.iter().any(|r| r == "query"),
         sensor: config.sensor.name.clone(),
@@ -160,8 +168,52 @@ fn conclude(
             super::print(&summary::full(title, run, desk.analyzer(), store))?;
         }
     }
+    if let Some(kafka) = config.kafka()
+        && let Some(delivery) = desk.outputs().finish_publishing(kafka.finish_timeout)
+    {
+        let text = delivery_in_words(&delivery, &kafka);
+        if delivery.complete() {
+            message::info(&text)
+        } else {
+            message::error(&text)
+        }
+    }
     if desk.failed() {
         status = status.max(Status::Output);
     }
     Ok(status)
+}
+
+/// What became of the records for Kafka.
+fn delivery_in_words(delivery: &Delivery, kafka: &KafkaConfig) -> String {
+    let mut text = format!("Kafka confirmed {} records", delivery.delivered);
+    let mut and = |count: u64, what: &str| {
+        if count > 0 {
+            text.push_str(&format!(", {count} {what}"));
+        }
+    };
+    and(delivery.redelivered, "of them from earlier runs");
+    and(delivery.found, "were there already");
+    and(
+        delivery.dropped_queue,
+        "were shed because the queue was full (kafka.queue_records, kafka.queue_bytes)",
+    );
+    and(
+        delivery.dropped_spool,
+        "were shed because the spool was full (kafka.spool_bytes)",
+    );
+    and(delivery.dropped_refused, "were refused by the broker");
+    and(delivery.dropped_unkept, "were neither confirmed nor kept");
+    and(delivery.torn, "entries of the spool were damaged");
+    if delivery.spooled > 0 {
+        let place = kafka
+            .spool_dir
+            .as_deref()
+            .map_or_else(String::new, |dir| format!(" in {}", dir.display()));
+        text.push_str(&format!(
+            "; {} wait{place}, and the next run with this broker delivers them",
+            delivery.spooled
+        ));
+    }
+    text
 }

@@ -1,6 +1,7 @@
 //! Every key of the configuration, with its type, default, rule and meaning. The comments here are the manual:
 //! `tapline config default` and docs/configuration.md print them.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use toml::Spanned;
@@ -190,6 +191,49 @@ keys! {
         snapshot_every: Duration = seconds(60), Rule::Range(SECOND, DAY);
     }
 
+    /// Publishing to Kafka. Topics are the prefix, a dot, and `findings`, `inventory`, `agents`, `health`.
+    kafka: KafkaSection {
+        /// Brokers to begin with, `host:port`, several separated by commas, when `--kafka` is not given. Empty
+        /// publishes nothing.
+        brokers: String = String::new(), Rule::Text("host:port, several separated by commas", is_brokers);
+        /// What the names of the topics begin with.
+        topic_prefix: String = "tapline".into(), Rule::Text("1 to 200 letters, digits, dots, dashes and underscores", is_topic);
+        /// How the client calls itself to the broker.
+        client_id: String = "tapline".into(), Rule::Any;
+        /// How the connection is protected.
+        security_protocol: String = "plaintext".into(), Rule::OneOf(&["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"]);
+        /// PEM file with the authorities that may have signed the brokers' certificates. Empty takes those of the
+        /// system.
+        tls_ca: String = String::new(), Rule::Any;
+        /// PEM file with the client's certificate, when the brokers ask for one.
+        tls_certificate: String = String::new(), Rule::Any;
+        /// PEM file with the key of that certificate.
+        tls_key: String = String::new(), Rule::Any;
+        /// SASL mechanism.
+        sasl_mechanism: String = String::new(), Rule::OneOf(&["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]);
+        /// SASL user name.
+        sasl_username: String = String::new(), Rule::Any;
+        /// SASL password.
+        sasl_password: Secret = Secret::default(), Rule::Any;
+        /// File that holds the SASL password instead, readable by the sensor only.
+        sasl_password_file: String = String::new(), Rule::Any;
+        /// Records that may wait for the broker. A live capture sheds what is over that, lowest severity first.
+        queue_records: u64 = 20_000, Rule::Range(16, 10_000_000);
+        /// Bytes that may wait for the broker.
+        queue_bytes: Size = Size(32 << 20), Rule::Range(64 << 10, 1 << 30);
+        /// Folder where records wait on disk while the broker is away. Empty: a folder for these brokers below
+        /// `spool` in the store's folder, or below `~/.local/state/tapline/spool` when there is no store.
+        spool_dir: String = String::new(), Rule::Any;
+        /// Most that the spool may hold.
+        spool_bytes: Size = Size(256 << 20), Rule::Range(64 << 10, 1 << 40);
+        /// How long the brokers may take to answer at start.
+        connect_timeout: Duration = seconds(10), Rule::Range(100 * MS, 600 * SECOND);
+        /// How long the end of a run waits for outstanding confirmations.
+        finish_timeout: Duration = seconds(30), Rule::Range(0, 3600 * SECOND);
+        /// Any option of librdkafka by its own name, as a section `[kafka.options]`; these win over the keys above.
+        options: BTreeMap<String, String> = BTreeMap::new(), Rule::Any;
+    }
+
     /// Messages on standard error.
     log: LogSection {
         /// How much is said.
@@ -214,4 +258,22 @@ fn is_network(text: &str) -> bool {
     };
     let longest = if address.is_ipv4() { 32 } else { 128 };
     length.is_none_or(|l| l.parse::<u8>().is_ok_and(|l| l <= longest))
+}
+
+fn is_brokers(text: &str) -> bool {
+    let one = |broker: &str| {
+        broker
+            .trim()
+            .rsplit_once(':')
+            .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok_and(|p| p > 0))
+    };
+    text.is_empty() || text.split(',').all(one)
+}
+
+/// Kafka's names of topics have at most 249 of these.
+fn is_topic(text: &str) -> bool {
+    (1..=200).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
 }

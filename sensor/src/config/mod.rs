@@ -10,13 +10,15 @@ mod value;
 
 pub(crate) use keys::Config;
 pub(crate) use parse::{Mistakes, load};
-pub(crate) use show::{default_file, in_force, manual};
-pub(crate) use value::{Secret, Size};
+pub(crate) use show::{default_file, in_force};
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use reassembly::Limits;
+
+use crate::output;
+use crate::output::kafka::KafkaConfig;
 
 /// The key in force when none is set. It is in the source, so it protects nothing.
 pub(crate) fn is_default_hash_key(config: &Config) -> bool {
@@ -71,6 +73,69 @@ impl Config {
             settings.hash_key = key;
         }
         Ok(settings)
+    }
+
+    /// Settings of the Kafka sink; `None` when no broker is named.
+    pub(crate) fn kafka(&self) -> Option<KafkaConfig> {
+        let k = &self.kafka;
+        if k.brokers.trim().is_empty() {
+            return None;
+        }
+        let text = |t: &String| (!t.is_empty()).then(|| t.clone());
+        let path = |t: &String| (!t.is_empty()).then(|| PathBuf::from(t));
+        let secret =
+            (!k.sasl_password.is_empty()).then(|| output::kafka::Secret(k.sasl_password.reveal().into()));
+        let count = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+        Some(KafkaConfig {
+            brokers: k.brokers.clone(),
+            topic_prefix: k.topic_prefix.clone(),
+            sensor: self.sensor.name.clone(),
+            client_id: k.client_id.clone(),
+            security_protocol: k.security_protocol.clone(),
+            tls_ca: path(&k.tls_ca),
+            tls_certificate: path(&k.tls_certificate),
+            tls_key: path(&k.tls_key),
+            sasl_mechanism: text(&k.sasl_mechanism),
+            sasl_username: text(&k.sasl_username),
+            sasl_password: secret,
+            sasl_password_file: path(&k.sasl_password_file),
+            queue_records: count(k.queue_records),
+            queue_bytes: count(k.queue_bytes.0),
+            spool_dir: Some(path(&k.spool_dir).unwrap_or_else(|| self.default_spool())),
+            spool_bytes: k.spool_bytes.0,
+            connect_timeout: k.connect_timeout,
+            finish_timeout: k.finish_timeout,
+            options: k.options.clone(),
+        })
+    }
+
+    /// Where records wait for these brokers when no place is named. Records for one cluster must not go to
+    /// another, so each has a folder of its own.
+    fn default_spool(&self) -> PathBuf {
+        let folder = if self.store.directory.is_empty() {
+            let set = |name| {
+                std::env::var_os(name)
+                    .filter(|v| !v.is_empty())
+                    .map(PathBuf::from)
+            };
+            set("XDG_STATE_HOME")
+                .or_else(|| set("HOME").map(|home| home.join(".local/state")))
+                .map_or_else(
+                    || PathBuf::from("tapline-spool"),
+                    |state| state.join("tapline/spool"),
+                )
+        } else {
+            Path::new(&self.store.directory).join("spool")
+        };
+        let plain = |c: char| {
+            if c.is_ascii_alphanumeric() || ".-".contains(c) {
+                c
+            } else {
+                '_'
+            }
+        };
+        let name: String = self.kafka.brokers.chars().map(plain).take(100).collect();
+        folder.join(format!("{name}_{}", self.kafka.topic_prefix))
     }
 
     fn hash_key(&self) -> anyhow::Result<Option<[u8; 32]>> {

@@ -132,13 +132,19 @@ fn parse(text: &str) -> Result<Config, Vec<Mistake>> {
 
 /// What is wrong only because of two keys together.
 fn check_together(section: &str, config: &Config, at: usize, found: &mut Vec<(usize, String)>) {
-    if section == "privacy" && !config.privacy.hash_key.is_empty() && !config.privacy.hash_key_file.is_empty()
-    {
-        found.push((
-            at,
-            "privacy.hash_key and privacy.hash_key_file are both set; keep one".into(),
-        ));
-    }
+    let both = match section {
+        "privacy" if !config.privacy.hash_key.is_empty() && !config.privacy.hash_key_file.is_empty() => {
+            "hash_key"
+        }
+        "kafka" if !config.kafka.sasl_password.is_empty() && !config.kafka.sasl_password_file.is_empty() => {
+            "sasl_password"
+        }
+        _ => return,
+    };
+    found.push((
+        at,
+        format!("{section}.{both} and {section}.{both}_file are both set; keep one"),
+    ));
 }
 
 fn unknown(name: &str, section: Option<&str>) -> String {
@@ -212,4 +218,104 @@ fn distance(a: &str, b: &str) -> usize {
         }
     }
     rows[a.len()][b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Mistakes, parse};
+
+    /// The message for a file with this text.
+    fn message(text: &str) -> String {
+        match parse(text) {
+            Ok(_) => "no mistakes".into(),
+            Err(found) => Mistakes {
+                file: "tapline.toml".into(),
+                found,
+                unreadable: None,
+            }
+            .to_string(),
+        }
+    }
+
+    #[test]
+    fn every_mistake_is_told_at_once_with_its_place() {
+        insta::assert_snapshot!(message(
+            r#"
+colour = true
+[capture]
+interfce = "eth0"
+snaplen = "all"
+buffer = "2TB"
+[limts]
+flows = 1
+[limits]
+flows = 1
+idle = "3 weeks"
+gap_byte = 5
+[privacy]
+hash_key = "5ecre7-in-the-wrong-form"
+reveal = ["qery"]
+[token]
+max_lifetime = 3600
+[identity]
+agent_claims = ["client_type"]
+shared_egress = ["10.0.0.0/33", 7]
+[kafka]
+brokers = "kafka-1"
+security_protocol = "SSL"
+sasl_password = "a"
+sasl_password_file = "b"
+store = "x"
+[kafka.options]
+linger.ms = 5
+acks = [1]
+[log]
+json = "yes"
+"#
+        ));
+    }
+
+    #[test]
+    fn what_is_not_toml_is_told_too() {
+        insta::assert_snapshot!(message(
+            "[capture\ninterface = eth0\n[limits]\nflows = 1\nflows = 2\n"
+        ));
+    }
+
+    #[test]
+    fn no_message_shows_a_secret() {
+        let secret = "canary-5ecre7";
+        for key in ["privacy.hash_key", "kafka.sasl_password", "privacy.hash_key_file"] {
+            let (section, key) = key.split_once('.').unwrap();
+            for value in [
+                format!("\"{secret}\""),
+                format!("[\"{secret}\"]"),
+                format!("\"{secret}"),
+            ] {
+                let said = message(&format!("[{section}]\n{key} = {value}\n"));
+                assert!(!said.contains(secret), "{said}");
+            }
+        }
+    }
+
+    #[test]
+    fn good_values_are_taken() {
+        let config = parse(
+            "[limits]\nflows = 1_000\nidle = \"2m\"\nbody_capture = 0\nhead = \"1 MiB\"\n\
+             [kafka]\nbrokers = \"a:1, b:2\"\n[kafka.options]\nlinger.ms = 5\n\"ssl.key.password\" = \"x\"\n\
+             [identity]\nshared_egress = [\"10.0.0.0/8\", \"2001:db8::1\"]\n",
+        )
+        .unwrap_or_else(|_| panic!("no mistakes"));
+        assert_eq!(config.limits.flows, 1000);
+        assert_eq!(config.limits.idle.as_secs(), 120);
+        assert_eq!(config.limits.head.0, 1 << 20);
+        let options: Vec<_> = config
+            .kafka
+            .options
+            .iter()
+            .map(|(k, v)| format!("{k}={v}"))
+            .collect();
+        assert_eq!(options, ["linger.ms=5", "ssl.key.password=x"]);
+        assert_eq!(config.identity.shared_egress.len(), 2);
+    }
 }

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::keys::{Config, KEYS, Key, SECTIONS};
+#[cfg(test)]
+use super::keys::Key;
+use super::keys::{Config, KEYS, SECTIONS};
 
 /// A file with every key, commented out, its meaning above it.
 pub(crate) fn default_file() -> String {
@@ -21,10 +23,9 @@ pub(crate) fn default_file() -> String {
             for line in key.doc {
                 let _ = writeln!(out, "# {}", line.trim());
             }
-            let rule = (key.rule)();
-            if !rule.is_empty() {
-                let _ = writeln!(out, "# ({})", rule.replace('`', ""));
-            }
+            let rule = (key.rule)().replace('`', "");
+            let comma = if rule.is_empty() { "" } else { ", " };
+            let _ = writeln!(out, "# ({}{comma}{rule})", key.type_name);
             let _ = writeln!(out, "#{} = {}", key.name, (key.show)(&defaults));
         }
     }
@@ -51,6 +52,7 @@ pub(crate) fn in_force(config: &Config) -> String {
 }
 
 /// The page of the manual.
+#[cfg(test)]
 pub(crate) fn manual() -> String {
     let mut out = String::from(
         "# Configuration\n\n\
@@ -81,6 +83,7 @@ pub(crate) fn manual() -> String {
     out
 }
 
+#[cfg(test)]
 fn facts(key: &Key, defaults: &Config) -> String {
     let rule = (key.rule)();
     let rule = if rule.is_empty() {
@@ -95,6 +98,66 @@ fn facts(key: &Key, defaults: &Config) -> String {
     )
 }
 
+#[cfg(test)]
 fn joined(doc: &[&str]) -> String {
     doc.iter().map(|l| l.trim()).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::{default_file, in_force, manual};
+    use crate::config::Config;
+
+    /// With TAPLINE_WRITE_DOCS=1 in the environment, the page is written instead of compared.
+    #[test]
+    fn the_page_of_the_manual_is_in_step() {
+        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/configuration.md");
+        if std::env::var_os("TAPLINE_WRITE_DOCS").is_some() {
+            std::fs::create_dir_all(page.parent().unwrap()).unwrap();
+            std::fs::write(&page, manual()).unwrap();
+        }
+        let found = std::fs::read_to_string(&page).unwrap_or_default();
+        assert!(
+            found == manual(),
+            "docs/configuration.md is out of step with sensor/src/config/keys.rs; write it anew with:\n\
+             TAPLINE_WRITE_DOCS=1 cargo test -p tapline manual_is_in_step"
+        );
+    }
+
+    #[test]
+    fn the_default_file_means_the_defaults_also_without_its_comment_signs() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("tapline.toml");
+        let uncommented: String = default_file()
+            .lines()
+            .map(|line| match line.strip_prefix('#') {
+                Some(key) if key.split_once(" = ").is_some_and(|(k, _)| !k.contains(' ')) => {
+                    format!("{key}\n")
+                }
+                _ => format!("{line}\n"),
+            })
+            .collect();
+        for text in [default_file(), uncommented] {
+            std::fs::write(&path, &text).unwrap();
+            let read = crate::config::load(&path).unwrap_or_else(|m| panic!("{m}\n{text}"));
+            assert_eq!(read, Config::default());
+        }
+    }
+
+    #[test]
+    fn secrets_are_masked() {
+        let mut config = Config::default();
+        config.privacy.hash_key = "canary-5ecre7".into();
+        config.kafka.sasl_password = "canary-5ecre7".into();
+        config
+            .kafka
+            .options
+            .insert("ssl.key.password".into(), "canary-5ecre7".into());
+        let shown = in_force(&config);
+        assert!(!shown.contains("canary"), "{shown}");
+        assert_eq!(shown.matches("(hidden)").count(), 3, "{shown}");
+        assert!(!format!("{:?}", config.privacy).contains("canary"));
+    }
 }

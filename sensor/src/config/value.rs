@@ -317,29 +317,12 @@ impl Setting for Vec<String> {
 impl Setting for BTreeMap<String, String> {
     const TYPE: &'static str = "a section of texts, numbers and true or false";
     fn read(value: &Spanned<DeValue<'_>>, _: Rule) -> Result<Self, Wrong> {
-        let DeValue::Table(table) = value.get_ref() else {
+        if !matches!(value.get_ref(), DeValue::Table(_)) {
             return Err(not_a::<Self>(value));
-        };
-        table
-            .iter()
-            .map(|(name, item)| {
-                let text = match item.get_ref() {
-                    DeValue::String(text) => text.to_string(),
-                    DeValue::Boolean(b) => b.to_string(),
-                    DeValue::Integer(_) => integer(item.get_ref()).map_or(String::new(), |n| n.to_string()),
-                    DeValue::Float(number) => number.as_str().to_owned(),
-                    other => {
-                        let what = format!(
-                            "has {} for {}; it must be a text, a number, true or false",
-                            type_of(other),
-                            name.get_ref()
-                        );
-                        return wrong(item, what);
-                    }
-                };
-                Ok((name.get_ref().to_string(), text))
-            })
-            .collect()
+        }
+        let mut options = Self::new();
+        flatten(value, String::new(), &mut options)?;
+        Ok(options)
     }
     /// The values may be secrets, such as a password, so that only their names are shown.
     fn show(&self) -> String {
@@ -353,6 +336,41 @@ impl Setting for BTreeMap<String, String> {
             format!("{{ {} }}", items.join(", "))
         }
     }
+}
+
+/// Collects options; `linger.ms = 5` is a table in TOML, and an option named `linger.ms` here.
+fn flatten(
+    value: &Spanned<DeValue<'_>>,
+    name: String,
+    options: &mut BTreeMap<String, String>,
+) -> Result<(), Wrong> {
+    let text = match value.get_ref() {
+        DeValue::Table(table) => {
+            for (part, item) in table {
+                let part = part.get_ref();
+                let full = if name.is_empty() {
+                    part.to_string()
+                } else {
+                    format!("{name}.{part}")
+                };
+                flatten(item, full, options)?;
+            }
+            return Ok(());
+        }
+        DeValue::String(text) => text.to_string(),
+        DeValue::Boolean(b) => b.to_string(),
+        DeValue::Integer(_) => integer(value.get_ref()).map_or(String::new(), |n| n.to_string()),
+        DeValue::Float(number) => number.as_str().to_owned(),
+        other => {
+            let what = format!(
+                "has {} for {name}; it must be a text, a number, true or false",
+                type_of(other)
+            );
+            return wrong(value, what);
+        }
+    };
+    options.insert(name, text);
+    Ok(())
 }
 
 /// 32 bytes from 64 hexadecimal digits.

@@ -1,13 +1,17 @@
 //! Where results go: files, standard output, Kafka.
 
+pub(crate) mod kafka;
 pub(crate) mod lines;
 pub(crate) mod record;
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context as _;
 
 use crate::args::RunArgs;
+use crate::message;
+use kafka::{Delivery, KafkaSink};
 use lines::Lines;
 use record::Record;
 
@@ -20,6 +24,8 @@ pub(crate) struct Outputs {
     pub(crate) findings: Option<Lines>,
     pub(crate) inventory: Option<Lines>,
     pub(crate) agents: Option<Lines>,
+    kafka: Option<KafkaSink>,
+    delivery: Option<Delivery>,
 }
 
 impl Outputs {
@@ -53,16 +59,51 @@ impl Outputs {
             findings: open("--findings", &args.findings)?,
             inventory: open("--inventory", &args.inventory)?,
             agents: open("--agents", &args.agents)?,
+            kafka: None,
+            delivery: None,
         })
     }
 
     /// Whether records are to be made for publishing.
     pub(crate) fn publishes(&self) -> bool {
-        false
+        self.kafka.is_some()
+    }
+
+    /// Publishes to this sink from here on.
+    pub(crate) fn publish_to(&mut self, sink: KafkaSink) {
+        self.kafka = Some(sink);
+        self.tell_warnings();
     }
 
     /// Hands a record to Kafka, when there is one.
-    pub(crate) fn publish(&mut self, _record: Record) {}
+    pub(crate) fn publish(&mut self, record: Record) {
+        if let Some(kafka) = &self.kafka {
+            kafka.send(record);
+        }
+    }
+
+    /// What Kafka confirmed, keeps waiting, and shed so far.
+    pub(crate) fn published(&self) -> Option<(u64, u64, u64)> {
+        self.kafka.as_ref().map(KafkaSink::so_far)
+    }
+
+    /// Says what the sink has to say.
+    pub(crate) fn tell_warnings(&self) {
+        for warning in self.kafka.iter().flat_map(KafkaSink::warnings) {
+            message::warn(&warning);
+        }
+    }
+
+    /// Waits until Kafka has everything, at most for `at_most`.
+    pub(crate) fn finish_publishing(&mut self, at_most: Duration) -> Option<Delivery> {
+        if let Some(mut kafka) = self.kafka.take() {
+            self.delivery = Some(kafka.finish(at_most));
+            for warning in kafka.warnings() {
+                message::warn(&warning);
+            }
+        }
+        self.delivery
+    }
 
     fn lines(&self) -> impl Iterator<Item = &Lines> {
         [
@@ -101,6 +142,6 @@ impl Outputs {
 
     /// Whether a place could not take everything.
     pub(crate) fn failed(&self) -> bool {
-        self.lines().any(Lines::failed)
+        self.lines().any(Lines::failed) || self.delivery.is_some_and(|d| !d.complete())
     }
 }

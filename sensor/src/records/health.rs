@@ -15,6 +15,13 @@ struct CapturePart {
     interface_dropped: u64,
 }
 
+#[derive(Serialize)]
+struct KafkaPart {
+    delivered: u64,
+    spooled: u64,
+    shed: u64,
+}
+
 struct CountersPart<'a>(&'a Counters);
 
 impl Serialize for CountersPart<'_> {
@@ -47,16 +54,20 @@ pub(crate) struct HealthRecord<'a> {
     ts: Rfc3339,
     #[serde(skip_serializing_if = "Option::is_none")]
     capture: Option<CapturePart>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kafka: Option<KafkaPart>,
     reassembly: CountersPart<'a>,
     analysis: GivenUp<'a>,
 }
 
 impl<'a> HealthRecord<'a> {
-    /// The record at packet time `ts`; `drops` only for a live capture.
+    /// The record at packet time `ts`; `drops` only for a live capture, `published` only with Kafka: confirmed,
+    /// waiting in the spool, shed.
     pub(crate) fn new(
         sensor: SensorRecord<'a>,
         ts: u64,
         drops: Option<Drops>,
+        published: Option<(u64, u64, u64)>,
         reassembly: &'a Counters,
         analysis: &'a [(&'static str, u64)],
     ) -> Self {
@@ -68,6 +79,11 @@ impl<'a> HealthRecord<'a> {
                 received: d.received,
                 kernel_dropped: d.kernel,
                 interface_dropped: d.interface,
+            }),
+            kafka: published.map(|(delivered, spooled, shed)| KafkaPart {
+                delivered,
+                spooled,
+                shed,
             }),
             reassembly: CountersPart(reassembly),
             analysis: GivenUp(analysis),

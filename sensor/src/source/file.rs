@@ -211,12 +211,6 @@ impl Capture {
         Err(Damage::NotACapture)
     }
 
-    /// Frames read so far.
-    #[cfg(test)]
-    pub(crate) fn frames(&self) -> u64 {
-        self.frames
-    }
-
     /// The next frame; `None` at the end.
     ///
     /// # Errors

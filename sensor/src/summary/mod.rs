@@ -2,42 +2,174 @@
 
 pub(crate) mod progress;
 
+mod funnel;
+mod page;
+mod tables;
+
 use analyzers::{Analyzer, EndpointView, Finding, PrincipalView};
+use reassembly::Timestamp;
 
 use crate::pipeline::Run;
+use crate::records::Rfc3339;
+use funnel::Funnel;
+use page::{Look, Page, clean, thousands};
 
+/// Rows shown of each table of the summary.
+const MOST_ENDPOINTS: usize = 40;
+const MOST_PRINCIPALS: usize = 25;
+const MOST_FINDINGS: usize = 25;
+
+/// One line of what passed and what was lost, for standard error.
 pub(crate) fn short(run: &Run) -> String {
-    format!(
-        "{} packets, {} flows, {} exchanges",
-        run.counters.packets, run.counters.flows, run.counters.exchanges
-    )
+    Funnel::new(run, None, &[]).line()
 }
 
-pub(crate) fn full(title: &str, run: &Run, analyzer: &Analyzer, _store: Option<&str>) -> String {
-    format!(
-        "{title}: {}\n{}{}{}",
-        short(run),
-        inventory(&analyzer.endpoints()),
-        agents(&analyzer.principals()),
-        findings(&analyzer.findings())
-    )
+/// The whole summary: funnel, endpoints, principals, findings.
+pub(crate) fn full(title: &str, run: &Run, analyzer: &Analyzer, store: Option<&str>) -> String {
+    let learned = Learned {
+        endpoints: analyzer.endpoints(),
+        principals: analyzer.principals(),
+        findings: analyzer.findings(),
+        given_up: analyzer.counters(),
+    };
+    let mut page = Page::for_stdout();
+    learned.draw(&mut page, title, run, store);
+    page.finish()
 }
 
+/// What the summary shows of the analysis.
+struct Learned {
+    endpoints: Vec<EndpointView>,
+    principals: Vec<PrincipalView>,
+    findings: Vec<Finding>,
+    given_up: Vec<(&'static str, u64)>,
+}
+
+impl Learned {
+    fn draw(&self, page: &mut Page, title: &str, run: &Run, store: Option<&str>) {
+        page.text(Look::Bold, &format!("tapline {}", env!("CARGO_PKG_VERSION")));
+        page.text(Look::Plain, &format!("  {}", clean(title)));
+        if let Some((first, last)) = run.span {
+            page.text(Look::Dim, &format!("  {}", span(first, last)));
+        }
+        page.newline();
+        page.newline();
+        Funnel::new(run, Some(self.endpoints.len() as u64), &self.given_up).draw(page);
+        // Without a store, all of it can only be had by asking for it as data.
+        let more = |name: &str| match store {
+            Some(dir) => format!("tapline {name} --store {dir}"),
+            None => {
+                format!("all of them: --{name} OUT, or --store DIR and tapline {name} --store DIR")
+            }
+        };
+        if !self.endpoints.is_empty() {
+            page.heading("Endpoints", &thousands(self.endpoints.len() as u64));
+            tables::endpoints(page, &self.endpoints, MOST_ENDPOINTS, &more("inventory"));
+        }
+        if !self.principals.is_empty() {
+            page.heading("Who calls", &count_principals(&self.principals));
+            tables::principals(page, &self.principals, MOST_PRINCIPALS, &more("agents"));
+        }
+        if self.findings.is_empty() {
+            page.heading("Findings", "none");
+        } else {
+            page.heading("Findings", &tables::by_severity(&self.findings));
+            page.newline();
+            tables::findings(page, &self.findings, MOST_FINDINGS, &more("findings"));
+        }
+        if run.counters.exchanges == 0 {
+            page.newline();
+            page.wrapped(Look::Yellow, 0, nothing_seen(run));
+        }
+        if let Some(dir) = store {
+            page.newline();
+            page.line(
+                Look::Dim,
+                &format!("What was learned is kept in {dir}; the next run goes on from it."),
+            );
+        }
+    }
+}
+
+/// Why there may be nothing to show.
+fn nothing_seen(run: &Run) -> &'static str {
+    let c = &run.counters;
+    if c.packets == 0 {
+        "No packets: nothing came through. Check the interface and the filter."
+    } else if c.tls_flows > 0 {
+        "No HTTP in the clear: the flows are TLS, which cannot be read. Mirror the traffic behind the point that ends TLS."
+    } else if c.http2_flows > 0 {
+        "No HTTP/1 in the clear: the flows are HTTP/2, which is recognised but not read."
+    } else if c.flows == 0 {
+        "No TCP in these packets. Check that the capture has the servers' traffic, and its link type."
+    } else {
+        "No HTTP in these flows."
+    }
+}
+
+fn count_principals(principals: &[PrincipalView]) -> String {
+    use analyzers::PrincipalKind::{AiAgent, Human, Service, Unknown};
+    [
+        (AiAgent, "AI agents"),
+        (Service, "services"),
+        (Human, "humans"),
+        (Unknown, "unknown"),
+    ]
+    .into_iter()
+    .filter_map(|(kind, name)| {
+        let count = principals.iter().filter(|p| p.kind == kind).count();
+        let name = if count == 1 {
+            name.trim_end_matches('s')
+        } else {
+            name
+        };
+        (count > 0).then(|| format!("{count} {name}"))
+    })
+    .collect::<Vec<_>>()
+    .join(", ")
+}
+
+/// When it was captured, and for how long.
+fn span(first: Timestamp, last: Timestamp) -> String {
+    let seconds = last.since(first).as_secs();
+    let long = match seconds {
+        0..60 => format!("{:.1} s", last.since(first).as_secs_f64()),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        3600..86_400 => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds / 3600 % 24),
+    };
+    format!("{} UTC, {long}", Rfc3339(first.0).minute())
+}
+
+/// Every endpoint, as a table.
 pub(crate) fn inventory(endpoints: &[EndpointView]) -> String {
-    endpoints
-        .iter()
-        .map(|e| format!("{} {} {} {}\n", e.host, e.method, e.template, e.exchanges))
-        .collect()
+    let mut page = Page::for_stdout();
+    page.heading("Endpoints", &thousands(endpoints.len() as u64));
+    tables::endpoints(&mut page, endpoints, usize::MAX, "");
+    page.finish()
 }
+
+/// Every principal, as a table.
 pub(crate) fn agents(principals: &[PrincipalView]) -> String {
-    principals
-        .iter()
-        .map(|e| format!("{} {:?} {}\n", e.kind.name(), e.name, e.exchanges))
-        .collect()
+    let mut page = Page::for_stdout();
+    page.heading("Who calls", &count_principals(principals));
+    tables::principals(&mut page, principals, usize::MAX, "");
+    page.finish()
 }
+
+/// Every finding, with its explanation.
 pub(crate) fn findings(findings: &[Finding]) -> String {
-    findings
-        .iter()
-        .map(|e| format!("{} {} {}\n", e.severity.name(), e.title, e.explanation))
-        .collect()
+    let mut page = Page::for_stdout();
+    let note = if findings.is_empty() {
+        "none".into()
+    } else {
+        tables::by_severity(findings)
+    };
+    page.heading("Findings", &note);
+    page.newline();
+    tables::findings(&mut page, findings, usize::MAX, "");
+    page.finish()
 }
+
+#[cfg(test)]
+mod tests;

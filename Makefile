@@ -1,0 +1,35 @@
+# What a person runs here. `make help` lists it.
+
+CARGO ?= cargo
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench
+
+help: ## this list
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+demo: ## replay the demo capture and print what Tapline makes of it
+	@deploy/install-deps build
+	@$(CARGO) build --release --quiet -p tapline
+	@$(CARGO) run --release --quiet -p tapline -- replay testdata/demo.pcap
+
+test: ## every test, against a real Kafka broker on loopback
+	@deploy/install-deps test
+	@deploy/kafka/broker fetch
+	$(CARGO) test --workspace
+
+check: ## what must hold before a change goes in: format, lints, docs, tests, licences
+	@deploy/install-deps test
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items
+	@deploy/kafka/broker fetch
+	$(CARGO) test --workspace
+	@if command -v cargo-deny >/dev/null 2>&1; then \
+	    $(CARGO) deny check; \
+	else \
+	    echo "make check: cargo-deny is not installed, so licences and advisories were not checked"; \
+	fi
+
+bench: ## measure throughput, beside the yardsticks
+	@deploy/install-deps build
+	@benches/run

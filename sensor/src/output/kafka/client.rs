@@ -1,0 +1,164 @@
+//! The connection to the brokers: what librdkafka reports, and how that reads to a person.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::ClientContext;
+use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
+use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode};
+use rdkafka::producer::{BaseProducer, DeliveryResult, Producer as _, ProducerContext};
+
+pub(super) type Producer = BaseProducer<Context>;
+
+/// The fate of one record: its number, and why it was not delivered.
+pub(super) type Report = (u64, Result<(), RDKafkaErrorCode>);
+
+/// What librdkafka tells between two polls.
+#[derive(Default)]
+pub(super) struct Context {
+    reports: Mutex<Vec<Report>>,
+    complaints: Mutex<Complaints>,
+    /// The operator asked for librdkafka's own log with the option `debug`.
+    verbose: bool,
+}
+
+#[derive(Default)]
+struct Complaints {
+    /// The latest that names a cause; kept over those that only say that nothing answers.
+    cause: Option<(RDKafkaErrorCode, String)>,
+    nobody_answers: bool,
+    fatal: bool,
+}
+
+impl Context {
+    pub(super) fn new(config: &ClientConfig) -> Self {
+        Self {
+            verbose: config.get("debug").is_some(),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn take_reports(&self) -> Vec<Report> {
+        std::mem::take(&mut self.reports.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn complaints(&self) -> std::sync::MutexGuard<'_, Complaints> {
+        self.complaints.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the producer can do no more and has to be made anew.
+    pub(super) fn is_fatal(&self) -> bool {
+        self.complaints().fatal
+    }
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        if self.verbose {
+            eprintln!("librdkafka: {level:?} {facility} {message}");
+        }
+    }
+
+    fn error(&self, error: ClientError, reason: &str) {
+        let mut complaints = self.complaints();
+        match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::AllBrokersDown) => complaints.nobody_answers = true,
+            Some(code) => {
+                complaints.fatal |= code == RDKafkaErrorCode::Fatal;
+                let weight = |code| match code {
+                    RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SSL => 2,
+                    RDKafkaErrorCode::Resolve => 1,
+                    _ => 0,
+                };
+                let old = complaints.cause.as_ref().map_or(0, |(code, _)| weight(*code));
+                if weight(code) >= old {
+                    complaints.cause = Some((code, reason.to_owned()));
+                }
+            }
+            None => {}
+        }
+    }
+
+    fn stats_raw(&self, _: &[u8]) {}
+}
+
+impl ProducerContext for Context {
+    type DeliveryOpaque = Box<u64>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, number: Box<u64>) {
+        let fate = match result {
+            Ok(_) => Ok(()),
+            Err((error, _)) => Err(error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail)),
+        };
+        self.reports
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push((*number, fate));
+    }
+}
+
+pub(super) fn producer(config: &ClientConfig) -> Result<Producer, ClientError> {
+    Producer::from_config_and_context(config, Context::new(config))
+}
+
+/// Waits until a broker answers. The error is a message for people: which address, what to check.
+pub(super) fn reach(producer: &Producer, brokers: &str, at_most: Duration) -> Result<(), String> {
+    let deadline = Instant::now() + at_most;
+    let context = producer.client().context();
+    *context.complaints() = Complaints::default();
+    let mut given_up_at = deadline;
+    loop {
+        let slice = Duration::from_millis(300).min(at_most);
+        let answer = producer.client().fetch_metadata(None, slice);
+        producer.poll(Duration::ZERO);
+        let now = Instant::now();
+        if answer.is_ok() {
+            return Ok(());
+        }
+        // Once all of them failed, one more round is enough.
+        if context.complaints().nobody_answers {
+            given_up_at = given_up_at.min(now + Duration::from_millis(1500));
+        }
+        if now >= given_up_at {
+            return Err(explain(&context.complaints(), brokers));
+        }
+        // A refused connection makes the request return early.
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn explain(complaints: &Complaints, brokers: &str) -> String {
+    let Some((code, text)) = &complaints.cause else {
+        return format!(
+            "no Kafka broker answers at {brokers}: no reply in time; check address, firewall and whether \
+             the listener there speaks the configured security_protocol"
+        );
+    };
+    let lower = text.to_lowercase();
+    let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+    let advice = if *code == RDKafkaErrorCode::Authentication || has(&["sasl"]) {
+        "the broker refuses the login; check sasl_mechanism, sasl_username and the password"
+    } else if has(&["hostname mismatch", "ip address mismatch"]) {
+        "the broker's certificate is for another host name; connect by the name in the certificate"
+    } else if has(&["certificate verify failed", "certificate could not be verified"]) {
+        "the broker's certificate cannot be trusted: it is not signed by an authority in tls_ca, or it \
+         is for another host name than the one connected to"
+    } else if has(&["certificate required", "bad certificate", "client cert"]) {
+        "the broker wants a client certificate it knows; check tls_certificate and tls_key"
+    } else if *code == RDKafkaErrorCode::SSL || has(&["ssl handshake"]) {
+        "the TLS handshake fails; check security_protocol and whether the port speaks TLS"
+    } else if *code == RDKafkaErrorCode::Resolve || has(&["failed to resolve"]) {
+        "the host name is not known; check its spelling and the name service"
+    } else if has(&["connection refused"]) {
+        "nothing listens there; check that the broker runs, and host and port"
+    } else {
+        "check that the broker runs, address and port, and that security_protocol fits the listener"
+    };
+    format!("no Kafka broker answers at {brokers}: {advice} ({})", plain(text))
+}
+
+/// librdkafka's text without the thread it came from and without internal counts.
+fn plain(text: &str) -> &str {
+    let text = text.rsplit_once(" (after ").map_or(text, |(text, _)| text);
+    text.trim_end_matches(':')
+}

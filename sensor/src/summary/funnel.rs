@@ -1,0 +1,132 @@
+//! The funnel: packets → flows → exchanges → endpoints, and what was lost on the way, by cause.
+
+use super::page::{Look, Page, bytes, thousands, wrap};
+use crate::pipeline::Run;
+
+/// Counters that tell of size or of work, not of loss.
+const NO_LOSS: [&str; 9] = [
+    "packets",
+    "packet_bytes",
+    "tcp_packets",
+    "flows",
+    "http_flows",
+    "payload_bytes",
+    "retransmitted_bytes",
+    "reordered",
+    "exchanges",
+];
+
+/// What each stage gave, and what it lost, in words.
+pub(super) struct Funnel {
+    stages: Vec<(&'static str, u64, String, Vec<String>)>,
+}
+
+impl Funnel {
+    /// From a run and what the analysis gave up at its limits; `endpoints` is left out of the short form.
+    pub(super) fn new(run: &Run, endpoints: Option<u64>, given_up: &[(&'static str, u64)]) -> Self {
+        let counters = &run.counters;
+        let mut losses: [Vec<String>; 3] = Default::default();
+        if let Some(drops) = run.drops {
+            for (count, text) in [
+                (drops.kernel, "dropped by the kernel (buffer full)"),
+                (drops.interface, "dropped by the interface"),
+            ] {
+                if count > 0 {
+                    losses[0].push(format!("{} {text}", thousands(count)));
+                }
+            }
+        }
+        // Counters come in the order of the funnel, each stage's own count first.
+        let mut stage = 0;
+        for (name, text, value) in counters.named() {
+            stage = match name {
+                "flows" => 1,
+                "exchanges" => 2,
+                _ => stage,
+            };
+            if value > 0 && !NO_LOSS.contains(&name) {
+                losses[stage].push(format!("{} {text}", thousands(value)));
+            }
+        }
+        let [packets, flows, exchanges] = losses;
+        let mut stages = vec![
+            ("packets", counters.packets, bytes(counters.packet_bytes), packets),
+            (
+                "TCP flows",
+                counters.flows,
+                format!("{} with HTTP", thousands(counters.http_flows)),
+                flows,
+            ),
+            (
+                "exchanges",
+                counters.exchanges,
+                format!("{} of payload in order", bytes(counters.payload_bytes)),
+                exchanges,
+            ),
+        ];
+        if let Some(endpoints) = endpoints {
+            let lost = given_up
+                .iter()
+                .filter(|(_, count)| *count > 0)
+                .map(|(name, count)| format!("{} {}", thousands(*count), name.replace('_', " ")))
+                .collect();
+            stages.push(("endpoints", endpoints, String::new(), lost));
+        }
+        Self { stages }
+    }
+
+    /// One line for standard error.
+    pub(super) fn line(&self) -> String {
+        let counts: Vec<String> = self
+            .stages
+            .iter()
+            .map(|(name, count, ..)| format!("{} {name}", thousands(*count)))
+            .collect();
+        let lost: Vec<&str> = self
+            .stages
+            .iter()
+            .flat_map(|(.., lost)| lost)
+            .map(String::as_str)
+            .collect();
+        let lost = if lost.is_empty() {
+            "nothing lost".into()
+        } else {
+            lost.join(", ")
+        };
+        format!("{} ({lost})", counts.join(" → "))
+    }
+
+    /// The picture.
+    pub(super) fn draw(&self, page: &mut Page) {
+        let number = self
+            .stages
+            .iter()
+            .map(|(_, count, ..)| thousands(*count).len())
+            .max()
+            .unwrap_or(0)
+            .max(9);
+        for (i, (name, count, note, lost)) in self.stages.iter().enumerate() {
+            let arrow = if i == 0 { "  " } else { "▼ " };
+            page.text(Look::Dim, &format!("  {arrow}"));
+            page.text(Look::Plain, &format!("{name:<10}"));
+            page.text(Look::Bold, &format!("{:>number$}", thousands(*count)));
+            page.text(Look::Dim, &format!("  {note}"));
+            page.newline();
+            let indent = 4 + 10 + number + 2;
+            let room = page.width.saturating_sub(indent + 2).max(20);
+            for (j, line) in wrap(&lost.join(" · "), room).iter().enumerate() {
+                page.text(
+                    Look::Dim,
+                    if i + 1 < self.stages.len() {
+                        "  │ "
+                    } else {
+                        "    "
+                    },
+                );
+                page.text(Look::Plain, &" ".repeat(indent - 4));
+                page.text(Look::Yellow, if j == 0 { "– " } else { "  " });
+                page.line(Look::Yellow, line);
+            }
+        }
+    }
+}

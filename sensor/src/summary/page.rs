@@ -1,0 +1,401 @@
+//! Text for a terminal: styles, widths, and tables that fit.
+
+use std::fmt::Write as _;
+use std::io::IsTerminal as _;
+
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+
+/// Width when the text does not go to a terminal.
+const WIDTH_ELSEWHERE: usize = 120;
+/// Bounds of the width on a terminal: below, tables say nothing; above, lines are hard to follow.
+const WIDTHS: std::ops::RangeInclusive<usize> = 60..=160;
+
+/// How a piece of text looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Look {
+    Plain,
+    Bold,
+    Dim,
+    Red,
+    Yellow,
+    Green,
+    Cyan,
+    Magenta,
+    Alarm,
+}
+
+impl Look {
+    fn code(self) -> &'static str {
+        match self {
+            Self::Plain => "",
+            Self::Bold => "1",
+            Self::Dim => "2",
+            Self::Red => "1;31",
+            Self::Yellow => "33",
+            Self::Green => "32",
+            Self::Cyan => "36",
+            Self::Magenta => "35",
+            Self::Alarm => "1;37;41",
+        }
+    }
+}
+
+/// A text that grows, for a place of known width.
+#[derive(Debug)]
+pub(crate) struct Page {
+    out: String,
+    pub(super) width: usize,
+    colour: bool,
+}
+
+impl Page {
+    /// A page for standard output as it is.
+    pub(crate) fn for_stdout() -> Self {
+        if !std::io::stdout().is_terminal() {
+            return Self::new(WIDTH_ELSEWHERE, false);
+        }
+        let width = terminal_size::terminal_size().map_or(100, |(w, _)| usize::from(w.0));
+        let set = |name| std::env::var_os(name).is_some_and(|v| !v.is_empty());
+        let dumb = std::env::var_os("TERM").is_some_and(|t| t == "dumb");
+        Self::new(
+            width.clamp(*WIDTHS.start(), *WIDTHS.end()),
+            !set("NO_COLOR") && !dumb,
+        )
+    }
+
+    pub(super) fn new(width: usize, colour: bool) -> Self {
+        Self {
+            out: String::new(),
+            width,
+            colour,
+        }
+    }
+
+    /// What was written.
+    pub(crate) fn finish(self) -> String {
+        self.out
+    }
+
+    pub(super) fn text(&mut self, look: Look, text: &str) {
+        if self.colour && look != Look::Plain && !text.is_empty() {
+            let _ = write!(self.out, "\x1b[{}m{text}\x1b[0m", look.code());
+        } else {
+            self.out.push_str(text);
+        }
+    }
+
+    pub(super) fn newline(&mut self) {
+        // No line ends in blanks.
+        let kept = self.out.trim_end_matches(' ').len();
+        self.out.truncate(kept);
+        self.out.push('\n');
+    }
+
+    pub(super) fn line(&mut self, look: Look, text: &str) {
+        self.text(look, text);
+        self.newline();
+    }
+
+    /// A heading with what it counts.
+    pub(super) fn heading(&mut self, title: &str, note: &str) {
+        self.newline();
+        self.text(Look::Bold, title);
+        if !note.is_empty() {
+            self.text(Look::Dim, &format!("  {note}"));
+        }
+        self.newline();
+    }
+
+    /// Text broken at spaces, each line indented.
+    pub(super) fn wrapped(&mut self, look: Look, indent: usize, text: &str) {
+        for line in wrap(text, self.width.saturating_sub(indent).max(20)) {
+            self.text(Look::Plain, &" ".repeat(indent));
+            self.line(look, &line);
+        }
+    }
+
+    /// A table; columns that do not fit are narrowed, the least important first.
+    pub(super) fn table(&mut self, columns: &[Column], rows: &[Vec<Cell>]) {
+        let used: Vec<usize> = (0..columns.len())
+            .filter(|&c| !columns[c].optional || rows.iter().any(|r| !r[c].text.is_empty()))
+            .collect();
+        let widths = self.fit(columns, rows, &used);
+        let gap = "  ";
+        self.text(Look::Plain, gap);
+        for &c in &used {
+            let title = cut(columns[c].title, widths[c]);
+            let title = pad(&title, widths[c], columns[c].right);
+            self.text(Look::Dim, &title);
+            self.text(Look::Plain, gap);
+        }
+        self.newline();
+        let total: usize = used.iter().map(|&c| widths[c] + 2).sum();
+        self.text(Look::Plain, gap);
+        self.line(Look::Dim, &"─".repeat(total.saturating_sub(2)));
+        for row in rows {
+            self.text(Look::Plain, gap);
+            for &c in &used {
+                let cell = pad(&cut(&row[c].text, widths[c]), widths[c], columns[c].right);
+                self.text(row[c].look, &cell);
+                self.text(Look::Plain, gap);
+            }
+            self.newline();
+        }
+    }
+
+    fn fit(&self, columns: &[Column], rows: &[Vec<Cell>], used: &[usize]) -> Vec<usize> {
+        let mut widths: Vec<usize> = columns
+            .iter()
+            .enumerate()
+            .map(|(c, column)| {
+                rows.iter()
+                    .map(|r| r[c].text.width())
+                    .chain([column.title.width()])
+                    .max()
+                    .unwrap_or(0)
+            })
+            .collect();
+        let room = self.width.saturating_sub(2);
+        loop {
+            let total: usize = used
+                .iter()
+                .map(|&c| widths[c] + 2)
+                .sum::<usize>()
+                .saturating_sub(2);
+            if total <= room {
+                return widths;
+            }
+            // The widest of those that may shrink gives way, by one and again.
+            let Some(&widest) = used
+                .iter()
+                .filter(|&&c| widths[c] > columns[c].least)
+                .max_by_key(|&&c| widths[c] - columns[c].least)
+            else {
+                return widths;
+            };
+            widths[widest] -= 1;
+        }
+    }
+}
+
+/// A column of a table.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Column {
+    title: &'static str,
+    right: bool,
+    /// It may be narrowed down to this.
+    least: usize,
+    /// Left out when it has nothing to say.
+    optional: bool,
+}
+
+impl Column {
+    /// Text that may be narrowed down to `least`.
+    pub(super) const fn text(title: &'static str, least: usize) -> Self {
+        Self {
+            title,
+            right: false,
+            least,
+            optional: false,
+        }
+    }
+
+    /// A number, which is never narrowed.
+    pub(super) const fn number(title: &'static str) -> Self {
+        Self {
+            title,
+            right: true,
+            least: usize::MAX,
+            optional: false,
+        }
+    }
+
+    /// The same column, left out when it has nothing to say.
+    pub(super) const fn optional(mut self) -> Self {
+        self.optional = true;
+        self
+    }
+}
+
+/// A cell of a table.
+#[derive(Debug, Clone)]
+pub(super) struct Cell {
+    text: String,
+    look: Look,
+}
+
+impl Cell {
+    pub(super) fn new(look: Look, text: impl Into<String>) -> Self {
+        Self {
+            text: clean(&text.into()),
+            look,
+        }
+    }
+
+    /// A count; nothing for zero when `look` marks something that should not be.
+    pub(super) fn count(look: Look, count: u64) -> Self {
+        if count == 0 && look != Look::Plain {
+            return Self::new(Look::Dim, "·");
+        }
+        Self::new(look, thousands(count))
+    }
+}
+
+/// Text from the network made harmless for a terminal: no control characters, no change of direction.
+pub(super) fn clean(text: &str) -> String {
+    let harmful = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    text.chars()
+        .map(|c| if harmful(c) { '\u{fffd}' } else { c })
+        .collect()
+}
+
+/// A number with its thousands set apart.
+pub(super) fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// Bytes in a unit that people read.
+pub(super) fn bytes(count: u64) -> String {
+    let mut value = count as f64;
+    for unit in ["bytes", "kB", "MB", "GB"] {
+        if value < 1000.0 {
+            return if unit == "bytes" {
+                format!("{count} {unit}")
+            } else {
+                format!("{value:.1} {unit}")
+            };
+        }
+        value /= 1000.0;
+    }
+    format!("{value:.1} TB")
+}
+
+fn pad(text: &str, width: usize, right: bool) -> String {
+    let blanks = " ".repeat(width.saturating_sub(text.width()));
+    if right {
+        format!("{blanks}{text}")
+    } else {
+        format!("{text}{blanks}")
+    }
+}
+
+fn cut(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let mut out = String::new();
+    let mut used = 1;
+    for c in text.chars() {
+        used += c.width().unwrap_or(0);
+        if used > width {
+            break;
+        }
+        out.push(c);
+    }
+    out.push('…');
+    out
+}
+
+/// Lines of at most `width`, broken at spaces; a word that is longer is broken inside.
+pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for word in clean(text).split_whitespace() {
+        let mut word = word.to_owned();
+        if !line.is_empty() && line.width() + 1 + word.width() > width {
+            lines.push(std::mem::take(&mut line));
+        }
+        while word.width() > width {
+            let mut head = String::new();
+            while let Some(c) = word.chars().next() {
+                if head.width() + c.width().unwrap_or(0) > width {
+                    break;
+                }
+                head.push(c);
+                word.remove(0);
+            }
+            if head.is_empty() {
+                break;
+            }
+            lines.push(head);
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(&word);
+    }
+    if !line.is_empty() {
+        lines.push(line);
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Cell, Column, Look, Page, bytes, clean, thousands, wrap};
+
+    #[test]
+    fn a_table_fits_its_page_whatever_is_in_it() {
+        let columns = [
+            Column::text("name", 4),
+            Column::number("calls"),
+            Column::text("why", 4),
+        ];
+        let rows = vec![
+            vec![
+                Cell::new(Look::Plain, "a".repeat(90)),
+                Cell::count(Look::Plain, 1_234_567),
+                Cell::new(Look::Dim, "日本".repeat(30)),
+            ],
+            vec![
+                Cell::new(Look::Plain, ""),
+                Cell::count(Look::Red, 0),
+                Cell::new(Look::Dim, "x"),
+            ],
+        ];
+        for width in [60, 80, 120] {
+            let mut page = Page::new(width, false);
+            page.table(&columns, &rows);
+            for line in page.finish().lines() {
+                assert!(
+                    unicode_width::UnicodeWidthStr::width(line) <= width,
+                    "{width}: {line}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_from_the_network_moves_the_cursor() {
+        assert_eq!(
+            clean("a\x1b[2Jb\r\n\u{202e}c"),
+            "a\u{fffd}[2Jb\u{fffd}\u{fffd}\u{fffd}c"
+        );
+    }
+
+    #[test]
+    fn numbers_read_well() {
+        assert_eq!(thousands(1_234_567), "1,234,567");
+        assert_eq!(thousands(999), "999");
+        assert_eq!(bytes(999), "999 bytes");
+        assert_eq!(bytes(3_065_726), "3.1 MB");
+    }
+
+    #[test]
+    fn long_words_are_broken_and_short_ones_kept_whole() {
+        assert_eq!(wrap("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrap("abcdefghij k", 4), ["abcd", "efgh", "ij k"]);
+        assert!(wrap("", 4).is_empty());
+    }
+}

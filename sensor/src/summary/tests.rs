@@ -1,0 +1,222 @@
+//! The summary as a person sees it.
+
+use analyzers::finding::{FindingPrincipal, Resource};
+use analyzers::{EndpointView, Finding, Kind, PrincipalKind, PrincipalView, Severity, Status};
+use reassembly::{Counters, Timestamp};
+use serde_json::Map;
+
+use super::page::Page;
+use super::{Learned, nothing_seen, short};
+use crate::pipeline::Run;
+use crate::source::Drops;
+
+const START: u64 = 1_795_248_000_000_000_000;
+
+fn endpoint(host: &str, method: &str, template: &str, calls: u64) -> EndpointView {
+    EndpointView {
+        id: format!("ep_{host}{template}"),
+        host: host.into(),
+        method: method.into(),
+        template: template.into(),
+        protocol: "http".into(),
+        first_seen: Timestamp(START),
+        last_seen: Timestamp(START + 1),
+        exchanges: calls,
+        status: [0, calls.saturating_sub(3), 0, 2, 0],
+        no_response: 1,
+        callers: 4,
+        agents: 2,
+        auth: vec![("bearer_jwt".into(), calls)],
+        request_types: vec![],
+        response_types: vec![],
+        data_classes: vec![("pan".into(), 1)],
+        latency_us: analyzers::inventory::Quantiles::default(),
+        request_bytes: analyzers::inventory::Quantiles::default(),
+        response_bytes: analyzers::inventory::Quantiles::default(),
+        damaged: 0,
+    }
+}
+
+fn principal(kind: PrincipalKind, name: Option<&str>, calls: u64) -> PrincipalView {
+    PrincipalView {
+        id: "pr_0123456789abcdef".into(),
+        kind,
+        name: name.map(Into::into),
+        evidence: vec!["jwt sub".into(), "claim client_type=ai-agent".into()],
+        first_seen: Timestamp(START),
+        last_seen: Timestamp(START + 1),
+        exchanges: calls,
+        status: [0, calls, 0, 0, 0],
+        no_response: 0,
+        auth: vec![("bearer_jwt".into(), calls)],
+        credentials: 1,
+        addresses: vec!["10.0.0.9".into()],
+        clients: 1,
+        endpoints: vec![],
+        endpoint_count: 3,
+        tools: vec![],
+        learned: false,
+    }
+}
+
+fn finding(severity: Severity, kind: Kind, explanation: &str) -> Finding {
+    Finding {
+        id: "fi_1".into(),
+        revision: 2,
+        count: 41,
+        status: Status::Updated,
+        kind,
+        title: "One principal walks through objects".into(),
+        severity,
+        confidence: 0.97,
+        first_seen: START,
+        last_seen: START + 60_000_000_000,
+        detected_at: START,
+        principal: Some(FindingPrincipal {
+            id: "pr_1".into(),
+            kind: PrincipalKind::AiAgent,
+            name: Some("support-agent".into()),
+            evidence: vec![],
+        }),
+        resource: Resource {
+            host: Some("orders.example".into()),
+            method: Some("GET".into()),
+            template: Some("/orders/{int}".into()),
+            ..Resource::default()
+        },
+        explanation: explanation.into(),
+        observed: Map::new(),
+        expected: Map::new(),
+        support: Map::new(),
+        evidence: vec![],
+        filter: String::new(),
+        mapping: vec![],
+        playbook: (String::new(), vec![]),
+        capture: vec![],
+        sensor: ("tapline".into(), "0.1.0".into()),
+    }
+}
+
+fn run() -> Run {
+    Run {
+        counters: Counters {
+            packets: 12_345,
+            packet_bytes: 3_065_726,
+            tcp_packets: 12_300,
+            other_protocol: 45,
+            flows: 980,
+            http_flows: 960,
+            tls_flows: 20,
+            gaps: 2,
+            gap_bytes: 2_920,
+            payload_bytes: 2_000_000,
+            exchanges: 4_321,
+            no_response: 3,
+            damaged: 2,
+            ..Counters::default()
+        },
+        drops: Some(Drops {
+            received: 12_345,
+            kernel: 7,
+            interface: 0,
+        }),
+        span: Some((Timestamp(START), Timestamp(START + 36_000_000_000_000))),
+        readable: 1,
+        ..Run::default()
+    }
+}
+
+fn learned() -> Learned {
+    Learned {
+        endpoints: vec![
+            endpoint("orders.example", "GET", "/orders", 2_000),
+            endpoint("orders.example", "GET", "/orders/{int}", 2_300),
+            endpoint(
+                "pay.example",
+                "POST",
+                "/payments/{uuid}/captures/with/a/rather/long/path/{date}",
+                21,
+            ),
+        ],
+        principals: vec![
+            principal(PrincipalKind::AiAgent, Some("support-agent"), 400),
+            principal(PrincipalKind::Human, None, 21),
+        ],
+        findings: vec![
+            finding(Severity::Low, Kind::TokenLongLived, "A token has no end."),
+            finding(
+                Severity::High,
+                Kind::BolaEnumeration,
+                "support-agent read 41 different objects of GET /orders/{int} in 60 s, in steps of one, and 12 of them were refused; \
+                 the usual of its peers is 2.",
+            ),
+        ],
+        given_up: vec![("evicted_principals", 2), ("evicted_findings", 0)],
+    }
+}
+
+#[test]
+fn the_summary_reads_well() {
+    let mut page = Page::new(110, false);
+    learned().draw(&mut page, "demo.pcap", &run(), Some("/var/lib/tapline"));
+    insta::assert_snapshot!(page.finish());
+}
+
+#[test]
+fn the_summary_fits_a_narrow_terminal() {
+    let mut page = Page::new(80, false);
+    learned().draw(&mut page, "demo.pcap", &run(), None);
+    let text = page.finish();
+    for line in text.lines() {
+        assert!(unicode_width::UnicodeWidthStr::width(line) <= 80, "{line}");
+    }
+}
+
+#[test]
+fn colours_are_there_only_when_asked_for() {
+    for colour in [false, true] {
+        let mut page = Page::new(100, colour);
+        learned().draw(&mut page, "demo.pcap", &run(), None);
+        assert_eq!(page.finish().contains('\x1b'), colour);
+    }
+}
+
+#[test]
+fn long_tables_are_cut_to_what_matters_most() {
+    let mut learned = learned();
+    learned.endpoints = (0..60)
+        .map(|i| endpoint("api.example", "GET", &format!("/e{i:02}"), 10 + i))
+        .collect();
+    let mut page = Page::new(110, false);
+    learned.draw(&mut page, "demo.pcap", &run(), Some("DIR"));
+    let text = page.finish();
+    assert!(
+        text.contains("… and 20 more (tapline inventory --store DIR)"),
+        "{text}"
+    );
+    assert!(
+        text.contains("/e59") && text.contains("/e20") && !text.contains("/e19"),
+        "{text}"
+    );
+}
+
+#[test]
+fn the_short_form_names_every_loss_and_says_when_there_is_none() {
+    insta::assert_snapshot!(short(&run()), @"12,345 packets → 980 TCP flows → 4,321 exchanges (7 dropped by the kernel (buffer full), 45 packets of other protocols, 20 flows with TLS (opaque), 2 gaps, 2,920 bytes lost in gaps, 3 exchanges without response, 2 messages damaged by gaps)");
+    insta::assert_snapshot!(short(&Run::default()), @"0 packets → 0 TCP flows → 0 exchanges (nothing lost)");
+}
+
+#[test]
+fn an_empty_result_says_why() {
+    let with = |change: fn(&mut Counters)| {
+        let mut run = Run::default();
+        run.counters.packets = 1;
+        change(&mut run.counters);
+        nothing_seen(&run)
+    };
+    assert!(nothing_seen(&Run::default()).contains("No packets"));
+    assert!(with(|c| c.tls_flows = 1).contains("TLS"));
+    assert!(with(|c| c.http2_flows = 1).contains("HTTP/2"));
+    assert!(with(|_| ()).contains("No TCP"));
+    assert!(with(|c| c.flows = 1).contains("No HTTP"));
+}
