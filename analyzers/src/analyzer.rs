@@ -106,6 +106,8 @@ pub struct Analyzer {
     behaviour: Behaviour,
     ledger: Ledger,
     unread: u64,
+    /// Requests without a credential of which bytes were lost.
+    cut: u64,
 }
 
 impl Analyzer {
@@ -122,6 +124,7 @@ impl Analyzer {
             behaviour: Behaviour::new(seed, settings.max_principals),
             ledger: Ledger::new(&settings),
             unread: 0,
+            cut: 0,
             settings,
         }
     }
@@ -144,7 +147,7 @@ impl Analyzer {
         if identity.scheme == Scheme::None && head_may_be_cut(exchange, request) {
             // The credential may be among the fields that were lost: what is left names nobody, and an
             // answer to it says nothing about who is let in.
-            self.unread += 1;
+            self.cut += 1;
             return Labels {
                 exchange: exchange_id,
                 ..Labels::default()
@@ -332,6 +335,7 @@ impl Analyzer {
             ("endpoints_evicted", self.inventory.endpoints.evicted()),
             ("endpoints_refused", self.inventory.refused()),
             ("exchanges_without_request", self.unread),
+            ("requests_cut_before_a_credential", self.cut),
             ("findings_evicted", self.ledger.entries.evicted()),
             ("hosts_evicted", self.inventory.hosts.evicted()),
             ("principals_evicted", self.behaviour.profiles.evicted()),

@@ -341,7 +341,10 @@ fn each_caller_is_one_principal_of_its_kind() {
     );
     // The batch has a key and no name; the workstation's script is named after its software. The request
     // whose credential was lost makes nobody.
-    assert_eq!(of_kind("service"), ["erp-sync", "python-requests", "unnamed"].into());
+    assert_eq!(
+        of_kind("service"),
+        ["erp-sync", "python-requests", "unnamed"].into()
+    );
     for name in [
         "finance-agent",
         "refund-agent",
