@@ -124,11 +124,14 @@ impl Ledger {
             note_flags(&mut finding.capture, activity);
         }
         let worse = severity > finding.severity;
-        if worse {
+        // The numbers are brought up to date at each doubling, so that the revision told next has them.
+        if worse || finding.count.is_power_of_two() {
             let draft = draft();
-            finding.severity = severity;
-            finding.confidence = finding.confidence.max(lowered(draft.confidence, activity));
-            finding.detected_at = ts.0;
+            if worse {
+                finding.severity = severity;
+                finding.confidence = finding.confidence.max(lowered(draft.confidence, activity));
+                finding.detected_at = ts.0;
+            }
             finding.explanation = draft.explanation;
             finding.observed = named(draft.observed);
             finding.expected = named(draft.expected);
