@@ -255,10 +255,7 @@ impl Analyzer {
     /// The latest revision of every finding kept, by first time seen, then id.
     #[must_use]
     pub fn findings(&self) -> Vec<Finding> {
-        let rows = self.ledger.entries.sorted();
-        let mut all: Vec<_> = rows.into_iter().map(|(_, e)| e.finding.clone()).collect();
-        all.sort_by(|a, b| (a.first_seen, &a.id).cmp(&(b.first_seen, &b.id)));
-        all
+        self.ledger.latest()
     }
 
     /// Rows changed since this was last called, sorted by table and key.

@@ -39,7 +39,7 @@ use crate::identity::PrincipalKind;
 use crate::settings::Settings;
 
 /// Endpoints walked by one principal at a time, and objects remembered per walk.
-const WALKS: usize = 32;
+const WALKS: usize = 16;
 const OBJECTS: usize = 512;
 
 /// Numbers looked at for gaps.
@@ -110,9 +110,11 @@ pub(crate) fn observe(
             .map(|(id, _)| *id);
         idle.and_then(|id| profile.walks.remove(&id));
     }
-    let walk = profile.walks.entry(template).or_insert_with(|| Walk {
-        since: activity.ts,
-        ..Walk::default()
+    let walk = profile.walks.entry(template).or_insert_with(|| {
+        Box::new(Walk {
+            since: activity.ts,
+            ..Walk::default()
+        })
     });
     walk.turn_day(activity.ts);
     walk.last = walk.last.max(activity.ts);

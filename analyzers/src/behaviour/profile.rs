@@ -45,7 +45,7 @@ pub(crate) struct Profile {
     once: u64,
     pub(crate) rate: Rate,
     pub(crate) shown: Sketch,
-    pub(crate) walks: BTreeMap<Id, Walk>,
+    pub(crate) walks: BTreeMap<Id, Box<Walk>>,
 }
 
 impl Row for Profile {

@@ -106,7 +106,7 @@ impl Ledger {
         let ts = activity.ts;
         let Some(entry) = self.entries.get_mut(id) else {
             let finding = self.open(id, subject.kind, severity, activity, draft());
-            self.queue.push_back(finding.clone());
+            self.queue.push_back(self.dressed(finding.clone()));
             self.entries.entry(id, || Entry {
                 finding,
                 told_count: 1,
@@ -142,8 +142,34 @@ impl Ledger {
             || (finding.count >= entry.told_count.saturating_mul(2)
                 && ts.since(entry.told_at) >= QUIET)
         {
-            self.queue.push_back(entry.tell(ts));
+            let told = entry.tell(ts);
+            self.queue.push_back(self.dressed(told));
         }
+    }
+
+    /// Puts in what is the same for every finding of its kind and for every finding of this sensor.
+    fn dressed(&self, mut finding: Finding) -> Finding {
+        let entry = finding.kind.entry();
+        let owned = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<String>>();
+        finding.mapping = entry
+            .mapping
+            .iter()
+            .map(|(name, ids)| ((*name).to_owned(), owned(ids)))
+            .collect();
+        finding.playbook = (entry.playbook.to_owned(), owned(entry.steps));
+        finding.sensor.clone_from(&self.sensor);
+        finding
+    }
+
+    /// The latest revision of every finding kept, by first time seen, then id.
+    pub(crate) fn latest(&self) -> Vec<Finding> {
+        let rows = self.entries.sorted();
+        let mut all: Vec<_> = rows
+            .into_iter()
+            .map(|(_, e)| self.dressed(e.finding.clone()))
+            .collect();
+        all.sort_by(|a, b| (a.first_seen, &a.id).cmp(&(b.first_seen, &b.id)));
+        all
     }
 
     fn open(
@@ -187,22 +213,11 @@ impl Ledger {
             support: named(draft.support),
             filter: super::filter::display(&evidence),
             evidence,
-            mapping: entry
-                .mapping
-                .iter()
-                .map(|(name, ids)| {
-                    (
-                        (*name).to_owned(),
-                        ids.iter().map(|i| (*i).to_owned()).collect(),
-                    )
-                })
-                .collect(),
-            playbook: (
-                entry.playbook.to_owned(),
-                entry.steps.iter().map(|s| (*s).to_owned()).collect(),
-            ),
+            // The same for every finding of the kind; put in when a finding is given out.
+            mapping: Vec::new(),
+            playbook: Default::default(),
             capture,
-            sensor: self.sensor.clone(),
+            sensor: Default::default(),
         }
     }
 
@@ -218,7 +233,8 @@ impl Ledger {
         for id in grown {
             if let Some(entry) = self.entries.get_mut(id) {
                 let at = Timestamp(entry.finding.last_seen);
-                self.queue.push_back(entry.tell(at));
+                let told = entry.tell(at);
+                self.queue.push_back(self.dressed(told));
             }
         }
     }
