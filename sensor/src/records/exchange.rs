@@ -1,6 +1,8 @@
 //! The exchange record, written by hand into a reused buffer: it is the one that can come by the hundred
 //! thousand a second.
 
+use std::borrow::Cow;
+
 use analyzers::{Labels, privacy};
 use reassembly::exchange::authority_range;
 use reassembly::{Exchange, FlowRef, Message, Request, Timestamp};
@@ -8,10 +10,8 @@ use reassembly::{Exchange, FlowRef, Message, Request, Timestamp};
 use super::json::{address, number, string};
 use super::time::Rfc3339;
 
-/// Longest media type or coding that is shown; real ones are far shorter.
-const MAX_TOKEN: usize = 128;
-
-/// Appends the record of `exchange`, without newline. With `reveal`, the target is shown as it was sent.
+/// Appends the record of `exchange`, without newline. With `reveal`, method,
+/// host and target are shown as they were sent.
 pub(crate) fn write(out: &mut Vec<u8>, exchange: &Exchange, labels: &Labels, reveal: bool) {
     out.extend_from_slice(b"{\"v\":1,\"id\":");
     string(out, &labels.exchange);
@@ -32,11 +32,11 @@ pub(crate) fn write(out: &mut Vec<u8>, exchange: &Exchange, labels: &Labels, rev
     let response = exchange.response.as_ref().map(|r| &r.message);
     if let Some(request) = request {
         out.extend_from_slice(b",\"request\":");
-        message(out, request, reveal);
+        message(out, request);
     }
     if let Some(response) = response {
         out.extend_from_slice(b",\"response\":");
-        message(out, response, reveal);
+        message(out, response);
     }
     timing(out, request, response);
     if let Some((protocol, method, name)) = &labels.rpc {
@@ -88,15 +88,24 @@ fn flow(out: &mut Vec<u8>, flow: &FlowRef, index: u32) {
 
 fn line(out: &mut Vec<u8>, request: &Request, reveal: bool) {
     out.extend_from_slice(b",\"method\":");
-    // A made-up method or host may be anything.
-    string(out, if reveal { request.method() } else { privacy::safe_method(request.method()) });
+    string(
+        out,
+        if reveal {
+            request.method()
+        } else {
+            privacy::safe_method(request.method())
+        },
+    );
     out.extend_from_slice(b",\"scheme\":");
     string(out, scheme(request.target()));
-    // A name and password before the host are a credential.
-    let host = request.host.rsplit('@').next().unwrap_or("");
-    if !host.is_empty() {
+    if !request.host.is_empty() {
         out.extend_from_slice(b",\"host\":");
-        string(out, &if reveal { host.into() } else { privacy::safe_host(host) });
+        let host = if reveal {
+            Cow::from(request.host.as_str())
+        } else {
+            privacy::safe_host(&request.host)
+        };
+        string(out, &host);
     }
     out.extend_from_slice(b",\"target\":");
     if reveal {
@@ -119,7 +128,7 @@ fn scheme(target: &str) -> &'static str {
     }
 }
 
-fn message(out: &mut Vec<u8>, message: &Message, reveal: bool) {
+fn message(out: &mut Vec<u8>, message: &Message) {
     out.extend_from_slice(b"{\"body_bytes\":");
     number(out, message.body_bytes);
     out.extend_from_slice(b",\"content_bytes\":");
@@ -134,35 +143,40 @@ fn message(out: &mut Vec<u8>, message: &Message, reveal: bool) {
         }
     }
     if let Some(kind) = kind {
-        let kind = kind.split(';').next().unwrap_or("");
-        token(out, b",\"content_type\":\"", &if reveal { kind.into() } else { privacy::safe_media_type(kind) });
+        out.extend_from_slice(b",\"content_type\":");
+        string(out, &privacy::safe_media_type(kind));
     }
     if let Some(coding) = coding {
-        token(out, b",\"encoding\":\"", if reveal || is_coding(coding) { coding } else { "other" });
+        codings(out, coding);
     }
     out.extend_from_slice(b",\"complete\":");
     out.extend_from_slice(if message.complete { b"true" } else { b"false" });
     out.push(b'}');
 }
 
-/// Whether every coding of the list is a known one; another word may be anything.
-fn is_coding(list: &str) -> bool {
-    const CODINGS: [&str; 10] = [
-        "gzip", "x-gzip", "deflate", "br", "zstd", "compress", "x-compress", "identity", "dcb", "dcz",
+/// The content-codings in the order applied. One that is not registered could be anything, so it is `other`.
+fn codings(out: &mut Vec<u8>, value: &str) {
+    const KNOWN: [&str; 9] = [
+        "gzip",
+        "x-gzip",
+        "deflate",
+        "br",
+        "zstd",
+        "compress",
+        "x-compress",
+        "identity",
+        "aes128gcm",
     ];
-    list.split(',').all(|word| CODINGS.iter().any(|c| word.trim().eq_ignore_ascii_case(c)))
-}
-
-/// A media type or a list of codings, in lower case. Anything that does not look like one is left out: it is
-/// not known what it would give away.
-fn token(out: &mut Vec<u8>, name: &[u8], value: &str) {
-    let value = value.trim().as_bytes();
-    let fit = |b: &u8| b.is_ascii_alphanumeric() || b"/.+-_*!#$&^, ".contains(b);
-    if value.is_empty() || value.len() > MAX_TOKEN || !value.iter().all(fit) {
-        return;
+    out.extend_from_slice(b",\"encoding\":\"");
+    for (i, coding) in value.split(',').take(8).enumerate() {
+        if i > 0 {
+            out.extend_from_slice(b", ");
+        }
+        let known = KNOWN
+            .iter()
+            .find(|known| known.eq_ignore_ascii_case(coding.trim()));
+        out.extend_from_slice(known.unwrap_or(&"other").as_bytes());
     }
-    out.extend_from_slice(name);
-    out.extend(value.iter().map(u8::to_ascii_lowercase));
     out.push(b'"');
 }
 
