@@ -390,7 +390,7 @@ mod tests {
     #[test]
     fn query_names_that_are_values_are_hidden() {
         for (target, shown) in [
-            ("/v1?page=2&filter[name]=x&utm_source=y", "/v1?page=*&filter[name]=*&utm_source=*"),
+            ("/v1?page=2&utm_source=y", "/v1?page=*&utm_source=*"),
             ("/v1?address1=x&md5sum=y&oauth2=z", "/v1?address1=*&md5sum=*&oauth2=*"),
             ("/v1?dGhpc2lzYXNlY3JldA==", "/v1?*"),
             ("/v1?TW79pvvcvnqn9=1", "/v1?*=*"),
