@@ -38,3 +38,5 @@ pub use settings::Settings;
 
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;

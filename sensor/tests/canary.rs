@@ -21,8 +21,12 @@ struct Watch {
 
 impl Watch {
     fn new(name: &str) -> Self {
+        Self::of_seed(name, 20_261_007)
+    }
+
+    fn of_seed(name: &str, seed: u64) -> Self {
         let folder = folder(name);
-        let canary = canary(20_261_007);
+        let canary = canary(seed);
         let capture = folder.join("canary.pcap");
         fs::write(&capture, &canary.pcap).expect("written");
         Self {
@@ -124,6 +128,24 @@ fn no_secret_is_in_any_output_store_or_message() {
     watch.none();
 }
 
+/// What looks like a secret is decided by form; other random secrets have other forms.
+#[test]
+fn no_secret_of_other_seeds_is_in_any_output() {
+    let mut leaks = Vec::new();
+    for seed in 1..=8 {
+        let mut watch = Watch::of_seed(&format!("canary-seed-{seed}"), seed);
+        let (out, store) = (watch.folder.join("out"), watch.folder.join("store"));
+        let run = watch.replay(&out, &store, &[]);
+        assert_eq!(run.status.code(), Some(0), "seed {seed}: {}", said(&run));
+        watch.look_at_run("replay", &run);
+        watch.look_at_folder("outputs", &out);
+        watch.look_at_folder("store", &store);
+        assert!(watch.looked_at > 0);
+        leaks.extend(watch.leaks.iter().map(|leak| format!("seed {seed}, {leak}")));
+    }
+    assert!(leaks.is_empty(), "{} leaks:\n{}", leaks.len(), leaks.join("\n"));
+}
+
 #[test]
 fn no_secret_is_in_the_summary_for_people() {
     let mut watch = Watch::new("canary-summary");
@@ -142,6 +164,11 @@ fn no_secret_is_in_the_spool_or_messages_when_kafka_is_away() {
     // Nobody listens on the discard port of this machine.
     let run = watch.replay(&out, &store, &["--kafka", "127.0.0.1:9"]);
     assert_eq!(run.status.code(), Some(4), "{}", said(&run));
+    let spooled: u64 = files(&store.join("spool"))
+        .iter()
+        .map(|f| fs::metadata(f).expect("readable").len())
+        .sum();
+    assert!(spooled > 10_000, "{spooled} bytes in the spool");
     watch.look_at_run("replay", &run);
     watch.look_at_folder("outputs", &out);
     watch.look_at_folder("store and spool", &store);

@@ -118,7 +118,8 @@ fn every_undamaged_exchange_is_exact_and_none_is_invented() {
                 .collect();
             let marked = flags
                 .iter()
-                .any(|f| ["gap", "truncated", "no_request", "no_response"].contains(f));
+                .any(|f| ["gap", "truncated", "no_request", "no_response"].contains(f))
+                || record["response"]["complete"] == json!(false);
             let agrees = damaged.iter().any(|line| {
                 ["method", "target", "status", "host"]
                     .iter()
@@ -148,8 +149,10 @@ fn every_undamaged_exchange_is_exact_and_none_is_invented() {
 struct Incident {
     name: &'static str,
     kind: &'static str,
-    principal_kind: &'static str,
-    principal_name: Option<&'static str>,
+    /// Who did it, by the name in the truth file.
+    actor: &'static str,
+    /// Kind and name of the principal; nothing when the finding is about the endpoint, whoever called it.
+    principal: Option<(&'static str, &'static str)>,
     template: Option<&'static str>,
     /// Further kinds that are right to be raised by the same exchanges.
     also: &'static [&'static str],
@@ -159,16 +162,16 @@ const INCIDENTS: [Incident; 5] = [
     Incident {
         name: "shadow_endpoint",
         kind: "missing_auth",
-        principal_kind: "unknown",
-        principal_name: None,
+        actor: "workstation-77",
+        principal: None,
         template: Some("/internal/debug/export"),
         also: &[],
     },
     Incident {
         name: "order_enumeration",
         kind: "bola_enumeration",
-        principal_kind: "ai_agent",
-        principal_name: Some("refund-agent"),
+        actor: "refund-agent",
+        principal: Some(("ai_agent", "refund-agent")),
         template: Some("/v1/orders/{int}"),
         // Ninety-six reads in three minutes are more than the agent ever made.
         also: &["rate_anomaly"],
@@ -176,24 +179,24 @@ const INCIDENTS: [Incident; 5] = [
     Incident {
         name: "token_without_exp",
         kind: "token_long_lived",
-        principal_kind: "service",
-        principal_name: Some("erp-sync"),
+        actor: "erp-sync",
+        principal: Some(("service", "erp-sync")),
         template: None,
         also: &[],
     },
     Incident {
         name: "token_in_two_places",
         kind: "credential_shared",
-        principal_kind: "ai_agent",
-        principal_name: Some("stock-agent"),
+        actor: "token-thief",
+        principal: Some(("ai_agent", "stock-agent")),
         template: None,
         also: &[],
     },
     Incident {
         name: "card_numbers",
         kind: "sensitive_data_exposure",
-        principal_kind: "ai_agent",
-        principal_name: Some("finance-agent"),
+        actor: "finance-agent",
+        principal: None,
         template: Some("/v1/payments/export"),
         also: &[],
     },
@@ -260,9 +263,15 @@ fn every_planted_incident_is_found_once_with_the_right_principal() {
             ));
             continue;
         };
+        if !evidence(finding).iter().any(|l| l["actor"] == incident.actor) {
+            wrong.push(format!(
+                "{}: no exchange of {} in {finding}",
+                incident.name, incident.actor
+            ));
+        }
         for (pointer, want) in [
-            ("/principal/kind", Some(incident.principal_kind)),
-            ("/principal/name", incident.principal_name),
+            ("/principal/kind", incident.principal.map(|p| p.0)),
+            ("/principal/name", incident.principal.map(|p| p.1)),
             ("/resource/template", incident.template),
         ] {
             let got = finding.pointer(pointer).and_then(Value::as_str);
@@ -330,10 +339,11 @@ fn each_caller_is_one_principal_of_its_kind() {
         of_kind("ai_agent"),
         ["finance-agent", "refund-agent", "stock-agent", "support-copilot"].into()
     );
-    assert!(
-        of_kind("service").contains("erp-sync"),
-        "{:?}",
-        of_kind("service")
+    // The batch has a key and no name; the workstation's script is named after its software. The request
+    // whose credential was lost makes nobody.
+    assert_eq!(
+        of_kind("service"),
+        ["erp-sync", "python-requests", "unnamed"].into()
     );
     for name in [
         "finance-agent",

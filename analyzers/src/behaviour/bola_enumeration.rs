@@ -20,7 +20,8 @@
 //! tool arguments of MCP); ids without digits in lower case; walks spread over many principals.
 //!
 //! Quiet when: pages are turned (`page`, `offset`, `cursor` name no object); a listing is followed by its items; a
-//! known job reads as many as on other days and no more are missing than usual.
+//! known job reads as many as on other days and no more are missing than usual (its first day is reported: low for
+//! a service, since a job looks like this).
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -74,7 +75,8 @@ pub(crate) struct Walk {
     /// Unexplained objects on a usual day; days that taught it.
     usual: f64,
     days: u32,
-    alarmed: bool,
+    /// The failures of this day raised an alarm.
+    guessed: bool,
     /// Totals over the life of the walk, to be taken off the endpoint's when judging its usual failures.
     own_calls: u64,
     own_missing: u64,
@@ -125,7 +127,7 @@ pub(crate) fn observe(
     walk.step(activity, object, missing, offset, &peers);
     let verdict = walk.judge(activity, learned, &peers);
     if let Some(tests) = verdict {
-        walk.alarmed = true;
+        walk.guessed |= tests.failures;
         walk.report(activity, template, &tests, learned, &peers, ledger);
     }
 }
@@ -162,8 +164,9 @@ impl Walk {
         if now.0.saturating_sub(self.since.0) < DAY_NS {
             return;
         }
-        if !self.alarmed && self.unexplained > 0 {
-            // A usual day grows at once and is forgotten slowly; alarming days teach nothing.
+        if !self.guessed && self.unexplained > 0 {
+            // A usual day grows at once and is forgotten slowly. A day of guessing teaches nothing; a day of
+            // counting through objects that were all given was told once, and is then this principal's way.
             self.usual = (self.usual * 0.9).max(f64::from(self.unexplained));
             self.days += 1;
         }
@@ -298,7 +301,7 @@ impl Walk {
         {
             // A job on its first day looks like this; its second day will tell.
             Severity::Low
-        } else if self.given * 10 >= self.unexplained {
+        } else if self.given >= 3 && self.given * 10 >= self.unexplained {
             Severity::High
         } else {
             Severity::Medium

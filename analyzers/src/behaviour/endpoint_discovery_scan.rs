@@ -34,7 +34,7 @@ const LEAST: usize = 10;
 const QUIET: Duration = Duration::from_secs(600);
 
 /// Log likelihood ratios for θ₀ = 0.05, θ₁ = 0.5, and the bound for α = 1e-5.
-const NEW: f64 = 2.302_585;
+const NEW: f64 = std::f64::consts::LN_10;
 const OTHER: f64 = -0.641_854;
 const ALARM: f64 = 11.5;
 

@@ -12,7 +12,8 @@
 //! Blind to: growth slow enough to be learned; floods spread over many principals.
 //!
 //! Quiet when: the principal is not learned; a nightly job does what it does every night (the most ever seen is
-//! remembered for weeks). Buckets beyond the usual are not learned, others are learned up to four deviations, so
+//! remembered for weeks). Buckets beyond the usual are not learned (only that
+//! they come on more than one day is), others are learned up to four deviations, so
 //! that usual cannot be moved by a burst.
 
 use serde::{Deserialize, Serialize};
@@ -56,14 +57,19 @@ struct Window {
     bound: u32,
     /// The last bucket beyond the usual.
     beyond: u64,
+    /// The largest bucket beyond the usual on the last day that had one, and that day.
+    held: f64,
+    held_day: u64,
 }
 
 impl Window {
     /// Counts a call in `bucket`. True when the bucket goes beyond the usual with this call.
-    fn count(&mut self, bucket: u64, size: usize) -> bool {
+    fn count(&mut self, bucket: u64, size: usize, known: bool) -> bool {
         if bucket > self.bucket {
-            if self.count > 0 && self.beyond != self.bucket {
+            if self.count > 0 && (self.beyond != self.bucket || !known) {
                 self.learn();
+            } else if self.count > 0 {
+                self.quarantine(size);
             }
             self.bucket = bucket;
             self.count = 0;
@@ -91,6 +97,20 @@ impl Window {
         self.square += (held * held - self.square) / self.weight;
         self.most = (self.most * keep).max(count);
         self.learned = self.learned.saturating_add(1);
+    }
+
+    /// Keeps a bucket beyond the usual apart. When one of another day was as large, it is the principal's way
+    /// and counts among what was seen; mean and spread still learn nothing from it.
+    fn quarantine(&mut self, size: usize) {
+        let day = self.bucket * WINDOWS[size].0 / 86_400;
+        let count = f64::from(self.count);
+        if self.held_day != 0 && day > self.held_day {
+            self.most = self.most.max(count.min(self.held));
+            self.held = count;
+        } else {
+            self.held = self.held.max(count);
+        }
+        self.held_day = day;
     }
 
     /// The count from which on a bucket is beyond the usual.
@@ -141,7 +161,7 @@ impl Rate {
         for (place, window) in self.windows.iter_mut().enumerate() {
             let before = window.beyond;
             let bucket = activity.ts.seconds() / WINDOWS[place].0;
-            if window.count(bucket, place) {
+            if window.count(bucket, place, learned) {
                 let near = before > 0 && bucket - before <= 3;
                 reached = Some((place, near));
             }

@@ -15,11 +15,8 @@ mod missing_auth {
     fn guarded(scene: &mut Scene, path: &str, calls: u64) {
         let token = agent_token("a", 0);
         for n in 0..calls {
-            scene.send(
-                &Call::get(format!("{path}/{n}"))
-                    .bearer(&token)
-                    .answer(format!(r#"{{"id":{n}}}"#)),
-            );
+            let id = n * 7919 % 10_007;
+            scene.send(&Call::get(format!("{path}/{id}")).bearer(&token));
         }
     }
 
@@ -464,16 +461,13 @@ mod bola_enumeration {
             let token = agent_token("job", night * 24);
             scene.now = (START + night * 86_400 + 60) * 1_000_000_000;
             for n in 0..60 {
-                let id = 5000 + night * 60 + n;
-                scene.wait(89);
+                let id = 5000 + night * 60 + n; // each night the next sixty
+                scene.wait(20);
                 scene.send(&Call::get(format!("/orders/{id}")).bearer(&token));
             }
         }
-        assert!(
-            scene.found(Kind::BolaEnumeration).is_empty(),
-            "{:?}",
-            scene.words()
-        );
+        // The first night cannot be told from a walk; the other three are known.
+        assert_eq!(scene.words(), ["bola_enumeration high"]);
     }
 
     #[test]
@@ -758,7 +752,7 @@ mod sensitive_data_exposure {
                 4_000_000_000_000_000u64 + n * 104_729,
                 940_010_000_000_000_000_000u128 + u128::from(n)
             );
-            scene.send(&Call::get(format!("/orders/{n}")).answer(body));
+            scene.send(&Call::get(format!("/orders/{}", n * 7919 % 10_007)).answer(body));
         }
         assert_eq!(scene.words(), Vec::<String>::new());
     }

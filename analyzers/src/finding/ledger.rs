@@ -119,16 +119,20 @@ impl Ledger {
         finding.first_seen = finding.first_seen.min(ts.0);
         finding.last_seen = finding.last_seen.max(ts.0);
         if finding.evidence.len() < EVIDENCE {
-            finding.evidence.push(activity.evidence());
-            finding.filter = super::filter::display(&finding.evidence);
+            let evidence = activity.evidence();
+            super::filter::extend(&mut finding.filter, &evidence);
+            finding.evidence.push(evidence);
             note_flags(&mut finding.capture, activity);
         }
         let worse = severity > finding.severity;
-        if worse {
+        // The numbers are brought up to date at each doubling, so that the revision told next has them.
+        if worse || finding.count.is_power_of_two() {
             let draft = draft();
-            finding.severity = severity;
-            finding.confidence = finding.confidence.max(lowered(draft.confidence, activity));
-            finding.detected_at = ts.0;
+            if worse {
+                finding.severity = severity;
+                finding.confidence = finding.confidence.max(lowered(draft.confidence, activity));
+                finding.detected_at = ts.0;
+            }
             finding.explanation = draft.explanation;
             finding.observed = named(draft.observed);
             finding.expected = named(draft.expected);

@@ -249,7 +249,7 @@ fn session_cookie<'a>(header: &'a str, settings: &Settings) -> Option<Cookie<'a>
                 .iter()
                 .any(|c| plain.eq_ignore_ascii_case(c))
         };
-        if SESSIONS.iter().any(|w| is(w))
+        if SESSIONS.iter().any(&is)
             || ending("_session")
             || ending("-session")
             || ending("sessionid")
@@ -258,7 +258,7 @@ fn session_cookie<'a>(header: &'a str, settings: &Settings) -> Option<Cookie<'a>
         {
             return Some(Cookie { value });
         }
-        if token.is_none() && TOKENS.iter().any(|w| is(w)) {
+        if token.is_none() && TOKENS.iter().any(is) {
             token = Some(Cookie { value });
         }
     }

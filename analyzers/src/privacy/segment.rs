@@ -292,10 +292,10 @@ fn by_form(text: &str) -> Segment {
             Segment::Int
         };
     }
-    if s.lower + s.upper == 0 {
-        if let Some(kind) = numeric(text, &s) {
-            return kind;
-        }
+    if s.lower + s.upper == 0
+        && let Some(kind) = numeric(text, &s)
+    {
+        return kind;
     }
     if is_uuid(bytes) {
         return Segment::Uuid;

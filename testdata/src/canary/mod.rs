@@ -6,6 +6,8 @@
 
 mod plant;
 
+use std::collections::{BTreeMap, HashMap};
+
 use crate::rng::Rng;
 use crate::text::{base64, base64url, card, jwt, percent};
 use crate::wire::Resolution;
@@ -43,38 +45,40 @@ impl Canary {
     /// Every secret found in `output`, each at its first place.
     #[must_use]
     pub fn leaks(&self, output: &[u8]) -> Vec<Leak> {
-        let lower = output.to_ascii_lowercase();
-        let mut leaks = Vec::new();
-        for planted in &self.planted {
-            let hit = planted
-                .forms
-                .iter()
-                .find_map(|form| find(&lower, form.to_ascii_lowercase().as_bytes()).map(|at| (form, at)));
-            if let Some((form, at)) = hit {
-                let around = &output[at.saturating_sub(60)..(at + form.len() + 30).min(output.len())];
-                leaks.push(Leak {
-                    place: planted.place,
-                    form: form.clone(),
-                    around: String::from_utf8_lossy(around).into_owned(),
-                });
+        // Forms by their first bytes, so that one pass over the output looks for all of them.
+        let mut starts: HashMap<[u8; START], Vec<(usize, &str)>> = HashMap::new();
+        for (number, planted) in self.planted.iter().enumerate() {
+            for form in &planted.forms {
+                let lower = form.to_ascii_lowercase();
+                if let Some(start) = lower.as_bytes().first_chunk() {
+                    starts.entry(*start).or_default().push((number, form));
+                }
             }
         }
-        leaks
+        let mut leaks: BTreeMap<usize, Leak> = BTreeMap::new();
+        let lower = output.to_ascii_lowercase();
+        for (at, window) in lower.windows(START).enumerate() {
+            let candidates = window.first_chunk().and_then(|start| starts.get(start));
+            for &(number, form) in candidates.into_iter().flatten() {
+                let there = output.get(at..at + form.len());
+                if there.is_some_and(|bytes| bytes.eq_ignore_ascii_case(form.as_bytes())) {
+                    leaks.entry(number).or_insert_with(|| {
+                        let end = (at + form.len() + 30).min(output.len());
+                        Leak {
+                            place: self.planted[number].place,
+                            form: form.to_owned(),
+                            around: String::from_utf8_lossy(&output[at.saturating_sub(60)..end]).into_owned(),
+                        }
+                    });
+                }
+            }
+        }
+        leaks.into_values().collect()
     }
 }
 
-fn find(hay: &[u8], needle: &[u8]) -> Option<usize> {
-    let first = needle.first()?;
-    let mut from = 0;
-    while let Some(step) = hay.get(from..)?.iter().position(|b| b == first) {
-        let at = from + step;
-        if hay[at..].starts_with(needle) {
-            return Some(at);
-        }
-        from = at + 1;
-    }
-    None
-}
+/// Bytes by which forms are looked up; none is shorter.
+const START: usize = 8;
 
 /// Makes secrets and keeps the list.
 #[derive(Debug)]
@@ -85,7 +89,7 @@ struct Planter {
 
 impl Planter {
     fn keep(&mut self, place: &'static str, forms: Vec<String>) {
-        let mut forms: Vec<String> = forms.into_iter().filter(|f| f.len() >= 8).collect();
+        let mut forms: Vec<String> = forms.into_iter().filter(|f| f.len() >= START).collect();
         forms.sort();
         forms.dedup();
         self.planted.push(Planted { place, forms });

@@ -117,9 +117,9 @@ impl Recorder {
 pub(super) enum Loss {
     /// Nothing worse than a retransmission or two.
     None,
-    /// This segment of the request is never seen.
+    /// This third of the request, from 0, is never seen.
     Request(usize),
-    /// This segment of the response is never seen.
+    /// This third of the response is never seen.
     Response(usize),
 }
 
@@ -189,11 +189,10 @@ impl Session<'_> {
             return (self.now, last);
         }
         self.conn.settle(&mut out.capture, self.now);
-        // A lost segment is a small one, so that a lot of the message is still there.
-        let cuts: Vec<usize> = if lost.is_some() {
-            (0..data.len()).step_by(360).skip(1).collect()
-        } else {
-            Vec::new()
+        // What is lost is a third of the message, so that a lot of it is still there.
+        let cuts: Vec<usize> = match lost {
+            Some(_) => vec![data.len() / 3, data.len() * 2 / 3],
+            None => Vec::new(),
         };
         let segments: Vec<Segment> = self.conn.segments(side, data, &cuts);
         let at = |i: usize| self.now + i as u64 * 12_000;

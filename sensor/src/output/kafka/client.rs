@@ -136,7 +136,13 @@ fn explain(complaints: &Complaints, brokers: &str) -> String {
     };
     let lower = text.to_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
-    let advice = if *code == RDKafkaErrorCode::Authentication || has(&["sasl"]) {
+    let advice = if *code == RDKafkaErrorCode::Authentication
+        || has(&[
+            "sasl authentication",
+            "saslauthenticate",
+            "sasl handshake",
+            "saslhandshake",
+        ]) {
         "the broker refuses the login; check sasl_mechanism, sasl_username and the password"
     } else if has(&["hostname mismatch", "ip address mismatch"]) {
         "the broker's certificate is for another host name; connect by the name in the certificate"

@@ -30,7 +30,9 @@ pub(super) fn present(
     let mut config = config.clone();
     config
         .set("enable.partition.eof", "true")
-        .set("enable.auto.commit", "false");
+        .set("enable.auto.commit", "false")
+        // librdkafka wants a name even where, as here, no group is joined and nothing is committed.
+        .set("group.id", "tapline-lookup");
     let consumer: BaseConsumer<Context> =
         BaseConsumer::from_config_and_context(&config, Context::new(&config))?;
     let deadline = Instant::now() + at_most;
@@ -99,6 +101,8 @@ fn is_passing(error: &ClientError) -> bool {
             RDKafkaErrorCode::BrokerTransportFailure
                 | RDKafkaErrorCode::AllBrokersDown
                 | RDKafkaErrorCode::OperationTimedOut
+                // Concerns the group, which is not used.
+                | RDKafkaErrorCode::GroupAuthorizationFailed
         )
     )
 }

@@ -318,11 +318,10 @@ impl Publisher {
             // Live, the queue itself sheds. A replay must not wait for ever.
             let hopeless = down || self.last_confirmed.elapsed() > self.config.finish_timeout;
             let mut dropped = 0;
-            while self.mode == Mode::Replay && (down || stalled) && hopeless {
-                if self.queue.pop().is_none() {
-                    break;
+            if self.mode == Mode::Replay && (down || stalled) && hopeless {
+                while self.queue.pop().is_some() {
+                    dropped += 1;
                 }
-                dropped += 1;
             }
             self.delivery.dropped_unkept += dropped;
             return dropped as usize;

@@ -167,11 +167,6 @@ impl Spool {
         self.entries.len()
     }
 
-    /// Whether an entry waits to be read.
-    pub(super) fn has_unread(&self) -> bool {
-        self.entries.range(self.cursor..).next().is_some()
-    }
-
     /// Adds a record at the end. `false`: the spool is full of what matters more, and it was shed.
     pub(super) fn append(&mut self, record: &Record) -> io::Result<bool> {
         let serial = self.next_serial;
@@ -714,3 +709,7 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     options.mode(0o600)
 }
+
+#[cfg(test)]
+#[path = "spool_tests.rs"]
+mod tests;

@@ -140,6 +140,38 @@ fn block_on<F: Future>(future: F) -> F::Output {
     }
 }
 
+/// The cleanup policy of every topic with this prefix.
+#[cfg(test)]
+pub(super) fn policies(config: &ClientConfig, prefix: &str) -> std::collections::BTreeMap<String, String> {
+    let admin = AdminClient::from_config_and_context(config, Context::new(config)).expect("a client");
+    let names = ALL.map(|topic| name(prefix, topic));
+    let topics: Vec<_> = names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
+    let answer = block_on(admin.describe_configs(&topics, &AdminOptions::new())).expect("an answer");
+    answer
+        .into_iter()
+        .map(|resource| {
+            let resource = resource.expect("a topic");
+            let policy = resource
+                .get("cleanup.policy")
+                .and_then(|entry| entry.value.clone());
+            let rdkafka::admin::OwnedResourceSpecifier::Topic(name) = resource.specifier else {
+                panic!("not a topic");
+            };
+            (name, policy.expect("a policy"))
+        })
+        .collect()
+}
+
+/// Makes a topic as an operator might have made it.
+#[cfg(test)]
+pub(super) fn create_for_test(config: &ClientConfig, name: &str, policy: &str) {
+    let admin = AdminClient::from_config_and_context(config, Context::new(config)).expect("a client");
+    let topic = NewTopic::new(name, 1, TopicReplication::Fixed(1)).set("cleanup.policy", policy);
+    for result in block_on(admin.create_topics(&[topic], &AdminOptions::new())).expect("an answer") {
+        result.expect("a new topic");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
