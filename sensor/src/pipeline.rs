@@ -278,8 +278,10 @@ pub(crate) fn capture(
     stop: &AtomicBool,
 ) -> anyhow::Result<(Run, Desk)> {
     let mut stages = Stages::new(limits, desk, workers);
-    let mut run = Run::default();
-    run.readable = 1;
+    let mut run = Run {
+        readable: 1,
+        ..Run::default()
+    };
     let deadline = duration.map(|d| Instant::now() + d);
     let mut count = 0_u32;
     loop {

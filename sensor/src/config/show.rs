@@ -14,7 +14,7 @@ pub(crate) fn default_file() -> String {
     );
     let defaults = Config::default();
     for section in SECTIONS {
-        let _ = write!(out, "\n");
+        out.push('\n');
         for line in section.doc {
             let _ = writeln!(out, "#{line}");
         }

@@ -62,7 +62,7 @@ fn split(text: &str) -> (&str, &str) {
 /// A size in the largest binary unit that gives a whole number.
 pub(crate) fn show_size(bytes: u64) -> String {
     for (name, factor) in &SIZES[..3] {
-        if bytes != 0 && bytes % factor == 0 {
+        if bytes != 0 && bytes.is_multiple_of(*factor) {
             return format!("{}{name}", bytes / factor);
         }
     }

@@ -119,7 +119,7 @@ impl Section {
             }
             let head = &window.bytes()[..12];
             let length = self.u32(head, 4);
-            if length < 12 || length % 4 != 0 {
+            if length < 12 || !length.is_multiple_of(4) {
                 return Err(Damage::BadLength {
                     what: "a block",
                     length,

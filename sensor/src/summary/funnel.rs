@@ -32,7 +32,7 @@ impl Funnel {
                 (drops.interface, "dropped by the interface"),
             ] {
                 if count > 0 {
-                    losses[0].push(format!("{} {text}", thousands(count)));
+                    losses[0].push(counted(count, text));
                 }
             }
         }
@@ -45,7 +45,7 @@ impl Funnel {
                 _ => stage,
             };
             if value > 0 && !NO_LOSS.contains(&name) {
-                losses[stage].push(format!("{} {text}", thousands(value)));
+                losses[stage].push(counted(value, text));
             }
         }
         let [packets, flows, exchanges] = losses;
@@ -68,7 +68,9 @@ impl Funnel {
             let lost = given_up
                 .iter()
                 .filter(|(_, count)| *count > 0)
-                .map(|(name, count)| format!("{} {}", thousands(*count), name.replace('_', " ")))
+                .map(|(name, count)| counted(*count, &name.replace('_', " ")))
+                // What reassembly told already is not lost a second time.
+                .filter(|text| !stages.iter().any(|(.., lost)| lost.contains(text)))
                 .collect();
             stages.push(("endpoints", endpoints, String::new(), lost));
         }
@@ -129,4 +131,19 @@ impl Funnel {
             }
         }
     }
+}
+
+/// A count and what it counts; one is not several.
+fn counted(count: u64, text: &str) -> String {
+    let (first, rest) = text
+        .split_once(' ')
+        .map_or((text, ""), |(first, rest)| (first, rest));
+    let first = match (count, first) {
+        (1, "bodies") => "body",
+        (1, plural) => plural.strip_suffix('s').unwrap_or(plural),
+        (_, plural) => plural,
+    };
+    format!("{} {first} {rest}", thousands(count))
+        .trim_end()
+        .to_owned()
 }

@@ -64,7 +64,13 @@ impl Learned {
         };
         if !self.endpoints.is_empty() {
             page.heading("Endpoints", &thousands(self.endpoints.len() as u64));
-            tables::endpoints(page, &self.endpoints, MOST_ENDPOINTS, &more("inventory"));
+            tables::endpoints(
+                page,
+                &self.endpoints,
+                &self.findings,
+                MOST_ENDPOINTS,
+                &more("inventory"),
+            );
         }
         if !self.principals.is_empty() {
             page.heading("Who calls", &count_principals(&self.principals));
@@ -145,7 +151,7 @@ fn span(first: Timestamp, last: Timestamp) -> String {
 pub(crate) fn inventory(endpoints: &[EndpointView]) -> String {
     let mut page = Page::for_stdout();
     page.heading("Endpoints", &thousands(endpoints.len() as u64));
-    tables::endpoints(&mut page, endpoints, usize::MAX, "");
+    tables::endpoints(&mut page, endpoints, &[], usize::MAX, "");
     page.finish()
 }
 

@@ -1,5 +1,7 @@
 //! Tables of endpoints, principals and findings.
 
+use std::collections::BTreeSet;
+
 use analyzers::{EndpointView, Finding, PrincipalKind, PrincipalView, Severity};
 
 use super::page::{Cell, Column, Look, Page, clean, thousands};
@@ -23,10 +25,10 @@ fn names(pairs: &[(String, u64)]) -> String {
         .join(", ")
 }
 
-/// Which of `counts` are shown when there is room for `most`: the largest, in their order.
-fn chosen(counts: &[u64], most: usize) -> Vec<usize> {
-    let mut places: Vec<usize> = (0..counts.len()).collect();
-    places.sort_by_key(|&i| (std::cmp::Reverse(counts[i]), i));
+/// Which places are shown when there is room for `most`: those of the highest rank, in their order.
+fn chosen<R: Ord>(ranks: &[R], most: usize) -> Vec<usize> {
+    let mut places: Vec<usize> = (0..ranks.len()).collect();
+    places.sort_by_key(|&i| (std::cmp::Reverse(&ranks[i]), i));
     places.truncate(most);
     places.sort_unstable();
     places
@@ -41,8 +43,15 @@ fn and_more(page: &mut Page, all: usize, shown: usize, command: &str) {
     }
 }
 
-/// Endpoints, by host; with more than `most`, those called most.
-pub(super) fn endpoints(page: &mut Page, endpoints: &[EndpointView], most: usize, command: &str) {
+/// Endpoints, by host; with more than `most`, those with a finding or with sensitive data, then those called
+/// most.
+pub(super) fn endpoints(
+    page: &mut Page,
+    endpoints: &[EndpointView],
+    findings: &[Finding],
+    most: usize,
+    command: &str,
+) {
     const COLUMNS: [Column; 10] = [
         Column::text("host", 8),
         Column::text("method", 4),
@@ -55,8 +64,20 @@ pub(super) fn endpoints(page: &mut Page, endpoints: &[EndpointView], most: usize
         Column::text("auth", 6),
         Column::text("data", 4).optional(),
     ];
-    let counts: Vec<u64> = endpoints.iter().map(|e| e.exchanges).collect();
-    let shown = chosen(&counts, most);
+    let concerned: BTreeSet<&str> = findings
+        .iter()
+        .filter_map(|f| f.resource.endpoint.as_deref())
+        .collect();
+    let ranks: Vec<(bool, u64)> = endpoints
+        .iter()
+        .map(|e| {
+            (
+                concerned.contains(e.id.as_str()) || !e.data_classes.is_empty(),
+                e.exchanges,
+            )
+        })
+        .collect();
+    let shown = chosen(&ranks, most);
     let mut last_host = None;
     let rows: Vec<Vec<Cell>> = shown
         .iter()
@@ -166,7 +187,7 @@ pub(super) fn findings(page: &mut Page, findings: &[Finding], most: usize, comma
         page.text(Look::Plain, "  ");
         page.text(
             severity_look(finding.severity),
-            &format!("{:^9}", finding.severity.name().to_uppercase()),
+            &format!("{:<9}", finding.severity.name().to_uppercase()),
         );
         page.text(Look::Plain, "  ");
         page.text(Look::Bold, &kind_name(finding.kind));

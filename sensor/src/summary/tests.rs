@@ -29,7 +29,11 @@ fn endpoint(host: &str, method: &str, template: &str, calls: u64) -> EndpointVie
         auth: vec![("bearer_jwt".into(), calls)],
         request_types: vec![],
         response_types: vec![],
-        data_classes: vec![("pan".into(), 1)],
+        data_classes: if host == "pay.example" {
+            vec![("pan".into(), 1)]
+        } else {
+            vec![]
+        },
         latency_us: analyzers::inventory::Quantiles::default(),
         request_bytes: analyzers::inventory::Quantiles::default(),
         response_bytes: analyzers::inventory::Quantiles::default(),
