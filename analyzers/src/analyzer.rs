@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use reassembly::Exchange;
+use reassembly::{Exchange, Flags, Request};
 
 use crate::behaviour::stage::{Behaviour, World};
 use crate::behaviour::{Activity, bola_enumeration, is_text, named};
@@ -10,7 +10,7 @@ use crate::finding::Finding;
 use crate::finding::ledger::Ledger;
 use crate::id::{Id, Seed};
 use crate::identity::signals::Signals;
-use crate::identity::{PrincipalView, Resolver};
+use crate::identity::{PrincipalView, Resolver, Scheme};
 use crate::inventory::EndpointView;
 use crate::inventory::endpoint::Seen;
 use crate::inventory::host::Inventory;
@@ -106,6 +106,8 @@ pub struct Analyzer {
     behaviour: Behaviour,
     ledger: Ledger,
     unread: u64,
+    /// Requests without a credential of which bytes were lost.
+    cut: u64,
 }
 
 impl Analyzer {
@@ -122,6 +124,7 @@ impl Analyzer {
             behaviour: Behaviour::new(seed, settings.max_principals),
             ledger: Ledger::new(&settings),
             unread: 0,
+            cut: 0,
             settings,
         }
     }
@@ -141,6 +144,15 @@ impl Analyzer {
         let identity = self
             .resolver
             .resolve(&signals, exchange.flow.client.ip(), &self.settings);
+        if identity.scheme == Scheme::None && head_may_be_cut(exchange, request) {
+            // The credential may be among the fields that were lost: what is left names nobody, and an
+            // answer to it says nothing about who is let in.
+            self.cut += 1;
+            return Labels {
+                exchange: exchange_id,
+                ..Labels::default()
+            };
+        }
         let call = rpc::detect(request, &signals, &self.settings.hash_key);
 
         // Inventory stage, keyed by host.
@@ -323,6 +335,7 @@ impl Analyzer {
             ("endpoints_evicted", self.inventory.endpoints.evicted()),
             ("endpoints_refused", self.inventory.refused()),
             ("exchanges_without_request", self.unread),
+            ("requests_cut_before_a_credential", self.cut),
             ("findings_evicted", self.ledger.entries.evicted()),
             ("hosts_evicted", self.inventory.hosts.evicted()),
             ("principals_evicted", self.behaviour.profiles.evicted()),
@@ -334,6 +347,12 @@ impl Analyzer {
 /// Prefixes of keys of rows that share a table with others.
 const HOST: &str = "host/";
 const SCAN: &str = "scan/";
+
+/// Whether fields of the request may be missing: bytes of it were lost, and they need not have been body.
+fn head_may_be_cut(exchange: &Exchange, request: &Request) -> bool {
+    !request.message.complete
+        && (exchange.flags.contains(Flags::GAP) || exchange.flags.contains(Flags::TRUNCATED))
+}
 
 fn drain<V: Row>(store: &mut Store<V>, table: Table, prefix: &str, out: &mut Vec<Change>) {
     store.drain(|id, row| {

@@ -8,6 +8,7 @@ use hashbrown::DefaultHashBuilder;
 use crate::exchange::{Exchange, Flags, FlowRef};
 use crate::flow::{App, Flow};
 use crate::http1::connection::{self, Connection, Direction, Verdict};
+use crate::http1::inflate::Pool;
 use crate::limits::{Counters, Limits};
 use crate::packet::{self, Packet, Segment, Skipped};
 use crate::tcp::conversation::{self, Conversation, Receiver, Standing};
@@ -74,6 +75,7 @@ pub struct Reassembler {
     /// Closed flows, by the time they closed.
     closing: VecDeque<(Timestamp, FlowId)>,
     held_total: usize,
+    pool: Pool,
     room: usize,
     now: Timestamp,
     events: VecDeque<Event>,
@@ -101,6 +103,7 @@ impl Reassembler {
             waiting: VecDeque::new(),
             closing: VecDeque::new(),
             held_total: 0,
+            pool: Pool::default(),
             now: Timestamp(0),
             events: VecDeque::new(),
         }
@@ -364,6 +367,7 @@ impl Reassembler {
             entry,
             limits: &self.limits,
             counters: &mut http_counters,
+            pool: &mut self.pool,
             room: &mut self.room,
             events: &mut self.events,
             now: self.now,
@@ -471,6 +475,7 @@ struct Sink<'a> {
     entry: &'a mut Entry,
     limits: &'a Limits,
     counters: &'a mut Counters,
+    pool: &'a mut Pool,
     room: &'a mut usize,
     events: &'a mut VecDeque<Event>,
     now: Timestamp,
@@ -507,6 +512,7 @@ impl Sink<'_> {
         let mut cx = connection::Context {
             limits: self.limits,
             counters: self.counters,
+            pool: self.pool,
             room: self.room,
             flow,
             flags,

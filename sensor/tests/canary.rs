@@ -164,6 +164,11 @@ fn no_secret_is_in_the_spool_or_messages_when_kafka_is_away() {
     // Nobody listens on the discard port of this machine.
     let run = watch.replay(&out, &store, &["--kafka", "127.0.0.1:9"]);
     assert_eq!(run.status.code(), Some(4), "{}", said(&run));
+    let spooled: u64 = files(&store.join("spool"))
+        .iter()
+        .map(|f| fs::metadata(f).expect("readable").len())
+        .sum();
+    assert!(spooled > 10_000, "{spooled} bytes in the spool");
     watch.look_at_run("replay", &run);
     watch.look_at_folder("outputs", &out);
     watch.look_at_folder("store and spool", &store);

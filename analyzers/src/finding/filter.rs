@@ -9,19 +9,22 @@ use super::Evidence;
 /// file, else by the addresses and ports of their connections.
 pub(crate) fn display(evidence: &[Evidence]) -> String {
     let mut out = String::new();
-    let mut seen: Vec<String> = Vec::new();
     for one in evidence {
-        let part = part(one);
-        if part.is_empty() || seen.contains(&part) {
-            continue;
-        }
-        if !out.is_empty() {
-            out.push_str(" || ");
-        }
-        out.push_str(&part);
-        seen.push(part);
+        extend(&mut out, one);
     }
     out
+}
+
+/// Makes a filter match the packets of one more exchange.
+pub(crate) fn extend(filter: &mut String, evidence: &Evidence) {
+    let part = part(evidence);
+    if part.is_empty() || filter.contains(&part) {
+        return;
+    }
+    if !filter.is_empty() {
+        filter.push_str(" || ");
+    }
+    filter.push_str(&part);
 }
 
 fn part(evidence: &Evidence) -> String {

@@ -119,8 +119,9 @@ impl Ledger {
         finding.first_seen = finding.first_seen.min(ts.0);
         finding.last_seen = finding.last_seen.max(ts.0);
         if finding.evidence.len() < EVIDENCE {
-            finding.evidence.push(activity.evidence());
-            finding.filter = super::filter::display(&finding.evidence);
+            let evidence = activity.evidence();
+            super::filter::extend(&mut finding.filter, &evidence);
+            finding.evidence.push(evidence);
             note_flags(&mut finding.capture, activity);
         }
         let worse = severity > finding.severity;

@@ -105,6 +105,9 @@ fn redact_query(query: &str, out: &mut String) {
             return;
         }
         match pair.split_once('=') {
+            // A value alone, whose last characters are the padding of base64.
+            Some((_, padding)) if !padding.is_empty() && padding.bytes().all(|b| b == b'=') => out.push('*'),
+            Some((_, "")) if pair.len() > 20 => out.push('*'),
             Some((key, _)) if is_plain_name(&segment::decode(key)) => {
                 out.push_str(&segment::decode(key));
                 out.push_str("=*");
@@ -131,6 +134,18 @@ pub fn is_plain_name(name: &str) -> bool {
             .iter()
             .all(|b| b.is_ascii_alphanumeric() || b"_-.[]$".contains(b))
         && !segment::classify(name, "").is_private()
+        && !looks_random(bytes)
+}
+
+/// Whether a name is one nobody would think of: several groups of digits among letters, or eight consonants in
+/// a row.
+fn looks_random(name: &[u8]) -> bool {
+    let groups = name.chunk_by(|a, b| a.is_ascii_digit() == b.is_ascii_digit());
+    let digit_groups = groups.filter(|g| g[0].is_ascii_digit()).count();
+    let vowel = |b: u8| b"aeiouy".contains(&b.to_ascii_lowercase());
+    let consonant = |b: u8| b.is_ascii_alphabetic() && !vowel(b);
+    let mut runs = name.chunk_by(|a, b| consonant(*a) && consonant(*b));
+    name.len() >= 10 && digit_groups >= 2 || runs.any(|run| run.len() >= 8)
 }
 
 /// A keyed hash (BLAKE3) as 64 hexadecimal characters. `domain` keeps hashes of different things apart.
@@ -370,6 +385,19 @@ mod tests {
             "application/json"
         );
         assert_eq!(safe_media_type("application/a8Kd93jLq0ZxPw72"), "other");
+    }
+
+    #[test]
+    fn query_names_that_are_values_are_hidden() {
+        for (target, shown) in [
+            ("/v1?page=2&filter[name]=x&utm_source=y", "/v1?page=*&filter[name]=*&utm_source=*"),
+            ("/v1?address1=x&md5sum=y&oauth2=z", "/v1?address1=*&md5sum=*&oauth2=*"),
+            ("/v1?dGhpc2lzYXNlY3JldA==", "/v1?*"),
+            ("/v1?TW79pvvcvnqn9=1", "/v1?*=*"),
+            ("/v1?FPbcdfghjkmn=1", "/v1?*=*"),
+        ] {
+            assert_eq!(redact_target(target), shown, "{target}");
+        }
     }
 
     #[test]

@@ -4,6 +4,12 @@ use std::io::{self, Write};
 
 use crate::limits::{Counters, Limits};
 
+use super::inflate::{Inflate, Pool, Wrapper};
+
+/// Room made at once for a body whose length is known; longer ones grow as they come, so that a length alone
+/// takes no memory.
+const RESERVE: u64 = 64 << 10;
+
 /// Codings on one body that are undone; more is a bomb or a mistake.
 const MAX_CODINGS: usize = 2;
 
@@ -34,11 +40,7 @@ impl Write for Tap {
 /// Layers of decoding; each writes into the next.
 enum Layer {
     Tap(Tap),
-    Gzip(Box<flate2::write::MultiGzDecoder<Layer>>),
-    Zlib(Box<flate2::write::ZlibDecoder<Layer>>),
-    Deflate(Box<flate2::write::DeflateDecoder<Layer>>),
-    /// `deflate` before its first byte: senders use the zlib wrapper (RFC 9110 section 8.4.1.2) or none.
-    DeflateUnknown(Option<Box<Layer>>),
+    Inflate(Box<Inflate<Layer>>),
     Brotli(Box<brotli_decompressor::DecompressorWriter<Layer>>),
     Zstd(Box<zstd::stream::write::Decoder<'static, Layer>>),
 }
@@ -47,33 +49,16 @@ impl Write for Layer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Tap(w) => w.write(bytes),
-            Self::Gzip(w) => w.write(bytes),
-            Self::Zlib(w) => w.write(bytes),
-            Self::Deflate(w) => w.write(bytes),
+            Self::Inflate(w) => w.write(bytes),
             Self::Brotli(w) => w.write(bytes),
             Self::Zstd(w) => w.write(bytes),
-            Self::DeflateUnknown(inner) => {
-                let (Some(first), Some(inner)) = (bytes.first(), inner.take()) else {
-                    return Ok(0);
-                };
-                // RFC 1950 section 2.2: the low four bits of the first byte are 8 for deflate, and the first two
-                // bytes are a multiple of 31; the first byte of most streams decides.
-                *self = if first & 0x0f == 8 && first >> 4 <= 7 {
-                    Self::Zlib(Box::new(flate2::write::ZlibDecoder::new(*inner)))
-                } else {
-                    Self::Deflate(Box::new(flate2::write::DeflateDecoder::new(*inner)))
-                };
-                self.write(bytes)
-            }
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match self {
-            Self::Tap(_) | Self::DeflateUnknown(_) => Ok(()),
-            Self::Gzip(w) => w.flush(),
-            Self::Zlib(w) => w.flush(),
-            Self::Deflate(w) => w.flush(),
+            Self::Tap(_) => Ok(()),
+            Self::Inflate(w) => w.flush(),
             Self::Brotli(w) => w.flush(),
             Self::Zstd(w) => w.flush(),
         }
@@ -84,31 +69,18 @@ impl Layer {
     fn tap(&mut self) -> Option<&mut Tap> {
         match self {
             Self::Tap(tap) => Some(tap),
-            Self::Gzip(w) => w.get_mut().tap(),
-            Self::Zlib(w) => w.get_mut().tap(),
-            Self::Deflate(w) => w.get_mut().tap(),
+            Self::Inflate(w) => w.next.tap(),
             Self::Brotli(w) => w.get_mut().tap(),
             Self::Zstd(w) => w.get_mut().tap(),
-            Self::DeflateUnknown(inner) => inner.as_mut().and_then(|l| l.tap()),
         }
     }
 
     /// Hands over what is still inside; an error when the coded stream had not ended.
     fn finish(&mut self) -> io::Result<()> {
         match self {
-            Self::Tap(_) | Self::DeflateUnknown(_) => Ok(()),
-            Self::Gzip(w) => {
-                w.try_finish()?;
-                w.get_mut().finish()
-            }
-            Self::Zlib(w) => {
-                w.try_finish()?;
-                w.get_mut().finish()
-            }
-            Self::Deflate(w) => {
-                w.try_finish()?;
-                w.get_mut().finish()
-            }
+            Self::Tap(_) => Ok(()),
+            Self::Inflate(w) if !w.ended() => Err(io::ErrorKind::UnexpectedEof.into()),
+            Self::Inflate(w) => w.next.finish(),
             Self::Brotli(w) => {
                 w.close()?;
                 w.get_mut().finish()
@@ -117,6 +89,13 @@ impl Layer {
                 w.flush()?;
                 w.get_mut().finish()
             }
+        }
+    }
+
+    /// Gives the memory of decoders back.
+    fn release(self, pool: &mut Pool) {
+        if let Self::Inflate(inflate) = self {
+            inflate.release(pool).release(pool);
         }
     }
 }
@@ -148,8 +127,13 @@ pub(crate) struct Done {
 }
 
 impl Body {
-    /// A body with this Content-Encoding.
-    pub(crate) fn new<'a>(codings: impl Iterator<Item = &'a str>, limits: &Limits) -> Self {
+    /// A body with this Content-Encoding; `length` is the one declared, where one is.
+    pub(crate) fn new<'a>(
+        codings: impl Iterator<Item = &'a str>,
+        length: Option<u64>,
+        limits: &Limits,
+        pool: &mut Pool,
+    ) -> Self {
         // Codings are listed in the order applied, so the last one is the outermost.
         let mut layer = None;
         let mut unknown = false;
@@ -173,9 +157,9 @@ impl Body {
             let inner = layer.take().unwrap_or_else(tap);
             layer = Some(
                 if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") {
-                    Layer::Gzip(Box::new(flate2::write::MultiGzDecoder::new(inner)))
+                    Layer::Inflate(Box::new(Inflate::new(Wrapper::Gzip, inner, pool)))
                 } else if name.eq_ignore_ascii_case("deflate") {
-                    Layer::DeflateUnknown(Some(Box::new(inner)))
+                    Layer::Inflate(Box::new(Inflate::new(Wrapper::Deflate, inner, pool)))
                 } else if name.eq_ignore_ascii_case("br") {
                     Layer::Brotli(Box::new(brotli_decompressor::DecompressorWriter::new(
                         inner,
@@ -202,7 +186,10 @@ impl Body {
         let content = match layer {
             _ if unknown => Content::Opaque(Vec::new()),
             Some(layer) => Content::Coded(Box::new(layer)),
-            None => Content::Plain(Vec::new()),
+            None => {
+                let reserve = length.unwrap_or(0).min(RESERVE).min(limits.body_capture as u64);
+                Content::Plain(Vec::with_capacity(usize::try_from(reserve).unwrap_or(0)))
+            }
         };
         Self {
             bytes: 0,
@@ -260,7 +247,7 @@ impl Body {
     }
 
     /// Ends the body; `complete` tells whether it was seen to its end.
-    pub(crate) fn finish(self, complete: bool, counters: &mut Counters) -> Done {
+    pub(crate) fn finish(self, complete: bool, counters: &mut Counters, pool: &mut Pool) -> Done {
         let bytes = self.bytes;
         let done = match self.content {
             Content::Plain(kept) => Done {
@@ -277,6 +264,7 @@ impl Body {
                     .map(|t| (t.count, std::mem::take(&mut t.kept)))
                     .unwrap_or_default();
                 let opaque = complete && !ended;
+                layer.release(pool);
                 let content_bytes = if opaque { bytes } else { count };
                 Done {
                     bytes,
@@ -320,12 +308,13 @@ mod tests {
     use super::*;
 
     fn through(coding: &str, wire: &[u8], step: usize, limits: &Limits) -> Done {
-        let mut body = Body::new([coding].into_iter(), limits);
+        let mut pool = Pool::default();
+        let mut body = Body::new([coding].into_iter(), None, limits, &mut pool);
         let mut room = limits.body_capture_total;
         for part in wire.chunks(step) {
             body.push(part, limits, &mut room);
         }
-        body.finish(true, &mut Counters::default())
+        body.finish(true, &mut Counters::default(), &mut pool)
     }
 
     fn gzip(data: &[u8]) -> Vec<u8> {

@@ -28,6 +28,8 @@ const MAX_ORIGINS: usize = 64;
 pub(crate) struct Context<'a> {
     pub(crate) limits: &'a Limits,
     pub(crate) counters: &'a mut Counters,
+    /// Decoders of bodies.
+    pub(crate) pool: &'a mut super::inflate::Pool,
     /// Body bytes that may still be kept.
     pub(crate) room: &'a mut usize,
     pub(crate) flow: FlowRef,
@@ -360,7 +362,7 @@ impl Connection {
         }
         let method = Method::of(found.head.slice(found.method));
         let index = self.pairing.request_began(method, first);
-        let body = Body::new(encodings(&found.head), cx.limits);
+        let body = Body::new(encodings(&found.head), declared(framing), cx.limits, cx.pool);
         let start = Start::Request(Box::new(found));
         let current = Current {
             index,
@@ -398,7 +400,7 @@ impl Connection {
         if place.early {
             ambiguities.insert(Ambiguities::EARLY_RESPONSE);
         }
-        let body = Body::new(encodings(&found.head), cx.limits);
+        let body = Body::new(encodings(&found.head), declared(framing), cx.limits, cx.pool);
         let kept = !(100..200).contains(&status) || status == 101;
         let start = Start::Response(Box::new(found));
         let current = Current {
@@ -724,7 +726,7 @@ impl Connection {
             kept,
         } = *current;
         let complete = complete && !flags.contains(Flags::GAP);
-        let done = body.finish(complete, cx.counters);
+        let done = body.finish(complete, cx.counters, cx.pool);
         if done.opaque {
             flags.insert(Flags::OPAQUE);
         }
@@ -877,6 +879,14 @@ fn encodings(head: &crate::exchange::Head) -> impl Iterator<Item = &str> {
     head.fields()
         .filter(|(n, _)| n.len() == 16 && n.eq_ignore_ascii_case("content-encoding"))
         .map(|(_, v)| v)
+}
+
+/// The body length that the framing declares.
+fn declared(framing: Framing) -> Option<u64> {
+    match framing {
+        Framing::Length(length) => Some(length),
+        _ => None,
+    }
 }
 
 /// Whether the beginning of a head can still become one.

@@ -13,5 +13,6 @@ mod chunked;
 pub(crate) mod connection;
 mod framing;
 mod head;
+pub(crate) mod inflate;
 mod pairing;
 mod resync;
