@@ -3,6 +3,7 @@
 use rdkafka::message::{Header, OwnedHeaders};
 
 use crate::output::record::{Record, Topic};
+use crate::records::time::Rfc3339;
 
 /// The CloudEvents id: unique for the source, and the same whenever the same capture is replayed.
 ///
@@ -38,7 +39,7 @@ pub(super) fn pairs(record: &Record, sensor: &str) -> Vec<(&'static str, String)
         ("ce_type", event_type(record.topic).to_owned()),
         ("ce_source", format!("urn:tapline:sensor:{}", urn_part(sensor))),
         ("ce_id", event_id(record)),
-        ("ce_time", rfc3339(record.time_ns)),
+        ("ce_time", Rfc3339(record.time_ns).to_string()),
         ("ce_subject", record.subject.clone()),
     ];
     // A tombstone has no data, so there is no type of it to state.
@@ -81,27 +82,6 @@ fn urn_part(name: &str) -> String {
         }
     }
     part
-}
-
-/// RFC 3339 in UTC with nanoseconds.
-fn rfc3339(time_ns: u64) -> String {
-    let (seconds, nanos) = (time_ns / 1_000_000_000, time_ns % 1_000_000_000);
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    // Howard Hinnant's days-to-civil: years start on 1 March, so that the leap day comes last.
-    let day = days + 719_468;
-    let (era, of_era) = (day / 146_097, day % 146_097);
-    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let date = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = era * 400 + year + u64::from(month <= 2);
-    format!(
-        "{year:04}-{month:02}-{date:02}T{:02}:{:02}:{:02}.{nanos:09}Z",
-        second / 3600,
-        second / 60 % 60,
-        second % 60
-    )
 }
 
 #[cfg(test)]
@@ -152,16 +132,5 @@ mod tests {
         let pairs = pairs(&record, "s");
         assert!(pairs.iter().all(|(name, _)| *name != "content-type"));
         assert!(pairs.contains(&("ce_id", "f1.1709164800000000001.00000000".to_owned())));
-    }
-
-    #[test]
-    fn times_are_written_as_rfc_3339() {
-        assert_eq!(rfc3339(0), "1970-01-01T00:00:00.000000000Z");
-        assert_eq!(rfc3339(951_782_399_999_999_999), "2000-02-28T23:59:59.999999999Z");
-        assert_eq!(
-            rfc3339(4_107_542_400_000_000_000),
-            "2100-03-01T00:00:00.000000000Z"
-        );
-        assert_eq!(rfc3339(u64::MAX), "2554-07-21T23:34:33.709551615Z");
     }
 }

@@ -150,13 +150,12 @@ pub(crate) struct KafkaSink {
     shared: Arc<Shared>,
     mode: Mode,
     thread: Option<JoinHandle<Delivery>>,
-    reached: bool,
 }
 
 impl KafkaSink {
     /// Checks the configuration, opens the spool and asks the broker for an answer.
     ///
-    /// A broker that cannot be reached is told by [`Self::reached`] and [`Self::warnings`]; the sink
+    /// A broker that cannot be reached is told by [`Self::warnings`]; the sink
     /// works all the same, on its spool, and goes on trying.
     ///
     /// # Errors
@@ -184,7 +183,7 @@ impl KafkaSink {
             Arc::clone(&queue),
             Arc::clone(&shared),
         )?;
-        let reached = publisher.connect(config.connect_timeout);
+        publisher.connect(config.connect_timeout);
         let held = Arc::clone(&queue);
         let thread = std::thread::Builder::new()
             .name("kafka".to_owned())
@@ -199,13 +198,7 @@ impl KafkaSink {
             shared,
             mode,
             thread: Some(thread),
-            reached,
         })
-    }
-
-    /// Whether a broker answered at start.
-    pub(crate) fn reached(&self) -> bool {
-        self.reached
     }
 
     /// Messages for people since the last call: an unreachable broker, a topic that is not as it

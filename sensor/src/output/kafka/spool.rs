@@ -19,6 +19,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use analyzers::Severity;
 
@@ -120,12 +121,7 @@ impl Spool {
         fs::create_dir_all(dir)?;
         let lock =
             private(OpenOptions::new().write(true).create(true).truncate(false)).open(dir.join("lock"))?;
-        lock.try_lock().map_err(|error| match error {
-            fs::TryLockError::WouldBlock => {
-                io::Error::new(io::ErrorKind::ResourceBusy, "another process uses this spool")
-            }
-            fs::TryLockError::Error(error) => error,
-        })?;
+        take(&lock)?;
         let progress = read_progress(&dir.join("progress"))?;
         let mut spool = Self {
             dir: dir.to_owned(),
@@ -703,6 +699,21 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         Some(dir) => File::open(dir)?.sync_all(),
         None => Ok(()),
     }
+}
+
+/// Takes the lock, waiting a moment for a process that is just ending, or that has forked.
+fn take(lock: &File) -> io::Result<()> {
+    for _ in 0..40 {
+        match lock.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(fs::TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(25)),
+            Err(fs::TryLockError::Error(error)) => return Err(error),
+        }
+    }
+    Err(io::Error::new(
+        io::ErrorKind::ResourceBusy,
+        "another process uses this spool",
+    ))
 }
 
 /// Findings are for the operator's eyes only.

@@ -176,6 +176,12 @@ fn a_file_cut_at_any_byte_gives_every_whole_entry() {
             (0..entries).collect::<Vec<_>>(),
             "cut at {cut}"
         );
+        drop(spool);
+        drop(fs::remove_file(dir.path().join("progress")));
+        if !cut.is_multiple_of(16) {
+            continue; // saves time: what follows waits for the disk
+        }
+        let mut spool = open(&dir, NO_CAP);
         // The next process appends behind the damage and loses nothing of its own.
         fill(&mut spool, 7..8);
         drop(spool);
@@ -221,8 +227,13 @@ fn over_the_cap_the_lowest_severity_goes_first_and_of_that_the_oldest() {
     assert_eq!(left.len() as u64, kept);
     assert!(left.is_sorted(), "order holds");
     let highs: Vec<usize> = left.iter().copied().filter(|n| n % 3 == 1).collect();
-    // The cap does not hold every high one, so all others had to go, and the newest stay.
-    assert_eq!(left, highs);
+    // The cap does not hold every high one, so the others had to go, but for the last few, which fit into
+    // what shedding freed beyond the need.
+    let others: Vec<usize> = left.iter().copied().filter(|n| n % 3 != 1).collect();
+    assert!(
+        others.len() < 30 && others.iter().all(|n| *n > total - 60),
+        "{others:?}"
+    );
     assert_eq!(highs.last(), Some(&(total - 2)));
     assert!(highs.windows(2).all(|pair| pair[1] - pair[0] == 3), "no hole");
 }
@@ -236,13 +247,13 @@ fn what_matters_less_than_everything_there_is_shed_itself() {
         spool.append(&record(n, Severity::High)).expect("room on disk");
         n += 1;
     }
-    let before = spool.pending();
-    let mut fits = 0;
-    while spool.append(&record(0, Severity::Low)).expect("room on disk") {
-        fits += 1; // into what shedding freed beyond the need
-        assert!(fits < 10);
+    let highs = |spool: &Spool| spool.by_rank[usize::from(rank(&record(0, Severity::High)))];
+    let before = highs(&spool);
+    for n in 0..50 {
+        spool.append(&record(n, Severity::Low)).expect("room on disk");
+        assert_eq!(highs(&spool), before);
     }
-    assert_eq!(spool.pending(), before + fits);
+    assert!(spool.shed > 40, "{}", spool.shed);
 }
 
 #[test]
