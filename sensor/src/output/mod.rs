@@ -71,9 +71,6 @@ impl Outputs {
 
     /// Publishes to this sink from here on.
     pub(crate) fn publish_to(&mut self, sink: KafkaSink) {
-        if sink.reached() {
-            message::info("publishing to Kafka");
-        }
         self.kafka = Some(sink);
         self.tell_warnings();
     }
