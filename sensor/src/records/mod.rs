@@ -10,7 +10,7 @@ pub(crate) mod health;
 pub(crate) mod principal;
 
 mod json;
-mod time;
+pub(crate) mod time;
 
 pub(crate) use time::Rfc3339;
 
