@@ -265,7 +265,7 @@ mod tests {
     fn a_good_configuration_is_accepted_and_options_win() {
         let mut config = config();
         config.options.insert("linger.ms".to_owned(), "7".to_owned());
-        let client = config.client().unwrap();
+        let client = config.client().expect("a good configuration");
         assert_eq!(client.get("linger.ms"), Some("7"));
         assert_eq!(client.get("acks"), Some("all"));
         assert_eq!(client.get("enable.idempotence"), Some("true"));
