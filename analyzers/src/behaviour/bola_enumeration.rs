@@ -39,7 +39,7 @@ use crate::identity::PrincipalKind;
 use crate::settings::Settings;
 
 /// Endpoints walked by one principal at a time, and objects remembered per walk.
-const WALKS: usize = 16;
+const WALKS: usize = 8;
 const OBJECTS: usize = 512;
 
 /// Numbers looked at for gaps.

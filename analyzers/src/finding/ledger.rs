@@ -59,6 +59,8 @@ impl Row for Entry {
 pub(crate) struct Ledger {
     pub(crate) entries: Store<Entry>,
     queue: VecDeque<Finding>,
+    /// Findings to be told once more because the input is over.
+    last_words: VecDeque<Id>,
     sensor: (String, String),
 }
 
@@ -82,6 +84,7 @@ impl Ledger {
         Self {
             entries: Store::new(settings.max_findings),
             queue: VecDeque::new(),
+            last_words: VecDeque::new(),
             sensor: (
                 settings.sensor_name.clone(),
                 settings.sensor_version.clone(),
@@ -221,26 +224,26 @@ impl Ledger {
         }
     }
 
-    /// Tells the last count of findings that went on after they were last told.
+    /// Tells the last count of findings that went on after they were last told. They are made one by one as
+    /// they are asked for: there may be as many as the table holds.
     pub(crate) fn finish(&mut self) {
-        let grown: Vec<Id> = self
+        let grown = self
             .entries
             .sorted()
             .into_iter()
             .filter(|(_, e)| e.finding.count >= e.told_count.saturating_mul(2))
-            .map(|(id, _)| id)
-            .collect();
-        for id in grown {
-            if let Some(entry) = self.entries.get_mut(id) {
-                let at = Timestamp(entry.finding.last_seen);
-                let told = entry.tell(at);
-                self.queue.push_back(self.dressed(told));
-            }
-        }
+            .map(|(id, _)| id);
+        self.last_words = grown.collect();
     }
 
     pub(crate) fn poll(&mut self) -> Option<Finding> {
-        self.queue.pop_front()
+        if let Some(finding) = self.queue.pop_front() {
+            return Some(finding);
+        }
+        let id = self.last_words.pop_front()?;
+        let entry = self.entries.get_mut(id)?;
+        let told = entry.tell(Timestamp(entry.finding.last_seen));
+        Some(self.dressed(told))
     }
 }
 
