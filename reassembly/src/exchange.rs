@@ -342,6 +342,9 @@ pub fn split_target(target: &str) -> (&str, Option<&str>) {
 /// Where the authority lies in an absolute-form target (`http://host:port/path`).
 #[must_use]
 pub fn authority_range(target: &str) -> Option<Range<usize>> {
+    if target.starts_with('/') {
+        return None; // Origin-form, which nearly all targets are.
+    }
     let scheme = target.find("://")?;
     let known = ["http", "https", "ws", "wss"]
         .iter()

@@ -187,6 +187,13 @@ fn numbers(body: &[u8], seed: Seed, found: &mut Found) {
             at = start + run + 4;
             continue;
         }
+        // Most numbers stand alone and have a length that nothing looked for has.
+        let joined = matches!(start.checked_sub(1).map(|b| body[b]), Some(b' ' | b'-' | b'A'..=b'Z'))
+            || matches!(body.get(start + run), Some(b' ' | b'-'));
+        if !joined && run != 9 && !(13..=19).contains(&run) {
+            at = start + run + 4;
+            continue;
+        }
         at = number(body, start, seed, found).max(at) + 4;
     }
 }

@@ -4,6 +4,7 @@
 //! tolerant receiver would, and every departure from the grammar is named, so that an unambiguous head
 //! never carries an ambiguity and a refused one is still given out.
 
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use memchr::{memchr, memchr_iter};
@@ -54,9 +55,9 @@ pub(crate) fn end_of_head(buf: &[u8], from: &mut usize) -> Option<usize> {
 
 /// Reads a request head. `None` when it is no HTTP/1 request by any reading.
 pub(crate) fn request(bytes: &[u8]) -> Option<RequestHead> {
-    let mut fields = [httparse::EMPTY_HEADER; 128];
-    let mut strict = httparse::Request::new(&mut fields);
-    let mut found = match strict.parse(bytes) {
+    let mut fields = [const { MaybeUninit::uninit() }; 128];
+    let mut strict = httparse::Request::new(&mut []);
+    let mut found = match strict.parse_with_uninit_headers(bytes, &mut fields) {
         Ok(httparse::Status::Complete(_)) if std::str::from_utf8(bytes).is_ok() => {
             let span = |s: &str| place(bytes, s.as_bytes());
             RequestHead {
@@ -84,9 +85,10 @@ pub(crate) fn request(bytes: &[u8]) -> Option<RequestHead> {
 
 /// Reads a response head. `None` when it is no HTTP/1 response by any reading.
 pub(crate) fn response(bytes: &[u8]) -> Option<ResponseHead> {
-    let mut fields = [httparse::EMPTY_HEADER; 128];
-    let mut strict = httparse::Response::new(&mut fields);
-    match strict.parse(bytes) {
+    let mut fields = [const { MaybeUninit::uninit() }; 128];
+    let mut strict = httparse::Response::new(&mut []);
+    let strictly = httparse::ParserConfig::default();
+    match strictly.parse_response_with_uninit_headers(&mut strict, bytes, &mut fields) {
         Ok(httparse::Status::Complete(_)) if std::str::from_utf8(bytes).is_ok() => Some(ResponseHead {
             status: strict.code?,
             minor: strict.version?,
