@@ -141,3 +141,29 @@ fn every_option_of_tapline_is_in_its_help() {
     }
     assert!(seen >= 10, "the pages show few options: {seen}");
 }
+
+#[test]
+fn every_option_named_by_itself_is_some_command_s() {
+    let mut known = BTreeSet::new();
+    for subcommand in ["replay", "capture", "inventory", "doctor", "schema", "config"] {
+        let help = support::tapline(&[subcommand, "--help"]);
+        let help = String::from_utf8(help.stdout).expect("text");
+        known.extend(
+            help.split(|c: char| c.is_whitespace() || c == ',')
+                .filter(|w| w.starts_with("--"))
+                .map(str::to_owned),
+        );
+    }
+    let mut seen = 0;
+    for (name, text) in pages() {
+        for option in quoted(&text).filter(|q| q.starts_with("--")) {
+            let option = option.split_whitespace().next().unwrap_or(option);
+            assert!(
+                known.contains(option),
+                "{name}: no command has an option {option}"
+            );
+            seen += 1;
+        }
+    }
+    assert!(seen >= 5, "the pages name few options: {seen}");
+}
