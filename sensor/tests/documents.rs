@@ -44,7 +44,7 @@ fn links(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Commands that begin with `program`, in code blocks and between backquotes, with continued lines joined.
-fn commands<'a>(text: &'a str, program: &'a str) -> Vec<String> {
+fn commands(text: &str, program: &str) -> Vec<String> {
     let joined = text.replace("\\\n", " ");
     let mut found = Vec::new();
     let mut in_block = false;
