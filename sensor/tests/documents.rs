@@ -1,0 +1,169 @@
+//! The documents speak of files, make targets and options that exist.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+mod support;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn read(name: &str) -> String {
+    fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// README and every page in `docs/`.
+fn pages() -> Vec<(String, String)> {
+    let mut pages = vec![
+        ("README.md".to_owned(), read("README.md")),
+        ("ARCHITECTURE.md".to_owned(), read("ARCHITECTURE.md")),
+    ];
+    for entry in fs::read_dir(root().join("docs")).expect("docs/") {
+        let name = format!("docs/{}", entry.expect("an entry").file_name().to_string_lossy());
+        if name.ends_with(".md") {
+            pages.push((name.clone(), read(&name)));
+        }
+    }
+    pages.sort();
+    pages
+}
+
+/// What stands between backquotes on one line.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().flat_map(|line| line.split('`').skip(1).step_by(2))
+}
+
+/// The targets of links, without anchors and addresses of the web.
+fn links(text: &str) -> impl Iterator<Item = &str> {
+    text.split("](").skip(1).filter_map(|rest| {
+        let target = rest.split(')').next()?.split('#').next()?;
+        (!target.is_empty() && !target.contains("://")).then_some(target)
+    })
+}
+
+/// Commands that begin with `program`, in code blocks and between backquotes, with continued lines joined.
+fn commands(text: &str, program: &str) -> Vec<String> {
+    let joined = text.replace("\\\n", " ");
+    let mut found = Vec::new();
+    let mut in_block = false;
+    for line in joined.lines() {
+        if line.trim_start().starts_with("```") {
+            in_block = !in_block;
+        } else if in_block {
+            found.push(line.to_owned());
+        } else {
+            found.extend(quoted(line).map(str::to_owned));
+        }
+    }
+    found
+        .iter()
+        .filter_map(|line| {
+            let mut words = line.split_whitespace().skip_while(|w| *w == "sudo" || *w == "|");
+            (words.next() == Some(program)).then(|| words.collect::<Vec<_>>().join(" "))
+        })
+        .collect()
+}
+
+#[test]
+fn every_path_of_the_architecture_exists() {
+    let text = read("ARCHITECTURE.md");
+    let paths: BTreeSet<&str> = quoted(&text)
+        .filter(|q| q.contains('/') && !q.contains(|c: char| c.is_whitespace() || c == ':'))
+        .collect();
+    assert!(paths.len() >= 20, "the map names few paths: {paths:?}");
+    let missing: Vec<_> = paths.iter().filter(|p| !root().join(p).exists()).collect();
+    assert!(missing.is_empty(), "ARCHITECTURE.md names {missing:?}");
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    for (name, text) in pages() {
+        let folder = root().join(&name).parent().expect("a folder").to_owned();
+        for link in links(&text) {
+            assert!(folder.join(link).exists(), "{name} links to {link}");
+        }
+    }
+}
+
+#[test]
+fn every_make_target_exists() {
+    let makefile = read("Makefile");
+    let targets: BTreeSet<&str> = makefile
+        .lines()
+        .filter(|line| !line.starts_with(['\t', ' ', '.', '#']))
+        .filter_map(|line| line.split_once(':').map(|(name, _)| name.trim()))
+        .collect();
+    let mut seen = 0;
+    for (name, text) in pages() {
+        for command in commands(&text, "make") {
+            for target in command.split_whitespace() {
+                assert!(targets.contains(target), "{name}: there is no `make {target}`");
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen >= 2, "README tells of no make target");
+}
+
+#[test]
+fn every_option_of_tapline_is_in_its_help() {
+    let mut seen = 0;
+    for (name, text) in pages() {
+        for command in commands(&text, "tapline") {
+            let words: Vec<&str> = command.split_whitespace().collect();
+            // The summary begins with name and version, and a message with `tapline:`.
+            let Some(subcommand) = words.first().filter(|w| w.starts_with(char::is_alphabetic)) else {
+                continue;
+            };
+            let mut help = support::tapline(&[*subcommand, "--help"]);
+            assert!(help.status.success(), "{name}: tapline has no `{subcommand}`");
+            if *subcommand == "config" && words.len() > 1 {
+                help = support::tapline(&["config", words[1], "--help"]);
+                assert!(help.status.success(), "{name}: no `tapline {command}`");
+            }
+            let help = String::from_utf8(help.stdout).expect("text");
+            let known: BTreeSet<&str> = help
+                .split(|c: char| c.is_whitespace() || c == ',')
+                .filter(|w| w.starts_with('-'))
+                .collect();
+            // What is in single quotes is a filter; a `-` alone is a stream.
+            for word in words.iter().filter(|w| w.starts_with('-') && **w != "-") {
+                let option = word.split('=').next().unwrap_or(word);
+                assert!(
+                    known.contains(option),
+                    "{name}: `tapline {subcommand}` has no option {option}"
+                );
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen >= 10, "the pages show few options: {seen}");
+}
+
+#[test]
+fn every_option_named_by_itself_is_some_command_s() {
+    let mut known = BTreeSet::new();
+    for subcommand in ["replay", "capture", "inventory", "doctor", "schema", "config"] {
+        let help = support::tapline(&[subcommand, "--help"]);
+        let help = String::from_utf8(help.stdout).expect("text");
+        known.extend(
+            help.split(|c: char| c.is_whitespace() || c == ',')
+                .filter(|w| w.starts_with("--"))
+                .map(str::to_owned),
+        );
+    }
+    let mut seen = 0;
+    for (name, text) in pages() {
+        for option in quoted(&text).filter(|q| q.starts_with("--")) {
+            let option = option.split_whitespace().next().unwrap_or(option);
+            assert!(
+                known.contains(option),
+                "{name}: no command has an option {option}"
+            );
+            seen += 1;
+        }
+    }
+    assert!(seen >= 5, "the pages name few options: {seen}");
+}
