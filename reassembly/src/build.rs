@@ -30,8 +30,7 @@ impl ExchangeBuilder {
     /// An exchange without request and response, between two documentation addresses.
     #[must_use]
     pub fn new(sent: Timestamp) -> Self {
-        let address =
-            |last, port| SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)), port);
+        let address = |last, port| SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)), port);
         Self {
             flow: FlowRef {
                 client: address(10, 40_000),
@@ -112,8 +111,7 @@ impl ExchangeBuilder {
     /// The exchange. `NO_REQUEST` and `NO_RESPONSE` are set where a half was not given.
     #[must_use]
     pub fn build(self) -> Exchange {
-        let complete =
-            !self.flags.intersects(Flags::GAP) && !self.flags.intersects(Flags::TRUNCATED);
+        let complete = !self.flags.intersects(Flags::GAP) && !self.flags.intersects(Flags::TRUNCATED);
         let answered = Timestamp(self.sent.0.saturating_add(self.wait_ns));
         let mut flags = self.flags;
         if self.request.is_none() {
@@ -123,24 +121,12 @@ impl ExchangeBuilder {
             flags.insert(Flags::NO_RESPONSE);
         }
         let [request_first, request_last, response_first, response_last] = self.frames;
-        let request = self.request.map(|(head, body)| {
-            request(
-                &head,
-                body,
-                self.sent,
-                (request_first, request_last),
-                complete,
-            )
-        });
-        let response = self.response.map(|(head, body)| {
-            response(
-                &head,
-                body,
-                answered,
-                (response_first, response_last),
-                complete,
-            )
-        });
+        let request = self
+            .request
+            .map(|(head, body)| request(&head, body, self.sent, (request_first, request_last), complete));
+        let response = self
+            .response
+            .map(|(head, body)| response(&head, body, answered, (response_first, response_last), complete));
         let protocol = match &request {
             Some(r) if r.minor != 1 => Protocol::Http10,
             _ => Protocol::Http11,
@@ -149,11 +135,7 @@ impl ExchangeBuilder {
             flow: self.flow,
             index: self.index,
             protocol,
-            completed: if response.is_some() {
-                answered
-            } else {
-                self.sent
-            },
+            completed: if response.is_some() { answered } else { self.sent },
             request,
             response,
             flags,
@@ -162,13 +144,7 @@ impl ExchangeBuilder {
     }
 }
 
-fn request(
-    head: &str,
-    body: Vec<u8>,
-    at: Timestamp,
-    frames: (u64, u64),
-    complete: bool,
-) -> Request {
+fn request(head: &str, body: Vec<u8>, at: Timestamp, frames: (u64, u64), complete: bool) -> Request {
     let message = message(head, body, at, frames, complete);
     let line = message.head.text.lines().next().unwrap_or("");
     let method = (0, line.find(' ').unwrap_or(line.len()));
@@ -193,13 +169,7 @@ fn request(
     }
 }
 
-fn response(
-    head: &str,
-    body: Vec<u8>,
-    at: Timestamp,
-    frames: (u64, u64),
-    complete: bool,
-) -> Response {
+fn response(head: &str, body: Vec<u8>, at: Timestamp, frames: (u64, u64), complete: bool) -> Response {
     let message = message(head, body, at, frames, complete);
     let line = message.head.text.lines().next().unwrap_or("");
     let status = line.split(' ').nth(1).and_then(|s| s.parse().ok());
@@ -211,13 +181,7 @@ fn response(
     }
 }
 
-fn message(
-    head: &str,
-    body: Vec<u8>,
-    at: Timestamp,
-    frames: (u64, u64),
-    complete: bool,
-) -> Message {
+fn message(head: &str, body: Vec<u8>, at: Timestamp, frames: (u64, u64), complete: bool) -> Message {
     let text = head.to_owned();
     let mut fields = Vec::new();
     let mut offset = 0;
@@ -283,9 +247,7 @@ mod tests {
 
     #[test]
     fn a_missing_half_is_flagged() {
-        let exchange = ExchangeBuilder::new(Timestamp(1))
-            .request("GET /", "")
-            .build();
+        let exchange = ExchangeBuilder::new(Timestamp(1)).request("GET /", "").build();
         assert!(exchange.flags.contains(Flags::NO_RESPONSE));
         assert_eq!(exchange.request.as_ref().map(|r| r.minor), Some(9));
     }
