@@ -328,6 +328,32 @@ fn in_order(wires: &[Wire]) -> Vec<Frame> {
     frames
 }
 
+/// The packets in short, to be read when something fails.
+fn travels(frames: &[Frame]) -> String {
+    let one = |f: &Frame| {
+        let header = usize::from(f.ip[0] & 15) * 4;
+        let word = |at: usize| u32::from_be_bytes([f.ip[at], f.ip[at + 1], f.ip[at + 2], f.ip[at + 3]]);
+        let payload = String::from_utf8_lossy(&f.ip[f.ip.len() - f.len..]);
+        let start: String = payload.chars().take(24).collect();
+        format!(
+            "\n{:>9} us port {} {} seq {} ack {} flags {:#04x} from {} len {} {start:?}",
+            f.at / 1000 % 1_000_000_000,
+            if f.side == CLIENT {
+                word(header) >> 16
+            } else {
+                word(header) & 0xffff
+            },
+            ["client", "server"][f.side],
+            word(header + 4),
+            word(header + 8),
+            f.ip[header + 13],
+            f.from,
+            f.len,
+        )
+    };
+    frames.iter().map(one).collect()
+}
+
 /// Whether what was found is exactly what is true.
 fn is_exact(truth: &Truth, found: &Seen) -> bool {
     found.request.as_deref() == Some(&truth.request)
@@ -368,8 +394,12 @@ proptest! {
             prop_assert_eq!(&found.id.as_deref(), &truth.request.split(' ').nth(1));
         }
         let cut = exchanges(&events_of(&in_order(&unkind), &limits));
+        let told = |seen: &[Seen]| seen.iter().map(|s| format!("{:?} {}", s.place, s.line())).collect::<Vec<_>>();
+        prop_assert_eq!(told(&cut), told(&plain), "cut");
         prop_assert_eq!(&cut, &plain, "cut");
-        let delayed = exchanges(&events_of(&arrive(&unkind, &mut dice), &limits));
+        let arrived = arrive(&unkind, &mut dice);
+        let delayed = exchanges(&events_of(&arrived, &limits));
+        prop_assert_eq!(told(&delayed), told(&plain), "cut and delayed: {}", travels(&arrived));
         prop_assert_eq!(&delayed, &plain, "cut and delayed");
     }
 
@@ -402,7 +432,7 @@ proptest! {
             wire.frames.retain(|frame| {
                 number += 1;
                 let keep = number <= 3 || !fate.one_in(rate);
-                if keep {
+                if keep && frame.len > 0 {
                     seen[frame.side][frame.from..frame.from + frame.len].fill(true);
                 }
                 keep
@@ -419,9 +449,9 @@ proptest! {
             prop_assert!(by_request.is_none_or(|truth| truth.is_some()), "invented {:?}", e);
             let truth = by_request.flatten();
             if let (Some(truth), Some((status, _))) = (truth, e.status) {
-                prop_assert_eq!(status, truth.status, "wrong pair {:?}", e);
+                prop_assert_eq!(status, truth.status, "wrong pair {:?}{}", e, travels(&frames));
                 if let Some(id) = &e.id {
-                    prop_assert_eq!(Some(id.as_str()), truth.request.split(' ').nth(1), "wrong pair");
+                    prop_assert_eq!(Some(id.as_str()), truth.request.split(' ').nth(1), "wrong pair{}", travels(&frames));
                 }
             }
             if let (None, Some(id)) = (&e.request, &e.id) {
@@ -431,10 +461,10 @@ proptest! {
         for truth in truths.iter().filter(|t| whole(t)) {
             let exact = found.iter().filter(|f| is_exact(truth, f)).count();
             if !pipelined {
-                prop_assert_eq!(exact, 1, "{:?} among {:#?}", truth, found.iter().map(Seen::line).collect::<Vec<_>>());
+                prop_assert_eq!(exact, 1, "{:?} among {:#?}{}", truth, found.iter().map(Seen::line).collect::<Vec<_>>(), travels(&frames));
             }
             let halves = found.iter().filter(|f| f.request.as_ref() == Some(&truth.request)).count();
-            prop_assert_eq!(halves, 1, "{:?} among {:#?}", truth, found.iter().map(Seen::line).collect::<Vec<_>>());
+            prop_assert_eq!(halves, 1, "{:?} among {:#?}{}", truth, found.iter().map(Seen::line).collect::<Vec<_>>(), travels(&frames));
         }
     }
 
@@ -453,16 +483,17 @@ proptest! {
         };
         let stood = [sent(&wire.frames[..at], CLIENT), sent(&wire.frames[..at], SERVER)];
         wire.frames.drain(..at);
-        let found = exchanges(&events_of(&wire.frames, &Limits::default()));
+        let frames = wire.frames;
+        let found = exchanges(&events_of(&frames, &Limits::default()));
         for e in &found {
             if let (Some(request), Some(id)) = (&e.request, &e.id) {
-                prop_assert_eq!(request.split(' ').nth(1), Some(id.as_str()), "wrong pair");
+                prop_assert_eq!(request.split(' ').nth(1), Some(id.as_str()), "wrong pair{}", travels(&frames));
             }
         }
         for truth in truths.iter().filter(|t| t.ranges[CLIENT].start >= stood[CLIENT]) {
             prop_assert_eq!(
                 found.iter().filter(|f| is_exact(truth, f)).count(), 1,
-                "{:?} among {:#?}", truth, found.iter().map(Seen::line).collect::<Vec<_>>()
+                "{:?} among {:#?}{}", truth, found.iter().map(Seen::line).collect::<Vec<_>>(), travels(&frames)
             );
         }
     }

@@ -701,6 +701,12 @@ impl Connection {
     pub(crate) fn finish(&mut self, cx: &mut Context<'_>, out: &mut impl FnMut(Exchange)) {
         self.end(Direction::Request, false, cx, out);
         self.end(Direction::Response, false, cx, out);
+        if self.requests.lost {
+            self.pairing.requests_lost();
+        }
+        if self.responses.lost {
+            self.pairing.responses_lost();
+        }
         self.pairing.finish(self.clean == (true, true));
         self.release(cx, out);
     }
@@ -907,10 +913,12 @@ fn begins_well(direction: Direction, buf: &[u8]) -> bool {
 pub(crate) fn looks_like(bytes: &[u8]) -> Option<Direction> {
     let start = bytes.iter().position(|b| !matches!(b, b'\r' | b'\n'))?;
     let bytes = &bytes[start..];
-    if bytes.len() >= 7 && bytes[..5].eq_ignore_ascii_case(b"HTTP/") {
-        return Some(Direction::Response);
+    let line_end = memchr::memchr(b'\n', bytes);
+    let line = &bytes[..line_end.unwrap_or(bytes.len())];
+    if line.len() >= 7 && line[..5].eq_ignore_ascii_case(b"HTTP/") {
+        let broken = line_end.is_some() && head::status_line(line).is_none();
+        return (!broken).then_some(Direction::Response);
     }
-    let line = &bytes[..memchr::memchr(b'\n', bytes).unwrap_or(bytes.len())];
     let method = head::METHODS
         .iter()
         .any(|m| line.starts_with(m) && line.get(m.len()) == Some(&b' '));

@@ -283,7 +283,8 @@ impl Pairing {
     /// `answered` tells whether every request up to there was answered.
     fn settle(&mut self, at: usize, answered: bool) {
         if !self.orphans.is_empty() {
-            if answered {
+            // What was lost behind the last message of either side may be the one to count from.
+            if answered && !self.request_barrier && !self.response_barrier {
                 self.count_back(at);
             }
             if !self.pipelines {
