@@ -243,12 +243,17 @@ impl Network<'_> {
                 let to = wire.sent(side);
                 let from = to - 1 - self.dice.throw(to.min(700));
                 let end = to - self.dice.throw(to - from);
-                wire.resend(side, from, end);
+                let from = from.max(wire.known(side));
+                if from < end {
+                    wire.resend(side, from, end);
+                }
             }
             if self.dice.one_in(12) {
                 // A keep-alive repeats the byte before the next one.
                 let to = wire.sent(side);
-                wire.resend(side, to - 1, to);
+                if wire.known(side) < to {
+                    wire.resend(side, to - 1, to);
+                }
             }
             data = rest;
         }
@@ -445,7 +450,9 @@ proptest! {
             [CLIENT, SERVER].iter().all(|s| seen[*s][t.ranges[*s].clone()].iter().all(|b| *b))
         };
         for e in &found {
-            let by_request = e.request.as_ref().map(|r| truths.iter().find(|t| &t.request == r));
+            // Of a head whose end was lost the host may be missing.
+            let names = |t: &Truth, r: &str| r == t.request || Some(r) == t.request.strip_suffix("shop.example");
+            let by_request = e.request.as_ref().map(|r| truths.iter().find(|t| names(t, r)));
             prop_assert!(by_request.is_none_or(|truth| truth.is_some()), "invented {:?}", e);
             let truth = by_request.flatten();
             if let (Some(truth), Some((status, _))) = (truth, e.status) {

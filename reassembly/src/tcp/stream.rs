@@ -139,9 +139,6 @@ impl Stream {
                 repeated.differs |= known.bytes[index(low - from)..index(high - from)]
                     != bytes[index(low - offset)..index(high - offset)];
             }
-            if low < high && meta.ack < known.meta.ack {
-                self.lower_ack(from, low, high, meta.ack);
-            }
             if at < from {
                 self.insert(
                     at,
@@ -155,25 +152,6 @@ impl Stream {
             self.insert(at, &bytes[index(at - offset)..], meta);
         }
         repeated
-    }
-
-    /// The bytes from `low` to `high` of the segment held at `from` turned out to have been sent before what
-    /// that copy acknowledges: a retransmission came before the first copy. Waiting for all of it could
-    /// wait for bytes that answer these.
-    fn lower_ack(&mut self, from: u64, low: u64, high: u64, ack: u64) {
-        let Some(held) = self.held.remove(&from) else {
-            return;
-        };
-        self.held_bytes -= held.bytes.len();
-        let end = from + held.bytes.len() as u64;
-        for (part, part_end, ack) in [
-            (from, low, held.meta.ack),
-            (low, high, ack),
-            (high, end, held.meta.ack),
-        ] {
-            let bytes = &held.bytes[index(part - from)..index(part_end - from)];
-            self.insert(part, bytes, Meta { ack, ..held.meta });
-        }
     }
 
     fn insert(&mut self, offset: u64, bytes: &[u8], meta: Meta) {

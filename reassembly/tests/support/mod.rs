@@ -33,6 +33,8 @@ pub struct Frame {
     pub from: usize,
     /// How many they are.
     pub len: usize,
+    /// How many bytes of the other side its sender had.
+    pub acked: usize,
 }
 
 /// A TCP flow being written. Both ends have received at once what the other one sent.
@@ -109,6 +111,7 @@ impl Wire {
             side,
             from,
             len: payload.len(),
+            acked,
         });
         self.now += self.step;
     }
@@ -156,6 +159,13 @@ impl Wire {
         let payload = self.streams[side][from..to].to_vec();
         self.raw(side, from, &payload, Flags::ACK, self.sent(1 - side));
         self
+    }
+
+    /// How much of its stream a side knows to have arrived, even if bare acknowledgments were lost. No honest
+    /// sender repeats what is before.
+    pub fn known(&self, side: usize) -> usize {
+        let answers = self.frames.iter().filter(|f| f.side != side && f.len > 0);
+        answers.map(|f| f.acked).max().unwrap_or(0)
     }
 
     /// Data that the hosts have but the sensor never sees.
