@@ -369,7 +369,6 @@ fn is_exact(truth: &Truth, found: &Seen) -> bool {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 160,
         max_shrink_iters: 20_000,
         // What fails is made a named test in wire.rs instead.
         failure_persistence: None,
