@@ -752,7 +752,7 @@ impl Connection {
         if self.requests.may_lack_a_message() {
             self.pairing.requests_lost();
         }
-        if self.responses.may_lack_a_message() {
+        if cx.server_seen && self.responses.may_lack_a_message() {
             self.pairing.responses_lost();
         }
         self.pairing.finish(self.clean == (true, true));
