@@ -542,6 +542,13 @@ impl Sink<'_> {
 
     /// A flow joined midway: its messages tell which side is the client.
     fn orient(&mut self, side: usize, bytes: &[u8]) {
+        if let Content::Http(connection) = &self.entry.content
+            && connection.verdict() == Verdict::Http
+        {
+            // A whole message was read: what looks like another now is a body that quotes one.
+            self.entry.certain = true;
+            return;
+        }
         let Some(direction) = connection::looks_like(bytes) else {
             return;
         };

@@ -18,6 +18,12 @@ use super::resync::{self, Found};
 /// Bytes searched for a first message in a flow that was joined midway before it is called unknown.
 const SEARCH: u64 = 4 << 20;
 
+/// The shortest message: `HTTP/1.1 200` and two line feeds.
+const SHORTEST: u64 = 14;
+
+/// What a response begins with.
+const RESPONSE_START: &[u8] = b"HTTP/1.";
+
 /// Bytes searched in one go.
 const SEARCH_PIECE: usize = 4 << 10;
 
@@ -103,6 +109,8 @@ struct Reader {
     current: Option<Box<Current>>,
     /// Something was lost or unreadable since the last message.
     lost: bool,
+    /// How much of it was never seen, or seen without sense.
+    lost_bytes: u64,
     searched: u64,
     last: Meta,
     /// Stream offset behind the last byte read.
@@ -118,6 +126,7 @@ impl Reader {
             origins: Vec::new(),
             current: None,
             lost: false,
+            lost_bytes: 0,
             searched: 0,
             last: Meta::default(),
             position: 0,
@@ -126,6 +135,12 @@ impl Reader {
 
     fn is_foreign(&self) -> bool {
         matches!(self.state, State::Foreign)
+    }
+
+    /// Whether a message that nothing was made of may have gone by since the last one. The byte that a lost
+    /// FIN takes is none.
+    fn may_lack_a_message(&self) -> bool {
+        self.lost && self.lost_bytes + self.searched >= SHORTEST
     }
 
     fn clear(&mut self) {
@@ -262,12 +277,20 @@ impl Connection {
                 }
                 State::Head => self.head(direction, rest, at, cx),
                 State::Peek(place) => {
-                    if rest.starts_with(b"HTTP/1.") {
-                        self.finish_message(direction, true, cx);
-                    } else {
-                        reader.state = State::Body(place);
+                    let len = rest.len().min(RESPONSE_START.len() - reader.buf.len());
+                    reader.keep(&rest[..len], at);
+                    if reader.buf.len() == RESPONSE_START.len() || !RESPONSE_START.starts_with(&reader.buf) {
+                        let (mut kept, from) = (std::mem::take(&mut reader.buf), reader.origin(0));
+                        reader.clear();
+                        if kept == RESPONSE_START {
+                            self.finish_message(direction, true, cx);
+                        } else {
+                            reader.state = State::Body(place);
+                        }
+                        kept.extend_from_slice(&rest[len..]);
+                        return Some((kept, from));
                     }
-                    0
+                    len
                 }
                 State::Body(place) => self.body(direction, place, rest, at, cx),
                 State::Search => {
@@ -376,6 +399,7 @@ impl Connection {
         };
         self.requests.current = Some(Box::new(current));
         self.requests.searched = 0;
+        self.requests.lost_bytes = 0;
         self.enter_body(Direction::Request, framing, false, cx);
         if method == Method::Connect {
             // What follows belongs to the tunnel, unless the server declines.
@@ -415,6 +439,7 @@ impl Connection {
         };
         self.responses.current = Some(Box::new(current));
         self.responses.searched = 0;
+        self.responses.lost_bytes = 0;
         let tunnel = status == 101 || (place.method == Some(Method::Connect) && (200..300).contains(&status));
         if tunnel {
             self.pairing.upgraded(place.index);
@@ -603,7 +628,14 @@ impl Connection {
         cx: &mut Context<'_>,
         out: &mut impl FnMut(Exchange),
     ) {
+        self.unpeek(direction, cx);
         let reader = self.reader(direction);
+        match reader.state {
+            State::Start | State::Search | State::Head => {
+                reader.lost_bytes += reader.buf.len() as u64 + len;
+            }
+            _ => {}
+        }
         match reader.state {
             State::Tunnel | State::Foreign => {}
             State::Start | State::Search => {
@@ -615,6 +647,7 @@ impl Connection {
                 self.salvage(direction, cx);
                 let reader = self.reader(direction);
                 reader.clear();
+                reader.lost_bytes = reader.lost_bytes.max(len);
                 reader.lost = true;
                 reader.state = State::Search;
             }
@@ -643,12 +676,26 @@ impl Connection {
                         let reader = self.reader(direction);
                         reader.clear();
                         reader.lost = true;
+                        reader.lost_bytes += len;
                         reader.state = State::Search;
                     }
                 }
             }
         }
         self.release(cx, out);
+    }
+
+    /// The few bytes put by to tell a body from the next response turned out to be body.
+    fn unpeek(&mut self, direction: Direction, cx: &mut Context<'_>) {
+        let reader = self.reader(direction);
+        if let State::Peek(place) = reader.state
+            && !reader.buf.is_empty()
+        {
+            let (bytes, from) = (std::mem::take(&mut reader.buf), reader.origin(0));
+            reader.clear();
+            reader.state = State::Body(place);
+            self.body(direction, place, &bytes, from, cx);
+        }
     }
 
     /// Of a head whose end was lost, the start line and the fields seen whole are kept.
@@ -679,6 +726,7 @@ impl Connection {
             Direction::Request => self.clean.0 |= clean,
             Direction::Response => self.clean.1 |= clean,
         }
+        self.unpeek(direction, cx);
         let reader = self.reader(direction);
         match reader.state {
             State::Body(Place::Close) | State::Peek(Place::Close) => {
@@ -703,6 +751,12 @@ impl Connection {
     pub(crate) fn finish(&mut self, cx: &mut Context<'_>, out: &mut impl FnMut(Exchange)) {
         self.end(Direction::Request, false, cx, out);
         self.end(Direction::Response, false, cx, out);
+        if self.requests.may_lack_a_message() {
+            self.pairing.requests_lost();
+        }
+        if cx.server_seen && self.responses.may_lack_a_message() {
+            self.pairing.responses_lost();
+        }
         self.pairing.finish(self.clean == (true, true));
         self.release(cx, out);
     }
@@ -917,10 +971,15 @@ fn begins_well(direction: Direction, buf: &[u8]) -> bool {
 pub(crate) fn looks_like(bytes: &[u8]) -> Option<Direction> {
     let start = bytes.iter().position(|b| !matches!(b, b'\r' | b'\n'))?;
     let bytes = &bytes[start..];
-    if bytes.len() >= 7 && bytes[..5].eq_ignore_ascii_case(b"HTTP/") {
-        return Some(Direction::Response);
+    let line_end = memchr::memchr(b'\n', bytes);
+    let line = &bytes[..line_end.unwrap_or(bytes.len())];
+    if line.len() >= 7 && line[..5].eq_ignore_ascii_case(b"HTTP/") {
+        // A body may quote half a status line; a status has three digits.
+        let status = line
+            .get(8..12)
+            .is_some_and(|s| s[0] == b' ' && s[1..].iter().all(u8::is_ascii_digit));
+        return (line_end.is_none() || status).then_some(Direction::Response);
     }
-    let line = &bytes[..memchr::memchr(b'\n', bytes).unwrap_or(bytes.len())];
     let method = head::METHODS
         .iter()
         .any(|m| line.starts_with(m) && line.get(m.len()) == Some(&b' '));

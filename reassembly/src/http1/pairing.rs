@@ -123,6 +123,8 @@ pub(crate) struct Pairing {
     responses_lost: bool,
     /// The next response begun follows a loss.
     response_barrier: bool,
+    /// Where the interim responses before the next response began, when their request is not known.
+    interim_from: Option<u64>,
     /// The next request begun follows a loss.
     request_barrier: bool,
     last_request_ack: Option<u64>,
@@ -173,6 +175,7 @@ impl Pairing {
     pub(crate) fn responses_lost(&mut self) {
         self.responses_lost = true;
         self.response_barrier = true;
+        self.interim_from = None;
     }
 
     /// Whether everything so far was paired in order.
@@ -207,11 +210,13 @@ impl Pairing {
             return self.place(at, interim, meta);
         }
         let index = self.take_index();
+        let start = *self.interim_from.get_or_insert(meta.offset);
         if !interim {
+            self.interim_from = None;
             let barrier = std::mem::take(&mut self.response_barrier);
             self.orphans.push_back(Orphan {
                 index,
-                start: meta.offset,
+                start,
                 ack: meta.ack,
                 barrier,
                 response: None,
@@ -283,7 +288,8 @@ impl Pairing {
     /// `answered` tells whether every request up to there was answered.
     fn settle(&mut self, at: usize, answered: bool) {
         if !self.orphans.is_empty() {
-            if answered {
+            // What was lost behind the last message of either side may be the one to count from.
+            if answered && !self.request_barrier && !self.response_barrier {
                 self.count_back(at);
             }
             if !self.pipelines {

@@ -424,10 +424,15 @@ impl Conversation {
         } else {
             s.missing()
         };
+        let first = s.first_held();
         if missing > 0 {
             skip(side, s, missing, now, cx, out);
+            // What the other side sent in between goes before what answers it.
+            self.drain(cx, out, now);
         }
-        self.deliver_first(side, cx, out);
+        if self.sides[side].first_held() == first {
+            self.deliver_first(side, cx, out);
+        }
     }
 
     fn reset<S: BuildHasher>(

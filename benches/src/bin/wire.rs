@@ -1,0 +1,113 @@
+//! Reads a pcap file and does decoding, reassembly and HTTP alone: `wire FILE`. Prints what it found and
+//! how long that took.
+//!
+//! Made for measuring: the file is read into one buffer piece by piece, and exchanges are counted and dropped.
+
+use std::fs::File;
+use std::io::Read;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use reassembly::{Event, Limits, LinkType, Packet, Reassembler, Timestamp};
+
+/// Bytes read at once.
+const PIECE: usize = 1 << 20;
+
+/// Longest frame taken for real, as in libpcap.
+const MAX_FRAME: usize = 262_144;
+
+fn main() -> ExitCode {
+    let Some(path) = std::env::args_os().nth(1) else {
+        eprintln!("usage: wire FILE.pcap");
+        return ExitCode::from(2);
+    };
+    match run(&path) {
+        Ok(line) => {
+            println!("{line}");
+            ExitCode::SUCCESS
+        }
+        Err(why) => {
+            eprintln!("wire: {}: {why}", path.display());
+            ExitCode::from(3)
+        }
+    }
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+}
+
+#[derive(Default)]
+struct Found {
+    exchanges: u64,
+    whole: u64,
+}
+
+impl Found {
+    fn take(&mut self, reassembler: &mut Reassembler) {
+        while let Some(event) = reassembler.poll() {
+            if let Event::Exchange(e) = event {
+                self.exchanges += 1;
+                self.whole += u64::from(e.request.is_some() && e.response.is_some());
+            }
+        }
+    }
+}
+
+fn run(path: &std::ffi::OsStr) -> std::io::Result<String> {
+    let begin = Instant::now();
+    let mut file = File::open(path)?;
+    let mut header = [0; 24];
+    file.read_exact(&mut header)?;
+    let unit = match u32_at(&header, 0) {
+        0xa1b2_c3d4 => 1000,
+        0xa1b2_3c4d => 1,
+        _ => return Err(std::io::Error::other("not a little-endian pcap file")),
+    };
+    let link = LinkType(u32_at(&header, 20) & 0xffff);
+    let mut reassembler = Reassembler::new(Limits::default());
+    let mut found = Found::default();
+    let mut buffer = vec![0; PIECE + MAX_FRAME + 16];
+    let (mut from, mut to, mut frame) = (0, 0, 0);
+    let mut bytes = header.len() as u64;
+    loop {
+        while to - from >= 16 {
+            let record = &buffer[from..to];
+            let captured = u32_at(record, 8) as usize;
+            if captured > MAX_FRAME {
+                return Err(std::io::Error::other(format!("frame {} is damaged", frame + 1)));
+            }
+            let Some(data) = record.get(16..16 + captured) else {
+                break;
+            };
+            frame += 1;
+            let ts = u64::from(u32_at(record, 0)) * 1_000_000_000 + u64::from(u32_at(record, 4)) * unit;
+            reassembler.push(&Packet {
+                ts: Timestamp(ts),
+                link,
+                data,
+                wire_len: u32_at(record, 12),
+                frame,
+            });
+            found.take(&mut reassembler);
+            from += 16 + captured;
+        }
+        buffer.copy_within(from..to, 0);
+        to -= from;
+        from = 0;
+        let end = (to + PIECE).min(buffer.len());
+        let more = file.read(&mut buffer[to..end])?;
+        if more == 0 {
+            break;
+        }
+        to += more;
+        bytes += more as u64;
+    }
+    reassembler.finish();
+    found.take(&mut reassembler);
+    let seconds = begin.elapsed().as_secs_f64();
+    let Found { exchanges, whole } = found;
+    Ok(format!(
+        "{exchanges} exchanges ({whole} whole), {frame} packets, {bytes} bytes in {seconds:.3} s"
+    ))
+}

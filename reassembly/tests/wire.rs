@@ -1,0 +1,692 @@
+//! Named cases of the wire: what each must become. Cheap ones are also cut at every byte.
+
+mod support;
+
+use std::net::SocketAddr;
+
+use reassembly::{App, Event, Limits, LinkType, Packet, Reassembler, Timestamp};
+use support::{CLIENT, Frame, MS, SERVER, Seen, Wire, events_of, exchanges, flows, lines};
+use testdata::wire::{Extension, Flags, Tcp, ip_packet};
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+fn get(target: &str) -> String {
+    format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n")
+}
+
+/// A flow with its handshake.
+fn open() -> Wire {
+    let mut wire = Wire::new(40_000);
+    wire.open();
+    wire
+}
+
+/// A dialogue, each message in one segment and then cut at every byte, and what it must become. An empty text
+/// of the client stands for one that says nothing before the server speaks again.
+fn talk(name: &str, turns: &[(usize, &str)], closing: fn(&mut Wire), want: &[&str]) {
+    let longest = turns.iter().map(|(_, text)| text.len()).max().unwrap_or(0);
+    for cut in 0..=longest {
+        let mut wire = open();
+        for (side, text) in turns {
+            wire.send_cut(*side, text, cut);
+        }
+        closing(&mut wire);
+        assert_eq!(lines(&wire), want, "{name}, cut at {cut}");
+    }
+}
+
+fn close(wire: &mut Wire) {
+    wire.close();
+}
+
+#[test]
+fn messages_and_their_framing() {
+    talk(
+        "keep-alive",
+        &[
+            (CLIENT, &get("/1")),
+            (SERVER, OK),
+            (CLIENT, &get("/2")),
+            (SERVER, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"),
+        ],
+        close,
+        &["GET /1 a > 200 0/2", "GET /2 a > 404 0/0"],
+    );
+    talk(
+        "pipelined",
+        &[
+            (CLIENT, &[get("/1"), get("/2"), get("/3")].concat()),
+            (SERVER, &OK.replace("200", "201")),
+            (SERVER, &[OK, OK].concat()),
+        ],
+        close,
+        &["GET /1 a > 201 0/2", "GET /2 a > 200 0/2", "GET /3 a > 200 0/2"],
+    );
+    talk(
+        "100-continue",
+        &[
+            (
+                CLIENT,
+                "PUT /u HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n",
+            ),
+            (SERVER, "HTTP/1.1 100 Continue\r\n\r\n"),
+            (CLIENT, "abc"),
+            (SERVER, "HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n"),
+        ],
+        close,
+        &["PUT /u a > 201 3/0"],
+    );
+    talk(
+        "HEAD tells a length and sends none",
+        &[
+            (CLIENT, "HEAD /h HTTP/1.1\r\nHost: a\r\n\r\n"),
+            (SERVER, "HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n"),
+            (CLIENT, &get("/n")),
+            (SERVER, OK),
+        ],
+        close,
+        &["HEAD /h a > 200 0/0", "GET /n a > 200 0/2"],
+    );
+    talk(
+        "204 and 304 have no body whatever they say",
+        &[
+            (CLIENT, &[get("/1"), get("/2"), get("/3")].concat()),
+            (
+                SERVER,
+                "HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 304 Not Modified\r\nContent-Length: 50\r\n\r\n",
+            ),
+            (SERVER, OK),
+        ],
+        close,
+        &["GET /1 a > 204 0/0", "GET /2 a > 304 0/0", "GET /3 a > 200 0/2"],
+    );
+    talk(
+        "chunked with extensions and trailers",
+        &[
+            (
+                CLIENT,
+                "POST /c HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n0\r\nX-T: 1\r\n\r\n",
+            ),
+            (
+                SERVER,
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\nA\r\n0123456789\r\n0\r\nX-T: 1\r\nX-U: 2\r\n\r\n",
+            ),
+            (CLIENT, &get("/n")),
+            (SERVER, OK),
+        ],
+        close,
+        &["POST /c a > 200 3/11", "GET /n a > 200 0/2"],
+    );
+    talk(
+        "folded field",
+        &[
+            (CLIENT, "GET /f HTTP/1.1\r\nHost: a\r\nX-A: 1\r\n  2\r\n\r\n"),
+            (SERVER, OK),
+        ],
+        close,
+        &["GET /f a > 200 0/2 ambiguous,folded_header"],
+    );
+    talk(
+        "bare LF",
+        &[
+            (CLIENT, "GET /l HTTP/1.1\nHost: a\n\n"),
+            (SERVER, "HTTP/1.1 200 OK\nContent-Length: 2\n\nok"),
+        ],
+        close,
+        &["GET /l a > 200 0/2 ambiguous,bare_lf"],
+    );
+    talk(
+        "both lengths",
+        &[
+            (
+                CLIENT,
+                "POST /s HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            ),
+            (SERVER, OK),
+        ],
+        close,
+        &["POST /s a > 200 0/2 ambiguous,length_and_transfer_coding"],
+    );
+}
+
+#[test]
+fn ends_of_connections() {
+    let to_close = [
+        (CLIENT, "GET /c HTTP/1.0\r\n\r\n"),
+        (SERVER, "HTTP/1.0 200 OK\r\n\r\nsome text"),
+    ];
+    talk(
+        "closed by FIN",
+        &to_close,
+        |w| _ = w.fin(SERVER).fin(CLIENT).ack(SERVER),
+        &["GET /c  > 200 0/9"],
+    );
+    talk(
+        "half-closed client",
+        &to_close,
+        |w| _ = w.fin(SERVER),
+        &["GET /c  > 200 0/9"],
+    );
+    talk("reset", &to_close, |w| _ = w.rst(SERVER), &["GET /c  > 200 0/9~"]);
+    talk("no end", &to_close, |_| {}, &["GET /c  > 200 0/9~"]);
+    talk(
+        "reset in a body",
+        &[
+            (CLIENT, &get("/r")),
+            (SERVER, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nsome"),
+        ],
+        |w| _ = w.rst(CLIENT),
+        &["GET /r a > 200 0/4~"],
+    );
+    talk(
+        "no response",
+        &[(CLIENT, &get("/x"))],
+        |w| _ = w.ack(SERVER).close(),
+        &["GET /x a > - 0/0~ no_response"],
+    );
+    // The client ends its direction and is answered all the same.
+    let mut wire = open();
+    wire.send(CLIENT, get("/h"))
+        .fin(CLIENT)
+        .ack(SERVER)
+        .send(SERVER, OK)
+        .fin(SERVER)
+        .ack(CLIENT);
+    assert_eq!(lines(&wire), ["GET /h a > 200 0/2"]);
+}
+
+#[test]
+fn tunnels_and_upgrades() {
+    talk(
+        "CONNECT",
+        &[
+            (CLIENT, "CONNECT db:443 HTTP/1.1\r\nHost: db:443\r\n\r\n"),
+            (SERVER, "HTTP/1.1 200 Yes\r\n\r\n"),
+            (CLIENT, "GET /in HTTP/1.1\r\nHost: a\r\n\r\n"),
+            (SERVER, OK),
+        ],
+        close,
+        &["CONNECT db:443 db:443 > 200 0/0"],
+    );
+    talk(
+        "CONNECT declined",
+        &[
+            (CLIENT, "CONNECT db:443 HTTP/1.1\r\nHost: db:443\r\n\r\n"),
+            (SERVER, "HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n"),
+            (CLIENT, &get("/n")),
+            (SERVER, OK),
+        ],
+        close,
+        &["CONNECT db:443 db:443 > 403 0/0", "GET /n a > 200 0/2"],
+    );
+    let upgrade = "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    let switch = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    let mut wire = open();
+    wire.send(CLIENT, upgrade)
+        .send(SERVER, switch)
+        .send(SERVER, b"\x81\x02hi")
+        .send(CLIENT, b"\x81\x82abcd\x09\x0b")
+        .close();
+    let found = exchanges(&events_of(&wire.frames, &Limits::default()));
+    assert_eq!(
+        found.iter().map(Seen::line).collect::<Vec<_>>(),
+        ["GET /ws a > 101 0/0"]
+    );
+    assert_eq!(found[0].protocol, "websocket");
+    talk(
+        "upgrade declined",
+        &[
+            (CLIENT, upgrade),
+            (SERVER, OK),
+            (CLIENT, &get("/n")),
+            (SERVER, OK),
+        ],
+        close,
+        &["GET /ws a > 200 0/2", "GET /n a > 200 0/2"],
+    );
+}
+
+#[test]
+fn what_is_not_http_is_told() {
+    for (first, app) in [
+        (&b"\x16\x03\x01\x00\x05hello"[..], App::Tls),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", App::Http2),
+        (b"\x00\x01\x02\x03binary\n\n", App::Unknown),
+    ] {
+        let mut wire = open();
+        wire.send(CLIENT, first).send(SERVER, b"\x00\x00answer").close();
+        let events = events_of(&wire.frames, &Limits::default());
+        assert_eq!(exchanges(&events), []);
+        assert_eq!(flows(&events).iter().map(|f| f.app).collect::<Vec<_>>(), [app]);
+    }
+}
+
+#[test]
+fn a_differing_copy_is_told_and_the_first_one_counts() {
+    let body = "POST /b HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n";
+    // Behind a missing segment, so both copies are held; and after delivery, with the same bounds.
+    let mut held = open();
+    held.send(CLIENT, body);
+    let gone = held.frames.len() - 1;
+    held.send(CLIENT, "abcd");
+    held.raw(CLIENT, body.len(), b"aXcd", Flags::ACK, 0);
+    let first = held.frames.remove(gone);
+    held.frames.push(Frame {
+        at: held.now,
+        ..first
+    });
+    held.send(SERVER, OK).close();
+    let mut delivered = open();
+    delivered.send(CLIENT, body).send(CLIENT, "abcd");
+    delivered.raw(CLIENT, body.len(), b"aXcd", Flags::ACK, 0);
+    delivered.send(SERVER, OK).close();
+    let mut faithful = open();
+    faithful
+        .send(CLIENT, body)
+        .send(CLIENT, "abcd")
+        .resend(CLIENT, body.len(), body.len() + 4);
+    faithful.send(SERVER, OK).close();
+    for (wire, flags) in [(held, "conflict"), (delivered, "conflict"), (faithful, "")] {
+        let found = exchanges(&events_of(&wire.frames, &Limits::default()));
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].flags, flags);
+        assert_eq!(found[0].sent.as_ref().unwrap().body, b"abcd");
+    }
+}
+
+#[test]
+fn a_keep_alive_byte_is_no_retransmission() {
+    let mut wire = open();
+    wire.send(CLIENT, get("/1"))
+        .send(SERVER, OK)
+        .ack(CLIENT)
+        .wait(75_000);
+    let (sent, got) = (wire.sent(CLIENT), wire.sent(SERVER));
+    wire.raw(CLIENT, sent - 1, b"\0", Flags::ACK, got);
+    wire.ack(SERVER);
+    wire.raw(SERVER, got - 1, b"\xff", Flags::ACK, sent);
+    wire.ack(CLIENT).send(CLIENT, get("/2")).send(SERVER, OK).close();
+    assert_eq!(lines(&wire), ["GET /1 a > 200 0/2", "GET /2 a > 200 0/2"]);
+}
+
+#[test]
+fn addresses_used_again_are_another_flow() {
+    for polite in [true, false] {
+        let mut first = open();
+        first.send(CLIENT, get("/1")).send(SERVER, OK);
+        if polite {
+            first.close();
+        }
+        let mut second = Wire::new(40_000).sequence(3_000_000_000, 99);
+        second.now = first.now + 20 * MS;
+        second.open().send(CLIENT, get("/2")).send(SERVER, OK).close();
+        first.frames.extend(second.frames);
+        let events = events_of(&first.frames, &Limits::default());
+        let found: Vec<String> = exchanges(&events).iter().map(Seen::line).collect();
+        assert_eq!(
+            found,
+            ["GET /1 a > 200 0/2", "GET /2 a > 200 0/2"],
+            "closed before: {polite}"
+        );
+        assert_eq!(flows(&events).len(), 2);
+    }
+}
+
+#[test]
+fn a_quiet_flow_ends_when_it_was_idle() {
+    let mut wire = open();
+    wire.send(CLIENT, get("/1"))
+        .send(SERVER, "HTTP/1.1 200 OK\r\n\r\nuntil");
+    let mut reassembler = Reassembler::new(Limits::default());
+    for frame in &wire.frames {
+        reassembler.push(&packet(LinkType::RAW, &frame.ip, frame.at));
+    }
+    reassembler.advance(Timestamp(wire.now + 299_000 * MS));
+    assert_eq!(reassembler.open_flows(), 1);
+    reassembler.advance(Timestamp(wire.now + 301_000 * MS));
+    assert_eq!(reassembler.open_flows(), 0);
+    let events: Vec<Event> = std::iter::from_fn(|| reassembler.poll()).collect();
+    assert_eq!(exchanges(&events)[0].line(), "GET /1 a > 200 0/5~");
+}
+
+#[test]
+fn what_a_gap_leaves() {
+    let long = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n";
+    let next = |wire: &mut Wire| {
+        wire.ack(CLIENT).send(CLIENT, get("/n")).send(SERVER, OK).close();
+        lines(wire)
+    };
+    let mut body = open();
+    body.send(CLIENT, get("/1"))
+        .send(SERVER, [long, "01"].concat())
+        .lose(SERVER, "234")
+        .send(SERVER, "56789");
+    assert_eq!(
+        next(&mut body),
+        ["GET /1 a > 200 0/7~ gap", "GET /n a > 200 0/2"],
+        "in a body"
+    );
+
+    let mut head = open();
+    head.send(CLIENT, get("/1"))
+        .send(SERVER, "HTTP/1.1 200 OK\r\nA: b\r\nX-")
+        .lose(SERVER, "Y: z\r\nContent-")
+        .send(SERVER, "Length: 2\r\n\r\nok");
+    assert_eq!(
+        next(&mut head),
+        ["GET /1 a > 200 0/0~ gap", "GET /n a > 200 0/2"],
+        "in a head"
+    );
+
+    let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let mut data = open();
+    data.send(CLIENT, get("/1"))
+        .send(SERVER, [chunked, "A\r\n01"].concat())
+        .lose(SERVER, "234")
+        .send(SERVER, "56789\r\n0\r\n\r\n");
+    assert_eq!(
+        next(&mut data),
+        ["GET /1 a > 200 0/7~ gap", "GET /n a > 200 0/2"],
+        "in a chunk"
+    );
+
+    let mut framing = open();
+    framing
+        .send(CLIENT, get("/1"))
+        .send(SERVER, [chunked, "2\r\nab"].concat())
+        .lose(SERVER, "\r\n3\r")
+        .send(SERVER, "\nabc\r\n0\r\n\r\n");
+    assert_eq!(
+        next(&mut framing),
+        ["GET /1 a > 200 0/2~ gap", "GET /n a > 200 0/2"],
+        "in chunk framing"
+    );
+
+    // The middle one of three requests is lost whole: its response stays alone and the others are paired.
+    let mut request = open();
+    request.send(CLIENT, get("/1")).send(SERVER, OK);
+    request
+        .lose(CLIENT, get("/2"))
+        .send(SERVER, OK.replace("200", "202"));
+    let found = next(&mut request);
+    assert!(found.contains(&"GET /1 a > 200 0/2".to_owned()), "{found:?}");
+    assert!(found.contains(&"GET /n a > 200 0/2".to_owned()), "{found:?}");
+    assert!(
+        found
+            .iter()
+            .any(|l| l.starts_with("- > 202") && l.contains("no_request")),
+        "{found:?}"
+    );
+    assert_eq!(found.len(), 3);
+
+    // And so with the response.
+    let mut response = open();
+    response.send(CLIENT, get("/1")).send(SERVER, OK);
+    response
+        .send(CLIENT, get("/2"))
+        .lose(SERVER, OK.replace("200", "202"));
+    let found = next(&mut response);
+    let want = [
+        "GET /1 a > 200 0/2",
+        "GET /2 a > - 0/0~ gap,no_response",
+        "GET /n a > 200 0/2",
+    ];
+    assert_eq!(found, want);
+}
+
+/// Pipelined: the middle response is lost. Which request the last one answers is known from the end.
+#[test]
+fn nothing_is_paired_by_guess_in_a_pipeline() {
+    let mut wire = open();
+    wire.send(CLIENT, [get("/1"), get("/2"), get("/3")].concat());
+    wire.lose(SERVER, OK)
+        .send(SERVER, OK.replace("200", "203"))
+        .rst(SERVER);
+    for line in lines(&wire) {
+        assert!(
+            line.contains("no_re"),
+            "{line} is a guess: the last response may be lost too"
+        );
+    }
+}
+
+/// The last request and response are lost but for the acknowledgments of them: the response before must not
+/// be counted back to another request.
+#[test]
+fn losses_at_the_end_are_losses_too() {
+    let mut wire = open();
+    wire.send(CLIENT, "HEAD /0 HTTP/1.1\r\nHost: a\r\n\r\n")
+        .lose(SERVER, "H");
+    wire.send(SERVER, "TTP/1.1 200 OK\r\n\r\n")
+        .ack(CLIENT)
+        .send(CLIENT, "G")
+        .lose(CLIENT, &get("/1")[1..]);
+    wire.send(SERVER, OK.replace("200", "201")).close();
+    let found = lines(&wire);
+    assert!(
+        found
+            .iter()
+            .all(|l| !(l.starts_with("HEAD") && l.contains("201"))),
+        "{found:?}"
+    );
+}
+
+/// Whose request is unknown may have answered HEAD: the next response tells, wherever segments are cut.
+#[test]
+fn a_response_to_head_joined_midway() {
+    for cut in 0..OK.len() {
+        let mut wire = open();
+        wire.lose(CLIENT, "HEAD /0 HTTP/1.1\r\nHost: a\r\n\r\n");
+        wire.frames.clear();
+        wire.send(SERVER, "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n");
+        wire.send(CLIENT, get("/1")).send_cut(SERVER, OK, cut).close();
+        let want = ["- > 200 0/0 midstream,no_request", "GET /1 a > 200 0/2 midstream"];
+        let found: Vec<String> = lines(&wire)
+            .iter()
+            .map(|l| l.replace("0~/", "0/").replace("gap,", ""))
+            .collect();
+        assert_eq!(found, want, "cut at {cut}");
+    }
+}
+
+#[test]
+fn joined_in_the_middle_of_a_body() {
+    let mut wire = open();
+    wire.lose(CLIENT, get("/0"));
+    wire.lose(SERVER, "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n0123")
+        .send(SERVER, "4567");
+    wire.frames.drain(..3);
+    wire.ack(CLIENT)
+        .send(CLIENT, get("/1"))
+        .send(SERVER, OK)
+        .send(CLIENT, get("/2"))
+        .send(SERVER, OK)
+        .close();
+    assert_eq!(
+        lines(&wire),
+        ["GET /1 a > 200 0/2 midstream", "GET /2 a > 200 0/2 midstream"]
+    );
+}
+
+#[test]
+fn one_direction_alone() {
+    for (side, want) in [
+        (CLIENT, "GET /1 a > - 0/0~ one_sided,no_response"),
+        (SERVER, "- > 200 0~/2 "),
+    ] {
+        let mut wire = open();
+        wire.send(CLIENT, get("/1")).send(SERVER, OK).close();
+        wire.frames.retain(|f| f.side == side);
+        let found = lines(&wire);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].starts_with(want), "{found:?}");
+    }
+}
+
+/// A mirror port may deliver the response before the end of its request.
+#[test]
+fn directions_that_come_apart_are_put_together() {
+    for late in 1..20 {
+        let mut wire = open();
+        let upload = "POST /u HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabc";
+        wire.send(CLIENT, upload)
+            .send(CLIENT, "def")
+            .send(SERVER, OK)
+            .send(CLIENT, get("/2"))
+            .send(SERVER, OK)
+            .close();
+        for frame in wire.frames.iter_mut().skip(3).filter(|f| f.side == CLIENT) {
+            frame.at += late * 10 * MS;
+        }
+        wire.frames.sort_by_key(|f| f.at);
+        assert_eq!(
+            lines(&wire),
+            ["POST /u a > 200 6/2", "GET /2 a > 200 0/2"],
+            "{late}0 ms apart"
+        );
+    }
+}
+
+fn packet(link: LinkType, data: &[u8], at: u64) -> Packet<'_> {
+    Packet {
+        ts: Timestamp(at),
+        link,
+        data,
+        wire_len: data.len() as u32,
+        frame: 1,
+    }
+}
+
+/// The exchanges of frames that were put into a link layer by `wrap`.
+fn through(frames: &[Frame], link: LinkType, wrap: impl Fn(&[u8]) -> Vec<u8>) -> (Vec<String>, Vec<Event>) {
+    let mut reassembler = Reassembler::new(Limits::default());
+    for frame in frames {
+        reassembler.push(&packet(link, &wrap(&frame.ip), frame.at));
+    }
+    reassembler.finish();
+    let events: Vec<Event> = std::iter::from_fn(|| reassembler.poll()).collect();
+    (exchanges(&events).iter().map(Seen::line).collect(), events)
+}
+
+#[test]
+fn link_layers() {
+    let mut wire = open();
+    wire.send(CLIENT, get("/1")).send(SERVER, OK).close();
+    let ether =
+        |tags: &'static [u8]| move |ip: &[u8]| [&[2u8; 12][..], tags, &[0x08, 0x00], ip, &[0; 4]].concat();
+    let want = ["GET /1 a > 200 0/2"];
+    let check = |name, (found, _): (Vec<String>, Vec<Event>)| assert_eq!(found, want, "{name}");
+    check(
+        "ethernet with padding",
+        through(&wire.frames, LinkType::ETHERNET, ether(b"")),
+    );
+    let (found, events) = through(&wire.frames, LinkType::ETHERNET, ether(&[0x81, 0x00, 0x20, 0x07]));
+    assert_eq!(found, want);
+    assert_eq!(flows(&events)[0].flow.vlan, Some(7));
+    let (found, events) = through(
+        &wire.frames,
+        LinkType::ETHERNET,
+        ether(&[0x88, 0xa8, 0, 5, 0x81, 0x00, 0x20, 0x09]),
+    );
+    assert_eq!(found, want, "two tags");
+    assert_eq!(flows(&events)[0].flow.vlan, Some(9));
+    let sll = |ip: &[u8]| [&[0, 0, 0, 1, 0, 6, 2, 2, 2, 2, 2, 2, 0, 0, 0x08, 0x00][..], ip].concat();
+    check("SLL", through(&wire.frames, LinkType::LINUX_SLL, sll));
+    let sll2 = |ip: &[u8]| {
+        [
+            &[0x08, 0x00, 0, 0, 0, 0, 0, 2, 0, 1, 0, 6, 2, 2, 2, 2, 2, 2, 0, 0][..],
+            ip,
+        ]
+        .concat()
+    };
+    check("SLL2", through(&wire.frames, LinkType::LINUX_SLL2, sll2));
+    for link in [LinkType::RAW, LinkType::IPV4] {
+        check("raw IP", through(&wire.frames, link, <[u8]>::to_vec));
+    }
+    for (link, family) in [(LinkType::NULL, [2, 0, 0, 0]), (LinkType::LOOP, [0, 0, 0, 2])] {
+        check(
+            "loopback",
+            through(&wire.frames, link, |ip| [&family[..], ip].concat()),
+        );
+    }
+    assert!(
+        through(&wire.frames, LinkType(147), <[u8]>::to_vec).1.is_empty(),
+        "a link type of somebody's own"
+    );
+}
+
+#[test]
+fn ipv6_with_extension_headers() {
+    let ends: [SocketAddr; 2] = [
+        "[2001:db8::1]:40000".parse().unwrap(),
+        "[2001:db8::2]:80".parse().unwrap(),
+    ];
+    let extensions = [
+        Extension::HopByHop,
+        Extension::Destination,
+        Extension::AtomicFragment,
+    ];
+    for extensions in [&extensions[..0], &extensions[..1], &extensions[..2], &extensions] {
+        let mut reassembler = Reassembler::new(Limits::default());
+        let mut at = 0;
+        let (request, response) = (get("/6"), OK);
+        let request_len = request.len() as u32;
+        for (side, seq, ack, flags, payload) in [
+            (0, 9, 0, Flags::SYN, ""),
+            (1, 99, 10, Flags::SYN.and(Flags::ACK), ""),
+            (0, 10, 100, Flags::ACK, request.as_str()),
+            (1, 100, 10 + request_len, Flags::ACK, response),
+        ] {
+            let tcp = Tcp {
+                seq,
+                ack,
+                flags,
+                window: 9,
+                options: &[1, 1, 1, 1],
+                payload: payload.as_bytes(),
+            };
+            let ip = ip_packet(ends[side], ends[1 - side], (64, 1), extensions, &tcp);
+            at += MS;
+            reassembler.push(&packet(LinkType::IPV6, &ip, at));
+        }
+        reassembler.finish();
+        let events: Vec<Event> = std::iter::from_fn(|| reassembler.poll()).collect();
+        let found = exchanges(&events);
+        assert_eq!(found.len(), 1, "{extensions:?}");
+        assert_eq!(found[0].line(), "GET /6 a > 200 0/2");
+    }
+}
+
+#[test]
+fn frames_cut_off_by_the_capture() {
+    let mut wire = open();
+    wire.send(CLIENT, get("/1"))
+        .send(SERVER, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n");
+    wire.send(SERVER, "x".repeat(100))
+        .ack(CLIENT)
+        .send(CLIENT, get("/2"))
+        .send(SERVER, OK)
+        .close();
+    let mut reassembler = Reassembler::new(Limits::default());
+    for (number, frame) in (1..).zip(&wire.frames) {
+        let captured = if frame.len == 100 {
+            frame.ip.len() - 60
+        } else {
+            frame.ip.len()
+        };
+        reassembler.push(&Packet {
+            ts: Timestamp(frame.at),
+            link: LinkType::RAW,
+            data: &frame.ip[..captured],
+            wire_len: frame.ip.len() as u32,
+            frame: number,
+        });
+    }
+    reassembler.finish();
+    assert_eq!(reassembler.counters().truncated, 1);
+    assert_eq!(reassembler.counters().gap_bytes, 60);
+    let events: Vec<Event> = std::iter::from_fn(|| reassembler.poll()).collect();
+    let found: Vec<String> = exchanges(&events).iter().map(Seen::line).collect();
+    assert_eq!(found, ["GET /1 a > 200 0/40~ gap", "GET /2 a > 200 0/2"]);
+    assert!(flows(&events)[0].flags.names().any(|f| f == "truncated"));
+}
