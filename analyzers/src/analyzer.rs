@@ -171,9 +171,9 @@ impl Analyzer {
             found: found.as_ref(),
         };
         let unknown_operation = call.is_some() && is_unknown_operation(exchange);
-        let (host, place) =
-            self.inventory
-                .observe(request, call.as_ref(), unknown_operation, &seen);
+        let (host, place) = self
+            .inventory
+            .observe(request, call.as_ref(), unknown_operation, &seen);
         let mut activity = Activity {
             exchange,
             request,
@@ -191,8 +191,8 @@ impl Analyzer {
             status: exchange.status(),
             found: found.as_ref(),
         };
-        let object = named(&activity, self.seed)
-            .map(|object| (object, bola_enumeration::is_missing(&activity)));
+        let object =
+            named(&activity, self.seed).map(|object| (object, bola_enumeration::is_missing(&activity)));
         if let Some((_, missing)) = object {
             self.inventory.count_object(&place, missing);
         }
@@ -234,9 +234,7 @@ impl Analyzer {
             .filter(|(_, e)| e.proven)
             .map(|(_, e)| e.view())
             .collect();
-        all.sort_by(|a, b| {
-            (&a.host, &a.template, &a.method).cmp(&(&b.host, &b.template, &b.method))
-        });
+        all.sort_by(|a, b| (&a.host, &a.template, &a.method).cmp(&(&b.host, &b.template, &b.method)));
         all
     }
 
@@ -244,10 +242,7 @@ impl Analyzer {
     #[must_use]
     pub fn principals(&self) -> Vec<PrincipalView> {
         let rows = self.behaviour.profiles.sorted();
-        let mut all: Vec<_> = rows
-            .into_iter()
-            .map(|(_, p)| p.view(&self.settings))
-            .collect();
+        let mut all: Vec<_> = rows.into_iter().map(|(_, p)| p.view(&self.settings)).collect();
         all.sort_by(|a, b| (a.kind, &a.id).cmp(&(b.kind, &b.id)));
         all
     }
@@ -261,26 +256,11 @@ impl Analyzer {
     /// Rows changed since this was last called, sorted by table and key.
     pub fn take_changes(&mut self) -> Vec<Change> {
         let mut out = Vec::new();
-        drain(
-            &mut self.inventory.endpoints,
-            Table::Endpoints,
-            "",
-            &mut out,
-        );
+        drain(&mut self.inventory.endpoints, Table::Endpoints, "", &mut out);
         drain(&mut self.inventory.hosts, Table::Endpoints, HOST, &mut out);
-        drain(
-            &mut self.behaviour.profiles,
-            Table::Principals,
-            "",
-            &mut out,
-        );
+        drain(&mut self.behaviour.profiles, Table::Principals, "", &mut out);
         drain(&mut self.behaviour.scans, Table::Principals, SCAN, &mut out);
-        drain(
-            &mut self.behaviour.credentials,
-            Table::Credentials,
-            "",
-            &mut out,
-        );
+        drain(&mut self.behaviour.credentials, Table::Credentials, "", &mut out);
         drain(&mut self.ledger.entries, Table::Findings, "", &mut out);
         out.sort_by(|a, b| (a.table, &a.key).cmp(&(b.table, &b.key)));
         out
@@ -303,12 +283,8 @@ impl Analyzer {
             ..
         } = &mut self.behaviour;
         let loaded = match (table, prefix) {
-            (Table::Endpoints, "") => {
-                load(&mut self.inventory.endpoints, bare, value, |e| Some(e.id))
-            }
-            (Table::Endpoints, HOST) => {
-                load(&mut self.inventory.hosts, bare, value, |h| Some(h.id()))
-            }
+            (Table::Endpoints, "") => load(&mut self.inventory.endpoints, bare, value, |e| Some(e.id)),
+            (Table::Endpoints, HOST) => load(&mut self.inventory.hosts, bare, value, |h| Some(h.id())),
             (Table::Principals, "") => load(profiles, bare, value, |p| Some(p.id)),
             (Table::Principals, SCAN) => load(scans, bare, value, |_| None),
             (Table::Credentials, "") => load(credentials, bare, value, |_| None),

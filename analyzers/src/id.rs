@@ -41,8 +41,7 @@ impl Id {
     /// Reads the 24 characters back.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let plain =
-            text.len() == 24 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let plain = text.len() == 24 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         plain.then(|| u128::from_str_radix(text, 16).ok().map(Self))?
     }
 
@@ -142,12 +141,7 @@ mod tests {
         assert_eq!(id.to_string().len(), 24);
         assert_eq!(Id::parse(&id.to_string()), Some(id));
         assert_ne!(id, Id::of(&[b"hostG", b"ET", b"/a"]));
-        for bad in [
-            "",
-            "00",
-            "zz0000000000000000000000",
-            "+00000000000000000000000",
-        ] {
+        for bad in ["", "00", "zz0000000000000000000000", "+00000000000000000000000"] {
             assert_eq!(Id::parse(bad), None, "{bad}");
         }
         let json = serde_json::to_string(&id).unwrap();

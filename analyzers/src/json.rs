@@ -58,11 +58,7 @@ impl<'a> Scanner<'a> {
 
     /// The nearest key above the last scalar.
     pub(crate) fn key(&self) -> &'a [u8] {
-        self.open()
-            .iter()
-            .rev()
-            .find(|l| l.object)
-            .map_or(b"", |l| l.key)
+        self.open().iter().rev().find(|l| l.object).map_or(b"", |l| l.key)
     }
 
     fn open(&self) -> &[Level<'a>] {
@@ -71,9 +67,7 @@ impl<'a> Scanner<'a> {
 
     fn level(&mut self) -> Option<&mut Level<'a>> {
         let depth = self.depth;
-        (1..=LEVELS)
-            .contains(&depth)
-            .then(|| &mut self.levels[depth - 1])
+        (1..=LEVELS).contains(&depth).then(|| &mut self.levels[depth - 1])
     }
 
     fn push(&mut self, object: bool) {
@@ -136,10 +130,7 @@ impl<'a> Iterator for Scanner<'a> {
                 b'0'..=b'9' | b'-' => {
                     let start = self.at;
                     let more = |b: &u8| b.is_ascii_digit() || b".eE+-".contains(b);
-                    self.at += 1 + self.bytes[start + 1..]
-                        .iter()
-                        .take_while(|b| more(b))
-                        .count();
+                    self.at += 1 + self.bytes[start + 1..].iter().take_while(|b| more(b)).count();
                     return Some(Scalar::Number(&self.bytes[start..self.at]));
                 }
                 _ => {}

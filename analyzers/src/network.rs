@@ -24,32 +24,27 @@ impl Networks {
     /// Whether an address lies in one of them.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
-        self.0
-            .iter()
-            .any(|(network, bits)| match (network, address) {
-                (IpAddr::V4(n), IpAddr::V4(a)) => {
-                    (n.to_bits() ^ a.to_bits())
-                        .checked_shr(32 - u32::from(*bits))
-                        .unwrap_or(0)
-                        == 0
-                }
-                (IpAddr::V6(n), IpAddr::V6(a)) => {
-                    (n.to_bits() ^ a.to_bits())
-                        .checked_shr(128 - u32::from(*bits))
-                        .unwrap_or(0)
-                        == 0
-                }
-                _ => false,
-            })
+        self.0.iter().any(|(network, bits)| match (network, address) {
+            (IpAddr::V4(n), IpAddr::V4(a)) => {
+                (n.to_bits() ^ a.to_bits())
+                    .checked_shr(32 - u32::from(*bits))
+                    .unwrap_or(0)
+                    == 0
+            }
+            (IpAddr::V6(n), IpAddr::V6(a)) => {
+                (n.to_bits() ^ a.to_bits())
+                    .checked_shr(128 - u32::from(*bits))
+                    .unwrap_or(0)
+                    == 0
+            }
+            _ => false,
+        })
     }
 }
 
 fn parse(text: &str) -> Option<(IpAddr, u8)> {
     let (address, bits) = match text.split_once('/') {
-        Some((address, bits)) => (
-            address.parse::<IpAddr>().ok()?,
-            Some(bits.parse::<u8>().ok()?),
-        ),
+        Some((address, bits)) => (address.parse::<IpAddr>().ok()?, Some(bits.parse::<u8>().ok()?)),
         None => (text.parse::<IpAddr>().ok()?, None),
     };
     let most = if address.is_ipv4() { 32 } else { 128 };
@@ -63,14 +58,7 @@ mod tests {
 
     #[test]
     fn addresses_are_found_in_their_networks() {
-        let texts = [
-            "10.0.0.0/8",
-            "192.0.2.7",
-            "2001:db8::/32",
-            "0.0.0.0/33",
-            "x",
-        ]
-        .map(str::to_owned);
+        let texts = ["10.0.0.0/8", "192.0.2.7", "2001:db8::/32", "0.0.0.0/33", "x"].map(str::to_owned);
         let (networks, bad) = Networks::parse(&texts);
         assert_eq!(bad, [3, 4]);
         for (address, want) in [
@@ -81,11 +69,7 @@ mod tests {
             ("2001:db8::1", true),
             ("2001:db9::1", false),
         ] {
-            assert_eq!(
-                networks.contains(address.parse().unwrap()),
-                want,
-                "{address}"
-            );
+            assert_eq!(networks.contains(address.parse().unwrap()), want, "{address}");
         }
         assert!(
             Networks::parse(&["0.0.0.0/0".to_owned()])

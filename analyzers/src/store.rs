@@ -109,11 +109,7 @@ impl<V: Row> Store<V> {
     /// Drops the least worthy 64th of the rows, at least one. Doing many at once keeps the cost of a
     /// full table constant per insertion; ties break by id, so that every run drops the same ones.
     fn make_room(&mut self) {
-        let mut order: Vec<_> = self
-            .rows
-            .iter()
-            .map(|(id, e)| (e.row.worth(), *id))
-            .collect();
+        let mut order: Vec<_> = self.rows.iter().map(|(id, e)| (e.row.worth(), *id)).collect();
         let drop = (order.len() / 64).max(1);
         let _ = order.select_nth_unstable(drop - 1);
         order.truncate(drop);
@@ -176,16 +172,11 @@ pub(crate) mod nanos {
         clippy::trivially_copy_pass_by_ref,
         reason = "serde's `with` asks for this form"
     )]
-    pub(crate) fn serialize<S: Serializer>(
-        time: &Timestamp,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_u64(time.0)
     }
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Timestamp, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
         u64::deserialize(deserializer).map(Timestamp)
     }
 }

@@ -187,8 +187,7 @@ impl Scene {
         self.wait(1);
         self.sent += 1;
         let labels = self.analyzer.observe(&call.exchange(self.now, self.sent));
-        self.told
-            .extend(std::iter::from_fn(|| self.analyzer.poll()));
+        self.told.extend(std::iter::from_fn(|| self.analyzer.poll()));
         labels
     }
 

@@ -11,9 +11,7 @@ use crate::{Analyzer, Kind, PrincipalKind, Settings, Severity, Table};
 /// Everything an analyzer would let out.
 fn everything(scene: &mut Scene) -> String {
     scene.analyzer.finish();
-    scene
-        .told
-        .extend(std::iter::from_fn(|| scene.analyzer.poll()));
+    scene.told.extend(std::iter::from_fn(|| scene.analyzer.poll()));
     let mut all = format!(
         "{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n",
         scene.analyzer.endpoints(),
@@ -62,16 +60,24 @@ fn canaries_planted_everywhere_come_out_nowhere() {
         Call::get(format!("/u/{c}%40corp.test")),
         Call::get(format!("/a;{c}={c}/b")),
         Call::get(format!("http://{c}:{c}@api.example/a#{c}")),
-        Call::new("POST", "/a").field("Content-Type: application/json").body(format!(r#"{{"{c}":"{c}"}}"#)),
-        Call::new("POST", "/a").field(&format!("Content-Type: application/{c}")).body("x"),
+        Call::new("POST", "/a")
+            .field("Content-Type: application/json")
+            .body(format!(r#"{{"{c}":"{c}"}}"#)),
+        Call::new("POST", "/a")
+            .field(&format!("Content-Type: application/{c}"))
+            .body("x"),
         Call::get("/a").answer_field(&format!("Content-Type: text/{c}")),
         Call::get("/a").answer_field(&format!("Location: /x/{c}")),
         Call::tool(&c, &format!(r#"{{"order_id":"{c}"}}"#)),
         Call::tool("search", &format!(r#"{{"q":"{c}"}}"#)).field(&format!("Mcp-Session-Id: {c}")),
         Call::new("POST", "/mcp")
             .field("Content-Type: application/json")
-            .body(format!(r#"{{"jsonrpc":"2.0","method":"{c}","params":{{"clientInfo":{{"name":"{c}"}}}}}}"#)),
-        Call::get("/a").answer(format!(r#"{{"card_number":"4539578763621486","ssn":"536-22-8726","m":"{c}@corp.test","{c}":"{c}"}}"#)),
+            .body(format!(
+                r#"{{"jsonrpc":"2.0","method":"{c}","params":{{"clientInfo":{{"name":"{c}"}}}}}}"#
+            )),
+        Call::get("/a").answer(format!(
+            r#"{{"card_number":"4539578763621486","ssn":"536-22-8726","m":"{c}@corp.test","{c}":"{c}"}}"#
+        )),
         Call::get("/a").answer(r#"{"card_number":"4716108999716531","iban":"GB82WEST12345698765432"}"#),
         Call::get("/a").answer(r#"{"card_number":"5425233430109903"}"#),
         Call::get("/cards/4539578763621486"),
@@ -117,8 +123,7 @@ fn canaries_planted_everywhere_come_out_nowhere() {
         assert!(
             at.is_none(),
             "{secret}: …{}…",
-            at.map_or("", |at| &all
-                [at.saturating_sub(200)..(at + 60).min(all.len())])
+            at.map_or("", |at| &all[at.saturating_sub(200)..(at + 60).min(all.len())])
         );
     }
     assert!(all.contains("sensitive_data_exposure") && all.contains("45************86"));
@@ -128,8 +133,7 @@ fn canaries_planted_everywhere_come_out_nowhere() {
 fn a_finding_is_complete() {
     let mut scene = Scene::new();
     for n in 0..30 {
-        let call = Call::get(format!("/orders/{}?expand=all", 41_000 + n))
-            .bearer(&agent_token("walker", 0));
+        let call = Call::get(format!("/orders/{}?expand=all", 41_000 + n)).bearer(&agent_token("walker", 0));
         scene.send(&call.flags(if n == 23 { Flags::GAP } else { Flags::empty() }));
     }
     let found = scene.found(Kind::BolaEnumeration).remove(0);
@@ -148,11 +152,7 @@ fn repeats_raise_the_count_and_are_told_seldom() {
     scene.wait(3600);
     scene.send(&call);
     assert_eq!(
-        (
-            scene.told.len(),
-            scene.told[1].revision,
-            scene.told[1].count
-        ),
+        (scene.told.len(), scene.told[1].revision, scene.told[1].count),
         (2, 2, 1001)
     );
     for _ in 0..900 {
@@ -160,11 +160,7 @@ fn repeats_raise_the_count_and_are_told_seldom() {
     }
     scene.analyzer.finish();
     assert_eq!(scene.analyzer.poll(), None, "the count has not doubled");
-    let mut ids: Vec<_> = scene
-        .told
-        .iter()
-        .map(|f| (f.id.clone(), f.revision))
-        .collect();
+    let mut ids: Vec<_> = scene.told.iter().map(|f| (f.id.clone(), f.revision)).collect();
     ids.dedup();
     assert_eq!(ids.len(), 2);
 }
@@ -180,9 +176,7 @@ fn principals_are_the_same_across_tokens_and_their_kind_has_a_reason() {
     let service = jwt(&format!(
         r#"{{"sub":"svc","gty":"client-credentials","exp":{exp}}}"#
     ));
-    let person = jwt(&format!(
-        r#"{{"sub":"p","email":"p@corp.test","exp":{exp}}}"#
-    ));
+    let person = jwt(&format!(r#"{{"sub":"p","email":"p@corp.test","exp":{exp}}}"#));
     for (call, kind, reason) in [
         (
             Call::get("/a").bearer(&service),
@@ -195,9 +189,7 @@ fn principals_are_the_same_across_tokens_and_their_kind_has_a_reason() {
             "claims of a person",
         ),
         (
-            Call::get("/a")
-                .bearer("opaque-token-1")
-                .agent("claude-cli/1.0"),
+            Call::get("/a").bearer("opaque-token-1").agent("claude-cli/1.0"),
             PrincipalKind::AiAgent,
             "user agent claude-cli",
         ),
@@ -242,10 +234,7 @@ fn principals_are_the_same_across_tokens_and_their_kind_has_a_reason() {
     }
     let spoofed = scene.send(&Call::get("/a").field("X-Forwarded-For: 9.9.9.9"));
     let plain = scene.send(&Call::get("/a"));
-    assert_eq!(
-        spoofed.principal, plain.principal,
-        "the field is not trusted"
-    );
+    assert_eq!(spoofed.principal, plain.principal, "the field is not trusted");
 }
 
 #[test]
@@ -265,15 +254,12 @@ fn the_inventory_counts_what_it_saw() {
             .field("Access-Control-Request-Method: GET")
             .status(204),
     );
-    let labels =
-        scene.send(&Call::tool("search", "{}").answer(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#));
+    let labels = scene.send(&Call::tool("search", "{}").answer(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#));
     assert_eq!(
         labels.rpc,
         Some(("mcp".into(), "tools/call".into(), Some("search".into())))
     );
-    scene.send(
-        &Call::tool("gone", "{}").answer(r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32601}}"#),
-    );
+    scene.send(&Call::tool("gone", "{}").answer(r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32601}}"#));
     let endpoints = scene.analyzer.endpoints();
     let names: Vec<_> = endpoints
         .iter()
@@ -285,18 +271,10 @@ fn the_inventory_counts_what_it_saw() {
     );
     let orders = &endpoints[1];
     assert_eq!(
-        (
-            orders.exchanges,
-            orders.status,
-            orders.callers,
-            orders.agents
-        ),
+        (orders.exchanges, orders.status, orders.callers, orders.agents),
         (11, [0, 10, 0, 1, 0], 2, 1)
     );
-    assert_eq!(
-        orders.auth,
-        [("jwt".to_owned(), 10), ("none".to_owned(), 1)]
-    );
+    assert_eq!(orders.auth, [("jwt".to_owned(), 10), ("none".to_owned(), 1)]);
     assert_eq!((orders.latency_us.count, orders.latency_us.p50), (11, 5000));
     assert_eq!(orders.response_types, [("application/json".to_owned(), 11)]);
 }
@@ -309,11 +287,7 @@ fn an_exchange_without_a_request_is_counted_and_names_nobody() {
         .build();
     let labels = analyzer.observe(&exchange);
     assert_eq!((labels.principal, labels.exchange.len()), (None, 24));
-    assert!(
-        analyzer
-            .counters()
-            .contains(&("exchanges_without_request", 1))
-    );
+    assert!(analyzer.counters().contains(&("exchanges_without_request", 1)));
 }
 
 #[test]
@@ -344,11 +318,7 @@ fn tables_are_bounded_and_say_what_made_way() {
     }
     assert!(scene.analyzer.endpoints().len() <= 50 && scene.analyzer.principals().len() <= 50);
     assert!(scene.analyzer.findings().len() <= 50);
-    for name in [
-        "endpoints_evicted",
-        "principals_evicted",
-        "findings_evicted",
-    ] {
+    for name in ["endpoints_evicted", "principals_evicted", "findings_evicted"] {
         assert!(
             scene
                 .analyzer
@@ -363,11 +333,7 @@ fn tables_are_bounded_and_say_what_made_way() {
 #[test]
 fn rows_of_another_version_or_kind_are_refused() {
     let mut scene = Scene::new();
-    scene.send(
-        &Call::get("/orders/1")
-            .bearer(&agent_token("a", 0))
-            .status(200),
-    );
+    scene.send(&Call::get("/orders/1").bearer(&agent_token("a", 0)).status(200));
     scene.send(&Call::get("/x").status(404));
     let rows = scene.analyzer.take_changes();
     let mut fresh = Analyzer::new(Settings::default());
@@ -387,11 +353,7 @@ fn rows_of_another_version_or_kind_are_refused() {
             );
         }
     }
-    assert!(
-        fresh.endpoints().is_empty()
-            && fresh.principals().is_empty()
-            && fresh.take_changes().is_empty()
-    );
+    assert!(fresh.endpoints().is_empty() && fresh.principals().is_empty() && fresh.take_changes().is_empty());
 }
 
 /// A little of everything, by number.

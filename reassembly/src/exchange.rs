@@ -268,7 +268,7 @@ impl Request {
 /// A final (not 1xx) response.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Response {
-    /// The status code.
+    /// The status code; zero when the status line has no number of three digits.
     pub status: u16,
     /// Minor version of HTTP/1.
     pub minor: u8,
@@ -313,7 +313,10 @@ impl Exchange {
     /// The status, when a final response was seen.
     #[must_use]
     pub fn status(&self) -> Option<u16> {
-        self.response.as_ref().map(|r| r.status)
+        self.response
+            .as_ref()
+            .map(|r| r.status)
+            .filter(|status| *status != 0)
     }
 }
 

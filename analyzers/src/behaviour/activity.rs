@@ -42,10 +42,7 @@ impl Activity<'_> {
     /// The record of this exchange in a finding.
     pub(crate) fn evidence(&self) -> Evidence {
         let exchange = self.exchange;
-        let response = exchange
-            .response
-            .as_ref()
-            .map_or((0, 0), |r| r.message.frames);
+        let response = exchange.response.as_ref().map_or((0, 0), |r| r.message.frames);
         let request = self.request.message.frames;
         let frames = [request.0, request.1, response.0, response.1];
         Evidence {
@@ -119,11 +116,7 @@ impl Activity<'_> {
     pub(crate) fn changes_state(&self) -> bool {
         match self.call {
             Some(call) => {
-                let name = call
-                    .name
-                    .as_deref()
-                    .unwrap_or(&call.method)
-                    .to_ascii_lowercase();
+                let name = call.name.as_deref().unwrap_or(&call.method).to_ascii_lowercase();
                 const VERBS: [&str; 22] = [
                     "create", "update", "delete", "remove", "cancel", "send", "add", "set", "book",
                     "transfer", "pay", "grant", "revoke", "write", "insert", "drop", "exec", "run",

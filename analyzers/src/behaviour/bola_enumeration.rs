@@ -208,14 +208,7 @@ impl Walk {
         true
     }
 
-    fn step(
-        &mut self,
-        activity: &Activity<'_>,
-        object: Object,
-        missing: bool,
-        offset: u64,
-        peers: &Peers,
-    ) {
+    fn step(&mut self, activity: &Activity<'_>, object: Object, missing: bool, offset: u64, peers: &Peers) {
         self.unexplained += 1;
         let (low, high) = (peers.failure, (5.0 * peers.failure).clamp(0.5, 0.95));
         if missing {
@@ -246,10 +239,8 @@ impl Walk {
     }
 
     fn judge(&self, activity: &Activity<'_>, learned: bool, peers: &Peers) -> Option<Tests> {
-        let habit = learned
-            && self.days > 0
-            && self.usual >= 10.0
-            && f64::from(self.unexplained) <= 4.0 * self.usual;
+        let habit =
+            learned && self.days > 0 && self.usual >= 10.0 && f64::from(self.unexplained) <= 4.0 * self.usual;
         let (regular, gaps) = self.gaps(activity.ts);
         let failures = self.score >= ALARM && self.run_missing >= 6;
         let own = learned && self.days > 0;

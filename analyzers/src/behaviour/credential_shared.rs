@@ -83,12 +83,7 @@ impl Shared {
     }
 
     /// Looks at one accepted use.
-    pub(crate) fn observe(
-        &mut self,
-        activity: &Activity<'_>,
-        egress: &Networks,
-        ledger: &mut Ledger,
-    ) {
+    pub(crate) fn observe(&mut self, activity: &Activity<'_>, egress: &Networks, ledger: &mut Ledger) {
         let address = activity.exchange.flow.client.ip();
         let family = activity.identity.family;
         let ts = activity.ts;
@@ -140,9 +135,7 @@ impl Shared {
         ledger: &mut Ledger,
     ) {
         let address = activity.exchange.flow.client.ip();
-        if address == previous.address
-            || (egress.contains(address) && egress.contains(previous.address))
-        {
+        if address == previous.address || (egress.contains(address) && egress.contains(previous.address)) {
             return;
         }
         let ts = activity.ts;
@@ -150,8 +143,7 @@ impl Shared {
         let other_program = activity.identity.family != previous.family;
         let soon = ts.since(previous.last) <= MINUTES;
         let handed_over = self.uses <= 4 && ts.since(self.first) <= HANDOVER;
-        let roaming =
-            activity.scheme == Scheme::Cookie && activity.identity.browser && !other_program;
+        let roaming = activity.scheme == Scheme::Cookie && activity.identity.browser && !other_program;
         let severity = match (elsewhere, other_program) {
             _ if roaming && self.returns < 2 => return,
             _ if handed_over && !returned => return,

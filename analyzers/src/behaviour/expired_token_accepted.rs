@@ -42,15 +42,10 @@ pub(crate) fn observe(activity: &Activity<'_>, settings: &Settings, ledger: &mut
     let renewal = [
         "login", "logout", "token", "refresh", "oauth", "signin", "revoke", "health", "healthz",
     ];
-    if template
-        .split(['/', '#'])
-        .any(|part| renewal.contains(&part))
-    {
+    if template.split(['/', '#']).any(|part| renewal.contains(&part)) {
         return;
     }
-    let open = activity
-        .endpoint
-        .is_some_and(|e| e.open_ok > 0 || e.is_static);
+    let open = activity.endpoint.is_some_and(|e| e.open_ok > 0 || e.is_static);
     let severity = match (open, late) {
         (true, _) => Severity::Low,
         (false, 301..) => Severity::High,
@@ -58,20 +53,33 @@ pub(crate) fn observe(activity: &Activity<'_>, settings: &Settings, ledger: &mut
     };
     let host = activity.host_name();
     let parts: [&[u8]; 2] = [activity.identity.text.as_bytes(), host.as_bytes()];
-    ledger.report(Subject { kind: Kind::ExpiredTokenAccepted, parts: &parts, window: day(activity.ts) }, severity, activity, || Draft {
-        confidence: if open { 0.5 } else { 0.95 },
-        principal: true,
-        resource: activity.resource(),
-        explanation: format!(
-            "{} answered {} to a token of {} that had ended {late} s before ({leeway} s are forgiven){}.",
-            activity.place_name(),
-            activity.status.unwrap_or(0),
-            activity.caller(),
-            if open { "; the endpoint answers without any credential too" } else { "" }
-        ),
-        observed: vec![("late_s", json!(late)), ("status", json!(activity.status))],
-        expected: vec![("status", json!(401)), ("late_s_at_most", json!(leeway))],
-        support: vec![("exchanges", json!(1))],
-        ..Draft::default()
-    });
+    ledger.report(
+        Subject {
+            kind: Kind::ExpiredTokenAccepted,
+            parts: &parts,
+            window: day(activity.ts),
+        },
+        severity,
+        activity,
+        || Draft {
+            confidence: if open { 0.5 } else { 0.95 },
+            principal: true,
+            resource: activity.resource(),
+            explanation: format!(
+                "{} answered {} to a token of {} that had ended {late} s before ({leeway} s are forgiven){}.",
+                activity.place_name(),
+                activity.status.unwrap_or(0),
+                activity.caller(),
+                if open {
+                    "; the endpoint answers without any credential too"
+                } else {
+                    ""
+                }
+            ),
+            observed: vec![("late_s", json!(late)), ("status", json!(activity.status))],
+            expected: vec![("status", json!(401)), ("late_s_at_most", json!(leeway))],
+            support: vec![("exchanges", json!(1))],
+            ..Draft::default()
+        },
+    );
 }

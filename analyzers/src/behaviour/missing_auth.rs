@@ -94,10 +94,7 @@ pub(crate) fn observe(activity: &Activity<'_>, ledger: &mut Ledger) {
     {
         return;
     }
-    if activity
-        .call
-        .is_some_and(crate::inventory::rpc::Call::is_setup)
-    {
+    if activity.call.is_some_and(crate::inventory::rpc::Call::is_setup) {
         return;
     }
     let sets_cookie = activity
@@ -171,7 +168,6 @@ fn is_public(template: &str) -> bool {
         || path == "/favicon.ico"
         || path == "/robots.txt"
         || path.split(['/', '.', ':']).any(|part| {
-            PUBLIC.iter().any(|w| part.eq_ignore_ascii_case(w))
-                || part.eq_ignore_ascii_case("well-known")
+            PUBLIC.iter().any(|w| part.eq_ignore_ascii_case(w)) || part.eq_ignore_ascii_case("well-known")
         })
 }

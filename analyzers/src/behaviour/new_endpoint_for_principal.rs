@@ -28,31 +28,21 @@ use crate::settings::Settings;
 const EXPLORER: f64 = 0.02;
 
 /// Looks at an exchange whose endpoint [`Profile::count`] found to be new for the principal.
-pub(crate) fn observe(
-    activity: &Activity<'_>,
-    profile: &Profile,
-    settings: &Settings,
-    ledger: &mut Ledger,
-) {
+pub(crate) fn observe(activity: &Activity<'_>, profile: &Profile, settings: &Settings, ledger: &mut Ledger) {
     let Some(endpoint) = activity.endpoint else {
         return;
     };
     if !profile.learned(settings) || activity.kind == PrincipalKind::Human || endpoint.is_static {
         return;
     }
-    if activity.identity.by_address
-        || activity
-            .call
-            .is_some_and(crate::inventory::rpc::Call::is_setup)
-    {
+    if activity.identity.by_address || activity.call.is_some_and(crate::inventory::rpc::Call::is_setup) {
         return;
     }
     // The call itself has been counted, as one of those made once.
     let novelty = (profile.novelty() - 1.0 / profile.exchanges.max(1) as f64).max(0.0);
     let known_for = activity.ts.since(endpoint.first);
     let established = known_for >= settings.learn_period && endpoint.exchanges > 1;
-    let notable =
-        activity.changes_state() || privileged(&endpoint.template) || !endpoint.data.is_empty();
+    let notable = activity.changes_state() || privileged(&endpoint.template) || !endpoint.data.is_empty();
     let severity = match (novelty < EXPLORER, notable, established) {
         (false, _, _) => return,
         (true, true, true) => Severity::Medium,

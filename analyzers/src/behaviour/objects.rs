@@ -54,10 +54,7 @@ pub(crate) fn named(activity: &Activity<'_>, seed: Seed) -> Option<Object> {
         let mut scanner = Scanner::new(&body[..body.len().min(64 * 1024)]);
         while let Some(scalar) = scanner.next() {
             let (Scalar::Text(value) | Scalar::Number(value)) = scalar;
-            if names_object(scanner.key())
-                && is_id(value)
-                && scanner.is_below(&["params", "arguments"])
-            {
+            if names_object(scanner.key()) && is_id(value) && scanner.is_below(&["params", "arguments"]) {
                 add(&mut found, value, seed);
             }
         }
@@ -77,9 +74,8 @@ fn add(found: &mut Option<Object>, value: &[u8], seed: Seed) {
 
 /// Whether a parameter of this name holds an object's id, rather than a page, a size or a date.
 fn names_object(name: &[u8]) -> bool {
-    let ends = |end: &[u8]| {
-        name.len() >= end.len() && name[name.len() - end.len()..].eq_ignore_ascii_case(end)
-    };
+    let ends =
+        |end: &[u8]| name.len() >= end.len() && name[name.len() - end.len()..].eq_ignore_ascii_case(end);
     let camel = name.ends_with(b"Id") || name.ends_with(b"ID");
     let word = [
         b"_id".as_slice(),
@@ -113,15 +109,11 @@ fn is_id(value: &[u8]) -> bool {
 /// The number an id counts with: its digits, those at its end, or the whole as a number of base 36.
 fn number(value: &[u8]) -> Option<u64> {
     let decimal = |digits: &[u8]| {
-        digits.iter().try_fold(0u64, |n, d| {
-            n.checked_mul(10)?.checked_add(u64::from(d - b'0'))
-        })
+        digits
+            .iter()
+            .try_fold(0u64, |n, d| n.checked_mul(10)?.checked_add(u64::from(d - b'0')))
     };
-    let tail = value
-        .iter()
-        .rev()
-        .take_while(|b| b.is_ascii_digit())
-        .count();
+    let tail = value.iter().rev().take_while(|b| b.is_ascii_digit()).count();
     let head = &value[..value.len() - tail];
     if tail > 0
         && tail <= 18
@@ -131,16 +123,12 @@ fn number(value: &[u8]) -> Option<u64> {
     {
         return decimal(&value[head.len()..]);
     }
-    let one_case = value
-        .iter()
-        .all(|b| b.is_ascii_digit() || b.is_ascii_uppercase())
-        || value
-            .iter()
-            .all(|b| b.is_ascii_digit() || b.is_ascii_lowercase());
+    let one_case = value.iter().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase())
+        || value.iter().all(|b| b.is_ascii_digit() || b.is_ascii_lowercase());
     if one_case && (4..=10).contains(&value.len()) {
-        return value.iter().try_fold(0u64, |n, b| {
-            Some(n * 36 + u64::from((*b as char).to_digit(36)?))
-        });
+        return value
+            .iter()
+            .try_fold(0u64, |n, b| Some(n * 36 + u64::from((*b as char).to_digit(36)?)));
     }
     None
 }
@@ -206,7 +194,9 @@ fn hint(body: &[u8], from: usize) -> Option<usize> {
     const HIGH: u64 = 0x8080_8080_8080_8080;
     let mut at = from;
     while let Some(chunk) = body.get(at..at + 8) {
-        let Ok(bytes) = <[u8; 8]>::try_from(chunk) else { break };
+        let Ok(bytes) = <[u8; 8]>::try_from(chunk) else {
+            break;
+        };
         let word = u64::from_le_bytes(bytes);
         // Bytes are in a range when they pass its first value and not the one behind its last; the high bit
         // is the carry of each byte's addition (bytes over 0x7f are in neither range).
@@ -223,7 +213,9 @@ fn hint(body: &[u8], from: usize) -> Option<usize> {
         at += 8;
     }
     let rest = body.get(at..)?;
-    rest.iter().position(|b| b.is_ascii_digit() || b.is_ascii_uppercase()).map(|n| at + n)
+    rest.iter()
+        .position(|b| b.is_ascii_digit() || b.is_ascii_uppercase())
+        .map(|n| at + n)
 }
 
 const DIGIT: u8 = 1;
@@ -266,9 +258,8 @@ fn introduced(body: &[u8], start: usize) -> bool {
         .take_while(|b| CLASS[usize::from(**b)] != 0)
         .count();
     let name = &name[name.len() - len..];
-    let ends = |end: &[u8]| {
-        name.len() >= end.len() && name[name.len() - end.len()..].eq_ignore_ascii_case(end)
-    };
+    let ends =
+        |end: &[u8]| name.len() >= end.len() && name[name.len() - end.len()..].eq_ignore_ascii_case(end);
     gap > 0
         && [
             b"id".as_slice(),

@@ -146,8 +146,7 @@ impl Profile {
 
     /// Whether enough has been seen to say what is usual.
     pub(crate) fn learned(&self, settings: &Settings) -> bool {
-        self.exchanges >= settings.learn_exchanges
-            && self.last.since(self.first) >= settings.learn_period
+        self.exchanges >= settings.learn_exchanges && self.last.since(self.first) >= settings.learn_period
     }
 
     /// Good and Turing's estimate of the chance that the next call goes to an endpoint never called: the
@@ -161,11 +160,7 @@ impl Profile {
     }
 
     pub(crate) fn view(&self, settings: &Settings) -> PrincipalView {
-        let mut auth: Vec<_> = self
-            .auth
-            .iter()
-            .map(|(s, n)| (s.name().to_owned(), *n))
-            .collect();
+        let mut auth: Vec<_> = self.auth.iter().map(|(s, n)| (s.name().to_owned(), *n)).collect();
         auth.sort();
         let most = |mut all: Vec<(String, u64)>| {
             all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
@@ -184,12 +179,7 @@ impl Profile {
             no_response: self.no_response,
             auth,
             credentials: self.credentials.len() as u64,
-            addresses: self
-                .addresses
-                .keys()
-                .take(10)
-                .map(ToString::to_string)
-                .collect(),
+            addresses: self.addresses.keys().take(10).map(ToString::to_string).collect(),
             clients: self.addresses.len() as u64,
             endpoints: most(
                 self.endpoints

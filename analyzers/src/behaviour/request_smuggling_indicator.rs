@@ -90,12 +90,7 @@ fn in_request(request: &Request, flag: Ambiguities) -> bool {
         let trimmed = name.trim_end();
         let length = trimmed.eq_ignore_ascii_case("content-length");
         let coding = trimmed.eq_ignore_ascii_case("transfer-encoding");
-        lengths += usize::from(length)
-            + if length {
-                value.matches(',').count()
-            } else {
-                0
-            };
+        lengths += usize::from(length) + if length { value.matches(',').count() } else { 0 };
         codings += usize::from(coding);
         framing_name |= (length || coding) && trimmed.len() != name.len();
     }

@@ -57,33 +57,45 @@ pub(crate) fn observe(activity: &Activity<'_>, ledger: &mut Ledger) {
         };
         let id = endpoint.id.to_string();
         let parts: [&[u8]; 2] = [id.as_bytes(), class.name().as_bytes()];
-        ledger.report(Subject { kind: Kind::SensitiveDataExposure, parts: &parts, window: 0 }, severity, activity, || Draft {
-            confidence: match (class, data.strong > 0) {
-                (DataClass::Card | DataClass::Ssn, false) => 0.7,
-                _ => 0.9,
+        ledger.report(
+            Subject {
+                kind: Kind::SensitiveDataExposure,
+                parts: &parts,
+                window: 0,
             },
-            title: Some(format!("Responses hold {}", class.title())),
-            resource: activity.resource(),
-            explanation: format!(
-                "{} returned {} in {} responses, {}{} distinct values in all (for example {}){}.",
-                activity.place_name(),
-                class.title(),
-                data.exchanges,
-                data.distinct(),
-                if data.distinct() >= 64 { " or more" } else { "" },
-                data.samples.first().map_or("none shown", String::as_str),
-                if open { ", without any credential" } else { "" }
-            ),
-            observed: vec![
-                ("class", json!(class.name())),
-                ("distinct_values", json!(data.distinct())),
-                ("responses", json!(data.exchanges)),
-                ("most_in_one_response", json!(data.most)),
-                ("samples", json!(data.samples)),
-            ],
-            expected: vec![("distinct_values", json!(0))],
-            support: vec![("exchanges", json!(endpoint.exchanges)), ("callers", json!(endpoint.caller_count()))],
-            ..Draft::default()
-        });
+            severity,
+            activity,
+            || Draft {
+                confidence: match (class, data.strong > 0) {
+                    (DataClass::Card | DataClass::Ssn, false) => 0.7,
+                    _ => 0.9,
+                },
+                title: Some(format!("Responses hold {}", class.title())),
+                resource: activity.resource(),
+                explanation: format!(
+                    "{} returned {} in {} responses, {}{} distinct values in all (for example {}){}.",
+                    activity.place_name(),
+                    class.title(),
+                    data.exchanges,
+                    data.distinct(),
+                    if data.distinct() >= 64 { " or more" } else { "" },
+                    data.samples.first().map_or("none shown", String::as_str),
+                    if open { ", without any credential" } else { "" }
+                ),
+                observed: vec![
+                    ("class", json!(class.name())),
+                    ("distinct_values", json!(data.distinct())),
+                    ("responses", json!(data.exchanges)),
+                    ("most_in_one_response", json!(data.most)),
+                    ("samples", json!(data.samples)),
+                ],
+                expected: vec![("distinct_values", json!(0))],
+                support: vec![
+                    ("exchanges", json!(endpoint.exchanges)),
+                    ("callers", json!(endpoint.caller_count())),
+                ],
+                ..Draft::default()
+            },
+        );
     }
 }

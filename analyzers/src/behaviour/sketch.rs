@@ -30,8 +30,7 @@ impl Bits {
         // Sizes are powers of two, so a mask does for a division.
         let mask = (len * 8) as u64 - 1;
         let step = (hash >> 32) | 1;
-        (0..PROBES)
-            .map(move |n| (hash.wrapping_add(step.wrapping_mul(u64::from(n))) & mask) as usize)
+        (0..PROBES).map(move |n| (hash.wrapping_add(step.wrapping_mul(u64::from(n))) & mask) as usize)
     }
 
     fn contains(&self, hash: u64) -> bool {
@@ -96,9 +95,7 @@ mod tests {
             sketch.insert(hash(n));
         }
         assert!((95_000..100_000).all(|n| sketch.contains(hash(n))));
-        let strange = (200_000..210_000)
-            .filter(|n| sketch.contains(hash(*n)))
-            .count();
+        let strange = (200_000..210_000).filter(|n| sketch.contains(hash(*n))).count();
         assert!(strange < 900, "{strange}");
         assert!(sketch.newer.0.len() + sketch.older.0.len() <= 2 * LARGEST);
         let json = serde_json::to_string(&sketch).unwrap();

@@ -7,8 +7,8 @@ use super::endpoint_discovery_scan::{self, Scan};
 use super::objects::{Object, handed_out};
 use super::profile::Profile;
 use super::{
-    Activity, expired_token_accepted, missing_auth, new_endpoint_for_principal,
-    request_smuggling_indicator, sensitive_data_exposure, token_long_lived, weak_auth,
+    Activity, expired_token_accepted, missing_auth, new_endpoint_for_principal, request_smuggling_indicator,
+    sensitive_data_exposure, token_long_lived, weak_auth,
 };
 use crate::finding::ledger::Ledger;
 use crate::id::Seed;
@@ -91,9 +91,9 @@ impl Behaviour {
             );
         }
         if let Some(credential) = identity.credential.as_ref().filter(|_| activity.accepted()) {
-            let shared = self.credentials.entry(credential.id, || {
-                Shared::new(credential.scheme, activity.ts)
-            });
+            let shared = self
+                .credentials
+                .entry(credential.id, || Shared::new(credential.scheme, activity.ts));
             shared.observe(activity, world.egress, ledger);
         }
         let scan = endpoint_discovery_scan::subject(activity, world.seed);
@@ -103,11 +103,7 @@ impl Behaviour {
                 .observe(activity, scan, ledger);
         }
         // What this response shows explains later calls, not the one that it answers.
-        let response = activity
-            .exchange
-            .response
-            .as_ref()
-            .filter(|r| r.status < 400);
+        let response = activity.exchange.response.as_ref().filter(|r| r.status < 400);
         let location = response
             .and_then(|r| r.message.field("location"))
             .map(str::as_bytes);

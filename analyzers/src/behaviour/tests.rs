@@ -25,10 +25,7 @@ mod missing_auth {
         let mut scene = Scene::new();
         guarded(&mut scene, "/orders", 12);
         scene.send(&Call::get("/orders/5").status(401));
-        assert!(
-            scene.found(Kind::MissingAuth).is_empty(),
-            "401 is no exposure"
-        );
+        assert!(scene.found(Kind::MissingAuth).is_empty(), "401 is no exposure");
         scene.send(&Call::get("/orders/5"));
         assert_eq!(severities(&scene, Kind::MissingAuth), [Severity::Medium]);
     }
@@ -63,9 +60,7 @@ mod missing_auth {
                 }
             }
         }
-        scene.send(
-            &Call::new("POST", "/sessions").answer_field("Set-Cookie: session=abcdefgh12345678"),
-        );
+        scene.send(&Call::new("POST", "/sessions").answer_field("Set-Cookie: session=abcdefgh12345678"));
         assert_eq!(scene.words(), Vec::<String>::new());
     }
 
@@ -125,11 +120,7 @@ mod weak_auth {
             }
             assert_eq!(severities(&scene, Kind::WeakAuth), want, "{call:?}");
             assert_eq!(
-                scene
-                    .told
-                    .iter()
-                    .filter(|f| f.kind == Kind::WeakAuth)
-                    .count(),
+                scene.told.iter().filter(|f| f.kind == Kind::WeakAuth).count(),
                 want.len(),
                 "told once"
             );
@@ -193,9 +184,7 @@ mod tokens {
             "open to everybody"
         );
         let mut scene = Scene::new();
-        scene.send(
-            &Call::new("POST", "/oauth/token").bearer(&token(START - 7200, Some(START - 3600))),
-        );
+        scene.send(&Call::new("POST", "/oauth/token").bearer(&token(START - 7200, Some(START - 3600))));
         assert!(scene.words().is_empty(), "renewal");
     }
 }
@@ -284,11 +273,7 @@ mod credential_shared {
         let mut scene = Scene::with(settings);
         let token = agent_token("a", 0);
         for n in 0..20 {
-            let client = if n % 2 == 0 {
-                "203.0.113.9"
-            } else {
-                "10.0.0.5"
-            };
+            let client = if n % 2 == 0 { "203.0.113.9" } else { "10.0.0.5" };
             scene.send(&Call::get("/a").bearer(&token).from(client));
         }
         assert!(scene.words().is_empty());
@@ -312,11 +297,11 @@ mod credential_shared {
         let mut scene = Scene::new();
         let token = agent_token("a", 0);
         for n in 0..500 {
-            scene.send(&Call::get("/a").bearer(&token).from(&format!(
-                "10.{}.{}.1",
-                n / 250,
-                n % 250
-            )));
+            scene.send(
+                &Call::get("/a")
+                    .bearer(&token)
+                    .from(&format!("10.{}.{}.1", n / 250, n % 250)),
+            );
         }
         let rows = scene.analyzer.take_changes();
         let row = rows
@@ -344,9 +329,7 @@ mod bola_enumeration {
         for peer in 0..4u32 {
             let token = agent_token(&format!("peer{peer}"), 0);
             for n in 0..5 {
-                scene.send(
-                    &Call::get(format!("/orders/{}", 90_000 + peer * 977 + n * 131)).bearer(&token),
-                );
+                scene.send(&Call::get(format!("/orders/{}", 90_000 + peer * 977 + n * 131)).bearer(&token));
             }
         }
     }
@@ -391,9 +374,8 @@ mod bola_enumeration {
             for n in 0..40u64 {
                 let code = format!("Q{:05}Z", (n * 7919 + 13) % 100_000);
                 let call = if tool {
-                    Call::tool("get_booking", &format!(r#"{{"booking_id":"{code}"}}"#)).answer(
-                        r#"{"jsonrpc":"2.0","id":1,"result":{"isError":true,"content":[]}}"#,
-                    )
+                    Call::tool("get_booking", &format!(r#"{{"booking_id":"{code}"}}"#))
+                        .answer(r#"{"jsonrpc":"2.0","id":1,"result":{"isError":true,"content":[]}}"#)
                 } else {
                     Call::get(format!("/bookings/{code}")).status(404)
                 };
@@ -404,10 +386,7 @@ mod bola_enumeration {
                 }
             }
             assert!(at.is_some_and(|n| n <= 12), "{tool} {at:?}");
-            assert_eq!(
-                severities(&scene, Kind::BolaEnumeration),
-                [Severity::Medium]
-            );
+            assert_eq!(severities(&scene, Kind::BolaEnumeration), [Severity::Medium]);
         }
     }
 
@@ -444,9 +423,7 @@ mod bola_enumeration {
         );
         scene.send(&Call::tool("list_orders", "{}").bearer(&token).answer(list));
         for id in 7000..7060 {
-            scene.send(
-                &Call::tool("get_order", &format!(r#"{{"order_id":"{id}"}}"#)).bearer(&token),
-            );
+            scene.send(&Call::tool("get_order", &format!(r#"{{"order_id":"{id}"}}"#)).bearer(&token));
         }
         assert_eq!(scene.words(), Vec::<String>::new());
     }
@@ -543,11 +520,7 @@ mod rate_anomaly {
             }
             hour(&mut scene, day * 24 + 18, 900, 600);
         }
-        assert!(
-            scene.found(Kind::RateAnomaly).is_empty(),
-            "{:?}",
-            scene.told
-        );
+        assert!(scene.found(Kind::RateAnomaly).is_empty(), "{:?}", scene.told);
     }
 
     #[test]
@@ -567,11 +540,7 @@ mod endpoint_discovery_scan {
         let mut scene = Scene::new();
         let mut at = None;
         for n in 0..30u8 {
-            let path = format!(
-                "/{}x{}",
-                char::from(b'a' + n % 26),
-                char::from(b'a' + n / 26)
-            );
+            let path = format!("/{}x{}", char::from(b'a' + n % 26), char::from(b'a' + n / 26));
             scene.send(&Call::get(path).status(404).agent(&format!("tool-{n}/1")));
             if at.is_none() && !scene.found(Kind::EndpointDiscoveryScan).is_empty() {
                 at = Some(n + 1);
@@ -579,10 +548,7 @@ mod endpoint_discovery_scan {
         }
         assert!(at.is_some_and(|n| n <= 20), "{at:?}");
         assert_eq!(scene.found(Kind::EndpointDiscoveryScan).len(), 1);
-        assert!(
-            scene.analyzer.endpoints().is_empty(),
-            "a scan makes no endpoints"
-        );
+        assert!(scene.analyzer.endpoints().is_empty(), "a scan makes no endpoints");
     }
 
     #[test]
@@ -604,10 +570,7 @@ mod endpoint_discovery_scan {
         ] {
             scene.send(&Call::get(path).status(404));
         }
-        assert_eq!(
-            severities(&scene, Kind::EndpointDiscoveryScan),
-            [Severity::High]
-        );
+        assert_eq!(severities(&scene, Kind::EndpointDiscoveryScan), [Severity::High]);
     }
 
     #[test]
@@ -661,9 +624,7 @@ mod new_endpoint_for_principal {
                 let token = agent_token("a", day * 24);
                 scene.send(&Call::get("/orders/7").bearer(&token));
                 if n % 10 == 0 {
-                    scene.send(
-                        &Call::new("DELETE", "/orders/8").bearer(&agent_token("janitor", day * 24)),
-                    );
+                    scene.send(&Call::new("DELETE", "/orders/8").bearer(&agent_token("janitor", day * 24)));
                 }
             }
         }
@@ -734,10 +695,7 @@ mod sensitive_data_exposure {
                     .answer(format!(r#"{{"card_number":"{card}"}}"#)),
             );
         }
-        assert_eq!(
-            severities(&scene, Kind::SensitiveDataExposure),
-            [Severity::High]
-        );
+        assert_eq!(severities(&scene, Kind::SensitiveDataExposure), [Severity::High]);
         let json = serde_json::to_string(&scene.analyzer.findings()).unwrap();
         assert!(CARDS.iter().all(|card| !json.contains(card)) && json.contains("45************86"));
     }
@@ -759,23 +717,12 @@ mod sensitive_data_exposure {
 
     #[test]
     fn addresses_in_bulk_are_low_and_a_dump_for_anybody_is_medium() {
-        let dump = |count: u32| {
-            (0..count)
-                .map(|n| format!("u{n}@corp.test,"))
-                .collect::<String>()
-        };
+        let dump = |count: u32| (0..count).map(|n| format!("u{n}@corp.test,")).collect::<String>();
         let mut scene = Scene::new();
         for _ in 0..2 {
-            scene.send(
-                &Call::get("/team")
-                    .answer(dump(30))
-                    .bearer(&agent_token("a", 0)),
-            );
+            scene.send(&Call::get("/team").answer(dump(30)).bearer(&agent_token("a", 0)));
         }
-        assert_eq!(
-            severities(&scene, Kind::SensitiveDataExposure),
-            [Severity::Low]
-        );
+        assert_eq!(severities(&scene, Kind::SensitiveDataExposure), [Severity::Low]);
         let mut scene = Scene::new();
         scene.send(&Call::get("/team").answer(dump(300)));
         assert_eq!(
@@ -794,11 +741,7 @@ mod request_smuggling_indicator {
             .field("Content-Length: 4")
             .field("Transfer-Encoding: chunked");
         for (call, flag, want) in [
-            (
-                both.clone(),
-                Ambiguities::LENGTH_AND_CODING,
-                vec![Severity::High],
-            ),
+            (both.clone(), Ambiguities::LENGTH_AND_CODING, vec![Severity::High]),
             (Call::get("/a"), Ambiguities::LENGTH_AND_CODING, vec![]),
             (
                 Call::new("POST", "/a")

@@ -33,9 +33,7 @@ pub(crate) fn observe(activity: &Activity<'_>, settings: &Settings, ledger: &mut
     };
     let limit = i64::try_from(settings.token_max_lifetime.as_secs()).unwrap_or(i64::MAX);
     let now = i64::try_from(activity.ts.seconds()).unwrap_or(i64::MAX);
-    let lifetime = token
-        .exp
-        .map(|exp| exp.saturating_sub(token.iat.unwrap_or(now)));
+    let lifetime = token.exp.map(|exp| exp.saturating_sub(token.iat.unwrap_or(now)));
     let (reason, severity) = match lifetime {
         None => ("no_exp", Severity::Medium),
         Some(life) if life > MONTH.max(limit) => ("over_30_days", Severity::Medium),
@@ -46,11 +44,7 @@ pub(crate) fn observe(activity: &Activity<'_>, settings: &Settings, ledger: &mut
     let parts: [&[u8]; 3] = [
         activity.identity.text.as_bytes(),
         issuer.as_bytes(),
-        if lifetime.is_none() {
-            b"no_exp"
-        } else {
-            b"long"
-        },
+        if lifetime.is_none() { b"no_exp" } else { b"long" },
     ];
     ledger.report(
         Subject {

@@ -38,10 +38,7 @@ pub(crate) fn observe(activity: &Activity<'_>, ledger: &mut Ledger) {
         );
     }
     if let Some(query) = activity.signals.query.filter(|q| !q.signature) {
-        let what = format!(
-            "the URL carried a credential in the parameter `{}`",
-            query.name
-        );
+        let what = format!("the URL carried a credential in the parameter `{}`", query.name);
         report(activity, ledger, "in_url", Severity::Medium, &what);
     }
     if activity.exchange.flow.client.ip().is_loopback() {

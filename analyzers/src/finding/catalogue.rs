@@ -234,10 +234,7 @@ pub const CATALOGUE: [Entry; 11] = [
         name: "request_smuggling_indicator",
         title: "Request that two receivers may frame differently",
         severity: Severity::High,
-        mapping: &[
-            ("owasp_api", &["API8:2023"]),
-            ("attack", &["T1190", "T1001"]),
-        ],
+        mapping: &[("owasp_api", &["API8:2023"]), ("attack", &["T1190", "T1001"])],
         playbook: "PB-SMUGGLING",
         steps: &[
             "Look at the raw head of the request with the filter.",

@@ -85,10 +85,7 @@ impl Ledger {
             entries: Store::new(settings.max_findings),
             queue: VecDeque::new(),
             last_words: VecDeque::new(),
-            sensor: (
-                settings.sensor_name.clone(),
-                settings.sensor_version.clone(),
-            ),
+            sensor: (settings.sensor_name.clone(), settings.sensor_version.clone()),
         }
     }
 
@@ -141,9 +138,7 @@ impl Ledger {
             finding.expected = named(draft.expected);
             finding.support = named(draft.support);
         }
-        if worse
-            || (finding.count >= entry.told_count.saturating_mul(2)
-                && ts.since(entry.told_at) >= QUIET)
+        if worse || (finding.count >= entry.told_count.saturating_mul(2) && ts.since(entry.told_at) >= QUIET)
         {
             let told = entry.tell(ts);
             self.queue.push_back(self.dressed(told));
@@ -175,14 +170,7 @@ impl Ledger {
         all
     }
 
-    fn open(
-        &self,
-        id: Id,
-        kind: Kind,
-        severity: Severity,
-        activity: &Activity<'_>,
-        draft: Draft,
-    ) -> Finding {
+    fn open(&self, id: Id, kind: Kind, severity: Severity, activity: &Activity<'_>, draft: Draft) -> Finding {
         let entry = kind.entry();
         let mut evidence = draft.earlier;
         evidence.retain(|e| e.exchange != activity.exchange_id);
@@ -277,12 +265,7 @@ fn note_flags(capture: &mut Vec<String>, activity: &Activity<'_>) {
 /// A fifth less for each way in which the deciding exchange was damaged.
 fn lowered(confidence: f64, activity: &Activity<'_>) -> f64 {
     use reassembly::Flags;
-    let harm = [
-        Flags::GAP,
-        Flags::TRUNCATED,
-        Flags::CONFLICT,
-        Flags::MIDSTREAM,
-    ];
+    let harm = [Flags::GAP, Flags::TRUNCATED, Flags::CONFLICT, Flags::MIDSTREAM];
     let harmed = harm
         .iter()
         .filter(|f| activity.exchange.flags.contains(**f))

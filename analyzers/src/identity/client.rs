@@ -153,23 +153,11 @@ mod tests {
     fn programs_are_told_by_their_names() {
         let chrome = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0 Safari/537.36";
         for (agent, kind, family) in [
-            (
-                "claude-cli/1.0 (external, cli)",
-                Program::Agent,
-                "claude-cli",
-            ),
+            ("claude-cli/1.0 (external, cli)", Program::Agent, "claude-cli"),
             ("OpenAI/Python 1.40.0", Program::Agent, "openai"),
-            (
-                "Mozilla/5.0 (compatible; GPTBot/1.1)",
-                Program::Agent,
-                "gptbot",
-            ),
+            ("Mozilla/5.0 (compatible; GPTBot/1.1)", Program::Agent, "gptbot"),
             (chrome, Program::Browser, "chrome"),
-            (
-                "python-requests/2.32.3",
-                Program::Library,
-                "python-requests",
-            ),
+            ("python-requests/2.32.3", Program::Library, "python-requests"),
             (
                 "langchain/0.3.7 python-requests/2.32.3",
                 Program::Agent,

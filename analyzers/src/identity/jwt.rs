@@ -50,11 +50,7 @@ impl Token {
             other => other.as_f64()?,
         };
         // Some issuers write milliseconds; no token lives past the year 5000.
-        let number = if number > 1e11 {
-            number / 1000.0
-        } else {
-            number
-        };
+        let number = if number > 1e11 { number / 1000.0 } else { number };
         number.is_finite().then_some(number as i64)
     }
 
@@ -99,16 +95,8 @@ mod tests {
         assert_eq!(token.text("sub").as_deref(), Some("7"));
         assert_eq!(token.seconds("exp"), Some(12));
         assert_eq!(token.path("a.b").and_then(Value::as_str), Some("c"));
-        assert!(
-            decode(&make(r#"{"alg":"None"}"#, "{}", "x"))
-                .unwrap()
-                .alg_none
-        );
-        assert!(
-            decode(&make(r#"{"alg":"HS256"}"#, "{}", ""))
-                .unwrap()
-                .alg_none
-        );
+        assert!(decode(&make(r#"{"alg":"None"}"#, "{}", "x")).unwrap().alg_none);
+        assert!(decode(&make(r#"{"alg":"HS256"}"#, "{}", "")).unwrap().alg_none);
         for bad in [
             "eyJ",
             "a.b.c",

@@ -73,11 +73,9 @@ impl Resolver {
 
     /// One number for everything [`identify`] looks at.
     fn key(&self, s: &Signals<'_>, client: IpAddr) -> u128 {
-        let flags =
-            u128::from(s.mcp) | u128::from(s.browser_fields) << 1 | u128::from(s.llm_sdk) << 2;
+        let flags = u128::from(s.mcp) | u128::from(s.browser_fields) << 1 | u128::from(s.llm_sdk) << 2;
         let mut key = self.seed.wide(s.user_agent.as_bytes()) ^ flags;
-        let mut mix =
-            |place: u32, bytes: &[u8]| key = key.rotate_left(17 + place) ^ self.seed.wide(bytes);
+        let mut mix = |place: u32, bytes: &[u8]| key = key.rotate_left(17 + place) ^ self.seed.wide(bytes);
         if let Some(value) = s.authorization {
             mix(1, value.as_bytes());
         }
@@ -167,9 +165,7 @@ fn identify(s: &Signals<'_>, client: IpAddr, settings: &Settings) -> Identity {
         Id::from_bytes(&keyed_hash(key, "client", text.as_bytes()))
     });
     let name = found.name.or_else(|| {
-        let named = by_address
-            && matches!(program, Program::Agent | Program::Library)
-            && !product.is_empty();
+        let named = by_address && matches!(program, Program::Agent | Program::Library) && !product.is_empty();
         named.then(|| safe_name(key, &product))
     });
     reasons.truncate(8);
@@ -226,21 +222,9 @@ fn authorization(value: &str, settings: &Settings) -> Option<Found> {
     }
     if is("aws4-hmac-sha256") || is("aws4-ecdsa-p256-sha256") {
         let access = parameter(rest, "Credential").and_then(|c| c.split('/').next());
-        return Some(named(
-            access,
-            rest,
-            Scheme::SigV4,
-            "access key id",
-            settings,
-        ));
+        return Some(named(access, rest, Scheme::SigV4, "access key id", settings));
     }
-    if is("negotiate")
-        || is("ntlm")
-        || is("hawk")
-        || is("signature")
-        || is("hoba")
-        || is("scram-sha-256")
-    {
+    if is("negotiate") || is("ntlm") || is("hawk") || is("signature") || is("hoba") || is("scram-sha-256") {
         // Made anew for every request: proof for the server, no name for us.
         return Some(Found {
             scheme: Scheme::Other,
@@ -261,21 +245,11 @@ fn parameter<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 }
 
 /// A credential that names its user; only the keyed hash of the name is kept.
-fn named(
-    user: Option<&str>,
-    whole: &str,
-    scheme: Scheme,
-    what: &str,
-    settings: &Settings,
-) -> Found {
+fn named(user: Option<&str>, whole: &str, scheme: Scheme, what: &str, settings: &Settings) -> Found {
     let Some(user) = user.filter(|u| !u.is_empty()) else {
         return secret(whole, scheme, what, settings);
     };
-    let id = Id::from_bytes(&keyed_hash(
-        &settings.hash_key,
-        scheme.name(),
-        user.as_bytes(),
-    ));
+    let id = Id::from_bytes(&keyed_hash(&settings.hash_key, scheme.name(), user.as_bytes()));
     Found {
         scheme,
         principal: Some(id),
@@ -297,11 +271,7 @@ fn basic(encoded: &str, settings: &Settings) -> Found {
     let user = text.split(':').next().filter(|u| !u.is_empty());
     let mut found = named(user, encoded, Scheme::Basic, "user name", settings);
     found.credential = Some(Credential {
-        id: Id::from_bytes(&keyed_hash(
-            &settings.hash_key,
-            "basic pair",
-            encoded.as_bytes(),
-        )),
+        id: Id::from_bytes(&keyed_hash(&settings.hash_key, "basic pair", encoded.as_bytes())),
         scheme: Scheme::Basic,
         token: None,
     });
@@ -310,11 +280,7 @@ fn basic(encoded: &str, settings: &Settings) -> Found {
 
 /// A token or key: read when it is a JWT, else known by its keyed hash alone.
 fn secret(value: &str, scheme: Scheme, what: &str, settings: &Settings) -> Found {
-    let id = Id::from_bytes(&keyed_hash(
-        &settings.hash_key,
-        "credential",
-        value.as_bytes(),
-    ));
+    let id = Id::from_bytes(&keyed_hash(&settings.hash_key, "credential", value.as_bytes()));
     if let Some(token) = jwt::decode(value) {
         return from_token(&token, id, scheme, settings);
     }
@@ -440,9 +406,7 @@ fn kind_of(
     }
     let claim = |kind, why: &str| (kind, strength::CLAIM, Some(why.to_owned()));
     let text = |name: &str| token.path(name).and_then(Value::as_str).unwrap_or("");
-    if text("gty").eq_ignore_ascii_case("client-credentials")
-        || text("grant_type") == "client_credentials"
-    {
+    if text("gty").eq_ignore_ascii_case("client-credentials") || text("grant_type") == "client_credentials" {
         return claim(PrincipalKind::Service, "claim gty=client-credentials");
     }
     if text("idtyp") == "app" {
@@ -453,18 +417,10 @@ fn kind_of(
     {
         return claim(PrincipalKind::Service, "claim client_type=service");
     }
-    if subject
-        .is_some_and(|s| s.starts_with("spiffe://") || s.starts_with("system:serviceaccount:"))
-    {
+    if subject.is_some_and(|s| s.starts_with("spiffe://") || s.starts_with("system:serviceaccount:")) {
         return claim(PrincipalKind::Service, "workload subject");
     }
-    let person = [
-        "email",
-        "preferred_username",
-        "given_name",
-        "amr",
-        "auth_time",
-    ];
+    let person = ["email", "preferred_username", "given_name", "amr", "auth_time"];
     if text("idtyp") == "user" || person.iter().any(|c| token.path(c).is_some()) {
         return claim(PrincipalKind::Human, "claims of a person");
     }

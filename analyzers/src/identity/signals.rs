@@ -81,14 +81,7 @@ const SESSIONS: [&str; 14] = [
 ];
 
 /// Names of cookies that hold tokens.
-const TOKENS: [&str; 6] = [
-    "token",
-    "access_token",
-    "id_token",
-    "jwt",
-    "auth",
-    "auth_token",
-];
+const TOKENS: [&str; 6] = ["token", "access_token", "id_token", "jwt", "auth", "auth_token"];
 
 /// Built-in names of fields that hold API keys.
 const API_KEYS: [&str; 9] = [
@@ -135,9 +128,7 @@ impl<'a> Signals<'a> {
                         s.mcp = true;
                     }
                 }
-                (b's', 14) if is("sec-fetch-mode") || is("sec-fetch-site") => {
-                    s.browser_fields = true
-                }
+                (b's', 14) if is("sec-fetch-mode") || is("sec-fetch-site") => s.browser_fields = true,
                 (b'u', 10) if is("user-agent") => s.user_agent = value,
                 (b'x', 17) if is("x-forwarded-proto") => {
                     s.tls_before |= value
@@ -146,15 +137,9 @@ impl<'a> Signals<'a> {
                         .is_some_and(|v| v.trim().eq_ignore_ascii_case("https"));
                 }
                 (b'x', 16..) if starts_ignore_case(name, "x-stainless-") => s.llm_sdk = true,
-                (b'a', 17 | 14) if is("anthropic-version") || is("anthropic-beta") => {
-                    s.llm_sdk = true
-                }
-                (b'o', 11 | 19) if is("openai-beta") || is("openai-organization") => {
-                    s.llm_sdk = true
-                }
-                (b'x' | b'a' | b'o', 6..=25)
-                    if API_KEYS.iter().any(|k| is(k)) && !value.is_empty() =>
-                {
+                (b'a', 17 | 14) if is("anthropic-version") || is("anthropic-beta") => s.llm_sdk = true,
+                (b'o', 11 | 19) if is("openai-beta") || is("openai-organization") => s.llm_sdk = true,
+                (b'x' | b'a' | b'o', 6..=25) if API_KEYS.iter().any(|k| is(k)) && !value.is_empty() => {
                     s.api_key.get_or_insert(value);
                 }
                 _ if !own.is_empty() && own.iter().any(|k| is(k)) && !value.is_empty() => {
@@ -234,9 +219,7 @@ fn session_cookie<'a>(header: &'a str, settings: &Settings) -> Option<Cookie<'a>
         if value.len() < 8 {
             continue;
         }
-        let plain = name
-            .trim_start_matches("__Host-")
-            .trim_start_matches("__Secure-");
+        let plain = name.trim_start_matches("__Host-").trim_start_matches("__Secure-");
         let is = |want: &&str| plain.eq_ignore_ascii_case(want);
         let ending = |end: &str| {
             plain.len() > end.len()

@@ -90,10 +90,8 @@ impl Row for Endpoint {
 /// 429 and 502 to 504 (a proxy speaks), redirects of a GET (sites send strangers to a login from anywhere).
 pub(crate) fn proves(method: &str, status: u16) -> bool {
     let redirect = (300..400).contains(&status) && status != 304;
-    matches!(
-        status,
-        101 | 200..=299 | 304 | 409 | 412 | 415 | 422 | 428 | 500
-    ) || (redirect && !matches!(method, "GET" | "HEAD"))
+    matches!(status, 101 | 200..=299 | 304 | 409 | 412 | 415 | 422 | 428 | 500)
+        || (redirect && !matches!(method, "GET" | "HEAD"))
 }
 
 /// Whether an answer says that the server does not know the route, or what to do with it.
@@ -284,19 +282,12 @@ impl Endpoint {
 
     /// Tool or prompt of an MCP endpoint.
     pub(crate) fn tool(&self) -> Option<&str> {
-        self.template
-            .split_once("#tools/call:")
-            .map(|(_, tool)| tool)
+        self.template.split_once("#tools/call:").map(|(_, tool)| tool)
     }
 
     pub(crate) fn view(&self) -> EndpointView {
-        let pairs =
-            |map: &BTreeMap<String, u64>| map.iter().map(|(k, v)| (k.clone(), *v)).collect();
-        let mut auth: Vec<_> = self
-            .auth
-            .iter()
-            .map(|(s, n)| (s.name().to_owned(), *n))
-            .collect();
+        let pairs = |map: &BTreeMap<String, u64>| map.iter().map(|(k, v)| (k.clone(), *v)).collect();
+        let mut auth: Vec<_> = self.auth.iter().map(|(s, n)| (s.name().to_owned(), *n)).collect();
         auth.sort();
         EndpointView {
             id: self.id.to_string(),

@@ -45,10 +45,7 @@ fn host_id(name: &str) -> Id {
 
 impl Row for Host {
     fn worth(&self) -> (bool, Timestamp) {
-        (
-            self.with_credential + self.without_credential > 0,
-            self.last,
-        )
+        (self.with_credential + self.without_credential > 0, self.last)
     }
 }
 
@@ -120,11 +117,7 @@ impl Inventory {
         let host_id = host_id(&host);
         let key = self.key(&host, request, call);
         let status = seen.exchange.status();
-        let known = self
-            .recent
-            .get(&key)
-            .or_else(|| self.older.get(&key))
-            .cloned();
+        let known = self.recent.get(&key).or_else(|| self.older.get(&key)).cloned();
         let alive = known.filter(|p| p.endpoint.is_some_and(|e| self.endpoints.get(e).is_some()));
         let place = match alive {
             Some(place) => place,
@@ -213,11 +206,7 @@ impl Inventory {
                 || method == "OPTIONS"
                 || method == "{method}"
                 || request.minor == 9;
-            let crowded = !proof
-                && self
-                    .hosts
-                    .get(host_id)
-                    .is_some_and(|h| h.unproven >= UNPROVEN);
+            let crowded = !proof && self.hosts.get(host_id).is_some_and(|h| h.unproven >= UNPROVEN);
             if unknown || crowded {
                 self.refused += u64::from(crowded && !unknown);
                 place.endpoint = None;
@@ -345,10 +334,7 @@ impl Inventory {
 }
 
 /// Values of the places of a path that name objects.
-pub(crate) fn path_objects<'a>(
-    request: &'a Request,
-    place: &Place,
-) -> impl Iterator<Item = Cow<'a, str>> {
+pub(crate) fn path_objects<'a>(request: &'a Request, place: &Place) -> impl Iterator<Item = Cow<'a, str>> {
     at_places(request.path(), place.objects)
 }
 

@@ -55,19 +55,14 @@ pub(crate) fn detect(request: &Request, signals: &Signals<'_>, key: &[u8; 32]) -
         (None, None) => return None,
     };
     let is_mcp = signals.mcp
-        || (seen.client.is_some()
-            || MCP.iter().any(|m| method.starts_with(m)) && method.contains('/'));
+        || (seen.client.is_some() || MCP.iter().any(|m| method.starts_with(m)) && method.contains('/'));
     let protocol = if is_mcp { "mcp" } else { "jsonrpc" };
     let name = match seen.name {
         Some(name) => Some(text(name)),
         None => signals.mcp_name.map(str::to_owned),
     };
     // Names have a place only in the calls that take one; elsewhere `params.name` is data.
-    let named = is_mcp
-        && matches!(
-            method.as_str(),
-            "tools/call" | "prompts/get" | "resources/read"
-        );
+    let named = is_mcp && matches!(method.as_str(), "tools/call" | "prompts/get" | "resources/read");
     Some(Call {
         protocol,
         name: name.filter(|_| named).map(|n| operation_name(key, &n)),
@@ -127,12 +122,7 @@ impl<'a> Seen<'a> {
                 if scanner.is_at(&["params", "name"]) {
                     seen.name.get_or_insert(text);
                 } else if scanner.is_at(&["params", "clientInfo", "name"])
-                    || scanner.is_at(&[
-                        "params",
-                        "_meta",
-                        "io.modelcontextprotocol/clientInfo",
-                        "name",
-                    ])
+                    || scanner.is_at(&["params", "_meta", "io.modelcontextprotocol/clientInfo", "name"])
                 {
                     seen.client.get_or_insert(text);
                 }
@@ -153,9 +143,7 @@ mod tests {
 
     fn call(fields: &str, body: &str) -> Option<Call> {
         let head = format!("POST /mcp HTTP/1.1\nHost: a\n{fields}");
-        let exchange = ExchangeBuilder::new(Timestamp(1))
-            .request(&head, body)
-            .build();
+        let exchange = ExchangeBuilder::new(Timestamp(1)).request(&head, body).build();
         let request = exchange.request.unwrap();
         let settings = Settings::default();
         let signals = Signals::gather(&request, &settings);
@@ -177,7 +165,11 @@ mod tests {
         );
         let header = call("Mcp-Method: tools/call\nMcp-Name: search\n", "cut off").unwrap();
         assert_eq!(header.operation(), "tools/call:search");
-        let hello = call(json, r#"{"jsonrpc":"2.0","method":"initialize","params":{"clientInfo":{"name":"my-agent"}}}"#).unwrap();
+        let hello = call(
+            json,
+            r#"{"jsonrpc":"2.0","method":"initialize","params":{"clientInfo":{"name":"my-agent"}}}"#,
+        )
+        .unwrap();
         assert_eq!(
             (hello.client.as_deref(), hello.is_setup()),
             (Some("my-agent"), true)

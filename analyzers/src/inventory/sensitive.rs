@@ -114,10 +114,7 @@ pub(crate) fn search(body: &[u8], seed: Seed) -> Found {
     for class in [DataClass::Card, DataClass::Ssn] {
         // Without a name or grouping to speak for it, a number is believed in company only.
         let slot = &mut found.hits[class as usize];
-        if slot
-            .as_ref()
-            .is_some_and(|h| h.strong == 0 && h.values.len() < 3)
-        {
+        if slot.as_ref().is_some_and(|h| h.strong == 0 && h.values.len() < 3) {
             *slot = None;
         }
     }
@@ -133,19 +130,14 @@ fn emails(body: &[u8], seed: Seed, found: &mut Found) {
             .rev()
             .take_while(|b| local(b))
             .count();
-        let right = body[at + 1..]
-            .iter()
-            .take(254)
-            .take_while(|b| domain(b))
-            .count();
+        let right = body[at + 1..].iter().take(254).take_while(|b| domain(b)).count();
         let host = body[at + 1..at + 1 + right].trim_ascii_end();
         let host = host.strip_suffix(b".").unwrap_or(host);
         let Some(dot) = memchr::memrchr(b'.', host) else {
             continue;
         };
         let top = &host[dot + 1..];
-        let placeholder =
-            [b"example.com".as_slice(), b"example.org", b"example.net"].contains(&host);
+        let placeholder = [b"example.com".as_slice(), b"example.org", b"example.net"].contains(&host);
         // `name@2x.png` and package versions are no addresses.
         let asset = [b"png".as_slice(), b"jpg", b"svg", b"gif", b"webp"].contains(&top);
         if left == 0
@@ -173,23 +165,17 @@ fn numbers(body: &[u8], seed: Seed, found: &mut Found) {
             at += 4;
             continue;
         }
-        let start = at
-            - body[..at]
-                .iter()
-                .rev()
-                .take_while(|b| b.is_ascii_digit())
-                .count();
-        let run = body[start..]
-            .iter()
-            .take_while(|b| b.is_ascii_digit())
-            .count();
+        let start = at - body[..at].iter().rev().take_while(|b| b.is_ascii_digit()).count();
+        let run = body[start..].iter().take_while(|b| b.is_ascii_digit()).count();
         if run < 4 && !(run == 3 && body.get(start + 3) == Some(&b'-')) {
             at = start + run + 4;
             continue;
         }
         // Most numbers stand alone and have a length that nothing looked for has.
-        let joined = matches!(start.checked_sub(1).map(|b| body[b]), Some(b' ' | b'-' | b'A'..=b'Z'))
-            || matches!(body.get(start + run), Some(b' ' | b'-'));
+        let joined = matches!(
+            start.checked_sub(1).map(|b| body[b]),
+            Some(b' ' | b'-' | b'A'..=b'Z')
+        ) || matches!(body.get(start + run), Some(b' ' | b'-'));
         if !joined && run != 9 && !(13..=19).contains(&run) {
             at = start + run + 4;
             continue;
@@ -224,10 +210,7 @@ fn number(body: &[u8], start: usize, seed: Seed, found: &mut Found) -> usize {
                 count += 1;
                 groups[group] = groups[group].saturating_add(1);
             }
-            b' ' | b'-'
-                if body.get(end + 1).is_some_and(u8::is_ascii_digit)
-                    && group + 1 < groups.len() =>
-            {
+            b' ' | b'-' if body.get(end + 1).is_some_and(u8::is_ascii_digit) && group + 1 < groups.len() => {
                 group += 1
             }
             _ => break,
@@ -240,25 +223,14 @@ fn number(body: &[u8], start: usize, seed: Seed, found: &mut Found) -> usize {
     let value = &digits[..count];
     if bounded && count == 9 {
         social(body, from, value, &groups[..=group], seed, found);
-    } else if bounded
-        && (13..=19).contains(&count)
-        && checks::card(value)
-        && !checks::test_card(value)
-    {
+    } else if bounded && (13..=19).contains(&count) && checks::card(value) && !checks::test_card(value) {
         let grouped = groups[..=group] == [4, 4, 4, 4] || groups[..=group] == [4, 6, 5];
         if group == 0 || grouped {
             let strong = grouped
                 || has_context(
                     body,
                     from,
-                    &[
-                        b"card",
-                        b"pan",
-                        b"cc_",
-                        b"ccn",
-                        b"creditcard",
-                        b"account_number",
-                    ],
+                    &[b"card", b"pan", b"cc_", b"ccn", b"creditcard", b"account_number"],
                 );
             found.add(DataClass::Card, value, strong, seed);
         }
@@ -353,10 +325,7 @@ mod tests {
     #[test]
     fn values_are_found_when_checksum_and_context_hold() {
         for (text, want) in [
-            (
-                r#"{"card_number":"4539578763621486"}"#,
-                vec![("card", 1, 1)],
-            ),
+            (r#"{"card_number":"4539578763621486"}"#, vec![("card", 1, 1)]),
             (r#"{"x":"4539 5787 6362 1486"}"#, vec![("card", 1, 1)]),
             (r#"{"id":4539578763621486}"#, vec![]),
             (r#"{"card":"4111111111111111"}"#, vec![]),
@@ -367,10 +336,7 @@ mod tests {
                 vec![("card", 3, 0)],
             ),
             (r#"{"iban":"GB82WEST12345698765432"}"#, vec![("iban", 1, 1)]),
-            (
-                r#"{"iban":"DE89 3704 0044 0532 0130 00"}"#,
-                vec![("iban", 1, 1)],
-            ),
+            (r#"{"iban":"DE89 3704 0044 0532 0130 00"}"#, vec![("iban", 1, 1)]),
             (r#"{"iban":"DE88370400440532013000"}"#, vec![]),
             (r#"{"ssn":"536-22-8726"}"#, vec![("ssn", 1, 1)]),
             (r#"{"ssn":536228726}"#, vec![("ssn", 1, 1)]),

@@ -29,14 +29,14 @@ const PER_HOST: usize = 4096;
 
 /// Words that are routes wherever they stand, never somebody's name.
 const RESERVED: [&str; 16] = [
-    "me", "self", "search", "export", "import", "bulk", "batch", "health", "login", "logout",
-    "token", "new", "all", "count", "status", "current",
+    "me", "self", "search", "export", "import", "bulk", "batch", "health", "login", "logout", "token", "new",
+    "all", "count", "status", "current",
 ];
 
 /// File endings of the parts pages are made of; such files are one endpoint per folder and ending.
 const STATIC: [&str; 22] = [
-    "js", "mjs", "css", "map", "png", "jpg", "jpeg", "gif", "svg", "ico", "webp", "avif", "woff",
-    "woff2", "ttf", "eot", "mp4", "webm", "mp3", "wasm", "bmp", "otf",
+    "js", "mjs", "css", "map", "png", "jpg", "jpeg", "gif", "svg", "ico", "webp", "avif", "woff", "woff2",
+    "ttf", "eot", "mp4", "webm", "mp3", "wasm", "bmp", "otf",
 ];
 
 /// A path with its segments told apart.
@@ -285,10 +285,8 @@ impl Names {
         let rest = template.strip_prefix(prefix)?.strip_prefix('/')?;
         let name = rest.split(['/', '#']).next().unwrap_or("");
         let (name, verb) = name.split_once(':').unwrap_or((name, ""));
-        let literal = !name.is_empty()
-            && !name.contains('{')
-            && !RESERVED.contains(&name)
-            && name != "favicon.ico";
+        let literal =
+            !name.is_empty() && !name.contains('{') && !RESERVED.contains(&name) && name != "favicon.ico";
         literal.then(|| {
             format!(
                 "{prefix}/{{param}}{}{verb}{}",
@@ -323,8 +321,7 @@ impl Names {
 /// How many names a place may have: few below a plural noun, many where routes usually branch.
 fn limit(prefix: &str) -> usize {
     let last = prefix.rsplit('/').next().unwrap_or("");
-    let plural =
-        last.len() > 3 && last.ends_with('s') && !last.ends_with("ss") && !last.ends_with("us");
+    let plural = last.len() > 3 && last.ends_with('s') && !last.ends_with("ss") && !last.ends_with("us");
     if plural && !last.contains('{') {
         BELOW_COLLECTION
     } else {
@@ -395,10 +392,7 @@ mod tests {
             names.template("/users/alice/posts").template,
             "/users/{param}/posts"
         );
-        assert_eq!(
-            names.template("/users/me/posts").template,
-            "/users/me/posts"
-        );
+        assert_eq!(names.template("/users/me/posts").template, "/users/me/posts");
         assert_eq!(
             names.renamed("/users/alice/posts").as_deref(),
             Some("/users/{param}/posts")

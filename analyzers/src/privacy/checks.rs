@@ -29,9 +29,9 @@ pub fn card(digits: &[u8]) -> bool {
         return false;
     }
     let prefix = |n: usize| {
-        digits[..n].iter().fold(0u32, |value, d| {
-            value * 10 + u32::from(d.wrapping_sub(b'0'))
-        })
+        digits[..n]
+            .iter()
+            .fold(0u32, |value, d| value * 10 + u32::from(d.wrapping_sub(b'0')))
     };
     let (two, three, four, len) = (prefix(2), prefix(3), prefix(4), digits.len());
     let known = match (two, three, four) {
@@ -122,11 +122,7 @@ pub fn ssn(digits: &[u8; 9]) -> bool {
         part.iter()
             .fold(0u32, |v, d| v * 10 + u32::from(d.wrapping_sub(b'0')))
     };
-    let (area, group, serial) = (
-        number(&digits[..3]),
-        number(&digits[3..5]),
-        number(&digits[5..]),
-    );
+    let (area, group, serial) = (number(&digits[..3]), number(&digits[3..5]), number(&digits[5..]));
     digits.iter().all(u8::is_ascii_digit)
         && !matches!(area, 0 | 666 | 900..)
         && group != 0

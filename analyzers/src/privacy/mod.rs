@@ -316,9 +316,7 @@ pub fn safe_media_type(value: &str) -> Cow<'_, str> {
         });
     match shape {
         false => Cow::Borrowed("other"),
-        true if value.bytes().any(|b| b.is_ascii_uppercase()) => {
-            Cow::Owned(value.to_ascii_lowercase())
-        }
+        true if value.bytes().any(|b| b.is_ascii_uppercase()) => Cow::Owned(value.to_ascii_lowercase()),
         true => Cow::Borrowed(value),
     }
 }
@@ -380,10 +378,7 @@ mod tests {
         assert_eq!(safe_host("ann@example.com"), "{host}");
         assert_eq!(safe_method("GET"), "GET");
         assert_eq!(safe_method("SECRET"), "{method}");
-        assert_eq!(
-            safe_media_type("Application/JSON; charset=x"),
-            "application/json"
-        );
+        assert_eq!(safe_media_type("Application/JSON; charset=x"), "application/json");
         assert_eq!(safe_media_type("application/a8Kd93jLq0ZxPw72"), "other");
     }
 
@@ -391,7 +386,10 @@ mod tests {
     fn query_names_that_are_values_are_hidden() {
         for (target, shown) in [
             ("/v1?page=2&utm_source=y", "/v1?page=*&utm_source=*"),
-            ("/v1?address1=x&md5sum=y&oauth2=z", "/v1?address1=*&md5sum=*&oauth2=*"),
+            (
+                "/v1?address1=x&md5sum=y&oauth2=z",
+                "/v1?address1=*&md5sum=*&oauth2=*",
+            ),
             ("/v1?dGhpc2lzYXNlY3JldA==", "/v1?*"),
             ("/v1?TW79pvvcvnqn9=1", "/v1?*=*"),
             ("/v1?FPbcdfghjkmn=1", "/v1?*=*"),

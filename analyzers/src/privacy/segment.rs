@@ -149,8 +149,8 @@ const BEFORE_SECRET: [&str; 18] = [
 
 /// Route words that have digits in them.
 const WORDS_WITH_DIGITS: [&str; 14] = [
-    "sha256", "sha512", "sha1", "ed25519", "x509", "iso8601", "rfc3339", "rfc7807", "utf16",
-    "es256", "rs256", "hs256", "win32", "log4j",
+    "sha256", "sha512", "sha1", "ed25519", "x509", "iso8601", "rfc3339", "rfc7807", "utf16", "es256",
+    "rs256", "hs256", "win32", "log4j",
 ];
 
 /// Percent-decoding, twice at most, since a proxy may have encoded what was encoded already.
@@ -380,9 +380,7 @@ fn numeric(text: &str, s: &Shape) -> Option<Segment> {
     {
         return Some(Segment::Ssn);
     }
-    let phone_signs = bytes
-        .iter()
-        .all(|b| b.is_ascii_digit() || b"+-. ()".contains(b));
+    let phone_signs = bytes.iter().all(|b| b.is_ascii_digit() || b"+-. ()".contains(b));
     let national = digits.len() == 10 && bytes.len() >= 12 && s.digit == 10;
     if phone_signs && ((bytes[0] == b'+' && (7..=15).contains(&digits.len())) || national) {
         return Some(Segment::Phone);
@@ -401,8 +399,7 @@ fn numeric(text: &str, s: &Shape) -> Option<Segment> {
 pub fn has_email(text: &str) -> bool {
     let bytes = text.as_bytes();
     memchr::memchr_iter(b'@', bytes).any(|at| {
-        let local =
-            at > 0 && (bytes[at - 1].is_ascii_alphanumeric() || b"._+-".contains(&bytes[at - 1]));
+        let local = at > 0 && (bytes[at - 1].is_ascii_alphanumeric() || b"._+-".contains(&bytes[at - 1]));
         let domain = bytes[at + 1..]
             .iter()
             .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-'))
@@ -438,9 +435,7 @@ fn is_crockford(b: &[u8]) -> bool {
 fn is_date(b: &[u8]) -> bool {
     b.len() == 10 && b[4] == b'-' && b[7] == b'-' && {
         let two = |at: usize| (b[at].wrapping_sub(b'0')) * 10 + b[at + 1].wrapping_sub(b'0');
-        let digits = [0, 1, 2, 3, 5, 6, 8, 9]
-            .iter()
-            .all(|at| b[*at].is_ascii_digit());
+        let digits = [0, 1, 2, 3, 5, 6, 8, 9].iter().all(|at| b[*at].is_ascii_digit());
         digits && (1..=12).contains(&two(5)) && (1..=31).contains(&two(8))
     }
 }
@@ -532,26 +527,17 @@ fn is_random(text: &str, s: &Shape) -> bool {
         .max_by_key(|p| p.len())
         .unwrap_or("");
     let part = shape(longest);
-    longest.len() >= 16
-        && part.digit >= 2
-        && part.lower + part.upper >= 2
-        && part.turns * 4 >= longest.len()
+    longest.len() >= 16 && part.digit >= 2 && part.lower + part.upper >= 2 && part.turns * 4 >= longest.len()
         || longest.len() >= 20 && part.digit >= 4 && part.lower + part.upper >= 4 && part.turns >= 3
         || longest.len() >= 32 && (part.digit > 0 || part.turns * 4 >= longest.len())
 }
 
 /// Whether a part of the text between separators looks like an id.
 fn has_id_part(text: &str, s: &Shape) -> bool {
-    if s.digit == 0
-        || WORDS_WITH_DIGITS
-            .iter()
-            .any(|w| text.eq_ignore_ascii_case(w))
-    {
+    if s.digit == 0 || WORDS_WITH_DIGITS.iter().any(|w| text.eq_ignore_ascii_case(w)) {
         return false;
     }
-    if s.digit >= 3
-        || (s.lower == 0 && s.upper > 0 && text.len() >= 3 && s.digit >= 1 && text.len() > 3)
-    {
+    if s.digit >= 3 || (s.lower == 0 && s.upper > 0 && text.len() >= 3 && s.digit >= 1 && text.len() > 3) {
         return true;
     }
     text.split(['-', '_', '.']).any(|part| {

@@ -39,11 +39,7 @@ pub(crate) struct ResponseHead {
 pub(crate) fn end_of_head(buf: &[u8], from: &mut usize) -> Option<usize> {
     for at in memchr_iter(b'\n', buf.get(*from..).unwrap_or(&[])) {
         let at = *from + at;
-        let line_is_empty = match &buf[..at] {
-            [] | [b'\r'] => true,
-            [.., b'\n'] | [.., b'\n', b'\r'] => true,
-            _ => false,
-        };
+        let line_is_empty = matches!(&buf[..at], [] | [b'\r'] | [.., b'\n'] | [.., b'\n', b'\r']);
         if line_is_empty {
             return Some(at + 1);
         }
@@ -74,9 +70,11 @@ pub(crate) fn request(bytes: &[u8]) -> Option<RequestHead> {
         }
         _ => tolerant_request(bytes)?,
     };
+    let connect = found.head.slice(found.method) == "CONNECT";
     let host = host(
         &found.head,
         found.head.slice(found.target),
+        connect,
         &mut found.ambiguities,
     );
     found.host = host;
@@ -394,7 +392,7 @@ pub(crate) fn status_line(line: &[u8]) -> Option<(u8, u16, bool)> {
 }
 
 /// The host a request is for: of an absolute-form target, else of the Host field (RFC 9112 section 3.2.2).
-fn host(head: &Head, target: &str, ambiguities: &mut Ambiguities) -> String {
+fn host(head: &Head, target: &str, connect: bool, ambiguities: &mut Ambiguities) -> String {
     let mut fields = head.fields().filter(|(n, _)| n.eq_ignore_ascii_case("host"));
     let named = fields.next().map(|(_, v)| v);
     if fields.any(|(_, v)| Some(v) != named) {
@@ -402,6 +400,8 @@ fn host(head: &Head, target: &str, ambiguities: &mut Ambiguities) -> String {
     }
     let absolute = authority_range(target).map(|range| &target[range]);
     let authority = match (absolute, named) {
+        // Authority-form: the target is the authority (RFC 9112 section 3.3).
+        (None, None) if connect => target,
         (Some(absolute), named) => {
             let absolute = absolute.rsplit('@').next().unwrap_or(absolute);
             if named.is_some_and(|n| !n.eq_ignore_ascii_case(absolute)) {

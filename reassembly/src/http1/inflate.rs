@@ -16,6 +16,10 @@ const MAX_HEADER: usize = 64 << 10;
 
 /// Decoders that wait for work.
 #[derive(Default)]
+#[expect(
+    clippy::vec_box,
+    reason = "an engine goes to a body and back without being copied"
+)]
 pub(crate) struct Pool(Vec<Box<Engine>>);
 
 impl Pool {

@@ -9,9 +9,9 @@
 //!   first request sent from there, provided no request can have been lost just before that one.
 //! * *Counting back.* Up to an anchor, or to the end of the flow, every request was answered. Of messages that
 //!   follow the last loss on both sides, the last response answers the last request, and so on back.
-//! * *Acknowledged exactly.* A response that begins where the client stood when it sent a request, from a server
-//!   that had received exactly up to that request's end, with no other response from that place, answers it;
-//!   on a flow whose client never pipelines.
+//! * *Acknowledged exactly.* Requests sent from one place in the response stream are answered by the responses that
+//!   begin at that place, from a server that had received exactly up to the end of the last of these requests,
+//!   provided there are as many of one as of the other.
 //! * *Causality.* A response sent before its sender had a byte of the request cannot answer it.
 //!
 //! What these do not settle is given out as halves.
@@ -292,9 +292,7 @@ impl Pairing {
             if answered && !self.request_barrier && !self.response_barrier {
                 self.count_back(at);
             }
-            if !self.pipelines {
-                self.match_exact(at);
-            }
+            self.match_groups(at);
         }
         self.flush(at);
     }
@@ -320,28 +318,48 @@ impl Pairing {
         }
     }
 
-    fn match_exact(&mut self, at: usize) {
-        for entry in self
-            .open
-            .iter_mut()
-            .take(at)
-            .filter(|e| !e.answered && e.request.is_some())
-        {
-            let Some(place) = self
-                .orphans
-                .iter()
-                .position(|o| o.start == entry.ack && o.ack == entry.end)
-            else {
-                continue;
-            };
-            let alone = self
-                .orphans
-                .get(place + 1)
-                .is_none_or(|next| next.ack > entry.end);
-            if alone && self.orphans[place].response.is_some() {
-                entry.answered = true;
-                entry.response = self.orphans[place].response.take();
+    /// Groups of requests that were sent from one place in the response stream, against the responses that begin
+    /// there and were sent when the server had exactly received the group.
+    fn match_groups(&mut self, at: usize) {
+        let at = at.min(self.open.len());
+        let mut from = 0;
+        while from < at {
+            let ack = self.open[from].ack;
+            let mut to = from + 1;
+            while to < at && !self.open[to].barrier && self.open[to].ack == ack {
+                to += 1;
             }
+            self.match_group(from, to, ack);
+            from = to;
+        }
+    }
+
+    fn match_group(&mut self, from: usize, to: usize, ack: u64) {
+        let group = self.open.range(from..to);
+        if group.clone().any(|e| e.answered || e.request.is_none()) {
+            return;
+        }
+        let end = self.open[to - 1].end;
+        let Some(first) = self.orphans.iter().position(|o| o.start == ack) else {
+            return;
+        };
+        let answers = self
+            .orphans
+            .iter()
+            .skip(first)
+            .take_while(|o| o.ack == end && (!o.barrier || o.start == ack));
+        // One response more would be that of a lost request, one less that a loss or another request is in it.
+        if answers.filter(|o| o.response.is_some()).count() != to - from
+            || self
+                .orphans
+                .get(first + to - from)
+                .is_some_and(|next| next.ack <= end)
+        {
+            return;
+        }
+        for (entry, orphan) in self.open.range_mut(from..to).zip(self.orphans.range_mut(first..)) {
+            entry.answered = true;
+            entry.response = orphan.response.take();
         }
     }
 

@@ -24,9 +24,9 @@ pub(crate) fn write(out: &mut Vec<u8>, exchange: &Exchange, labels: &Labels, rev
     if let Some(request) = &exchange.request {
         line(out, request, reveal);
     }
-    if let Some(response) = &exchange.response {
+    if let Some(status) = exchange.status() {
         out.extend_from_slice(b",\"status\":");
-        number(out, u64::from(response.status));
+        number(out, u64::from(status));
     }
     let request = exchange.request.as_ref().map(|r| &r.message);
     let response = exchange.response.as_ref().map(|r| &r.message);
