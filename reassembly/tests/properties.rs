@@ -124,7 +124,8 @@ fn body(len: usize, salt: usize, quotes: bool) -> Vec<u8> {
     let text: &[u8] = if quotes {
         b"\r\n0\r\n\r\nGET /never HTTP/1.1\r\nHost: never.example\r\n\r\nHTTP/1.1 299 Never\r\nContent-Length: 0\r\n\r\n"
     } else {
-        b"{\"a\":[1,2],\"log\":\"GET /x HTTP/1.1\"}\r\n0\r\n\r\nHTTP/1.1 20\nHTTP/2 \x00\xff"
+        // What looks like the start of a message where a segment begins can deceive a sensor that lost its place.
+        b"{\"a\":[1,2],\"log\":\"get /x http/1.1\"}\r\n0\r\n\r\nHttp 1.1 20\n\x00\xff"
     };
     text.iter()
         .cycle()

@@ -138,7 +138,8 @@ impl Pairing {
         let index = self.take_index();
         let barrier = std::mem::take(&mut self.request_barrier);
         let first_from_ack = !barrier && self.last_request_ack.is_none_or(|before| before < meta.ack);
-        self.pipelines |= !barrier && self.last_request_ack == Some(meta.ack) && meta.ack != 0;
+        // True whatever was lost in between: nothing of an answer had come since the request before.
+        self.pipelines |= self.last_request_ack == Some(meta.ack) && meta.ack != 0;
         self.last_request_ack = Some(meta.ack);
         self.open.push_back(Entry {
             index,
