@@ -655,7 +655,10 @@ impl Connection {
                     current.flags.insert(Flags::GAP);
                     current.body.gap();
                 }
+                let peeking = matches!(reader.state, State::Peek(_));
                 let within = match place {
+                    // It may have answered HEAD, and the next response begin anywhere.
+                    _ if peeking => None,
                     Place::Close => Some(Place::Close),
                     Place::Length(left) if len <= left => Some(Place::Length(left - len)),
                     Place::Chunked(Chunked::Data { left }) if len < left => {
