@@ -94,8 +94,8 @@ fn input(fate: Fate) -> Input {
                     segments += 1;
                     at += STEP;
                     match fate {
-                        Fate::OnePercentLost if segments % 100 == 0 => {}
-                        Fate::EveryOtherLate if segments % 2 == 0 => {
+                        Fate::OnePercentLost if segments.is_multiple_of(100) => {}
+                        Fate::EveryOtherLate if segments.is_multiple_of(2) => {
                             conn.emit(&mut capture, at + LATE, &segment);
                         }
                         _ => conn.emit(&mut capture, at, &segment),

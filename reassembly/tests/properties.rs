@@ -181,8 +181,8 @@ fn render(
     let content = body(plan.len, salt + 7, quotes);
     let coded = if plan.gzip && !to_close {
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        gzip.write_all(&content).unwrap();
-        gzip.finish().unwrap()
+        gzip.write_all(&content).expect("a vector takes all");
+        gzip.finish().expect("a vector takes all")
     } else {
         content.clone()
     };
