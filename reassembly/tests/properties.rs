@@ -91,6 +91,8 @@ struct Talk {
     to_close: bool,
     /// Initial sequence numbers.
     isn: (u32, u32),
+    /// Whether segments are repeated although they arrived.
+    repeats: bool,
 }
 
 fn talk(pipelined: usize) -> impl Strategy<Value = Talk> {
@@ -105,6 +107,7 @@ fn talk(pipelined: usize) -> impl Strategy<Value = Talk> {
             bursts,
             to_close,
             isn,
+            repeats: true,
         })
 }
 
@@ -124,7 +127,8 @@ fn body(len: usize, salt: usize, quotes: bool) -> Vec<u8> {
     let text: &[u8] = if quotes {
         b"\r\n0\r\n\r\nGET /never HTTP/1.1\r\nHost: never.example\r\n\r\nHTTP/1.1 299 Never\r\nContent-Length: 0\r\n\r\n"
     } else {
-        b"{\"a\":[1,2],\"log\":\"GET /x HTTP/1.1\"}\r\n0\r\n\r\nHTTP/1.1 20\nHTTP/2 \x00\xff"
+        // What looks like the start of a message where a segment begins can deceive a sensor that lost its place.
+        b"{\"a\":[1,2],\"log\":\"got x\"}\r\n0\r\n\r\nHttp 1.1 20\n\x00\xff"
     };
     text.iter()
         .cycle()
@@ -177,8 +181,8 @@ fn render(
     let content = body(plan.len, salt + 7, quotes);
     let coded = if plan.gzip && !to_close {
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        gzip.write_all(&content).unwrap();
-        gzip.finish().unwrap()
+        gzip.write_all(&content).expect("a vector takes all");
+        gzip.finish().expect("a vector takes all")
     } else {
         content.clone()
     };
@@ -218,6 +222,7 @@ fn render(
 struct Network<'a> {
     dice: &'a mut Dice,
     kind: bool,
+    repeats: bool,
 }
 
 impl Network<'_> {
@@ -239,7 +244,7 @@ impl Network<'_> {
             if self.dice.one_in(3) {
                 wire.ack(1 - side);
             }
-            if self.dice.one_in(6) {
+            if self.dice.one_in(6) && self.repeats {
                 let to = wire.sent(side);
                 let from = to - 1 - self.dice.throw(to.min(700));
                 let end = to - self.dice.throw(to - from);
@@ -248,7 +253,7 @@ impl Network<'_> {
                     wire.resend(side, from, end);
                 }
             }
-            if self.dice.one_in(12) {
+            if self.dice.one_in(12) && self.repeats {
                 // A keep-alive repeats the byte before the next one.
                 let to = wire.sent(side);
                 if wire.known(side) < to {
@@ -265,7 +270,11 @@ fn write(talk: &Talk, port: u16, dice: &mut Dice, kind: bool, quotes: bool) -> (
     let mut wire = Wire::new(port).sequence(talk.isn.0, talk.isn.1);
     let mut truths = Vec::new();
     wire.open();
-    let mut network = Network { dice, kind };
+    let mut network = Network {
+        dice,
+        kind,
+        repeats: talk.repeats,
+    };
     let count: usize = talk.bursts.iter().map(Vec::len).sum();
     for burst in &talk.bursts {
         let mut responses = Vec::new();
@@ -407,8 +416,8 @@ proptest! {
         prop_assert_eq!(&delayed, &plain, "cut and delayed");
     }
 
-    /// With segments lost to the sensor nothing is invented and nothing wrongly paired; where requests
-    /// were not pipelined, every exchange that lost no byte is exact.
+    /// With segments lost to the sensor nothing is invented and nothing wrongly paired; what came before the
+    /// first loss is exact, and every request that lost no byte is given out once.
     #[test]
     fn loss_takes_nothing_else_with_it(
         talks in vec(talk(3), 1..3),
@@ -421,6 +430,9 @@ proptest! {
         let (mut wires, mut truths) = (Vec::new(), Vec::new());
         for (talk, port) in talks.iter().zip(40_000u16..) {
             let mut talk = talk.clone();
+            // A needless repetition acknowledges more than the first copy did. Where that is the only copy seen,
+            // and requests and responses around it are lost too, pipelined requests cannot be told apart.
+            talk.repeats = !pipelined;
             if !pipelined {
                 talk.bursts = talk.bursts.into_iter().flatten().map(|plan| vec![plan]).collect();
             }
@@ -466,7 +478,8 @@ proptest! {
         }
         for truth in truths.iter().filter(|t| whole(t)) {
             let exact = found.iter().filter(|f| is_exact(truth, f)).count();
-            if !pipelined {
+            let before = truths.iter().filter(|t| t.port == truth.port && t.ranges[CLIENT].start <= truth.ranges[CLIENT].start);
+            if before.into_iter().all(whole) {
                 prop_assert_eq!(exact, 1, "{:?} among {:#?}{}", truth, found.iter().map(Seen::line).collect::<Vec<_>>(), travels(&frames));
             }
             let halves = found.iter().filter(|f| f.request.as_ref() == Some(&truth.request)).count();

@@ -657,7 +657,10 @@ impl Connection {
                     current.flags.insert(Flags::GAP);
                     current.body.gap();
                 }
+                let peeking = matches!(reader.state, State::Peek(_));
                 let within = match place {
+                    // It may have answered HEAD, and the next response begin anywhere.
+                    _ if peeking => None,
                     Place::Close => Some(Place::Close),
                     Place::Length(left) if len <= left => Some(Place::Length(left - len)),
                     Place::Chunked(Chunked::Data { left }) if len < left => {
@@ -974,11 +977,12 @@ pub(crate) fn looks_like(bytes: &[u8]) -> Option<Direction> {
     let line_end = memchr::memchr(b'\n', bytes);
     let line = &bytes[..line_end.unwrap_or(bytes.len())];
     if line.len() >= 7 && line[..5].eq_ignore_ascii_case(b"HTTP/") {
-        // A body may quote half a status line; a status has three digits.
+        // The end of a request line looks so too, and a body may quote half a status line: a status has three
+        // digits.
         let status = line
             .get(8..12)
             .is_some_and(|s| s[0] == b' ' && s[1..].iter().all(u8::is_ascii_digit));
-        return (line_end.is_none() || status).then_some(Direction::Response);
+        return status.then_some(Direction::Response);
     }
     let method = head::METHODS
         .iter()

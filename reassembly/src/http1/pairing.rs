@@ -138,7 +138,8 @@ impl Pairing {
         let index = self.take_index();
         let barrier = std::mem::take(&mut self.request_barrier);
         let first_from_ack = !barrier && self.last_request_ack.is_none_or(|before| before < meta.ack);
-        self.pipelines |= !barrier && self.last_request_ack == Some(meta.ack) && meta.ack != 0;
+        // True whatever was lost in between: nothing of an answer had come since the request before.
+        self.pipelines |= self.last_request_ack == Some(meta.ack) && meta.ack != 0;
         self.last_request_ack = Some(meta.ack);
         self.open.push_back(Entry {
             index,
@@ -367,11 +368,20 @@ impl Pairing {
     fn flush(&mut self, count: usize) {
         let after_loss =
             self.responses_lost || !self.orphans.is_empty() || self.open.iter().any(|e| e.barrier);
+        let mut unread = None;
         for _ in 0..count {
             let Some(entry) = self.open.pop_front() else {
                 break;
             };
+            if entry.request.is_none() && entry.response.is_none() {
+                // Both halves are being read still; only the last request can be.
+                unread = Some(entry);
+                continue;
+            }
             self.ready.push_back(entry.ready(after_loss));
+        }
+        if let Some(entry) = unread {
+            self.open.push_front(entry);
         }
         for orphan in self.orphans.drain(..) {
             if let Some(response) = orphan.response {
