@@ -177,6 +177,14 @@ pub(crate) fn handed_out(body: &[u8], seed: Seed, mut each: impl FnMut(u64)) {
             continue;
         }
         if kinds == DIGIT && word.len() <= 6 {
+            // The part behind a decimal point, a time or a port is named by nothing.
+            let before = start.checked_sub(1).map_or(0, |at| body[at]);
+            if matches!(before, b'.' | b'+' | b'T')
+                || (before == b':' && start >= 2 && body[start - 2].is_ascii_digit())
+            {
+                list = false;
+                continue;
+            }
             list = introduced(body, start) || (list && in_list(body, start));
             if !list {
                 continue;

@@ -25,22 +25,35 @@ pub(crate) struct Sketch {
 struct Bits(Vec<u8>);
 
 impl Bits {
-    /// The bits of an id in a filter of `len` bytes.
-    fn places(len: usize, hash: u64) -> impl Iterator<Item = usize> {
+    /// Where the word of an id begins in a filter of `len` bytes, and its bits in that word. All bits of an id lie
+    /// in one word, so that looking one up touches memory once.
+    fn place(len: usize, hash: u64) -> (usize, u64) {
         // Sizes are powers of two, so a mask does for a division.
-        let mask = (len * 8) as u64 - 1;
-        let step = (hash >> 32) | 1;
-        (0..PROBES).map(move |n| (hash.wrapping_add(step.wrapping_mul(u64::from(n))) & mask) as usize)
+        let word = (hash as usize & (len / 8 - 1)) * 8;
+        let bits = (0..PROBES).fold(0, |bits, n| bits | 1u64 << ((hash >> (32 + 6 * n)) & 63));
+        (word, bits)
+    }
+
+    fn word(&self, at: usize) -> u64 {
+        self.0
+            .get(at..at + 8)
+            .and_then(|b| b.try_into().ok())
+            .map_or(0, u64::from_le_bytes)
     }
 
     fn contains(&self, hash: u64) -> bool {
-        !self.0.is_empty()
-            && Self::places(self.0.len(), hash).all(|bit| self.0[bit / 8] & (1 << (bit % 8)) != 0)
+        if self.0.is_empty() {
+            return false;
+        }
+        let (at, bits) = Self::place(self.0.len(), hash);
+        self.word(at) & bits == bits
     }
 
     fn insert(&mut self, hash: u64) {
-        for bit in Self::places(self.0.len(), hash) {
-            self.0[bit / 8] |= 1 << (bit % 8);
+        let (at, bits) = Self::place(self.0.len(), hash);
+        let word = self.word(at) | bits;
+        if let Some(place) = self.0.get_mut(at..at + 8) {
+            place.copy_from_slice(&word.to_le_bytes());
         }
     }
 }
@@ -75,7 +88,8 @@ impl<'de> Deserialize<'de> for Bits {
         let bytes = STANDARD
             .decode(String::deserialize(deserializer)?)
             .map_err(serde::de::Error::custom)?;
-        if bytes.len() > LARGEST || !(bytes.is_empty() || bytes.len().is_power_of_two()) {
+        if bytes.len() > LARGEST || !(bytes.is_empty() || (bytes.len() >= 8 && bytes.len().is_power_of_two()))
+        {
             return Err(serde::de::Error::custom("not the size of a sketch"));
         }
         Ok(Self(bytes))
