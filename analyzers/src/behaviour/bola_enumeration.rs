@@ -234,6 +234,8 @@ impl Walk {
             }
         }
         if self.trail.len() < 9 {
+            // Most walks are one step long, and there are many.
+            self.trail.reserve_exact(1);
             self.trail.push(activity.evidence());
         }
     }

@@ -120,7 +120,7 @@ impl Ledger {
         finding.last_seen = finding.last_seen.max(ts.0);
         if finding.evidence.len() < EVIDENCE {
             let evidence = activity.evidence();
-            super::filter::extend(&mut finding.filter, &evidence);
+            finding.evidence.reserve_exact(1);
             finding.evidence.push(evidence);
             note_flags(&mut finding.capture, activity);
         }
@@ -155,6 +155,7 @@ impl Ledger {
             .map(|(name, ids)| ((*name).to_owned(), owned(ids)))
             .collect();
         finding.playbook = (entry.playbook.to_owned(), owned(entry.steps));
+        finding.filter = super::filter::display(&finding.evidence);
         finding.sensor.clone_from(&self.sensor);
         finding
     }
@@ -175,6 +176,7 @@ impl Ledger {
         let mut evidence = draft.earlier;
         evidence.retain(|e| e.exchange != activity.exchange_id);
         evidence.truncate(EVIDENCE - 1);
+        evidence.shrink_to(evidence.len() + 1);
         evidence.push(activity.evidence());
         let first_seen = evidence.iter().map(|e| e.ts).min().unwrap_or(activity.ts.0);
         let mut capture = Vec::new();
@@ -202,7 +204,8 @@ impl Ledger {
             observed: named(draft.observed),
             expected: named(draft.expected),
             support: named(draft.support),
-            filter: super::filter::display(&evidence),
+            // Follows from the evidence; put in when a finding is given out.
+            filter: String::new(),
             evidence,
             // The same for every finding of the kind; put in when a finding is given out.
             mapping: Vec::new(),
