@@ -19,6 +19,10 @@ use crate::time::Timestamp;
 /// How long a closed flow is remembered, in capture time, so that late packets do not begin a new one.
 const LINGER: std::time::Duration = std::time::Duration::from_secs(5);
 
+/// Capture time that steps back by more than this has begun anew: another capture follows, or the clock was
+/// set. Cards and queues differ by far less.
+const STEP_BACK: std::time::Duration = std::time::Duration::from_secs(30);
+
 /// Ports on which servers commonly speak HTTP, for flows joined midway of which no message was seen yet.
 const SERVER_PORTS: [u16; 8] = [80, 443, 3000, 5000, 8000, 8080, 8443, 9000];
 
@@ -153,6 +157,11 @@ impl Reassembler {
     /// [`Self::push`] does this too; calling it early or often is harmless.
     pub fn advance(&mut self, now: Timestamp) {
         if now <= self.now {
+            if self.now.since(now) > STEP_BACK {
+                // Nothing could be timed against what came before.
+                self.finish();
+                self.now = now;
+            }
             return;
         }
         self.now = now;

@@ -13,22 +13,17 @@ use super::chunked::Chunked;
 use super::framing::{self, Framing};
 use super::head::{self, RequestHead, ResponseHead};
 use super::pairing::{Half, Method, Pairing, Ready};
+use super::reader::{Current, Place, Reader, Start, State};
 use super::resync::{self, Found};
 
 /// Bytes searched for a first message in a flow that was joined midway before it is called unknown.
 const SEARCH: u64 = 4 << 20;
-
-/// The shortest message: `HTTP/1.1 200` and two line feeds.
-const SHORTEST: u64 = 14;
 
 /// What a response begins with.
 const RESPONSE_START: &[u8] = b"HTTP/1.";
 
 /// Bytes searched in one go.
 const SEARCH_PIECE: usize = 4 << 10;
-
-/// Slices remembered while searching, to know when the message that is found began.
-const MAX_ORIGINS: usize = 64;
 
 /// What the connection needs from outside.
 pub(crate) struct Context<'a> {
@@ -54,132 +49,6 @@ pub(crate) enum Direction {
     Request,
     /// From the server: responses.
     Response,
-}
-
-enum State {
-    /// Before a message; empty lines are skipped.
-    Start,
-    /// In a head.
-    Head,
-    /// In a body.
-    Body(Place),
-    /// Behind the head of a response whose request is unknown: to HEAD, it has no body.
-    Peek(Place),
-    /// Framing was lost: looking for a message.
-    Search,
-    /// No HTTP/1 any more: a tunnel, or another protocol after an upgrade.
-    Tunnel,
-    /// This direction carries no HTTP.
-    Foreign,
-}
-
-/// Place in a body.
-#[derive(Debug, Clone, Copy)]
-enum Place {
-    Length(u64),
-    Chunked(Chunked),
-    Close,
-}
-
-enum Start {
-    Request(Box<RequestHead>),
-    Response(Box<ResponseHead>),
-}
-
-/// A message of which the head was read.
-struct Current {
-    index: u32,
-    start: Start,
-    body: Body,
-    flags: Flags,
-    ambiguities: Ambiguities,
-    first: Meta,
-    last: Meta,
-    /// A final response, or a request; interim responses are dropped.
-    kept: bool,
-}
-
-/// One direction.
-struct Reader {
-    state: State,
-    buf: Vec<u8>,
-    scanned: usize,
-    /// Where the bytes in `buf` came from, by their place in it.
-    origins: Vec<(usize, Meta)>,
-    current: Option<Box<Current>>,
-    /// Something was lost or unreadable since the last message.
-    lost: bool,
-    /// How much of it was never seen, or seen without sense.
-    lost_bytes: u64,
-    searched: u64,
-    last: Meta,
-    /// Stream offset behind the last byte read.
-    position: u64,
-}
-
-impl Reader {
-    fn new() -> Self {
-        Self {
-            state: State::Start,
-            buf: Vec::new(),
-            scanned: 0,
-            origins: Vec::new(),
-            current: None,
-            lost: false,
-            lost_bytes: 0,
-            searched: 0,
-            last: Meta::default(),
-            position: 0,
-        }
-    }
-
-    fn is_foreign(&self) -> bool {
-        matches!(self.state, State::Foreign)
-    }
-
-    /// Whether a message that nothing was made of may have gone by since the last one. The byte that a lost
-    /// FIN takes is none.
-    fn may_lack_a_message(&self) -> bool {
-        self.lost && self.lost_bytes + self.searched >= SHORTEST
-    }
-
-    fn clear(&mut self) {
-        self.buf.clear();
-        self.scanned = 0;
-        self.origins.clear();
-    }
-
-    fn keep(&mut self, bytes: &[u8], meta: Meta) {
-        if self.origins.len() < MAX_ORIGINS {
-            self.origins.push((self.buf.len(), meta));
-        }
-        self.buf.extend_from_slice(bytes);
-    }
-
-    /// Where the byte at `at` of `buf` came from.
-    fn origin(&self, at: usize) -> Meta {
-        let found = self.origins.iter().rev().find(|(from, _)| *from <= at).copied();
-        found.map_or(self.last, |(from, meta)| Meta {
-            offset: meta.offset + (at - from) as u64,
-            ..meta
-        })
-    }
-
-    /// Drops the first `len` bytes of `buf`.
-    fn discard(&mut self, len: usize) {
-        let origin = self.origin(len);
-        let rest: Vec<(usize, Meta)> = self
-            .origins
-            .iter()
-            .filter(|(from, _)| *from > len)
-            .map(|(from, m)| (from - len, *m))
-            .collect();
-        self.buf.drain(..len);
-        self.origins.clear();
-        self.origins.push((0, origin));
-        self.origins.extend(rest);
-        self.scanned = 0;
-    }
 }
 
 /// What a connection turned out to carry.

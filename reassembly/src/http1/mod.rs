@@ -15,4 +15,5 @@ mod framing;
 mod head;
 pub(crate) mod inflate;
 mod pairing;
+mod reader;
 mod resync;
