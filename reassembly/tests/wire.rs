@@ -350,6 +350,26 @@ fn a_quiet_flow_ends_when_it_was_idle() {
 }
 
 #[test]
+fn a_capture_taken_again_begins_anew_and_holds_nothing_of_the_first() {
+    let mut wire = open();
+    wire.send(CLIENT, get("/1")).send(SERVER, OK).wait(40_000);
+    wire.send(CLIENT, get("/2")).send(SERVER, OK);
+    let mut reassembler = Reassembler::new(Limits::default());
+    for _ in 0..2 {
+        for frame in &wire.frames {
+            reassembler.push(&packet(LinkType::RAW, &frame.ip, frame.at));
+        }
+        assert_eq!(reassembler.open_flows(), 1);
+    }
+    reassembler.finish();
+    let events: Vec<Event> = std::iter::from_fn(|| reassembler.poll()).collect();
+    let lines: Vec<String> = exchanges(&events).iter().map(|e| e.line()).collect();
+    let (first, second) = ("GET /1 a > 200 0/2", "GET /2 a > 200 0/2");
+    assert_eq!(lines, [first, first, second, second]);
+    assert_eq!(flows(&events).len(), 2);
+}
+
+#[test]
 fn what_a_gap_leaves() {
     let long = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n";
     let next = |wire: &mut Wire| {
