@@ -20,6 +20,9 @@ use crate::store::{Row, Store};
 /// Evidence of one finding: the first exchange, the deciding one, and examples.
 pub(crate) const EVIDENCE: usize = 10;
 
+/// Up to this many, repeats add themselves as examples; the rest of the room is for what led to the first one.
+const EXAMPLES: usize = 5;
+
 /// Packet time between two revisions that say no more than a higher count.
 const QUIET: Duration = Duration::from_secs(3600);
 
@@ -118,7 +121,7 @@ impl Ledger {
         finding.count += 1;
         finding.first_seen = finding.first_seen.min(ts.0);
         finding.last_seen = finding.last_seen.max(ts.0);
-        if finding.evidence.len() < EVIDENCE {
+        if finding.evidence.len() < EXAMPLES {
             let evidence = activity.evidence();
             finding.evidence.reserve_exact(1);
             finding.evidence.push(evidence);
