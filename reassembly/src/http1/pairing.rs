@@ -349,13 +349,13 @@ impl Pairing {
             .iter()
             .skip(first)
             .take_while(|o| o.ack == end && (!o.barrier || o.start == ack));
-        // One response more would be that of a lost request, one less that a loss or another request is in it.
-        if answers.filter(|o| o.response.is_some()).count() != to - from
-            || self
-                .orphans
-                .get(first + to - from)
-                .is_some_and(|next| next.ack <= end)
-        {
+        // One response more would be that of a lost request, one less that a loss or another request is in it. The
+        // count is known only when nothing was lost behind the last of them.
+        let ends = match self.orphans.get(first + to - from) {
+            Some(next) => !next.barrier && next.ack > end,
+            None => !self.response_barrier,
+        };
+        if !ends || answers.filter(|o| o.response.is_some()).count() != to - from {
             return;
         }
         for (entry, orphan) in self.open.range_mut(from..to).zip(self.orphans.range_mut(first..)) {
