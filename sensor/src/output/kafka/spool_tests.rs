@@ -106,7 +106,7 @@ fn order_holds_across_restarts_and_what_is_confirmed_is_gone() {
     assert_eq!(spool.pending(), 13);
     assert_eq!(drain(&mut spool), (7..20).collect::<Vec<_>>());
     spool.save().expect("saved");
-    assert_eq!(segments(&dir), [PathBuf::new(); 0]);
+    assert_eq!(segments(&dir), Vec::<PathBuf>::new());
     fill(&mut spool, 20..22);
     drop(spool);
     assert_eq!(drain(&mut open(&dir, NO_CAP)), [20, 21]);
@@ -169,7 +169,7 @@ fn a_file_cut_at_any_byte_gives_every_whole_entry() {
         fs::write(&path, &whole[..cut]).expect("written");
         let mut spool = open(&dir, NO_CAP);
         let entries = cut.saturating_sub(MAGIC.len()) / entry;
-        let torn = cut > 0 && cut != MAGIC.len() && (cut < MAGIC.len() || (cut - MAGIC.len()) % entry != 0);
+        let torn = cut > 0 && cut != MAGIC.len() && (cut < MAGIC.len() || !(cut - MAGIC.len()).is_multiple_of(entry));
         assert_eq!(spool.torn, u64::from(torn), "cut at {cut}");
         assert_eq!(
             drain(&mut spool),
