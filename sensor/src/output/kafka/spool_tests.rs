@@ -169,7 +169,9 @@ fn a_file_cut_at_any_byte_gives_every_whole_entry() {
         fs::write(&path, &whole[..cut]).expect("written");
         let mut spool = open(&dir, NO_CAP);
         let entries = cut.saturating_sub(MAGIC.len()) / entry;
-        let torn = cut > 0 && cut != MAGIC.len() && (cut < MAGIC.len() || !(cut - MAGIC.len()).is_multiple_of(entry));
+        let torn = cut > 0
+            && cut != MAGIC.len()
+            && (cut < MAGIC.len() || !(cut - MAGIC.len()).is_multiple_of(entry));
         assert_eq!(spool.torn, u64::from(torn), "cut at {cut}");
         assert_eq!(
             drain(&mut spool),
