@@ -709,6 +709,7 @@ impl Connection {
                 };
                 self.pairing.response_finished(
                     index,
+                    end,
                     Half {
                         message,
                         flags,

@@ -14,6 +14,7 @@ pub(crate) mod connection;
 mod framing;
 mod head;
 pub(crate) mod inflate;
+mod order;
 mod pairing;
 mod reader;
 mod resync;

@@ -1,27 +1,20 @@
 //! Which response answers which request.
 //!
 //! While nothing is lost, responses answer requests in order (RFC 9112 section 9.2). After bytes were lost
-//! on either side an unknown number of messages is missing, and order alone would pair by guess. What can
-//! still be told comes from TCP: a request carries, in the acknowledgment number of its first segment, how
-//! many response bytes its sender had when it was sent.
-//!
-//! * *Anchor.* A response that begins exactly where the client stood when it sent a request answers the
-//!   first request sent from there, provided no request can have been lost just before that one.
-//! * *Counting back.* Up to an anchor, or to the end of the flow, every request was answered. Of messages that
-//!   follow the last loss on both sides, the last response answers the last request, and so on back.
-//! * *Acknowledged exactly.* Requests sent from one place in the response stream are answered by the responses that
-//!   begin at that place, from a server that had received exactly up to the end of the last of these requests,
-//!   provided there are as many of one as of the other.
-//! * *Causality.* A response sent before its sender had a byte of the request cannot answer it.
-//!
-//! What these do not settle is given out as halves.
+//! on either side an unknown number of messages is missing, and order alone would pair by guess. Then the
+//! two sides wait for an *anchor*: a response that begins exactly where the client stood when it began to send again
+//! answers the first request sent from there, provided no request can have been lost just before that one and the
+//! client is not one that sends more before it has all answers. From an anchor on, order holds again; what waited before
+//! it is paired as far as [`super::order`] can prove it, and the rest is given out as halves.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::exchange::{Ambiguities, Flags, Request, Response};
-use crate::tcp::stream::Meta;
+use crate::exchange::{Ambiguities, Flags, Message, Request, Response};
+use crate::tcp::stream::{Meta, Told};
 use crate::time::Timestamp;
+
+use super::order::{self, Answer, Asked, Known};
 
 /// What of a request's method matters to the framing of its response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,8 +62,8 @@ struct Entry {
     ack: u64,
     /// Requests may have been lost just before this one.
     barrier: bool,
-    /// No request before this one was sent from the same place in the response stream.
-    first_from_ack: bool,
+    /// The request before this one was sent from another place in the response stream.
+    begins_round: bool,
     request: Option<Half<Request>>,
     /// Whether a final response was placed here.
     answered: bool,
@@ -84,7 +77,10 @@ struct Entry {
 struct Orphan {
     index: u32,
     start: u64,
+    /// Offset behind the response's last byte, once it is over.
+    end: u64,
     ack: u64,
+    other: Told,
     /// Responses may have been lost just before this one.
     barrier: bool,
     response: Option<Half<Response>>,
@@ -119,6 +115,8 @@ pub(crate) struct Pairing {
     orphans: VecDeque<Orphan>,
     ready: VecDeque<Ready>,
     next_index: u32,
+    /// It is not known how many of the requests before the first that waits were answered.
+    uneven: bool,
     /// A loss on the response side that no anchor has mended.
     responses_lost: bool,
     /// The next response begun follows a loss.
@@ -128,8 +126,8 @@ pub(crate) struct Pairing {
     /// The next request begun follows a loss.
     request_barrier: bool,
     last_request_ack: Option<u64>,
-    /// The client has sent a request before the answer to the one before began.
-    pipelines: bool,
+    /// The client has sent a request while some, but not all, of the answers to those before had reached it.
+    overlaps: bool,
 }
 
 impl Pairing {
@@ -137,9 +135,8 @@ impl Pairing {
     pub(crate) fn request_began(&mut self, method: Method, meta: Meta) -> u32 {
         let index = self.take_index();
         let barrier = std::mem::take(&mut self.request_barrier);
-        let first_from_ack = !barrier && self.last_request_ack.is_none_or(|before| before < meta.ack);
-        // True whatever was lost in between: nothing of an answer had come since the request before.
-        self.pipelines |= self.last_request_ack == Some(meta.ack) && meta.ack != 0;
+        let follows_round = !barrier && self.last_request_ack.is_none_or(|before| before < meta.ack);
+        let begins_round = meta.ack != 0 && (follows_round || meta.other.received >= meta.offset);
         self.last_request_ack = Some(meta.ack);
         self.open.push_back(Entry {
             index,
@@ -148,7 +145,7 @@ impl Pairing {
             end: u64::MAX,
             ack: meta.ack,
             barrier,
-            first_from_ack,
+            begins_round,
             request: None,
             answered: false,
             response: None,
@@ -201,15 +198,21 @@ impl Pairing {
         }
         // Something was lost: only an anchor tells.
         let anchor = (first.unwrap_or(self.open.len())..self.open.len())
-            .find(|&at| self.open[at].first_from_ack && self.open[at].ack == meta.offset);
+            .find(|&at| !self.overlaps && self.open[at].begins_round && self.open[at].ack == meta.offset);
         if let Some(at) = anchor {
             let index = self.open[at].index;
-            self.settle(at, true);
+            self.settle(at, Some(meta), false);
+            self.uneven = false;
             self.responses_lost = false;
             self.response_barrier = false;
             let at = self.open.iter().position(|e| e.index == index).unwrap_or(0);
+            // Behind an interim response the final one comes: nothing is open about this request any more.
+            if let Some(entry) = self.open.get_mut(at) {
+                entry.barrier = false;
+            }
             return self.place(at, interim, meta);
         }
+        self.uneven |= first.is_none() && self.in_step();
         let index = self.take_index();
         let start = *self.interim_from.get_or_insert(meta.offset);
         if !interim {
@@ -218,7 +221,9 @@ impl Pairing {
             self.orphans.push_back(Orphan {
                 index,
                 start,
+                end: u64::MAX,
                 ack: meta.ack,
+                other: meta.other,
                 barrier,
                 response: None,
             });
@@ -231,7 +236,9 @@ impl Pairing {
     }
 
     fn place(&mut self, at: usize, interim: bool, meta: Meta) -> Place {
+        let next = self.open.get(at + 1).map_or(0, |e| e.ack);
         let entry = &mut self.open[at];
+        self.overlaps |= next > entry.ack && next <= meta.offset;
         if interim {
             entry.interim = entry.interim.saturating_add(1);
         } else {
@@ -252,11 +259,12 @@ impl Pairing {
         }
     }
 
-    /// A final response is over.
-    pub(crate) fn response_finished(&mut self, index: u32, half: Half<Response>) {
+    /// A final response is over; `end` is the offset behind its last byte.
+    pub(crate) fn response_finished(&mut self, index: u32, end: u64, half: Half<Response>) {
         if let Some(entry) = self.open.iter_mut().find(|e| e.index == index) {
             entry.response = Some(half);
         } else if let Some(orphan) = self.orphans.iter_mut().rev().find(|o| o.index == index) {
+            orphan.end = end;
             orphan.response = Some(half);
         }
         self.release();
@@ -268,10 +276,11 @@ impl Pairing {
     }
 
     /// The flow is over: settles what can be, gives the rest out as halves. `clean` tells whether both sides
-    /// ended it with a FIN: then the last request was answered too.
+    /// ended it with a FIN.
     pub(crate) fn finish(&mut self, clean: bool) {
-        self.settle(self.open.len(), clean || !self.pipelines);
+        self.settle(self.open.len(), None, clean);
         self.flush(self.open.len());
+        self.uneven = true;
     }
 
     /// Gives out requests that were over `wait` ago, because no response is ever seen.
@@ -282,86 +291,61 @@ impl Pairing {
                 .is_some_and(|r| now.since(r.message.message.last) >= wait)
         };
         let count = self.open.iter().take_while(|e| over(e)).count();
+        self.uneven |= count > 0;
         self.flush(count);
     }
 
-    /// Pairs what can be told among what came before the open request at `at`, and gives out the rest.
-    /// `answered` tells whether every request up to there was answered.
-    fn settle(&mut self, at: usize, answered: bool) {
+    /// Pairs what can be told among what came before the open request at `at`, and gives out the rest. `anchor` is
+    /// where the answer to that request begins; `clean` tells that the flow is over and both sides ended it.
+    fn settle(&mut self, at: usize, anchor: Option<Meta>, clean: bool) {
         if !self.orphans.is_empty() {
-            // What was lost behind the last message of either side may be the one to count from.
-            if answered && !self.request_barrier && !self.response_barrier {
-                self.count_back(at);
+            let from = self.open.iter().position(|e| !e.answered).unwrap_or(at).min(at);
+            let until = if anchor.is_some() { at + 1 } else { at };
+            let asked: Vec<Asked> = self.open.range(from..until).map(Entry::asked).collect();
+            let mut answers: Vec<Answer> = self.orphans.iter().map(Orphan::answer).collect();
+            answers.extend(anchor.map(|meta| Answer {
+                start: meta.offset,
+                end: u64::MAX,
+                had: meta.ack,
+                told: meta.other,
+                after_loss: self.response_barrier,
+            }));
+            let known = Known {
+                rounds: !self.overlaps,
+                begins_level: !self.uneven,
+                ends_level: clean && self.ends_level(),
+            };
+            for (request, response) in order::settled(&asked, &answers, known) {
+                if let (Some(entry), Some(orphan)) =
+                    (self.open.get_mut(from + request), self.orphans.get_mut(response))
+                {
+                    entry.answered = true;
+                    entry.response = orphan.response.take();
+                }
             }
-            self.match_groups(at);
         }
         self.flush(at);
     }
 
-    fn count_back(&mut self, at: usize) {
-        let from = self.open.iter().take(at).rposition(|e| e.barrier).unwrap_or(0);
-        let orphans_from = self.orphans.iter().rposition(|o| o.barrier).unwrap_or(0);
-        let (mut request, mut orphan) = (at, self.orphans.len());
-        while request > from && orphan > orphans_from {
-            let entry = &mut self.open[request - 1];
-            if entry.answered {
-                break;
-            }
-            let response = &mut self.orphans[orphan - 1];
-            request -= 1;
-            if response.ack != 0 && response.ack <= entry.start {
-                // Sent before the server had any of this request: it answers an earlier one.
-                continue;
-            }
-            entry.answered = true;
-            entry.response = response.response.take();
-            orphan -= 1;
-        }
-    }
-
-    /// Groups of requests that were sent from one place in the response stream, against the responses that begin
-    /// there and were sent when the server had exactly received the group.
-    fn match_groups(&mut self, at: usize) {
-        let at = at.min(self.open.len());
-        let mut from = 0;
-        while from < at {
-            let ack = self.open[from].ack;
-            let mut to = from + 1;
-            while to < at && !self.open[to].barrier && self.open[to].ack == ack {
-                to += 1;
-            }
-            self.match_group(from, to, ack);
-            from = to;
-        }
-    }
-
-    fn match_group(&mut self, from: usize, to: usize, ack: u64) {
-        let group = self.open.range(from..to);
-        if group.clone().any(|e| e.answered || e.request.is_none()) {
-            return;
-        }
-        let end = self.open[to - 1].end;
-        let Some(first) = self.orphans.iter().position(|o| o.start == ack) else {
-            return;
+    /// Whether the last response of a flow that both sides ended answers its last request: nothing was lost behind
+    /// either, and the server did not end the flow of its own accord, with requests left.
+    fn ends_level(&self) -> bool {
+        let (Some(request), Some(response)) = (self.open.back(), self.orphans.back()) else {
+            return false;
         };
-        let answers = self
-            .orphans
-            .iter()
-            .skip(first)
-            .take_while(|o| o.ack == end && (!o.barrier || o.start == ack));
-        // One response more would be that of a lost request, one less that a loss or another request is in it. The
-        // count is known only when nothing was lost behind the last of them.
-        let ends = match self.orphans.get(first + to - from) {
-            Some(next) => !next.barrier && next.ack > end,
-            None => !self.response_barrier,
+        let closes = |m: &Message| {
+            m.field("connection")
+                .is_some_and(|v| v.split(',').any(|t| t.trim().eq_ignore_ascii_case("close")))
         };
-        if !ends || answers.filter(|o| o.response.is_some()).count() != to - from {
-            return;
-        }
-        for (entry, orphan) in self.open.range_mut(from..to).zip(self.orphans.range_mut(first..)) {
-            entry.answered = true;
-            entry.response = orphan.response.take();
-        }
+        let asked_to = request
+            .request
+            .as_ref()
+            .is_some_and(|r| closes(&r.message.message));
+        let closed = response
+            .response
+            .as_ref()
+            .is_none_or(|r| closes(&r.message.message));
+        !self.request_barrier && !self.response_barrier && (asked_to || !closed)
     }
 
     /// Gives out the first `count` open requests and every orphan, as they are.
@@ -418,7 +402,29 @@ impl Pairing {
     }
 }
 
+impl Orphan {
+    fn answer(&self) -> Answer {
+        Answer {
+            start: self.start,
+            end: self.end,
+            had: self.ack,
+            told: self.other,
+            after_loss: self.barrier,
+        }
+    }
+}
+
 impl Entry {
+    fn asked(&self) -> Asked {
+        Asked {
+            start: self.start,
+            end: self.end,
+            had: self.ack,
+            after_loss: self.barrier,
+            begins_round: self.begins_round,
+        }
+    }
+
     fn ready(self, after_loss: bool) -> Ready {
         Ready {
             index: self.index,

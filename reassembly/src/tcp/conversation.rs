@@ -11,7 +11,7 @@ use std::hash::BuildHasher;
 
 use crate::limits::{Counters, Limits};
 use crate::packet::Segment;
-use crate::tcp::stream::{Meta, Stream};
+use crate::tcp::stream::{Meta, Stream, Told};
 use crate::time::Timestamp;
 
 /// Farther than this behind or ahead of the next byte no honest segment lies: the largest window is
@@ -139,7 +139,11 @@ impl Conversation {
             frame,
             offset,
             ack,
+            other: Told::default(),
         };
+        if ack != 0 {
+            self.sides[side].tells(offset, ack);
+        }
         if !segment.payload.is_empty() {
             let first = self.first_known(side);
             self.payload(side, segment.payload, offset, meta, cx, out);
@@ -203,6 +207,7 @@ impl Conversation {
         out: &mut impl Receiver,
     ) {
         let ready = self.causally_ready(side, meta.ack);
+        let other = self.sides[1 - side].told_before(meta.ack);
         let s = &mut self.sides[side];
         let (mut bytes, mut offset, mut meta) = (payload, offset, meta);
         if offset < s.next {
@@ -242,7 +247,7 @@ impl Conversation {
             // The common case: no copy, no allocation.
             s.remember(bytes, cx.hasher);
             cx.counters.payload_bytes += bytes.len() as u64;
-            out.data(side, bytes, meta);
+            out.data(side, bytes, Meta { other, ..meta });
             return;
         }
         cx.counters.reordered += u64::from(offset > s.next);
@@ -320,16 +325,18 @@ impl Conversation {
             return false;
         };
         *cx.held_total = cx.held_total.saturating_sub(held.bytes.len());
-        let seen = usize::try_from(s.next.saturating_sub(held.meta.offset)).unwrap_or(usize::MAX);
+        let offset = s.next;
+        let seen = usize::try_from(offset.saturating_sub(held.meta.offset)).unwrap_or(usize::MAX);
         let Some(bytes) = held.bytes.get(seen..).filter(|b| !b.is_empty()) else {
             return true;
         };
-        let meta = Meta {
-            offset: s.next,
-            ..held.meta
-        };
         s.remember(bytes, cx.hasher);
         cx.counters.payload_bytes += bytes.len() as u64;
+        let meta = Meta {
+            offset,
+            other: self.sides[1 - side].told_before(held.meta.ack),
+            ..held.meta
+        };
         out.data(side, bytes, meta);
         true
     }
@@ -375,6 +382,10 @@ impl Conversation {
                 // the receiver is not seen, nobody can tell.
                 let acked = s.missing_acked();
                 let lost = if self.sides[1 - side].seen { acked } else { missing };
+                if self.lost_a_fin(side) {
+                    moved = true;
+                    continue;
+                }
                 let s = &mut self.sides[side];
                 if missing > 0 && lost > 0 {
                     skip(side, s, lost, now, cx, out);
@@ -410,6 +421,18 @@ impl Conversation {
         other.started && !other.ended && other.missing_acked() > 0
     }
 
+    /// Whether all that a direction lacks is its FIN, which is taken as seen then: of a direction with nothing behind
+    /// it, towards a side that has closed its own, one more byte was acknowledged than was seen.
+    fn lost_a_fin(&mut self, side: usize) -> bool {
+        let closed = self.sides[1 - side].fin.is_some();
+        let s = &mut self.sides[side];
+        let lost = closed && s.fin.is_none() && s.held.is_empty() && s.missing_acked() == 1;
+        if lost {
+            s.fin = Some(s.next);
+        }
+        lost
+    }
+
     /// Gives up on what is missing in front of the held bytes of a direction, acknowledged or not.
     fn give_up<S: BuildHasher>(
         &mut self,
@@ -418,6 +441,10 @@ impl Conversation {
         cx: &mut Context<'_, S>,
         out: &mut impl Receiver,
     ) {
+        if self.lost_a_fin(side) {
+            self.drain(cx, out, now);
+            return;
+        }
         let s = &mut self.sides[side];
         let missing = if s.held.is_empty() {
             s.missing_acked()
@@ -552,6 +579,7 @@ fn skip<S>(
         frame,
         offset: s.next,
         ack: 0,
+        other: Told::default(),
     };
     s.next += len;
     s.lost += len;

@@ -12,6 +12,9 @@ use crate::time::Timestamp;
 /// Retransmissions mostly repeat one of the last few segments with the same bounds.
 const RECENT: usize = 4;
 
+/// Changes remembered of what a direction told of having received.
+const TOLD: usize = 4;
+
 /// Where bytes came from; goes with them to the messages they become.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Meta {
@@ -23,6 +26,19 @@ pub(crate) struct Meta {
     pub(crate) offset: u64,
     /// How far its sender had received the other direction.
     pub(crate) ack: u64,
+    /// What the other side told last before it sent the last of those bytes.
+    pub(crate) other: Told,
+}
+
+/// Where a direction stood when its sender told how much of the other one it had. Zero where unknown.
+///
+/// What the sender sent from `at` on, it sent with `received` at hand. What the other side sent before `received`, it
+/// sent with no more than `at` at hand: it has acknowledged no more, for a sender repeats nothing that was acknowledged
+/// to it (RFC 9293 section 3.8.1), so this holds for repeated segments too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Told {
+    pub(crate) at: u64,
+    pub(crate) received: u64,
 }
 
 /// A segment that waits for earlier bytes, of its own direction or of the other one.
@@ -57,6 +73,8 @@ pub(crate) struct Stream {
     pub(crate) delivered: u64,
     /// Payload bytes given up.
     pub(crate) lost: u64,
+    /// What this direction told of the other, the last of each place; both numbers rise.
+    told: [Told; TOLD],
     recent: [(u64, u32, u32); RECENT],
     recent_at: usize,
 }
@@ -90,6 +108,23 @@ impl Stream {
         )]
         let ahead = seq.wrapping_sub(self.next as u32) as i32;
         self.next.wrapping_add_signed(i64::from(ahead))
+    }
+
+    /// Notes that the sender had `received` that much of the other direction when it sent what begins at `offset`.
+    pub(crate) fn tells(&mut self, offset: u64, received: u64) {
+        let last = self.told[TOLD - 1];
+        if received > last.received && offset >= last.at {
+            if offset > last.at {
+                self.told.rotate_left(1);
+            }
+            self.told[TOLD - 1] = Told { at: offset, received };
+        }
+    }
+
+    /// What the sender told last before it sent the last of the bytes before `offset`.
+    pub(crate) fn told_before(&self, offset: u64) -> Told {
+        let told = self.told.iter().rev().find(|t| t.at < offset);
+        told.copied().unwrap_or_default()
     }
 
     /// Notes bytes that are being delivered at `next`.
