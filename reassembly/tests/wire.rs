@@ -710,3 +710,35 @@ fn frames_cut_off_by_the_capture() {
     assert_eq!(found, ["GET /1 a > 200 0/40~ gap", "GET /2 a > 200 0/2"]);
     assert!(flows(&events)[0].flags.names().any(|f| f == "truncated"));
 }
+
+#[test]
+fn what_a_sender_had_is_known_however_small_its_segments() {
+    let mut wire = Wire::new(40_001);
+    wire.open();
+    let (first, second) = (get("/0"), get("/1"));
+    for (number, byte) in first.bytes().chain(second.bytes()).enumerate() {
+        if number == first.len() + 5 {
+            wire.lose(CLIENT, [byte]);
+        } else {
+            wire.send_acking(CLIENT, &[byte], 0);
+        }
+    }
+    let body = "0".repeat(400);
+    let answer = format!("HTTP/1.1 404 Not Found\r\nContent-Length: 400\r\n\r\n{body}");
+    for (number, byte) in answer.bytes().enumerate() {
+        if number == 3 {
+            wire.lose(SERVER, [byte]);
+        } else {
+            wire.send_acking(SERVER, &[byte], first.len());
+        }
+    }
+    // The answer to the second request, sent when the server had both.
+    for byte in OK.bytes() {
+        wire.send(SERVER, [byte]);
+    }
+    wire.close();
+    assert_eq!(
+        lines(&wire),
+        ["GET /0 a > - 0/0~ gap,no_response", "- > 200 0~/2 gap,no_request"]
+    );
+}

@@ -134,7 +134,7 @@ impl Connection {
                 ..meta
             };
             let reader = self.reader(direction);
-            reader.last = at;
+            reader.goes_on_at(at);
             let used = match reader.state {
                 State::Start => {
                     let blank = rest.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
@@ -253,7 +253,8 @@ impl Connection {
             self.pairing.requests_lost();
         }
         let method = Method::of(found.head.slice(found.method));
-        let index = self.pairing.request_began(method, first);
+        let had_less = self.requests.had_more_from == first.offset;
+        let index = self.pairing.request_began(method, first, had_less);
         let body = Body::new(encodings(&found.head), declared(framing), cx.limits, cx.pool);
         let start = Start::Request(Box::new(found));
         let current = Current {
@@ -499,6 +500,7 @@ impl Connection {
     ) {
         self.unpeek(direction, cx);
         let reader = self.reader(direction);
+        reader.skips();
         match reader.state {
             State::Start | State::Search | State::Head => {
                 reader.lost_bytes += reader.buf.len() as u64 + len;

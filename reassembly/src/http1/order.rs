@@ -25,7 +25,7 @@ pub(super) struct Asked {
     pub(super) start: u64,
     /// Offset behind its last byte; `u64::MAX` while it is unknown.
     pub(super) end: u64,
-    /// How much of the response stream its sender had.
+    /// How much of the response stream its sender had; zero when unknown.
     pub(super) had: u64,
     /// Requests may have been lost just before it.
     pub(super) after_loss: bool,
@@ -100,7 +100,7 @@ pub(super) fn settled(asked: &[Asked], answers: &[Answer], known: Known) -> Vec<
     let mut earlier_round: Option<usize> = None;
     for (i, a) in asked.iter().enumerate() {
         let number = asked_at[i];
-        if i > 0 && asked[i - 1].had < a.had {
+        if i > 0 && asked[i - 1].had != 0 && asked[i - 1].had < a.had {
             earlier_round = Some(i - 1);
         }
         earlier_round = earlier_round.filter(|&e| asked[e].had < a.had);

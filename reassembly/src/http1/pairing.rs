@@ -131,12 +131,16 @@ pub(crate) struct Pairing {
 }
 
 impl Pairing {
-    /// A request began. Returns the index of its exchange.
-    pub(crate) fn request_began(&mut self, method: Method, meta: Meta) -> u32 {
+    /// A request began; `had_less` tells that its sender sent the byte just before it with less of the response
+    /// stream at hand. Returns the index of its exchange.
+    pub(crate) fn request_began(&mut self, method: Method, meta: Meta, had_less: bool) -> u32 {
         let index = self.take_index();
         let barrier = std::mem::take(&mut self.request_barrier);
-        let follows_round = !barrier && self.last_request_ack.is_none_or(|before| before < meta.ack);
-        let begins_round = meta.ack != 0 && (follows_round || meta.other.received >= meta.offset);
+        let follows_round = !barrier
+            && self
+                .last_request_ack
+                .is_none_or(|before| before != 0 && before < meta.ack);
+        let begins_round = meta.ack != 0 && (follows_round || had_less || meta.other.received >= meta.offset);
         self.last_request_ack = Some(meta.ack);
         self.open.push_back(Entry {
             index,

@@ -1,7 +1,7 @@
 //! One direction: what of a message has been read, and the bytes put by.
 
 use crate::exchange::{Ambiguities, Flags};
-use crate::tcp::stream::Meta;
+use crate::tcp::stream::{Meta, Told};
 
 use super::body::Body;
 use super::chunked::Chunked;
@@ -10,8 +10,8 @@ use super::head::{RequestHead, ResponseHead};
 /// The shortest message: `HTTP/1.1 200` and two line feeds.
 const SHORTEST: u64 = 14;
 
-/// Slices remembered while searching, to know when the message that is found began.
-const MAX_ORIGINS: usize = 64;
+/// Slices remembered, to know when the message that is found began and what its sender had received.
+const MAX_ORIGINS: usize = 256;
 
 pub(super) enum State {
     /// Before a message; empty lines are skipped.
@@ -63,7 +63,11 @@ pub(super) struct Reader {
     pub(super) scanned: usize,
     /// Where the bytes in `buf` came from, by their place in it.
     pub(super) origins: Vec<(usize, Meta)>,
+    /// Slices behind the first were forgotten.
+    thinned: bool,
     pub(super) current: Option<Box<Current>>,
+    /// The last place at which the sender went on with more of the other direction at hand than it had just before.
+    pub(super) had_more_from: u64,
     /// Something was lost or unreadable since the last message.
     pub(super) lost: bool,
     /// How much of it was never seen, or seen without sense.
@@ -81,7 +85,9 @@ impl Reader {
             buf: Vec::new(),
             scanned: 0,
             origins: Vec::new(),
+            thinned: false,
             current: None,
+            had_more_from: 0,
             lost: false,
             lost_bytes: 0,
             searched: 0,
@@ -100,26 +106,49 @@ impl Reader {
         self.lost && self.lost_bytes + self.searched >= SHORTEST
     }
 
+    /// Notes where the bytes that are read next came from.
+    pub(super) fn goes_on_at(&mut self, at: Meta) {
+        if self.last.ack != 0 && self.last.ack < at.ack {
+            self.had_more_from = at.offset;
+        }
+        self.last = at;
+    }
+
+    /// Notes that bytes were never seen.
+    pub(super) fn skips(&mut self) {
+        self.last.ack = 0;
+    }
+
     pub(super) fn clear(&mut self) {
         self.buf.clear();
         self.scanned = 0;
         self.origins.clear();
+        self.thinned = false;
     }
 
     pub(super) fn keep(&mut self, bytes: &[u8], meta: Meta) {
-        if self.origins.len() < MAX_ORIGINS {
-            self.origins.push((self.buf.len(), meta));
+        if self.origins.len() == MAX_ORIGINS {
+            self.origins.drain(1..MAX_ORIGINS / 2);
+            self.thinned = true;
         }
+        self.origins.push((self.buf.len(), meta));
         self.buf.extend_from_slice(bytes);
     }
 
     /// Where the byte at `at` of `buf` came from.
     pub(super) fn origin(&self, at: usize) -> Meta {
-        let found = self.origins.iter().rev().find(|(from, _)| *from <= at).copied();
-        found.map_or(self.last, |(from, meta)| Meta {
-            offset: meta.offset + (at - from) as u64,
-            ..meta
-        })
+        let found = self.origins.iter().rposition(|(from, _)| *from <= at);
+        let Some(found) = found else {
+            return self.last;
+        };
+        let (from, mut meta) = self.origins[found];
+        meta.offset += (at - from) as u64;
+        if found == 0 && at > from && self.thinned {
+            // It may be of a later slice, whose sender had more.
+            meta.ack = 0;
+            meta.other = Told::default();
+        }
+        meta
     }
 
     /// Drops the first `len` bytes of `buf`.
@@ -131,6 +160,7 @@ impl Reader {
             .filter(|(from, _)| *from > len)
             .map(|(from, m)| (from - len, *m))
             .collect();
+        self.thinned &= origin.ack == 0;
         self.buf.drain(..len);
         self.origins.clear();
         self.origins.push((0, origin));

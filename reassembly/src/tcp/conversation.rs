@@ -207,7 +207,10 @@ impl Conversation {
         out: &mut impl Receiver,
     ) {
         let ready = self.causally_ready(side, meta.ack);
-        let other = self.sides[1 - side].told_before(meta.ack);
+        let meta = Meta {
+            other: self.sides[1 - side].told_before(meta.ack),
+            ..meta
+        };
         let s = &mut self.sides[side];
         let (mut bytes, mut offset, mut meta) = (payload, offset, meta);
         if offset < s.next {
@@ -247,7 +250,7 @@ impl Conversation {
             // The common case: no copy, no allocation.
             s.remember(bytes, cx.hasher);
             cx.counters.payload_bytes += bytes.len() as u64;
-            out.data(side, bytes, Meta { other, ..meta });
+            out.data(side, bytes, meta);
             return;
         }
         cx.counters.reordered += u64::from(offset > s.next);
@@ -332,9 +335,15 @@ impl Conversation {
         };
         s.remember(bytes, cx.hasher);
         cx.counters.payload_bytes += bytes.len() as u64;
+        // The other side may have come later; but what it told may be forgotten by now.
+        let told = self.sides[1 - side].told_before(held.meta.ack);
         let meta = Meta {
             offset,
-            other: self.sides[1 - side].told_before(held.meta.ack),
+            other: if told.at > held.meta.other.at {
+                told
+            } else {
+                held.meta.other
+            },
             ..held.meta
         };
         out.data(side, bytes, meta);

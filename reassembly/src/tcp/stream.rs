@@ -12,8 +12,9 @@ use crate::time::Timestamp;
 /// Retransmissions mostly repeat one of the last few segments with the same bounds.
 const RECENT: usize = 4;
 
-/// Changes remembered of what a direction told of having received.
-const TOLD: usize = 4;
+/// Changes remembered of what a direction told of having received: where the two directions are captured apart, one may
+/// be several exchanges ahead.
+const TOLD: usize = 8;
 
 /// Where bytes came from; goes with them to the messages they become.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
