@@ -742,3 +742,25 @@ fn what_a_sender_had_is_known_however_small_its_segments() {
         ["GET /0 a > - 0/0~ gap,no_response", "- > 200 0~/2 gap,no_request"]
     );
 }
+
+#[test]
+fn a_response_to_head_whose_request_was_lost_takes_nothing_of_the_next() {
+    let mut wire = Wire::new(40_001);
+    wire.open();
+    wire.send(CLIENT, "HEAD /1 HTTP/1.1\r\nHost: a\r\n\r\n");
+    wire.lose(CLIENT, "HEAD /2 HTTP/1.1\r\nHost: a\r\n\r\n");
+    wire.send_acking(CLIENT, get("/3").as_bytes(), 0);
+    wire.send(SERVER, "HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\n");
+    wire.send(SERVER, "HTTP/1.1 404 No\r\nContent-Length: 40\r\n\r\nH");
+    wire.lose(SERVER, "TT");
+    wire.send(SERVER, "P/1.1 201 Created\r\nContent-Length: 2\r\n\r\nok");
+    wire.close();
+    assert_eq!(
+        lines(&wire),
+        [
+            "HEAD /1 a > 200 0/0",
+            "GET /3 a > - 0/0~ gap,no_response",
+            "- > 404 0~/1~ gap,no_request"
+        ]
+    );
+}

@@ -498,6 +498,7 @@ impl Connection {
         cx: &mut Context<'_>,
         out: &mut impl FnMut(Exchange),
     ) {
+        let peeking = matches!(self.reader(direction).state, State::Peek(_));
         self.unpeek(direction, cx);
         let reader = self.reader(direction);
         reader.skips();
@@ -528,7 +529,6 @@ impl Connection {
                     current.flags.insert(Flags::GAP);
                     current.body.gap();
                 }
-                let peeking = matches!(reader.state, State::Peek(_));
                 let within = match place {
                     // It may have answered HEAD, and the next response begin anywhere.
                     _ if peeking => None,
