@@ -212,14 +212,14 @@ pub(crate) fn explain(finding: &Finding) -> String {
         "with the same kind of program"
     };
     sentence(&format!(
-        "A credential ({}) of {} was accepted from {} and {} later, at {}, from {}, {network} and {program}. It changed \
+        "A credential ({}) of {} was accepted from {} and {} later from {}, {network} and {program}, at {}. It changed \
          clients {} that day and has been used from {clients}{} addresses.",
         finding.observed_text("scheme"),
         finding.who(),
         finding.observed_text("from"),
         span(finding.observed_number("seconds_between")),
-        finding.place(),
         finding.observed_text("to"),
+        finding.place(),
         many(finding.count, "time", "times"),
         if clients >= CLIENTS as u64 { " or more" } else { "" },
     ))

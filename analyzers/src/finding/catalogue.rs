@@ -65,7 +65,7 @@ pub const CATALOGUE: [Entry; 11] = [
         name: "weak_auth",
         title: "Credential shown in a way that gives it away",
         severity: Severity::Medium,
-        impact: "Whoever reads the traffic or the logs on its way, or makes such a token, can act as this caller.",
+        impact: "Whoever reads it on the way, or makes one like it, can act as this caller.",
         explain: weak_auth::explain,
         mapping: &[
             ("owasp_api", &["API2:2023", "API8:2023"]),
