@@ -165,6 +165,7 @@ impl Analyzer {
         let ts = exchange.ts();
         let seen = Seen {
             exchange,
+            exchange_id: &exchange_id,
             identity: &identity,
             scheme: identity.scheme,
             ts,

@@ -35,6 +35,7 @@ pub use finding::{Evidence, Finding, Kind, Severity, Status};
 pub use identity::{PrincipalKind, PrincipalView};
 pub use inventory::EndpointView;
 pub use settings::Settings;
+pub use store::VERSION as STORE_VERSION;
 
 #[cfg(test)]
 mod testing;

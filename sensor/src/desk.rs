@@ -210,9 +210,11 @@ impl Desk {
             }
         }
         self.publish_learned(now);
-        self.publish_health(now, counters, drops);
         self.outputs.flush();
         self.snapshot();
+        // The last health record tells what became of everything before it.
+        self.outputs.settle();
+        self.publish_health(now, counters, drops);
     }
 
     fn snapshot(&mut self) {

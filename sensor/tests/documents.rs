@@ -167,3 +167,21 @@ fn every_option_named_by_itself_is_some_command_s() {
     }
     assert!(seen >= 5, "the pages name few options: {seen}");
 }
+
+#[test]
+fn every_kind_of_finding_is_on_its_page_as_the_catalogue_has_it() {
+    // Long lines are wrapped in the page.
+    let flat = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let page = read("docs/findings.md");
+    for entry in &analyzers::finding::CATALOGUE {
+        let heading = format!("## `{}`\n", entry.name);
+        let (_, section) = page
+            .split_once(&heading)
+            .unwrap_or_else(|| panic!("no page of {}", entry.name));
+        let section = flat(section.split("\n## ").next().unwrap_or(""));
+        let said = [entry.title, entry.impact, entry.playbook];
+        for text in said.iter().chain(entry.steps) {
+            assert!(section.contains(&flat(text)), "{}: {text}", entry.name);
+        }
+    }
+}

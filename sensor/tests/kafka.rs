@@ -93,6 +93,12 @@ fn topics_equal_the_json_lines_files() {
     assert_same_state(&broker.read("equal.inventory"), &out.join("inventory.jsonl"));
     assert_same_state(&broker.read("equal.agents"), &out.join("agents.jsonl"));
     assert!(broker.codecs("equal.findings").iter().all(|codec| *codec == 4));
+    let count = |topic: &str| broker.read(&format!("equal.{topic}")).len();
+    let before = count("findings") + count("inventory") + count("agents");
+    let health: Value =
+        serde_json::from_str(broker.read("equal.health")[0].value.as_deref().expect("a value"))
+            .expect("a health record");
+    assert_eq!(health["kafka"]["delivered"], before, "everything before it");
 }
 
 #[test]

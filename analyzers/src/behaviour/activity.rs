@@ -9,7 +9,7 @@ use crate::inventory::endpoint::Endpoint;
 use crate::inventory::host::{Host, Place};
 use crate::inventory::rpc::Call;
 use crate::inventory::sensitive::Found;
-use crate::privacy::{redact_target, safe_host, safe_method};
+use crate::privacy::safe_host;
 
 /// An exchange and what identity and inventory say of it. The behaviour stage looks at nothing else, so an
 /// activity may travel to the worker that keeps its principal.
@@ -41,25 +41,7 @@ impl Activity<'_> {
 
     /// The record of this exchange in a finding.
     pub(crate) fn evidence(&self) -> Evidence {
-        let exchange = self.exchange;
-        let response = exchange.response.as_ref().map_or((0, 0), |r| r.message.frames);
-        let request = self.request.message.frames;
-        let frames = [request.0, request.1, response.0, response.1];
-        Evidence {
-            exchange: self.exchange_id.to_owned(),
-            ts: self.ts.0,
-            client: exchange.flow.client.to_string(),
-            server: exchange.flow.server.to_string(),
-            index: exchange.index,
-            frames: if frames == [0; 4] {
-                Vec::new()
-            } else {
-                frames.to_vec()
-            },
-            method: safe_method(self.request.method()).to_owned(),
-            target: redact_target(self.request.target()),
-            status: self.status,
-        }
+        Evidence::new(self.exchange, self.request, self.exchange_id)
     }
 
     /// The endpoint as a resource; the host alone when there is none.
@@ -90,25 +72,6 @@ impl Activity<'_> {
         match self.request.host.as_str() {
             "" => self.exchange.flow.server.to_string(),
             host => safe_host(host).into_owned(),
-        }
-    }
-
-    /// `GET api.example/orders/{int}`, for people.
-    pub(crate) fn place_name(&self) -> String {
-        match self.endpoint {
-            Some(e) => format!("{} {}{}", e.method, e.host, e.template),
-            None => self.host_name(),
-        }
-    }
-
-    /// The caller by name, or by kind.
-    pub(crate) fn caller(&self) -> String {
-        match (self.name, self.kind) {
-            (Some(name), _) => name.to_owned(),
-            (None, PrincipalKind::AiAgent) => "an AI agent".to_owned(),
-            (None, PrincipalKind::Service) => "a service".to_owned(),
-            (None, PrincipalKind::Human) => "a person".to_owned(),
-            (None, PrincipalKind::Unknown) => "a client".to_owned(),
         }
     }
 

@@ -27,13 +27,14 @@ use std::collections::{BTreeSet, VecDeque};
 
 use reassembly::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::activity::Activity;
 use super::objects::Object;
 use super::profile::Profile;
 use crate::finding::ledger::{Draft, Ledger, Subject, day};
-use crate::finding::{Evidence, Kind, Severity};
+use crate::finding::words::{many, percent, sentence, span};
+use crate::finding::{Evidence, Finding, Kind, Severity};
 use crate::id::Id;
 use crate::identity::PrincipalKind;
 use crate::settings::Settings;
@@ -303,47 +304,72 @@ impl Walk {
         };
         let template = template.to_string();
         let parts: [&[u8]; 2] = [activity.identity.text.as_bytes(), template.as_bytes()];
-        ledger.report(Subject { kind: Kind::BolaEnumeration, parts: &parts, window: day(self.since) }, severity, activity, || {
-            let agreeing = [("failures", tests.failures), ("gaps", tests.gaps), ("number", tests.number)];
-            let agreeing: Vec<_> = agreeing.iter().filter(|(_, on)| *on).map(|(name, _)| *name).collect();
-            Draft {
-                confidence: if agreeing.len() >= 2 { 0.9 } else { 0.75 },
-                principal: true,
-                resource: activity.resource(),
-                explanation: format!(
-                    "{} asked {} for {} distinct objects that no response had shown it, within {} s; {} were given, {} were missing, {:.0} % of the steps between them were those of somebody counting.",
-                    activity.caller(),
-                    activity.place_name(),
-                    self.unexplained,
-                    activity.ts.since(self.since).as_secs(),
-                    self.given,
-                    self.missing,
-                    tests.regular * 100.0
-                ),
-                observed: vec![
-                    ("objects", json!(self.unexplained)),
-                    ("given", json!(self.given)),
-                    ("missing", json!(self.missing)),
-                    ("regular_steps", json!((tests.regular * 100.0).round() / 100.0)),
-                    ("score", json!((self.score * 100.0).round() / 100.0)),
-                    ("tests", json!(agreeing)),
-                ],
-                expected: vec![
-                    ("failure_rate", json!((peers.failure * 1000.0).round() / 1000.0)),
-                    ("objects_a_day", json!(self.usual.round())),
-                    ("calls_of_peers", json!(peers.calls_each.map(f64::round))),
-                    ("score_below", json!(ALARM)),
-                ],
-                support: vec![
-                    ("calls", json!(self.own_calls)),
-                    ("days", json!(self.days)),
-                    ("peers", json!(activity.endpoint.map_or(0, |e| e.caller_count().saturating_sub(1)))),
-                ],
-                earlier: self.trail.clone(),
-                ..Draft::default()
-            }
+        let agreeing = [
+            ("failures", tests.failures),
+            ("gaps", tests.gaps),
+            ("number", tests.number),
+        ];
+        let agreeing = || agreeing.iter().filter(|(_, on)| *on).map(|(name, _)| *name);
+        let subject = Subject {
+            kind: Kind::BolaEnumeration,
+            parts: &parts,
+            window: day(self.since),
+        };
+        let draft = || Draft {
+            confidence: if agreeing().count() >= 2 { 0.9 } else { 0.75 },
+            principal: true,
+            resource: activity.resource(),
+            expected: vec![("score_below", json!(ALARM))],
+            earlier: self.trail.clone(),
+            ..Draft::default()
+        };
+        ledger.report(subject, severity, activity, draft, |running| {
+            running.count(u64::from(self.unexplained));
+            running.observed("objects", self.unexplained);
+            running.observed("given", self.given);
+            running.observed("missing", self.missing);
+            running.observed("regular_steps", (tests.regular * 100.0).round() / 100.0);
+            running.observed("score", (self.score * 100.0).round() / 100.0);
+            running.observed("tests", agreeing().collect::<Vec<_>>());
+            running.expected("failure_rate", (peers.failure * 1000.0).round() / 1000.0);
+            running.expected("objects_a_day", self.usual.round());
+            running.expected("calls_of_peers", json!(peers.calls_each.map(f64::round)));
+            running.support("calls", self.own_calls);
+            running.support("days", self.days);
+            running.support(
+                "peers",
+                activity
+                    .endpoint
+                    .map_or(0, |e| e.caller_count().saturating_sub(1)),
+            );
         });
     }
+}
+
+/// The finding in words.
+pub(crate) fn explain(finding: &Finding) -> String {
+    let number = |name: &str| finding.observed_number(name);
+    let share = |of: &serde_json::Map<String, Value>, name: &str| of.get(name).and_then(Value::as_f64);
+    let (given, missing) = (number("given"), number("missing"));
+    let usual = share(&finding.expected, "failure_rate").unwrap_or(0.0);
+    let counting = match share(&finding.observed, "regular_steps") {
+        Some(regular) if regular >= 0.5 => {
+            format!(
+                " Of the latest steps from one id to the next, {} were those of somebody counting.",
+                percent(regular)
+            )
+        }
+        _ => String::new(),
+    };
+    sentence(&format!(
+        "{} asked {} for {} that no response had shown to it, within {}: {given} handed out, {missing} missing (at this \
+         endpoint, {} missing is taken as usual).{counting}",
+        finding.who(),
+        finding.place(),
+        many(number("objects"), "different object", "different objects"),
+        span(finding.seconds()),
+        percent(usual),
+    ))
 }
 
 /// Whether the answer says that there is no such object for the caller: by status, by an empty result, or by an

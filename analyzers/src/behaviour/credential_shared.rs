@@ -25,7 +25,8 @@ use serde_json::json;
 
 use super::activity::Activity;
 use crate::finding::ledger::{Draft, Ledger, Subject, day};
-use crate::finding::{Evidence, Kind, Severity};
+use crate::finding::words::{many, sentence, span};
+use crate::finding::{Evidence, Finding, Kind, Severity};
 use crate::identity::Scheme;
 use crate::network::Networks;
 use crate::store::Row;
@@ -163,7 +164,12 @@ impl Shared {
         };
         let id = credential.id.to_string();
         let parts: [&[u8]; 1] = [id.as_bytes()];
-        ledger.report(Subject { kind: Kind::CredentialShared, parts: &parts, window: day(ts) }, severity, activity, || Draft {
+        let subject = Subject {
+            kind: Kind::CredentialShared,
+            parts: &parts,
+            window: day(ts),
+        };
+        let draft = || Draft {
             confidence: match severity {
                 Severity::High => 0.9,
                 Severity::Medium => 0.75,
@@ -171,30 +177,52 @@ impl Shared {
             },
             principal: true,
             resource: activity.resource(),
-            explanation: format!(
-                "A credential ({}) of {} was used from {} and {} s later from {address}, {} network{}; it has been used from {} clients and went back to an earlier one {} times.",
-                self.scheme.name(),
-                activity.caller(),
-                previous.address,
-                ts.since(previous.last).as_secs(),
-                if elsewhere { "another" } else { "the same" },
-                if other_program { ", by another kind of program" } else { "" },
-                self.clients.len(),
-                self.returns
-            ),
             observed: vec![
-                ("clients", json!(self.clients.len())),
-                ("returns", json!(self.returns)),
+                ("scheme", json!(self.scheme.name())),
+                ("from", json!(previous.address.to_string())),
+                ("to", json!(address.to_string())),
                 ("seconds_between", json!(ts.since(previous.last).as_secs())),
                 ("another_network", json!(elsewhere)),
                 ("another_program", json!(other_program)),
             ],
             expected: vec![("clients", json!(1))],
-            support: vec![("uses", json!(self.uses)), ("seconds", json!(ts.since(self.first).as_secs()))],
             earlier: self.latest.iter().cloned().collect(),
             ..Draft::default()
+        };
+        ledger.report(subject, severity, activity, draft, |running| {
+            running.observed("clients", self.clients.len());
+            running.observed("returns", self.returns);
+            running.support("uses", self.uses);
+            running.support("seconds", ts.since(self.first).as_secs());
         });
     }
+}
+
+/// The finding in words.
+pub(crate) fn explain(finding: &Finding) -> String {
+    let clients = finding.observed_number("clients");
+    let network = if finding.observed_flag("another_network") {
+        "in another network"
+    } else {
+        "in the same network"
+    };
+    let program = if finding.observed_flag("another_program") {
+        "with another kind of program"
+    } else {
+        "with the same kind of program"
+    };
+    sentence(&format!(
+        "A credential ({}) of {} was accepted from {} and {} later from {}, {network} and {program}, at {}. It changed \
+         clients {} that day and has been used from {clients}{} addresses.",
+        finding.observed_text("scheme"),
+        finding.who(),
+        finding.observed_text("from"),
+        span(finding.observed_number("seconds_between")),
+        finding.observed_text("to"),
+        finding.place(),
+        many(finding.count, "time", "times"),
+        if clients >= CLIENTS as u64 { " or more" } else { "" },
+    ))
 }
 
 /// Whether two addresses lie in one network of the size that is usually one site.

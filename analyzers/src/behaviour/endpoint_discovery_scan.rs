@@ -23,7 +23,8 @@ use serde_json::json;
 
 use super::activity::Activity;
 use crate::finding::ledger::{Draft, Ledger, Subject, day};
-use crate::finding::{Evidence, Kind, Severity};
+use crate::finding::words::{many, sentence, span};
+use crate::finding::{Evidence, Finding, Kind, Severity};
 use crate::id::{Id, Seed};
 use crate::inventory::endpoint::refuses;
 use crate::store::Row;
@@ -69,6 +70,8 @@ pub(crate) struct Scan {
     score: f64,
     probes: u32,
     calls: u64,
+    /// Calls for unknown paths.
+    asked: u64,
     #[serde(with = "crate::store::nanos")]
     since: Timestamp,
     #[serde(with = "crate::store::nanos")]
@@ -103,6 +106,7 @@ impl Scan {
             self.score = (self.score + OTHER).max(0.0);
             return;
         }
+        self.asked += 1;
         self.last = self.last.max(activity.ts);
         let path = activity.place.template.short();
         if self.unknown.contains(&path) {
@@ -129,34 +133,51 @@ impl Scan {
         } else {
             Severity::Medium
         };
-        let client = activity.exchange.flow.client.ip().to_string();
-        let subject = subject.to_string();
-        let parts: [&[u8]; 1] = [subject.as_bytes()];
-        ledger.report(Subject { kind: Kind::EndpointDiscoveryScan, parts: &parts, window: day(self.since) }, severity, activity, || Draft {
+        let id = subject.to_string();
+        let parts: [&[u8]; 1] = [id.as_bytes()];
+        let subject = Subject {
+            kind: Kind::EndpointDiscoveryScan,
+            parts: &parts,
+            window: day(self.since),
+        };
+        let draft = || Draft {
             confidence: 0.9,
             principal: true,
             resource: activity.host_resource(),
-            explanation: format!(
-                "{} at {client} asked {} for {} distinct paths it does not know in {} s, {} of them ones that scanners ask for, in {} calls.",
-                activity.caller(),
-                activity.host_name(),
-                self.unknown.len(),
-                activity.ts.since(self.since).as_secs(),
-                self.probes,
-                self.calls
-            ),
-            observed: vec![
-                ("unknown_paths", json!(self.unknown.len())),
-                ("scanner_paths", json!(self.probes)),
-                ("calls", json!(self.calls)),
-                ("score", json!((self.score * 100.0).round() / 100.0)),
+            expected: vec![
+                ("share_of_unknown_paths", json!(0.05)),
+                ("score_below", json!(ALARM)),
             ],
-            expected: vec![("share_of_unknown_paths", json!(0.05)), ("score_below", json!(ALARM))],
-            support: vec![("seconds", json!(activity.ts.since(self.since).as_secs()))],
             earlier: self.trail.clone(),
             ..Draft::default()
+        };
+        ledger.report(subject, severity, activity, draft, |running| {
+            running.count(self.asked);
+            running.observed("unknown_paths", self.unknown.len());
+            running.observed("scanner_paths", self.probes);
+            running.observed("calls", self.calls);
+            running.observed("score", (self.score * 100.0).round() / 100.0);
+            running.support("seconds", activity.ts.since(self.since).as_secs());
         });
     }
+}
+
+/// The finding in words.
+pub(crate) fn explain(finding: &Finding) -> String {
+    let paths = finding.observed_number("unknown_paths");
+    let probes = match finding.observed_number("scanner_paths") {
+        0 => String::new(),
+        probes => format!(", {probes} of them such as scanners ask for"),
+    };
+    sentence(&format!(
+        "{} asked {} {} within {} for paths that it does not know: {paths}{} different ones{probes}. It made {} in all.",
+        finding.who(),
+        finding.place(),
+        many(finding.count, "time", "times"),
+        span(finding.seconds()),
+        if paths >= PATHS as u64 { " or more" } else { "" },
+        many(finding.observed_number("calls"), "call", "calls"),
+    ))
 }
 
 /// The client a scan is counted for: a principal that shows an accepted kind of credential is itself; all

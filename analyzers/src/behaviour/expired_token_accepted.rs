@@ -11,11 +11,12 @@
 //! well, since then the token proves nothing. A login, token or logout endpoint is left alone: old tokens
 //! are brought there to be renewed.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::activity::Activity;
 use crate::finding::ledger::{Draft, Ledger, Subject, day};
-use crate::finding::{Kind, Severity};
+use crate::finding::words::{many, sentence, span};
+use crate::finding::{Finding, Kind, Severity};
 use crate::settings::Settings;
 
 /// Looks at one exchange.
@@ -53,33 +54,44 @@ pub(crate) fn observe(activity: &Activity<'_>, settings: &Settings, ledger: &mut
     };
     let host = activity.host_name();
     let parts: [&[u8]; 2] = [activity.identity.text.as_bytes(), host.as_bytes()];
-    ledger.report(
-        Subject {
-            kind: Kind::ExpiredTokenAccepted,
-            parts: &parts,
-            window: day(activity.ts),
-        },
-        severity,
-        activity,
-        || Draft {
-            confidence: if open { 0.5 } else { 0.95 },
-            principal: true,
-            resource: activity.resource(),
-            explanation: format!(
-                "{} answered {} to a token of {} that had ended {late} s before ({leeway} s are forgiven){}.",
-                activity.place_name(),
-                activity.status.unwrap_or(0),
-                activity.caller(),
-                if open {
-                    "; the endpoint answers without any credential too"
-                } else {
-                    ""
-                }
-            ),
-            observed: vec![("late_s", json!(late)), ("status", json!(activity.status))],
-            expected: vec![("status", json!(401)), ("late_s_at_most", json!(leeway))],
-            support: vec![("exchanges", json!(1))],
-            ..Draft::default()
-        },
-    );
+    let subject = Subject {
+        kind: Kind::ExpiredTokenAccepted,
+        parts: &parts,
+        window: day(activity.ts),
+    };
+    let draft = || Draft {
+        confidence: if open { 0.5 } else { 0.95 },
+        principal: true,
+        resource: activity.resource(),
+        observed: vec![
+            ("late_s", json!(late)),
+            ("status", json!(activity.status)),
+            ("answers_without_credential", json!(open)),
+        ],
+        expected: vec![("status", json!(401)), ("late_s_at_most", json!(leeway))],
+        ..Draft::default()
+    };
+    ledger.report(subject, severity, activity, draft, |running| {
+        running.support("exchanges", running.seen());
+    });
+}
+
+/// The finding in words.
+pub(crate) fn explain(finding: &Finding) -> String {
+    let leeway = finding.expected.get("late_s_at_most").and_then(Value::as_u64);
+    let open = if finding.observed_flag("answers_without_credential") {
+        "; it answers without any credential too, so the token proves little here"
+    } else {
+        ""
+    };
+    sentence(&format!(
+        "{} {} to a token of {} that had ended {} before (leeway {}){open}. Seen in {} to {} that day.",
+        finding.place(),
+        finding.answer(),
+        finding.who(),
+        span(finding.observed_number("late_s")),
+        span(leeway.unwrap_or(0)),
+        many(finding.count, "call", "calls"),
+        finding.host(),
+    ))
 }

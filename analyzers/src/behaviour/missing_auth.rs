@@ -15,11 +15,12 @@
 //! MCP call only sets up a session, or the request carries a signature (webhooks). 401 and 403 are never
 //! exposure.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::activity::{Activity, privileged};
 use crate::finding::ledger::{Draft, Ledger, Subject};
-use crate::finding::{Kind, Severity};
+use crate::finding::words::{class_title, many, sentence};
+use crate::finding::{Finding, Kind, Severity};
 use crate::identity::Scheme;
 use crate::inventory::sensitive::DataClass;
 
@@ -122,11 +123,11 @@ pub(crate) fn observe(activity: &Activity<'_>, ledger: &mut Ledger) {
         && endpoint.auth_ok == 0;
     let notable = sensitive || changes || privileged(&endpoint.template);
     let reason = if demands {
-        "refused others without one"
+        "refused_others"
     } else if carried {
-        "is otherwise called with one"
+        "called_with_one"
     } else if alone && notable {
-        "stands on a host where nearly all calls carry one"
+        "host_called_with_one"
     } else {
         return;
     };
@@ -138,31 +139,88 @@ pub(crate) fn observe(activity: &Activity<'_>, ledger: &mut Ledger) {
         (false, false) => Severity::Low,
     };
     let id = endpoint.id.to_string();
-    ledger.report(Subject { kind: Kind::MissingAuth, parts: &[id.as_bytes()], window: 0 }, severity, activity, || Draft {
+    let subject = Subject {
+        kind: Kind::MissingAuth,
+        parts: &[id.as_bytes()],
+        window: 0,
+    };
+    let draft = || Draft {
         confidence: if demands || alone { 0.8 } else { 0.7 },
         resource: activity.resource(),
-        explanation: format!(
-            "{} answered {} to a request without any credential; it {reason} ({} calls with a credential, {} without, {} refused).",
-            activity.place_name(),
-            activity.status.unwrap_or(0),
-            endpoint.auth_ok,
-            endpoint.open_ok,
-            endpoint.denied
-        ),
-        observed: vec![("open_2xx", json!(endpoint.open_ok)), ("status", json!(activity.status))],
-        expected: vec![("status", json!(401))],
-        support: vec![
-            ("exchanges", json!(endpoint.exchanges)),
-            ("authenticated_2xx", json!(endpoint.auth_ok)),
-            ("denied", json!(endpoint.denied)),
-            ("host_with_credential", json!(with)),
-            ("host_without_credential", json!(without)),
+        observed: vec![
+            ("status", json!(activity.status)),
+            ("reason", json!(reason)),
+            ("changes_state", json!(changes)),
+            (
+                "data",
+                json!(endpoint.data.keys().map(|c| c.name()).collect::<Vec<_>>()),
+            ),
         ],
+        expected: vec![("status", json!(401))],
+        earlier: endpoint.first_open.iter().map(|e| (**e).clone()).collect(),
         ..Draft::default()
+    };
+    ledger.report(subject, severity, activity, draft, |running| {
+        running.count(endpoint.open_ok);
+        running.observed("open_2xx", endpoint.open_ok);
+        running.support("exchanges", endpoint.exchanges);
+        running.support("authenticated_2xx", endpoint.auth_ok);
+        running.support("denied", endpoint.denied);
+        running.support("host_with_credential", with);
+        running.support("host_without_credential", without);
     });
 }
 
-fn is_public(template: &str) -> bool {
+/// The finding in words.
+pub(crate) fn explain(finding: &Finding) -> String {
+    let support = |name: &str| finding.support.get(name).and_then(Value::as_u64).unwrap_or(0);
+    let why = match finding.observed_text("reason") {
+        "refused_others" => format!(
+            "although it refused {} without one",
+            many(support("denied"), "other call", "other calls")
+        ),
+        "called_with_one" => format!(
+            "although it was called with one {}",
+            many(support("authenticated_2xx"), "time", "times")
+        ),
+        _ => {
+            let with = support("host_with_credential");
+            format!(
+                "although {with} of {} to this host carried one",
+                many(
+                    with + support("host_without_credential"),
+                    "successful call",
+                    "successful calls"
+                )
+            )
+        }
+    };
+    let mut weight = Vec::new();
+    let classes: Vec<_> = finding
+        .observed_list("data")
+        .into_iter()
+        .map(class_title)
+        .collect();
+    if !classes.is_empty() {
+        weight.push(format!("hands out {}", classes.join(" and ")));
+    }
+    if finding.observed_flag("changes_state") {
+        weight.push("changes state".to_owned());
+    }
+    let weight = if weight.is_empty() {
+        String::new()
+    } else {
+        format!(" It {}.", weight.join(" and "))
+    };
+    sentence(&format!(
+        "{} {} to {} without any credential, {why}.{weight}",
+        finding.place(),
+        finding.answer(),
+        many(finding.count, "request", "requests"),
+    ))
+}
+
+pub(crate) fn is_public(template: &str) -> bool {
     let path = template.split('#').next().unwrap_or("");
     path == "/"
         || path == "/favicon.ico"

@@ -25,4 +25,6 @@ pub(crate) use activity::Activity;
 pub(crate) use objects::{is_text, named};
 
 #[cfg(test)]
+mod explained;
+#[cfg(test)]
 mod tests;

@@ -15,12 +15,13 @@
 //! Quiet when: the principal is not learned, is told by address alone (others may stand behind it), is a
 //! person (people explore), or the call was refused.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::activity::{Activity, privileged};
 use super::profile::Profile;
 use crate::finding::ledger::{Draft, Ledger, Subject};
-use crate::finding::{Kind, Severity};
+use crate::finding::words::{many, sentence};
+use crate::finding::{Finding, Kind, Severity};
 use crate::identity::PrincipalKind;
 use crate::settings::Settings;
 
@@ -52,28 +53,59 @@ pub(crate) fn observe(activity: &Activity<'_>, profile: &Profile, settings: &Set
     };
     let id = endpoint.id.to_string();
     let parts: [&[u8]; 2] = [activity.identity.text.as_bytes(), id.as_bytes()];
-    ledger.report(Subject { kind: Kind::NewEndpointForPrincipal, parts: &parts, window: 0 }, severity, activity, || {
+    let subject = Subject {
+        kind: Kind::NewEndpointForPrincipal,
+        parts: &parts,
+        window: 0,
+    };
+    let draft = || {
         let days = profile.last.since(profile.first).as_secs_f64() / 86_400.0;
         Draft {
             confidence: if established { 0.7 } else { 0.4 },
             principal: true,
             resource: activity.resource(),
-            explanation: format!(
-                "{} called {} for the first time after {} exchanges over {days:.1} days with {} endpoints; {:.2} % of its calls were to something new.",
-                activity.caller(),
-                activity.place_name(),
-                profile.exchanges,
-                profile.endpoint_count().saturating_sub(1),
-                novelty * 100.0
-            ),
-            observed: vec![("endpoint_exchanges", json!(endpoint.exchanges)), ("endpoint_callers", json!(endpoint.caller_count()))],
+            observed: vec![
+                ("status", json!(activity.status)),
+                ("endpoint_exchanges", json!(endpoint.exchanges)),
+                ("endpoint_callers", json!(endpoint.caller_count())),
+            ],
             expected: vec![("chance_of_new", json!((novelty * 1e6).round() / 1e6))],
             support: vec![
-                ("exchanges", json!(profile.exchanges)),
+                ("exchanges", json!(profile.exchanges.saturating_sub(1))),
+                ("endpoints", json!(profile.endpoint_count().saturating_sub(1))),
                 ("days", json!((days * 10.0).round() / 10.0)),
                 ("endpoint_known_for_s", json!(known_for.as_secs())),
             ],
             ..Draft::default()
         }
-    });
+    };
+    ledger.report(subject, severity, activity, draft, |_| {});
+}
+
+/// The finding in words.
+pub(crate) fn explain(finding: &Finding) -> String {
+    let support = |name: &str| finding.support.get(name).and_then(Value::as_u64).unwrap_or(0);
+    let days = finding.support.get("days").and_then(Value::as_f64);
+    let chance = finding.expected.get("chance_of_new").and_then(Value::as_f64);
+    let others = match finding.observed_number("endpoint_callers") {
+        0 | 1 => "nobody else has called it".to_owned(),
+        2 => "1 other caller is known".to_owned(),
+        callers => format!("{} other callers are known", callers - 1),
+    };
+    let chance = chance.unwrap_or(0.0) * 100.0;
+    let chance = if chance < 0.01 {
+        "less than 0.01 %".to_owned()
+    } else {
+        format!("{chance:.2} %")
+    };
+    sentence(&format!(
+        "{} called {} for the first time (it {}), after {} to {} in {:.1} days, by which the chance of something new was \
+         {chance}; {others}.",
+        finding.who(),
+        finding.place(),
+        finding.answer(),
+        many(support("exchanges"), "call", "calls"),
+        many(support("endpoints"), "endpoint", "endpoints"),
+        days.unwrap_or(0.0),
+    ))
 }

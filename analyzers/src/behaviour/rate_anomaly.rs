@@ -17,11 +17,12 @@
 //! that usual cannot be moved by a burst.
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::activity::Activity;
 use crate::finding::ledger::{Draft, Ledger, Subject, day};
-use crate::finding::{Kind, Severity};
+use crate::finding::words::{sentence, span};
+use crate::finding::{Finding, Kind, Severity};
 
 /// Length of the buckets in seconds, and the least count that is worth a word.
 const WINDOWS: [(u64, u32); 3] = [(60, 30), (600, 100), (3600, 300)];
@@ -190,19 +191,19 @@ impl Rate {
             Severity::Medium
         };
         let parts: [&[u8]; 1] = [activity.identity.text.as_bytes()];
-        ledger.report(Subject { kind: Kind::RateAnomaly, parts: &parts, window: day(activity.ts) }, severity, activity, || Draft {
+        let subject = Subject {
+            kind: Kind::RateAnomaly,
+            parts: &parts,
+            window: day(activity.ts),
+        };
+        let draft = || Draft {
             confidence: 0.8,
             principal: true,
             resource: activity.resource(),
-            explanation: format!(
-                "{} made {} calls within {} s; usual while it is active are {:.1}, at most {:.0} were seen before.",
-                activity.caller(),
-                window.count,
-                WINDOWS[place].0,
-                window.mean,
-                window.most
-            ),
-            observed: vec![("calls", json!(window.count)), ("window_s", json!(WINDOWS[place].0))],
+            observed: vec![
+                ("calls", json!(window.count)),
+                ("window_s", json!(WINDOWS[place].0)),
+            ],
             expected: vec![
                 ("mean", json!((window.mean * 100.0).round() / 100.0)),
                 ("most_seen", json!(window.most.round())),
@@ -210,8 +211,28 @@ impl Rate {
             ],
             support: vec![("buckets", json!(window.learned))],
             ..Draft::default()
-        });
+        };
+        ledger.report(subject, severity, activity, draft, |_| {});
     }
+}
+
+/// The finding in words.
+pub(crate) fn explain(finding: &Finding) -> String {
+    let expected = |name: &str| finding.expected.get(name).and_then(Value::as_f64).unwrap_or(0.0);
+    let again = match finding.count {
+        1 => String::new(),
+        times => format!(" It went beyond the usual {times} times that day."),
+    };
+    sentence(&format!(
+        "{} reached {} calls within {}, the last of them to {}; while it is active, its mean in that time is {:.1} and the \
+         most seen before is {:.0}.{again}",
+        finding.who(),
+        finding.observed_number("calls"),
+        span(finding.observed_number("window_s")),
+        finding.place(),
+        expected("mean"),
+        expected("most_seen"),
+    ))
 }
 
 #[cfg(test)]

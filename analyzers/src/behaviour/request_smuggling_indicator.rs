@@ -18,7 +18,8 @@ use serde_json::json;
 
 use super::activity::Activity;
 use crate::finding::ledger::{Draft, Ledger, Subject, day};
-use crate::finding::{Kind, Severity};
+use crate::finding::words::{many, sentence};
+use crate::finding::{Finding, Kind, Severity};
 
 /// Looks at one exchange.
 pub(crate) fn observe(activity: &Activity<'_>, ledger: &mut Ledger) {
@@ -50,22 +51,65 @@ pub(crate) fn observe(activity: &Activity<'_>, ledger: &mut Ledger) {
     let client = activity.exchange.flow.client.ip().to_string();
     let all = reasons.join(",");
     let parts: [&[u8]; 3] = [client.as_bytes(), host.as_bytes(), all.as_bytes()];
-    ledger.report(Subject { kind: Kind::RequestSmugglingIndicator, parts: &parts, window: day(activity.ts) }, severity, activity, || Draft {
+    let subject = Subject {
+        kind: Kind::RequestSmugglingIndicator,
+        parts: &parts,
+        window: day(activity.ts),
+    };
+    let draft = || Draft {
         confidence: if severity == Severity::High { 0.8 } else { 0.5 },
         principal: true,
         resource: activity.resource(),
-        explanation: format!(
-            "A request from {client} to {} can be framed in more than one way ({}); {}. The body was {} bytes by the reading taken.",
-            activity.place_name(),
-            all.replace('_', " "),
-            reading(seen),
-            activity.request.message.body_bytes
-        ),
-        observed: vec![("reasons", json!(reasons)), ("reading", json!(reading(seen))), ("status", json!(activity.status))],
+        observed: vec![
+            ("reasons", json!(reasons)),
+            ("message", json!("request")),
+            ("reading", json!(reading(seen))),
+            ("body_bytes", json!(activity.request.message.body_bytes)),
+            ("status", json!(activity.status)),
+        ],
         expected: vec![("status", json!(400))],
-        support: vec![("exchanges", json!(1))],
         ..Draft::default()
+    };
+    ledger.report(subject, severity, activity, draft, |running| {
+        running.support("exchanges", running.seen());
     });
+}
+
+/// The finding in words.
+pub(crate) fn explain(finding: &Finding) -> String {
+    let reasons: Vec<_> = finding
+        .observed_list("reasons")
+        .into_iter()
+        .map(in_words)
+        .collect();
+    sentence(&format!(
+        "{} sent a request to {} that two receivers may read differently: it has {}. Here {}, by which its body has {}; the \
+         server {}. Seen in {} that day.",
+        finding.who(),
+        finding.place(),
+        reasons.join(", "),
+        finding.observed_text("reading"),
+        many(finding.observed_number("body_bytes"), "byte", "bytes"),
+        finding.answer(),
+        many(finding.count, "request", "requests"),
+    ))
+}
+
+/// What a request with this ambiguity has.
+fn in_words(reason: &str) -> &str {
+    match reason {
+        "length_and_transfer_coding" => "both Content-Length and Transfer-Encoding",
+        "content_lengths_differ" => "several values of Content-Length",
+        "content_length_malformed" => "a Content-Length that is no plain number",
+        "transfer_coding_malformed" => "a Transfer-Encoding that some receivers do not know",
+        "transfer_coding_in_http10" => "Transfer-Encoding in HTTP/1.0",
+        "chunk_malformed" => "a chunk size that is no plain number",
+        "space_before_colon" => "white space before the colon of a framing field",
+        "nul" => "a NUL byte in its head",
+        "bare_cr" => "a CR without LF in its head",
+        "host_differs" => "more than one name of its host",
+        other => other,
+    }
 }
 
 /// The reading that RFC 9112 section 6.3 gives and that was taken.

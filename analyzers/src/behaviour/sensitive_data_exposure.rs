@@ -20,7 +20,8 @@ use serde_json::json;
 
 use super::activity::Activity;
 use crate::finding::ledger::{Draft, Ledger, Subject};
-use crate::finding::{Kind, Severity};
+use crate::finding::words::{class_title, many, sentence};
+use crate::finding::{Finding, Kind, Severity};
 use crate::identity::Scheme;
 use crate::inventory::sensitive::DataClass;
 
@@ -57,45 +58,60 @@ pub(crate) fn observe(activity: &Activity<'_>, ledger: &mut Ledger) {
         };
         let id = endpoint.id.to_string();
         let parts: [&[u8]; 2] = [id.as_bytes(), class.name().as_bytes()];
-        ledger.report(
-            Subject {
-                kind: Kind::SensitiveDataExposure,
-                parts: &parts,
-                window: 0,
+        let subject = Subject {
+            kind: Kind::SensitiveDataExposure,
+            parts: &parts,
+            window: 0,
+        };
+        let draft = || Draft {
+            confidence: match (class, data.strong > 0) {
+                (DataClass::Card | DataClass::Ssn, false) => 0.7,
+                _ => 0.9,
             },
-            severity,
-            activity,
-            || Draft {
-                confidence: match (class, data.strong > 0) {
-                    (DataClass::Card | DataClass::Ssn, false) => 0.7,
-                    _ => 0.9,
-                },
-                title: Some(format!("Responses hold {}", class.title())),
-                resource: activity.resource(),
-                explanation: format!(
-                    "{} returned {} in {} responses, {}{} distinct values in all (for example {}){}.",
-                    activity.place_name(),
-                    class.title(),
-                    data.exchanges,
-                    data.distinct(),
-                    if data.distinct() >= 64 { " or more" } else { "" },
-                    data.samples.first().map_or("none shown", String::as_str),
-                    if open { ", without any credential" } else { "" }
-                ),
-                observed: vec![
-                    ("class", json!(class.name())),
-                    ("distinct_values", json!(data.distinct())),
-                    ("responses", json!(data.exchanges)),
-                    ("most_in_one_response", json!(data.most)),
-                    ("samples", json!(data.samples)),
-                ],
-                expected: vec![("distinct_values", json!(0))],
-                support: vec![
-                    ("exchanges", json!(endpoint.exchanges)),
-                    ("callers", json!(endpoint.caller_count())),
-                ],
-                ..Draft::default()
-            },
-        );
+            title: Some(format!("Responses hold {}", class.title())),
+            resource: activity.resource(),
+            observed: vec![("class", json!(class.name())), ("credential", json!(!open))],
+            expected: vec![("distinct_values", json!(0))],
+            earlier: data.first.iter().map(|e| (**e).clone()).collect(),
+            ..Draft::default()
+        };
+        ledger.report(subject, severity, activity, draft, |running| {
+            running.count(data.exchanges);
+            running.observed("distinct_values", data.distinct());
+            running.observed("responses", data.exchanges);
+            running.observed("most_in_one_response", data.most);
+            running.observed("samples", json!(data.samples));
+            running.support("exchanges", endpoint.exchanges);
+            running.support("callers", endpoint.caller_count());
+        });
     }
+}
+
+/// The finding in words.
+pub(crate) fn explain(finding: &Finding) -> String {
+    let distinct = finding.observed_number("distinct_values");
+    let example = match finding.observed_list("samples").first() {
+        Some(sample) => format!(", for example {sample}"),
+        None => String::new(),
+    };
+    let open = if finding.observed.get("credential") == Some(&json!(false)) {
+        " It was asked for them without any credential."
+    } else {
+        ""
+    };
+    let most = match finding.observed_number("most_in_one_response") {
+        0 | 1 => String::new(),
+        most => format!(", up to {most} in one response"),
+    };
+    sentence(&format!(
+        "{} returned {} in {}: {distinct}{} different ones in all{most}{example}.{open}",
+        finding.place(),
+        class_title(finding.observed_text("class")),
+        many(finding.observed_number("responses"), "response", "responses"),
+        if distinct >= crate::inventory::endpoint::VALUES as u64 {
+            " or more"
+        } else {
+            ""
+        },
+    ))
 }

@@ -9,11 +9,12 @@
 //!
 //! Quiet when: the token was refused.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::activity::Activity;
 use crate::finding::ledger::{Draft, Ledger, Subject};
-use crate::finding::{Kind, Severity};
+use crate::finding::words::{many, sentence, span};
+use crate::finding::{Finding, Kind, Severity};
 use crate::settings::Settings;
 
 const MONTH: i64 = 30 * 86_400;
@@ -46,37 +47,40 @@ pub(crate) fn observe(activity: &Activity<'_>, settings: &Settings, ledger: &mut
         issuer.as_bytes(),
         if lifetime.is_none() { b"no_exp" } else { b"long" },
     ];
-    ledger.report(
-        Subject {
-            kind: Kind::TokenLongLived,
-            parts: &parts,
-            window: 0,
-        },
-        severity,
-        activity,
-        || {
-            let what = match lifetime {
-                None => "a token without `exp`, which never ends".to_owned(),
-                Some(life) => format!(
-                    "a token that lives {:.1} days; the limit is {:.1}",
-                    life as f64 / 86_400.0,
-                    limit as f64 / 86_400.0
-                ),
-            };
-            Draft {
-                confidence: 0.95,
-                principal: true,
-                resource: activity.resource(),
-                explanation: format!(
-                    "{} was accepted at {} with {what}.",
-                    activity.caller(),
-                    activity.place_name()
-                ),
-                observed: vec![("reason", json!(reason)), ("lifetime_s", json!(lifetime))],
-                expected: vec![("lifetime_s_at_most", json!(limit))],
-                support: vec![("exchanges", json!(1))],
-                ..Draft::default()
-            }
-        },
-    );
+    let subject = Subject {
+        kind: Kind::TokenLongLived,
+        parts: &parts,
+        window: 0,
+    };
+    let draft = || Draft {
+        confidence: 0.95,
+        principal: true,
+        resource: activity.resource(),
+        observed: vec![("reason", json!(reason)), ("lifetime_s", json!(lifetime))],
+        expected: vec![("lifetime_s_at_most", json!(limit))],
+        ..Draft::default()
+    };
+    ledger.report(subject, severity, activity, draft, |running| {
+        running.support("exchanges", running.seen());
+    });
+}
+
+/// The finding in words.
+pub(crate) fn explain(finding: &Finding) -> String {
+    let (who, place) = (finding.who(), finding.place());
+    let calls = many(finding.count, "call was", "calls were");
+    let token = match finding.observed.get("lifetime_s").and_then(Value::as_i64) {
+        None => "a token that never ends (it has no `exp`)".to_owned(),
+        Some(life) => {
+            let limit = finding.expected.get("lifetime_s_at_most").and_then(Value::as_u64);
+            format!(
+                "a token that lives {}, where the limit is {}",
+                span(life.unsigned_abs()),
+                span(limit.unwrap_or(0))
+            )
+        }
+    };
+    sentence(&format!(
+        "{who} was let in at {place} with {token}. {calls} made with such a token."
+    ))
 }

@@ -18,7 +18,8 @@ use serde_json::json;
 
 use super::activity::Activity;
 use crate::finding::ledger::{Draft, Ledger, Subject};
-use crate::finding::{Kind, Severity};
+use crate::finding::words::{many, sentence};
+use crate::finding::{Finding, Kind, Severity};
 use crate::identity::Scheme;
 
 /// Looks at one exchange.
@@ -29,17 +30,10 @@ pub(crate) fn observe(activity: &Activity<'_>, ledger: &mut Ledger) {
         .as_ref()
         .and_then(|c| c.token.as_ref());
     if token.is_some_and(|t| t.alg_none) && activity.accepted() {
-        report(
-            activity,
-            ledger,
-            "alg_none",
-            Severity::High,
-            "a token without a signature was accepted",
-        );
+        report(activity, ledger, "alg_none", Severity::High);
     }
-    if let Some(query) = activity.signals.query.filter(|q| !q.signature) {
-        let what = format!("the URL carried a credential in the parameter `{}`", query.name);
-        report(activity, ledger, "in_url", Severity::Medium, &what);
+    if activity.signals.query.is_some_and(|q| !q.signature) {
+        report(activity, ledger, "in_url", Severity::Medium);
     }
     if activity.exchange.flow.client.ip().is_loopback() {
         return;
@@ -52,74 +46,80 @@ pub(crate) fn observe(activity: &Activity<'_>, ledger: &mut Ledger) {
         }
     };
     match activity.scheme {
-        Scheme::Basic => {
-            report(
-                activity,
-                ledger,
-                "basic_cleartext",
-                lowered(Severity::Medium),
-                "user name and password went over plain HTTP",
-            );
-        }
-        Scheme::ApiKey => {
-            report(
-                activity,
-                ledger,
-                "key_cleartext",
-                lowered(Severity::Low),
-                "an API key went over plain HTTP",
-            );
-        }
+        Scheme::Basic => report(activity, ledger, "basic_cleartext", lowered(Severity::Medium)),
+        Scheme::ApiKey => report(activity, ledger, "key_cleartext", lowered(Severity::Low)),
         _ => {}
     }
 }
 
-fn report(
-    activity: &Activity<'_>,
-    ledger: &mut Ledger,
-    reason: &'static str,
-    severity: Severity,
-    what: &str,
-) {
+fn report(activity: &Activity<'_>, ledger: &mut Ledger, reason: &'static str, severity: Severity) {
     let host = activity.host_name();
     let parts: [&[u8]; 3] = [
         activity.identity.text.as_bytes(),
         host.as_bytes(),
         reason.as_bytes(),
     ];
-    ledger.report(
-        Subject {
-            kind: Kind::WeakAuth,
-            parts: &parts,
-            window: 0,
-        },
-        severity,
-        activity,
-        || Draft {
+    let subject = Subject {
+        kind: Kind::WeakAuth,
+        parts: &parts,
+        window: 0,
+    };
+    let draft = || {
+        let mut observed = vec![
+            ("reason", json!(reason)),
+            ("scheme", json!(activity.scheme.name())),
+            ("status", json!(activity.status)),
+            ("tls_before_proxy", json!(activity.signals.tls_before)),
+        ];
+        if let Some(query) = activity.signals.query.filter(|_| reason == "in_url") {
+            observed.push(("parameter", json!(query.name)));
+        }
+        Draft {
             confidence: 0.95,
             principal: true,
             resource: activity.resource(),
-            explanation: format!(
-                "{} called {}: {what}{}.",
-                activity.caller(),
-                activity.place_name(),
-                if activity.signals.tls_before {
-                    " (behind a proxy that was reached over TLS)"
-                } else {
-                    ""
-                }
-            ),
-            observed: vec![
-                ("reason", json!(reason)),
-                ("scheme", json!(activity.scheme.name())),
-                ("status", json!(activity.status)),
-            ],
+            observed,
             expected: vec![
                 ("transport", json!("tls")),
                 ("place", json!("authorization header")),
             ],
-            support: vec![("exchanges", json!(1))],
             ..Draft::default()
-        },
-    );
+        }
+    };
+    ledger.report(subject, severity, activity, draft, |running| {
+        running.support("exchanges", running.seen());
+    });
+}
+
+/// The finding in words.
+pub(crate) fn explain(finding: &Finding) -> String {
+    let (who, place) = (finding.who(), finding.place());
+    let parameter = finding.observed_text("parameter");
+    let (what, cleartext) = match finding.observed_text("reason") {
+        "alg_none" => (
+            format!("was let in at {place} with a token that has no signature, such as anybody can make"),
+            false,
+        ),
+        "in_url" => (
+            format!(
+                "called {place} with a credential in the URL (parameter `{parameter}`), where logs and proxies keep it"
+            ),
+            false,
+        ),
+        "basic_cleartext" => (
+            format!("called {place} with user name and password over plain HTTP"),
+            true,
+        ),
+        _ => (format!("called {place} with an API key over plain HTTP"), true),
+    };
+    let inner = if cleartext && finding.observed_flag("tls_before_proxy") {
+        "; a proxy before it was reached over TLS, so that this is the inner leg only"
+    } else {
+        ""
+    };
+    let calls = many(finding.count, "call", "calls");
+    sentence(&format!(
+        "{who} {what}{inner}. It did so in {calls} to {}.",
+        finding.host()
+    ))
 }

@@ -5,7 +5,12 @@
 //! for Agentic Applications (2026), Non-Human Identities Top 10 (2025), LLM Top 10 (2025); MITRE ATLAS and
 //! ATT&CK ids do not change.
 
-use super::{Kind, Severity};
+use super::{Finding, Kind, Severity};
+use crate::behaviour::{
+    bola_enumeration, credential_shared, endpoint_discovery_scan, expired_token_accepted, missing_auth,
+    new_endpoint_for_principal, rate_anomaly, request_smuggling_indicator, sensitive_data_exposure,
+    token_long_lived, weak_auth,
+};
 
 /// One kind of finding.
 #[derive(Debug)]
@@ -18,6 +23,10 @@ pub struct Entry {
     pub title: &'static str,
     /// Severity when the detector says nothing else.
     pub severity: Severity,
+    /// Why it matters, in one sentence.
+    pub impact: &'static str,
+    /// The finding in words: who did what, where and how often.
+    pub(crate) explain: fn(&Finding) -> String,
     /// Catalogue name to ids.
     pub mapping: &'static [(&'static str, &'static [&'static str])],
     /// Id of the playbook.
@@ -33,6 +42,8 @@ pub const CATALOGUE: [Entry; 11] = [
         name: "missing_auth",
         title: "Endpoint answers without a credential",
         severity: Severity::Medium,
+        impact: "Whoever can reach the server can do the same and is not named in its logs.",
+        explain: missing_auth::explain,
         mapping: &[
             ("owasp_api", &["API2:2023"]),
             ("owasp_agentic", &["ASI03:2026"]),
@@ -54,6 +65,8 @@ pub const CATALOGUE: [Entry; 11] = [
         name: "weak_auth",
         title: "Credential shown in a way that gives it away",
         severity: Severity::Medium,
+        impact: "Whoever reads it on the way, or makes one like it, can act as this caller.",
+        explain: weak_auth::explain,
         mapping: &[
             ("owasp_api", &["API2:2023", "API8:2023"]),
             ("owasp_agentic", &["ASI03:2026"]),
@@ -75,6 +88,8 @@ pub const CATALOGUE: [Entry; 11] = [
         name: "token_long_lived",
         title: "Token without an end, or with one too far away",
         severity: Severity::Medium,
+        impact: "A stolen token of this kind lets a thief in until somebody notices and revokes it.",
+        explain: token_long_lived::explain,
         mapping: &[
             ("owasp_api", &["API2:2023"]),
             ("owasp_agentic", &["ASI03:2026"]),
@@ -95,6 +110,8 @@ pub const CATALOGUE: [Entry; 11] = [
         name: "expired_token_accepted",
         title: "Token accepted after its end",
         severity: Severity::High,
+        impact: "The server does not check when tokens end, so a stolen one works for good.",
+        explain: expired_token_accepted::explain,
         mapping: &[
             ("owasp_api", &["API2:2023"]),
             ("owasp_agentic", &["ASI03:2026"]),
@@ -115,6 +132,8 @@ pub const CATALOGUE: [Entry; 11] = [
         name: "credential_shared",
         title: "One credential used by several clients",
         severity: Severity::High,
+        impact: "Two clients with one credential mean that it was copied, lent or stolen, and nobody can tell whose calls are whose.",
+        explain: credential_shared::explain,
         mapping: &[
             ("owasp_api", &["API2:2023"]),
             ("owasp_agentic", &["ASI03:2026"]),
@@ -135,6 +154,8 @@ pub const CATALOGUE: [Entry; 11] = [
         name: "bola_enumeration",
         title: "One principal walking through objects",
         severity: Severity::High,
+        impact: "Asking for one id after another is how data of other owners is taken when nothing checks who owns an object.",
+        explain: bola_enumeration::explain,
         mapping: &[
             ("owasp_api", &["API1:2023"]),
             ("owasp_agentic", &["ASI02:2026", "ASI03:2026"]),
@@ -156,6 +177,8 @@ pub const CATALOGUE: [Entry; 11] = [
         name: "rate_anomaly",
         title: "Many more calls than is usual for the principal",
         severity: Severity::Medium,
+        impact: "Bursts like this are runaway agents, retry loops or stolen credentials, and they cost money and capacity.",
+        explain: rate_anomaly::explain,
         mapping: &[
             ("owasp_api", &["API4:2023"]),
             ("owasp_agentic", &["ASI08:2026", "ASI10:2026"]),
@@ -176,6 +199,8 @@ pub const CATALOGUE: [Entry; 11] = [
         name: "endpoint_discovery_scan",
         title: "One client looking for endpoints",
         severity: Severity::Medium,
+        impact: "Such a search comes before an attack: what answers it is tried next.",
+        explain: endpoint_discovery_scan::explain,
         mapping: &[
             ("owasp_api", &["API9:2023", "API8:2023"]),
             ("atlas", &["AML.T0006", "AML.T0116"]),
@@ -194,6 +219,8 @@ pub const CATALOGUE: [Entry; 11] = [
         name: "new_endpoint_for_principal",
         title: "Principal calls what it never called",
         severity: Severity::Low,
+        impact: "A caller that leaves its ways may have been misled, taken over or given more rights than it needs.",
+        explain: new_endpoint_for_principal::explain,
         mapping: &[
             ("owasp_api", &["API5:2023"]),
             ("owasp_agentic", &["ASI02:2026", "ASI10:2026"]),
@@ -215,6 +242,8 @@ pub const CATALOGUE: [Entry; 11] = [
         name: "sensitive_data_exposure",
         title: "Personal or card data in responses",
         severity: Severity::Medium,
+        impact: "Each caller, log and cache on the way now holds data whose loss has to be reported.",
+        explain: sensitive_data_exposure::explain,
         mapping: &[
             ("owasp_api", &["API3:2023", "API8:2023"]),
             ("owasp_llm", &["LLM02:2025"]),
@@ -234,6 +263,8 @@ pub const CATALOGUE: [Entry; 11] = [
         name: "request_smuggling_indicator",
         title: "Request that two receivers may frame differently",
         severity: Severity::High,
+        impact: "When a proxy and the server disagree where a request ends, one caller's bytes are answered as another caller's request.",
+        explain: request_smuggling_indicator::explain,
         mapping: &[("owasp_api", &["API8:2023"]), ("attack", &["T1190", "T1001"])],
         playbook: "PB-SMUGGLING",
         steps: &[
@@ -281,6 +312,7 @@ mod tests {
             assert_eq!(serde_json::to_value(entry.kind).unwrap(), entry.name);
             assert_eq!(Kind::parse(entry.name), Some(entry.kind));
             assert!(entry.steps.len() >= 3 && !entry.title.is_empty());
+            assert!(entry.impact.ends_with('.'), "{}", entry.name);
         }
         assert_eq!(Kind::parse("nothing"), None);
     }

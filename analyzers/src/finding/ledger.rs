@@ -3,6 +3,9 @@
 //! A detector reports each time it sees something. The first report makes revision 1. Later ones raise the
 //! count, and become a further revision only when there is something to say: the severity rose, or the
 //! count has doubled and an hour of packet time has gone by.
+//!
+//! A finding is about its deciding exchange: the first that was reported, or the one with which the severity rose.
+//! Resource and [`Draft`] are of that one. Numbers that go on with every report are [`Running`].
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -26,7 +29,8 @@ const EXAMPLES: usize = 5;
 /// Packet time between two revisions that say no more than a higher count.
 const QUIET: Duration = Duration::from_secs(3600);
 
-/// What a detector says of a finding that is not in the ledger yet, or that has grown worse.
+/// What a detector says of the deciding exchange: asked for when a finding is not in the ledger yet, or has grown
+/// worse.
 #[derive(Debug, Default)]
 pub(crate) struct Draft {
     pub(crate) confidence: f64,
@@ -34,12 +38,51 @@ pub(crate) struct Draft {
     pub(crate) principal: bool,
     pub(crate) resource: Resource,
     pub(crate) title: Option<String>,
-    pub(crate) explanation: String,
     pub(crate) observed: Vec<(&'static str, Value)>,
     pub(crate) expected: Vec<(&'static str, Value)>,
     pub(crate) support: Vec<(&'static str, Value)>,
     /// Exchanges before the deciding one.
     pub(crate) earlier: Vec<Evidence>,
+}
+
+/// The numbers of a finding that go on with every report.
+#[derive(Debug)]
+pub(crate) struct Running<'a>(&'a mut Finding);
+
+impl Running<'_> {
+    /// The finding stands for this many exchanges, by the detector's own count.
+    pub(crate) fn count(&mut self, count: u64) {
+        self.0.count = self.0.count.max(count);
+    }
+
+    /// Exchanges reported so far.
+    pub(crate) fn seen(&self) -> u64 {
+        self.0.count
+    }
+
+    /// A number seen.
+    pub(crate) fn observed(&mut self, name: &str, value: impl Into<Value>) {
+        put(&mut self.0.observed, name, value.into());
+    }
+
+    /// A number that would have been usual.
+    pub(crate) fn expected(&mut self, name: &str, value: impl Into<Value>) {
+        put(&mut self.0.expected, name, value.into());
+    }
+
+    /// A number that tells on how much it rests.
+    pub(crate) fn support(&mut self, name: &str, value: impl Into<Value>) {
+        put(&mut self.0.support, name, value.into());
+    }
+}
+
+fn put(numbers: &mut Map<String, Value>, name: &str, value: Value) {
+    match numbers.get_mut(name) {
+        Some(old) => *old = value,
+        None => {
+            numbers.insert(name.to_owned(), value);
+        }
+    }
 }
 
 /// A finding and what was said of it last.
@@ -92,13 +135,15 @@ impl Ledger {
         }
     }
 
-    /// Records that `subject` was seen in `activity`. `draft` is asked for only when it is needed.
+    /// Records that `subject` was seen in `activity`. `draft` is asked for only when it is needed, `running` each
+    /// time.
     pub(crate) fn report(
         &mut self,
         subject: Subject<'_>,
         severity: Severity,
         activity: &Activity<'_>,
         draft: impl FnOnce() -> Draft,
+        running: impl FnOnce(&mut Running<'_>),
     ) {
         let window = subject.window.to_le_bytes();
         let mut parts: Vec<&[u8]> = Vec::with_capacity(subject.parts.len() + 2);
@@ -108,11 +153,12 @@ impl Ledger {
         let id = Id::of(&parts);
         let ts = activity.ts;
         let Some(entry) = self.entries.get_mut(id) else {
-            let finding = self.open(id, subject.kind, severity, activity, draft());
+            let mut finding = self.open(id, subject.kind, severity, activity, draft());
+            running(&mut Running(&mut finding));
             self.queue.push_back(self.dressed(finding.clone()));
             self.entries.entry(id, || Entry {
+                told_count: finding.count,
                 finding,
-                told_count: 1,
                 told_at: ts,
             });
             return;
@@ -121,26 +167,25 @@ impl Ledger {
         finding.count += 1;
         finding.first_seen = finding.first_seen.min(ts.0);
         finding.last_seen = finding.last_seen.max(ts.0);
-        if finding.evidence.len() < EXAMPLES {
-            let evidence = activity.evidence();
+        let worse = severity > finding.severity;
+        if finding.evidence.len() < EXAMPLES || worse {
+            // The deciding exchange always has a place.
+            finding.evidence.truncate(EVIDENCE - 1);
             finding.evidence.reserve_exact(1);
-            finding.evidence.push(evidence);
+            finding.evidence.push(activity.evidence());
             note_flags(&mut finding.capture, activity);
         }
-        let worse = severity > finding.severity;
-        // The numbers are brought up to date at each doubling, so that the revision told next has them.
-        if worse || finding.count.is_power_of_two() {
+        if worse {
             let draft = draft();
-            if worse {
-                finding.severity = severity;
-                finding.confidence = finding.confidence.max(lowered(draft.confidence, activity));
-                finding.detected_at = ts.0;
-            }
-            finding.explanation = draft.explanation;
+            finding.severity = severity;
+            finding.confidence = finding.confidence.max(lowered(draft.confidence, activity));
+            finding.detected_at = ts.0;
+            finding.resource = draft.resource;
             finding.observed = named(draft.observed);
             finding.expected = named(draft.expected);
             finding.support = named(draft.support);
         }
+        running(&mut Running(finding));
         if worse || (finding.count >= entry.told_count.saturating_mul(2) && ts.since(entry.told_at) >= QUIET)
         {
             let told = entry.tell(ts);
@@ -148,7 +193,7 @@ impl Ledger {
         }
     }
 
-    /// Puts in what is the same for every finding of its kind and for every finding of this sensor.
+    /// Puts in what follows from the rest, and what is the same for every finding of its kind or of this sensor.
     fn dressed(&self, mut finding: Finding) -> Finding {
         let entry = finding.kind.entry();
         let owned = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<String>>();
@@ -159,6 +204,7 @@ impl Ledger {
             .collect();
         finding.playbook = (entry.playbook.to_owned(), owned(entry.steps));
         finding.filter = super::filter::display(&finding.evidence);
+        finding.explanation = (entry.explain)(&finding);
         finding.sensor.clone_from(&self.sensor);
         finding
     }
@@ -203,7 +249,8 @@ impl Ledger {
                 evidence: activity.identity.evidence.clone(),
             }),
             resource: draft.resource,
-            explanation: draft.explanation,
+            // Follows from the numbers; put in when a finding is given out.
+            explanation: String::new(),
             observed: named(draft.observed),
             expected: named(draft.expected),
             support: named(draft.support),

@@ -17,6 +17,9 @@ pub(crate) mod signals;
 
 pub(crate) use resolve::Resolver;
 
+/// The evidence of a principal that showed no credential.
+pub(crate) const BY_ADDRESS: &str = "client address and user agent";
+
 /// What sort of caller a principal is.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, serde::Serialize, serde::Deserialize,

@@ -160,7 +160,7 @@ fn identify(s: &Signals<'_>, client: IpAddr, settings: &Settings) -> Identity {
     }
     let by_address = found.principal.is_none();
     let id = found.principal.unwrap_or_else(|| {
-        reasons.insert(0, "client address and user agent".into());
+        reasons.insert(0, super::BY_ADDRESS.into());
         let text = format!("{client}\0{product}");
         Id::from_bytes(&keyed_hash(key, "client", text.as_bytes()))
     });
@@ -406,16 +406,17 @@ fn kind_of(
     }
     let claim = |kind, why: &str| (kind, strength::CLAIM, Some(why.to_owned()));
     let text = |name: &str| token.path(name).and_then(Value::as_str).unwrap_or("");
-    if text("gty").eq_ignore_ascii_case("client-credentials") || text("grant_type") == "client_credentials" {
-        return claim(PrincipalKind::Service, "claim gty=client-credentials");
-    }
-    if text("idtyp") == "app" {
-        return claim(PrincipalKind::Service, "claim idtyp=app");
-    }
-    if text("client_type").eq_ignore_ascii_case("service")
-        || text("sub_profile").split(' ').any(|w| w == "service")
-    {
-        return claim(PrincipalKind::Service, "claim client_type=service");
+    const SERVICES: [(&str, &str); 5] = [
+        ("gty", "client-credentials"),
+        ("grant_type", "client_credentials"),
+        ("idtyp", "app"),
+        ("client_type", "service"),
+        ("sub_profile", "service"),
+    ];
+    for (name, value) in SERVICES {
+        if text(name).split(' ').any(|word| word.eq_ignore_ascii_case(value)) {
+            return claim(PrincipalKind::Service, &format!("claim {name}={value}"));
+        }
     }
     if subject.is_some_and(|s| s.starts_with("spiffe://") || s.starts_with("system:serviceaccount:")) {
         return claim(PrincipalKind::Service, "workload subject");

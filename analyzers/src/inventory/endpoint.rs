@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::EndpointView;
 use super::digest::Digest;
 use super::sensitive::{DataClass, Found};
+use crate::finding::Evidence;
 use crate::id::Id;
 use crate::identity::{Identity, PrincipalKind, Scheme};
 use crate::privacy::safe_media_type;
@@ -20,7 +21,7 @@ const CALLERS: usize = 256;
 const MEDIA_TYPES: usize = 12;
 
 /// Distinct values of a data class remembered.
-const VALUES: usize = 64;
+pub(crate) const VALUES: usize = 64;
 
 /// An endpoint's row.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -52,6 +53,8 @@ pub(crate) struct Endpoint {
     /// 2xx without a credential, and with one in a field.
     pub(crate) open_ok: u64,
     pub(crate) auth_ok: u64,
+    /// The first 2xx without a credential.
+    pub(crate) first_open: Option<Box<Evidence>>,
     /// 401 or 403 without a credential.
     pub(crate) denied: u64,
     /// Calls that name an object, and those of them that found none.
@@ -70,6 +73,8 @@ pub(crate) struct Data {
     pub(crate) most: u32,
     /// Masked.
     pub(crate) samples: Vec<String>,
+    /// The first response that held some.
+    pub(crate) first: Option<Box<Evidence>>,
 }
 
 impl Data {
@@ -99,13 +104,24 @@ pub(crate) fn refuses(status: u16) -> bool {
     matches!(status, 400 | 404 | 405 | 406 | 410 | 414 | 431 | 501)
 }
 
+fn earlier(a: Option<Box<Evidence>>, b: Option<Box<Evidence>>) -> Option<Box<Evidence>> {
+    a.into_iter().chain(b).min_by_key(|e| e.ts)
+}
+
 /// What the inventory needs to know of an exchange besides itself.
 pub(crate) struct Seen<'a> {
     pub(crate) exchange: &'a Exchange,
+    pub(crate) exchange_id: &'a str,
     pub(crate) identity: &'a Identity,
     pub(crate) scheme: Scheme,
     pub(crate) ts: Timestamp,
     pub(crate) found: Option<&'a Found>,
+}
+
+impl Seen<'_> {
+    fn evidence(&self) -> Option<Box<Evidence>> {
+        Evidence::of(self.exchange, self.exchange_id).map(Box::new)
+    }
 }
 
 impl Endpoint {
@@ -141,6 +157,7 @@ impl Endpoint {
             damaged: 0,
             open_ok: 0,
             auth_ok: 0,
+            first_open: None,
             denied: 0,
             objects: 0,
             misses: 0,
@@ -184,7 +201,12 @@ impl Endpoint {
         }
         let ok = (200..300).contains(&response.status);
         match seen.scheme {
-            Scheme::None if ok => self.open_ok += 1,
+            Scheme::None if ok => {
+                self.open_ok += 1;
+                if self.first_open.is_none() && !self.is_static {
+                    self.first_open = seen.evidence();
+                }
+            }
             Scheme::None if matches!(response.status, 401 | 403) => self.denied += 1,
             Scheme::None | Scheme::Cookie | Scheme::SignedUrl => {}
             _ => self.auth_ok += u64::from(ok),
@@ -204,13 +226,16 @@ impl Endpoint {
                 .record(u64::try_from(wait.as_micros()).unwrap_or(u64::MAX));
         }
         if ok && let Some(found) = seen.found {
-            self.count_data(found);
+            self.count_data(found, seen);
         }
     }
 
-    fn count_data(&mut self, found: &Found) {
+    fn count_data(&mut self, found: &Found, seen: &Seen<'_>) {
         for (class, hits) in found.iter() {
             let data = self.data.entry(class).or_default();
+            if data.first.is_none() {
+                data.first = seen.evidence();
+            }
             data.exchanges += 1;
             data.strong += u64::from(hits.strong);
             data.most = data.most.max(hits.values.len() as u32);
@@ -268,6 +293,7 @@ impl Endpoint {
             data.samples.sort_unstable();
             data.samples.dedup();
             data.samples.truncate(3);
+            data.first = earlier(data.first.take(), theirs.first);
         }
         self.latency.merge(other.latency);
         self.request_bytes.merge(other.request_bytes);
@@ -275,6 +301,7 @@ impl Endpoint {
         self.damaged += other.damaged;
         self.open_ok += other.open_ok;
         self.auth_ok += other.auth_ok;
+        self.first_open = earlier(self.first_open.take(), other.first_open);
         self.denied += other.denied;
         self.objects += other.objects;
         self.misses += other.misses;

@@ -225,6 +225,10 @@ impl Inventory {
     }
 
     fn templated(&self, host_id: Id, request: &Request, call: Option<&Call>) -> Templated {
+        if request.method() == "CONNECT" {
+            // Its target is an authority and has no path (RFC 9112 section 3.2.3); the host is that authority.
+            return Templated::default();
+        }
         let fresh = Names::default();
         let names = self.hosts.get(host_id).map_or(&fresh, |h| &h.names);
         let mut templated = names.template(request.path());

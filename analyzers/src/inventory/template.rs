@@ -40,7 +40,7 @@ const STATIC: [&str; 22] = [
 ];
 
 /// A path with its segments told apart.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Templated {
     pub(crate) template: String,
     /// Literal names, each with the length of the template before it.

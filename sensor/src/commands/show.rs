@@ -20,6 +20,7 @@ fn learned(args: &ShowArgs) -> Result<Analyzer, Failure> {
         max_endpoints: usize::MAX,
         max_principals: usize::MAX,
         max_findings: usize::MAX,
+        sensor_version: env!("CARGO_PKG_VERSION").into(),
         ..Settings::default()
     };
     let mut analyzer = Analyzer::new(settings);
@@ -36,11 +37,12 @@ fn lines(records: impl Iterator<Item = Vec<u8>>) -> String {
 }
 
 pub(super) fn inventory(args: &ShowArgs) -> Result<Status, Failure> {
-    let endpoints = learned(args)?.endpoints();
+    let analyzer = learned(args)?;
+    let endpoints = analyzer.endpoints();
     super::print(&if args.json {
         lines(endpoints.iter().map(|e| to_json(&EndpointRecord::new(e))))
     } else {
-        summary::inventory(&endpoints)
+        summary::inventory(&endpoints, &analyzer.findings())
     })
 }
 
@@ -50,7 +52,7 @@ pub(super) fn agents(args: &ShowArgs) -> Result<Status, Failure> {
     super::print(&if args.json {
         lines(principals.iter().map(|p| to_json(&PrincipalRecord::new(p))))
     } else {
-        summary::agents(&principals)
+        summary::agents(&principals, &analyzer.findings())
     })
 }
 

@@ -87,6 +87,11 @@ impl Outputs {
         self.kafka.as_ref().map(KafkaSink::so_far)
     }
 
+    /// Waits a little for what was published to be confirmed.
+    pub(crate) fn settle(&self) {
+        self.kafka.iter().for_each(KafkaSink::settle);
+    }
+
     /// Says what the sink has to say.
     pub(crate) fn tell_warnings(&self) {
         for warning in self.kafka.iter().flat_map(KafkaSink::warnings) {

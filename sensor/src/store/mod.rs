@@ -16,8 +16,8 @@ const DATABASE: &str = "tapline.db";
 const LOCK: &str = "lock";
 /// Marks a database as ours ("TAPL").
 const APPLICATION: i32 = 0x5441_504c;
-/// Version of the tables below.
-const VERSION: i32 = 1;
+/// Version of what is kept: the tables below have had one form only, so it is that of the rows.
+const VERSION: i32 = analyzers::STORE_VERSION.cast_signed();
 
 /// Why a store cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +39,11 @@ pub(crate) enum StoreError {
         "the store {dir} was written by a newer tapline (format {found}, this one knows up to {VERSION}); use that version, or give another --store"
     )]
     Newer { dir: String, found: i32 },
+    /// Written by an earlier version.
+    #[error(
+        "the store {dir} was written by an older tapline (format {found}, this one reads {VERSION}) and cannot be carried over; move {dir}/{DATABASE} away to begin anew, or give another --store"
+    )]
+    Older { dir: String, found: i32 },
     /// Damaged.
     #[error("the store {dir} is damaged: {cause}; move {dir}/{DATABASE} away to begin anew")]
     Damaged { dir: String, cause: String },
@@ -125,6 +130,12 @@ impl Store {
         let found = self.pragma(path, "user_version")?;
         if found > VERSION {
             return Err(StoreError::Newer {
+                dir: self.dir.clone(),
+                found,
+            });
+        }
+        if found < VERSION {
+            return Err(StoreError::Older {
                 dir: self.dir.clone(),
                 found,
             });

@@ -145,15 +145,20 @@ fn what_is_not_a_store_of_this_version_is_named() {
             .unwrap();
     };
     assert!(matches!(complaint(&other), StoreError::NotOurs { .. }));
-    let newer = |path: &Path| {
-        drop(Store::open(path.parent().unwrap()).unwrap());
-        Connection::open(path)
-            .unwrap()
-            .execute_batch("PRAGMA user_version = 99")
-            .unwrap();
+    let of_version = |version: i32| {
+        move |path: &Path| {
+            drop(Store::open(path.parent().unwrap()).unwrap());
+            Connection::open(path)
+                .unwrap()
+                .execute_batch(&format!("PRAGMA user_version = {version}"))
+                .unwrap();
+        }
     };
-    let said = complaint(&newer);
+    let said = complaint(&of_version(99));
     assert!(matches!(said, StoreError::Newer { found: 99, .. }), "{said}");
+    let said = complaint(&of_version(1));
+    assert!(matches!(said, StoreError::Older { found: 1, .. }), "{said}");
+    assert!(said.to_string().contains("to begin anew"), "{said}");
     let dir = tempfile::tempdir().unwrap();
     assert!(matches!(
         Store::open_to_read(dir.path()).unwrap_err(),

@@ -68,7 +68,7 @@ impl Funnel {
             let lost = given_up
                 .iter()
                 .filter(|(_, count)| *count > 0)
-                .map(|(name, count)| counted(*count, &name.replace('_', " ")))
+                .map(|(name, count)| counted(*count, &in_words(name)))
                 // What reassembly told already is not lost a second time.
                 .filter(|text| !stages.iter().any(|(.., lost)| lost.contains(text)))
                 .collect();
@@ -130,6 +130,18 @@ impl Funnel {
                 page.line(Look::Yellow, line);
             }
         }
+    }
+}
+
+/// What the analysis gave up, as people say it, after a number.
+fn in_words(name: &str) -> String {
+    match name {
+        "requests_cut_before_a_credential" => "requests lost where a credential may have been".to_owned(),
+        "endpoints_refused" => "unproven endpoints not taken (the host has too many)".to_owned(),
+        name => match name.strip_suffix("_evicted") {
+            Some(what) => format!("{what} given up at the limit"),
+            None => name.replace('_', " "),
+        },
     }
 }
 

@@ -16,7 +16,7 @@ use page::{Look, Page, clean, thousands};
 
 /// Rows shown of each table of the summary.
 const MOST_ENDPOINTS: usize = 40;
-const MOST_PRINCIPALS: usize = 25;
+const MOST_PRINCIPALS: usize = 20;
 const MOST_FINDINGS: usize = 25;
 
 /// One line of what passed and what was lost, for standard error.
@@ -59,7 +59,7 @@ impl Learned {
         let more = |name: &str| match store {
             Some(dir) => format!("tapline {name} --store {dir}"),
             None => {
-                format!("all of them: --{name} OUT, or --store DIR and tapline {name} --store DIR")
+                format!("--{name} OUT writes all of them")
             }
         };
         if !self.endpoints.is_empty() {
@@ -74,7 +74,13 @@ impl Learned {
         }
         if !self.principals.is_empty() {
             page.heading("Who calls", &count_principals(&self.principals));
-            tables::principals(page, &self.principals, MOST_PRINCIPALS, &more("agents"));
+            tables::principals(
+                page,
+                &self.principals,
+                &self.findings,
+                MOST_PRINCIPALS,
+                &more("agents"),
+            );
         }
         if self.findings.is_empty() {
             page.heading("Findings", "none");
@@ -148,18 +154,18 @@ fn span(first: Timestamp, last: Timestamp) -> String {
 }
 
 /// Every endpoint, as a table.
-pub(crate) fn inventory(endpoints: &[EndpointView]) -> String {
+pub(crate) fn inventory(endpoints: &[EndpointView], findings: &[Finding]) -> String {
     let mut page = Page::for_stdout();
     page.heading("Endpoints", &thousands(endpoints.len() as u64));
-    tables::endpoints(&mut page, endpoints, &[], usize::MAX, "");
+    tables::endpoints(&mut page, endpoints, findings, usize::MAX, "");
     page.finish()
 }
 
 /// Every principal, as a table.
-pub(crate) fn agents(principals: &[PrincipalView]) -> String {
+pub(crate) fn agents(principals: &[PrincipalView], findings: &[Finding]) -> String {
     let mut page = Page::for_stdout();
     page.heading("Who calls", &count_principals(principals));
-    tables::principals(&mut page, principals, usize::MAX, "");
+    tables::principals(&mut page, principals, findings, usize::MAX, "");
     page.finish()
 }
 

@@ -114,36 +114,60 @@ impl Page {
         }
     }
 
-    /// A table; columns that do not fit are narrowed, the least important first.
+    /// A table; columns that do not fit are narrowed, the widest first, and spare ones left out.
     pub(super) fn table(&mut self, columns: &[Column], rows: &[Vec<Cell>]) {
-        let used: Vec<usize> = (0..columns.len())
-            .filter(|&c| !columns[c].optional || rows.iter().any(|r| !r[c].text.is_empty()))
-            .collect();
-        let widths = self.fit(columns, rows, &used);
-        let gap = "  ";
-        self.text(Look::Plain, gap);
-        for &c in &used {
-            let title = cut(columns[c].title, widths[c]);
-            let title = pad(&title, widths[c], columns[c].right);
-            self.text(Look::Dim, &title);
-            self.text(Look::Plain, gap);
-        }
-        self.newline();
-        let total: usize = used.iter().map(|&c| widths[c] + 2).sum();
-        self.text(Look::Plain, gap);
-        self.line(Look::Dim, &"─".repeat(total.saturating_sub(2)));
-        for row in rows {
-            self.text(Look::Plain, gap);
-            for &c in &used {
-                let cell = pad(&cut(&row[c].text, widths[c]), widths[c], columns[c].right);
-                self.text(row[c].look, &cell);
-                self.text(Look::Plain, gap);
+        self.grouped(columns, &[(None, rows.to_vec())]);
+    }
+
+    /// A table whose rows stand in groups, each below its name.
+    pub(super) fn grouped(&mut self, columns: &[Column], groups: &[Group]) {
+        let indent = if groups.iter().any(|(name, _)| name.is_some()) {
+            4
+        } else {
+            2
+        };
+        let rows: Vec<&Vec<Cell>> = groups.iter().flat_map(|(_, rows)| rows).collect();
+        let (used, widths) = self.fit(columns, &rows, self.width.saturating_sub(indent));
+        let titles: Vec<Cell> = columns.iter().map(|c| Cell::new(Look::Dim, c.title)).collect();
+        self.row(columns, &used, &widths, &titles, indent);
+        let total: usize = used.iter().map(|&c| widths[c] + 2).sum::<usize>() + indent - 4;
+        self.text(Look::Plain, "  ");
+        self.line(Look::Dim, &"─".repeat(total));
+        for (name, rows) in groups {
+            if let Some(name) = name {
+                self.text(Look::Plain, "  ");
+                self.line(name.look, &cut(&name.text, self.width.saturating_sub(2)));
             }
-            self.newline();
+            for row in rows {
+                self.row(columns, &used, &widths, row, indent);
+            }
         }
     }
 
-    fn fit(&self, columns: &[Column], rows: &[Vec<Cell>], used: &[usize]) -> Vec<usize> {
+    fn row(&mut self, columns: &[Column], used: &[usize], widths: &[usize], cells: &[Cell], indent: usize) {
+        self.text(Look::Plain, &" ".repeat(indent));
+        for (place, &c) in used.iter().enumerate() {
+            let text = cut(&cells[c].text, widths[c]);
+            let blanks = " ".repeat(widths[c].saturating_sub(text.width()));
+            if columns[c].right {
+                self.text(Look::Plain, &blanks);
+            }
+            self.text(cells[c].look, &text);
+            if place + 1 < used.len() {
+                if !columns[c].right {
+                    self.text(Look::Plain, &blanks);
+                }
+                self.text(Look::Plain, "  ");
+            }
+        }
+        self.newline();
+    }
+
+    /// Which columns are shown in `room`, and the width of each.
+    fn fit(&self, columns: &[Column], rows: &[&Vec<Cell>], room: usize) -> (Vec<usize>, Vec<usize>) {
+        let mut used: Vec<usize> = (0..columns.len())
+            .filter(|&c| !columns[c].optional || rows.iter().any(|r| !r[c].text.is_empty()))
+            .collect();
         let mut widths: Vec<usize> = columns
             .iter()
             .enumerate()
@@ -155,15 +179,17 @@ impl Page {
                     .unwrap_or(0)
             })
             .collect();
-        let room = self.width.saturating_sub(2);
+        let least = |c: usize, widths: &[usize]| columns[c].least.min(widths[c]);
+        while used.iter().map(|&c| least(c, &widths) + 2).sum::<usize>() > room + 2 {
+            let Some(spare) = used.iter().rposition(|&c| columns[c].spare) else {
+                break;
+            };
+            used.remove(spare);
+        }
         loop {
-            let total: usize = used
-                .iter()
-                .map(|&c| widths[c] + 2)
-                .sum::<usize>()
-                .saturating_sub(2);
-            if total <= room {
-                return widths;
+            let total: usize = used.iter().map(|&c| widths[c] + 2).sum();
+            if total <= room + 2 {
+                return (used, widths);
             }
             // The widest of those that may shrink gives way, by one and again.
             let Some(&widest) = used
@@ -171,12 +197,15 @@ impl Page {
                 .filter(|&&c| widths[c] > columns[c].least)
                 .max_by_key(|&&c| widths[c] - columns[c].least)
             else {
-                return widths;
+                return (used, widths);
             };
             widths[widest] -= 1;
         }
     }
 }
+
+/// Rows below a name.
+pub(super) type Group = (Option<Cell>, Vec<Vec<Cell>>);
 
 /// A column of a table.
 #[derive(Debug, Clone, Copy)]
@@ -187,6 +216,8 @@ pub(super) struct Column {
     least: usize,
     /// Left out when it has nothing to say.
     optional: bool,
+    /// Left out when there is no room.
+    spare: bool,
 }
 
 impl Column {
@@ -197,6 +228,7 @@ impl Column {
             right: false,
             least,
             optional: false,
+            spare: false,
         }
     }
 
@@ -207,7 +239,14 @@ impl Column {
             right: true,
             least: usize::MAX,
             optional: false,
+            spare: false,
         }
+    }
+
+    /// The same column, left out when there is no room for it.
+    pub(super) const fn spare(mut self) -> Self {
+        self.spare = true;
+        self
     }
 
     /// The same column, left out when it has nothing to say.
@@ -279,15 +318,6 @@ pub(super) fn bytes(count: u64) -> String {
         value /= 1000.0;
     }
     format!("{value:.1} TB")
-}
-
-fn pad(text: &str, width: usize, right: bool) -> String {
-    let blanks = " ".repeat(width.saturating_sub(text.width()));
-    if right {
-        format!("{blanks}{text}")
-    } else {
-        format!("{text}{blanks}")
-    }
 }
 
 fn cut(text: &str, width: usize) -> String {

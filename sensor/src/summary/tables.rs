@@ -1,10 +1,10 @@
 //! Tables of endpoints, principals and findings.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use analyzers::{EndpointView, Finding, PrincipalKind, PrincipalView, Severity};
 
-use super::page::{Cell, Column, Look, Page, clean, thousands};
+use super::page::{Cell, Column, Group, Look, Page, clean, thousands};
 use crate::records::Rfc3339;
 use crate::records::finding::kind_name;
 
@@ -43,8 +43,8 @@ fn and_more(page: &mut Page, all: usize, shown: usize, command: &str) {
     }
 }
 
-/// Endpoints, by host; with more than `most`, those with a finding or with sensitive data, then those called
-/// most.
+/// Endpoints below their hosts. What has a finding comes first, of hosts and below each host; with more than `most`,
+/// what is shown are those with a finding, then those with sensitive data, then those called most.
 pub(super) fn endpoints(
     page: &mut Page,
     endpoints: &[EndpointView],
@@ -52,84 +52,128 @@ pub(super) fn endpoints(
     most: usize,
     command: &str,
 ) {
-    const COLUMNS: [Column; 10] = [
-        Column::text("host", 8),
-        Column::text("method", 4),
-        Column::text("endpoint", 12),
+    const COLUMNS: [Column; 11] = [
+        Column::text("method", 6),
+        Column::text("endpoint", 16),
         Column::number("calls"),
         Column::number("ok"),
         Column::number("4xx"),
         Column::number("5xx"),
         Column::number("callers"),
-        Column::text("auth", 6),
+        Column::number("AI").spare(),
+        Column::text("auth", 4),
         Column::text("data", 4).optional(),
+        Column::text("finding", 8).optional(),
     ];
-    let concerned: BTreeSet<&str> = findings
+    let mut concerned: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
+    for finding in findings {
+        if let Some(id) = finding.resource.endpoint.as_deref() {
+            concerned.entry(id).or_default().push(finding);
+        }
+    }
+    let worst = |e: &EndpointView| {
+        let own = concerned.get(e.id.as_str())?;
+        own.iter().map(|f| f.severity).max()
+    };
+    let ranks: Vec<_> = endpoints
         .iter()
-        .filter_map(|f| f.resource.endpoint.as_deref())
-        .collect();
-    let ranks: Vec<(bool, u64)> = endpoints
-        .iter()
-        .map(|e| {
-            (
-                concerned.contains(e.id.as_str()) || !e.data_classes.is_empty(),
-                e.exchanges,
-            )
-        })
+        .map(|e| (worst(e), !e.data_classes.is_empty(), e.exchanges))
         .collect();
     let shown = chosen(&ranks, most);
-    let mut last_host = None;
-    let rows: Vec<Vec<Cell>> = shown
-        .iter()
-        .map(|&i| {
-            let e = &endpoints[i];
-            let [_, success, redirection, client_error, server_error] = e.status;
-            let host = if last_host == Some(&e.host) { "" } else { &e.host };
-            last_host = Some(&e.host);
-            let callers = match e.agents {
-                0 => thousands(e.callers),
-                n => format!("{} · {} AI", thousands(e.callers), thousands(n)),
-            };
-            let open = e.auth.iter().any(|(name, _)| name == "none");
-            vec![
-                Cell::new(Look::Bold, host),
-                Cell::new(Look::Cyan, e.method.as_str()),
-                Cell::new(Look::Plain, e.template.as_str()),
-                Cell::count(Look::Plain, e.exchanges),
-                Cell::count(Look::Green, success + redirection),
-                Cell::count(Look::Yellow, client_error),
-                Cell::count(Look::Red, server_error),
-                Cell::new(if e.agents > 0 { Look::Magenta } else { Look::Plain }, callers),
-                Cell::new(if open { Look::Yellow } else { Look::Plain }, names(&e.auth)),
-                Cell::new(Look::Red, names(&e.data_classes)),
-            ]
+    let mut hosts: BTreeMap<&str, Vec<&EndpointView>> = BTreeMap::new();
+    for &i in &shown {
+        hosts.entry(&endpoints[i].host).or_default().push(&endpoints[i]);
+    }
+    let mut hosts: Vec<_> = hosts.into_iter().collect();
+    hosts.sort_by_key(|(_, own)| std::cmp::Reverse(own.iter().map(|e| worst(e)).max()));
+    let groups: Vec<Group> = hosts
+        .into_iter()
+        .map(|(host, mut own)| {
+            own.sort_by_key(|e| std::cmp::Reverse(worst(e)));
+            let rows = own
+                .into_iter()
+                .map(|e| endpoint_row(e, concerned.get(e.id.as_str()).map_or(&[], Vec::as_slice)));
+            (Some(Cell::new(Look::Bold, host)), rows.collect())
         })
         .collect();
-    page.table(&COLUMNS, &rows);
+    page.grouped(&COLUMNS, &groups);
     and_more(page, endpoints.len(), shown.len(), command);
 }
 
-/// Principals, by kind; with more than `most`, those that call most.
-pub(super) fn principals(page: &mut Page, principals: &[PrincipalView], most: usize, command: &str) {
-    const COLUMNS: [Column; 8] = [
+fn endpoint_row(e: &EndpointView, findings: &[&Finding]) -> Vec<Cell> {
+    let [_, success, redirection, client_error, server_error] = e.status;
+    let open = e.auth.iter().any(|(name, _)| name == "none");
+    let path = match e.template.as_str() {
+        "" => Cell::new(Look::Dim, "(tunnel)"),
+        template => Cell::new(Look::Plain, template),
+    };
+    let worst = findings
+        .iter()
+        .max_by_key(|f| (f.severity, std::cmp::Reverse(&f.id)));
+    let finding = match worst {
+        None => Cell::new(Look::Plain, ""),
+        Some(worst) => {
+            let more = match findings.len() - 1 {
+                0 => String::new(),
+                more => format!(" +{more}"),
+            };
+            let text = format!("{} {}{more}", worst.severity.name(), kind_name(worst.kind));
+            Cell::new(severity_look(worst.severity), text)
+        }
+    };
+    vec![
+        Cell::new(Look::Cyan, e.method.as_str()),
+        path,
+        Cell::count(Look::Plain, e.exchanges),
+        Cell::count(Look::Green, success + redirection),
+        Cell::count(Look::Yellow, client_error),
+        Cell::count(Look::Red, server_error),
+        Cell::count(Look::Plain, e.callers),
+        Cell::count(Look::Magenta, e.agents),
+        Cell::new(if open { Look::Yellow } else { Look::Plain }, names(&e.auth)),
+        Cell::new(Look::Red, names(&e.data_classes)),
+        finding,
+    ]
+}
+
+/// Principals, by kind; with more than `most`, those with a finding, then those that call most.
+pub(super) fn principals(
+    page: &mut Page,
+    principals: &[PrincipalView],
+    findings: &[Finding],
+    most: usize,
+    command: &str,
+) {
+    const COLUMNS: [Column; 9] = [
         Column::text("kind", 8),
         Column::text("name", 12),
         Column::number("calls"),
         Column::number("failed"),
         Column::number("endpoints"),
         Column::number("clients"),
-        Column::text("auth", 6),
-        Column::text("known by", 8),
+        Column::text("auth", 4),
+        Column::text("known by", 8).spare(),
+        Column::text("finding", 6).optional(),
     ];
-    let mut sorted: Vec<&PrincipalView> = principals.iter().collect();
-    sorted.sort_by_key(|p| (p.kind, std::cmp::Reverse(p.exchanges)));
-    let counts: Vec<u64> = sorted.iter().map(|p| p.exchanges).collect();
-    let shown = chosen(&counts, most);
+    let worst = |p: &PrincipalView| {
+        let own = findings
+            .iter()
+            .filter(|f| f.principal.as_ref().is_some_and(|c| c.id == p.id));
+        own.map(|f| f.severity).max()
+    };
+    let mut sorted: Vec<(&PrincipalView, Option<Severity>)> =
+        principals.iter().map(|p| (p, worst(p))).collect();
+    sorted.sort_by_key(|(p, worst)| (p.kind, std::cmp::Reverse((*worst, p.exchanges))));
+    let ranks: Vec<_> = sorted.iter().map(|(p, worst)| (*worst, p.exchanges)).collect();
+    let shown = chosen(&ranks, most);
     let rows: Vec<Vec<Cell>> = shown
         .iter()
         .map(|&i| {
-            let p = sorted[i];
+            let (p, worst) = sorted[i];
             let (kind, look) = kind_in_words(p.kind);
+            // What tells the kind before what tells the name: the end of the text may be cut off.
+            let mut evidence: Vec<&str> = p.evidence.iter().map(String::as_str).collect();
+            evidence.sort_by_key(|e| !e.starts_with("claim"));
             vec![
                 Cell::new(look, kind),
                 Cell::new(Look::Bold, p.name.as_deref().unwrap_or(&p.id)),
@@ -138,7 +182,11 @@ pub(super) fn principals(page: &mut Page, principals: &[PrincipalView], most: us
                 Cell::count(Look::Plain, p.endpoint_count),
                 Cell::count(Look::Plain, p.clients),
                 Cell::new(Look::Plain, names(&p.auth)),
-                Cell::new(Look::Dim, p.evidence.join(", ")),
+                Cell::new(Look::Dim, evidence.join(", ")),
+                worst.map_or_else(
+                    || Cell::new(Look::Plain, ""),
+                    |s| Cell::new(severity_look(s), s.name()),
+                ),
             ]
         })
         .collect();
@@ -169,9 +217,9 @@ pub(super) fn by_severity(findings: &[Finding]) -> String {
         .join(", ")
 }
 
-/// Findings, worst first, each with its explanation.
+/// Findings, worst first, each as it can be read alone: what, who and where, why it matters, what to do first.
 pub(super) fn findings(page: &mut Page, findings: &[Finding], most: usize, command: &str) {
-    const INDENT: usize = 13;
+    const INDENT: usize = 12;
     let mut sorted: Vec<&Finding> = findings.iter().collect();
     sorted.sort_by(|a, b| {
         (std::cmp::Reverse(a.severity), a.first_seen, &a.id).cmp(&(
@@ -185,57 +233,37 @@ pub(super) fn findings(page: &mut Page, findings: &[Finding], most: usize, comma
             page.newline();
         }
         page.text(Look::Plain, "  ");
-        page.text(
-            severity_look(finding.severity),
-            &format!("{:<9}", finding.severity.name().to_uppercase()),
-        );
-        page.text(Look::Plain, "  ");
-        page.text(Look::Bold, &kind_name(finding.kind));
-        if let Some(principal) = &finding.principal {
-            let (kind, look) = kind_in_words(principal.kind);
-            page.text(Look::Dim, "  by ");
-            page.text(look, &clean(principal.name.as_deref().unwrap_or(&principal.id)));
-            page.text(Look::Dim, &format!(" ({kind})"));
-        }
-        page.newline();
-        if let Some(place) = place(finding) {
-            page.wrapped(Look::Cyan, INDENT, &place);
-        }
+        let severity = finding.severity.name().to_uppercase();
+        page.text(severity_look(finding.severity), &severity);
+        page.text(Look::Plain, &" ".repeat(INDENT - 2 - severity.len()));
+        page.text(Look::Bold, &clean(&finding.title));
+        page.line(Look::Dim, &format!("  {}", kind_name(finding.kind)));
+        let entry = finding.kind.entry();
         page.wrapped(Look::Plain, INDENT, &finding.explanation);
-        let times = if finding.count == 1 {
-            "once".into()
-        } else {
-            format!("{} times", thousands(finding.count))
-        };
-        let from = Rfc3339(finding.first_seen).second();
-        let until = Rfc3339(finding.last_seen).second();
-        let when = if from == until {
-            from
-        } else {
-            format!("{from} to {until}")
-        };
-        page.wrapped(
-            Look::Dim,
-            INDENT,
-            &format!("seen {times}, {when}, confidence {:.2}", finding.confidence),
-        );
+        page.wrapped(Look::Plain, INDENT, entry.impact);
+        if let Some(step) = entry.steps.first() {
+            page.wrapped(Look::Cyan, INDENT, &format!("→ {step}"));
+        }
+        page.wrapped(Look::Dim, INDENT, &seen(finding));
     }
     and_more(page, sorted.len(), most.min(sorted.len()), command);
 }
 
-/// Where it is: method, host and template, and the tool.
-fn place(finding: &Finding) -> Option<String> {
-    let resource = &finding.resource;
-    let mut out = String::new();
-    if let Some(method) = &resource.method {
-        out.push_str(method);
-        out.push(' ');
-    }
-    out.push_str(resource.host.as_deref().unwrap_or(""));
-    out.push_str(resource.template.as_deref().unwrap_or(""));
-    if let Some(tool) = &resource.tool {
-        out.push_str(&format!(" (tool {tool})"));
-    }
-    let out = out.trim().to_owned();
-    (!out.is_empty()).then_some(out)
+/// How often and when it was seen, and how sure that is.
+fn seen(finding: &Finding) -> String {
+    let times = match finding.count {
+        1 => "once".to_owned(),
+        count => format!("{} times", thousands(count)),
+    };
+    let from = Rfc3339(finding.first_seen).second();
+    let until = Rfc3339(finding.last_seen).second();
+    let when = if from == until {
+        from
+    } else {
+        format!("{from} to {until}")
+    };
+    format!(
+        "Seen {times}, {when} UTC; confidence {:.2}; id {}",
+        finding.confidence, finding.id
+    )
 }

@@ -205,6 +205,38 @@ fn long_tables_are_cut_to_what_matters_most() {
 }
 
 #[test]
+fn what_has_a_finding_comes_first_and_is_never_hidden() {
+    let mut learned = learned();
+    learned.endpoints = (0..60)
+        .map(|i| endpoint(&format!("h{}.example", i / 20), "GET", &format!("/e{i:02}"), 100))
+        .chain([
+            endpoint("h1.example", "GET", "/zz/shadow", 1),
+            endpoint("h1.example", "CONNECT", "", 1),
+        ])
+        .collect();
+    learned.findings[1].resource.endpoint = Some("ep_h1.example/zz/shadow".into());
+    learned.principals = (0..60)
+        .map(|i| principal(PrincipalKind::Unknown, Some(&format!("p{i}")), 100))
+        .chain([principal(PrincipalKind::Unknown, Some("seldom"), 1)])
+        .collect();
+    learned.principals[60].id = "pr_1".into();
+    let mut page = Page::new(110, false);
+    learned.draw(&mut page, "demo.pcap", &run(), None);
+    let text = page.finish();
+    let lines: Vec<&str> = text.lines().collect();
+    let rule = lines.iter().position(|l| l.contains("──")).unwrap();
+    assert_eq!(lines[rule + 1].trim(), "h1.example");
+    assert!(lines[rule + 2].contains("/zz/shadow") && lines[rule + 2].contains("high bola_enumeration"));
+    let widest = lines[rule - 1..rule + 40].iter().map(|l| l.chars().count()).max();
+    assert_eq!(
+        widest,
+        Some(lines[rule].chars().count()),
+        "the rule is as wide as the table"
+    );
+    assert!(text.contains("seldom"), "{text}");
+}
+
+#[test]
 fn the_short_form_names_every_loss_and_says_when_there_is_none() {
     insta::assert_snapshot!(short(&run()), @"12,345 packets → 980 TCP flows → 4,321 exchanges (7 dropped by the kernel (buffer full), 45 packets of other protocols, 20 flows with TLS (opaque), 2 gaps, 2,920 bytes lost in gaps, 3 exchanges without response, 2 messages damaged by gaps)");
     insta::assert_snapshot!(short(&Run::default()), @"0 packets → 0 TCP flows → 0 exchanges (nothing lost)");

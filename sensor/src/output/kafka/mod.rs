@@ -149,8 +149,13 @@ pub(crate) struct KafkaSink {
     queue: Arc<Queue>,
     shared: Arc<Shared>,
     mode: Mode,
+    sent: AtomicU64,
     thread: Option<JoinHandle<Delivery>>,
 }
+
+/// How long [`KafkaSink::settle`] waits, and how long without anything being confirmed.
+const SETTLE: Duration = Duration::from_secs(5);
+const SETTLE_IDLE: Duration = Duration::from_secs(1);
 
 impl KafkaSink {
     /// Checks the configuration, opens the spool and asks the broker for an answer.
@@ -197,6 +202,7 @@ impl KafkaSink {
             queue,
             shared,
             mode,
+            sent: AtomicU64::new(0),
             thread: Some(thread),
         })
     }
@@ -215,6 +221,7 @@ impl KafkaSink {
 
     /// Hands over a record. In replay this waits when the queue is full; live it never does.
     pub(crate) fn send(&self, record: Record) {
+        self.sent.fetch_add(1, Ordering::Relaxed);
         match self.mode {
             Mode::Replay => self.queue.push_waiting(record),
             Mode::Live => self.queue.push_shedding(record),
@@ -226,6 +233,20 @@ impl KafkaSink {
         let delivered = self.shared.delivered.load(Ordering::Relaxed);
         let spooled = self.shared.spooled.load(Ordering::Relaxed);
         (delivered, spooled, self.queue.shed())
+    }
+
+    /// Waits a little until what was sent so far is confirmed, so that [`Self::so_far`] tells how it went.
+    pub(crate) fn settle(&self) {
+        let start = Instant::now();
+        let (mut last, mut moved) = (self.so_far(), start);
+        let sent = self.sent.load(Ordering::Relaxed);
+        while last.0 + last.2 < sent && start.elapsed() < SETTLE && moved.elapsed() < SETTLE_IDLE {
+            std::thread::sleep(Duration::from_millis(5));
+            let now = self.so_far();
+            if now != last {
+                (last, moved) = (now, Instant::now());
+            }
+        }
     }
 
     /// Waits until everything is confirmed, at most for `at_most`; the rest goes to the spool.

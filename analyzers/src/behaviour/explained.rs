@@ -1,0 +1,251 @@
+//! What people read: every kind of finding stands by itself, and its numbers are those of its record.
+
+use std::collections::BTreeMap;
+
+use reassembly::Ambiguities;
+
+use crate::testing::{Call, START, Scene, agent_token, jwt, jwt_with};
+use crate::{Finding, Kind};
+
+const CARDS: [&str; 3] = ["4539578763621486", "4716108999716531", "5425233430109903"];
+
+/// Weak and wrong credentials, each at two endpoints.
+fn credentials(scene: &mut Scene) {
+    let unsigned = jwt_with(r#"{"alg":"none"}"#, r#"{"sub":"nobody"}"#);
+    let endless = jwt(r#"{"sub":"erp","sub_profile":"service"}"#);
+    let long = jwt(&format!(
+        r#"{{"sub":"a","iat":{START},"exp":{}}}"#,
+        START + 86_400 * 3
+    ));
+    let ended = jwt(&format!(r#"{{"sub":"b","exp":{}}}"#, START - 400));
+    for path in ["/a", "/b"] {
+        scene.send(&Call::get(path).field("X-Api-Key: 0123456789abcdef"));
+        scene.send(&Call::get(path).field("Authorization: Basic YWRtaW46aHVudGVyMg=="));
+        scene.send(&Call::get(format!("{path}?access_token=0123456789abcdef")));
+        for token in [&unsigned, &endless, &long, &ended] {
+            scene.send(&Call::get(path).bearer(token));
+        }
+    }
+    let token = agent_token("shared", 0);
+    for _ in 0..4 {
+        scene.send(&Call::get("/a").bearer(&token));
+        scene.send(&Call::get("/b").bearer(&token).from("10.8.0.7").agent("curl/8"));
+    }
+}
+
+/// An endpoint that stands open on a host where all others ask for a credential, and one that hands out cards.
+fn exposed(scene: &mut Scene) {
+    let token = agent_token("a", 0);
+    for n in 0..60 {
+        scene.send(&Call::get("/orders/7").bearer(&token).host("shop.example"));
+        if n % 20 == 19 {
+            scene.send(
+                &Call::new("POST", "/legacy/refunds")
+                    .host("shop.example")
+                    .body("x"),
+            );
+        }
+    }
+    for card in CARDS {
+        let answer = format!(r#"{{"card_number":"{card}"}}"#);
+        scene.send(&Call::get("/customers").bearer(&token).answer(answer));
+    }
+}
+
+/// Callers that look for what they were not given.
+fn seekers(scene: &mut Scene) {
+    let token = agent_token("walker", 0);
+    for n in 0..40 {
+        let id = 41_000 + n;
+        let answer = format!(r#"{{"order_id":{id}}}"#);
+        scene.send(&Call::get(format!("/orders/{id}")).bearer(&token).answer(answer));
+    }
+    for n in 0..100u8 {
+        let path = format!("/{}x{}", char::from(b'a' + n % 26), char::from(b'a' + n / 26));
+        scene.send(&Call::get(path).status(404));
+    }
+    for call in [
+        Call::new("POST", "/a")
+            .field("Content-Length: 4")
+            .field("Transfer-Encoding: chunked"),
+        Call::new("POST", "/b")
+            .field("Content-Length: 4")
+            .field("Transfer-Encoding: chunked"),
+    ] {
+        scene.send(&call.ambiguous(Ambiguities::LENGTH_AND_CODING));
+    }
+}
+
+/// A caller that leaves its ways after three days.
+fn strayed(scene: &mut Scene) {
+    for hour in 0..72u64 {
+        scene.now = (START + hour * 3600) * 1_000_000_000;
+        let token = agent_token("steady", hour);
+        for _ in 0..12 {
+            scene.wait(240);
+            scene.send(&Call::get("/feed").bearer(&token));
+        }
+    }
+    let token = agent_token("steady", 72);
+    scene.send(&Call::new("DELETE", "/feed").bearer(&token));
+    for _ in 0..1200 {
+        scene.send(&Call::get("/feed").bearer(&token));
+    }
+}
+
+/// Every revision told of every scene, and what is kept at the end.
+fn all() -> Vec<Finding> {
+    let mut all = Vec::new();
+    for play in [credentials, exposed, seekers, strayed] {
+        let mut scene = Scene::new();
+        play(&mut scene);
+        scene.analyzer.finish();
+        all.append(&mut scene.told);
+        all.extend(std::iter::from_fn(|| scene.analyzer.poll()));
+        all.extend(scene.analyzer.findings());
+    }
+    all
+}
+
+/// `1 calls`, `1 times`: a one that is followed by more than one.
+fn one_of_many(text: &str) -> bool {
+    let words: Vec<_> = text.split([' ', '(']).collect();
+    words.windows(2).any(|w| {
+        let noun = w[1].trim_end_matches(|c: char| c.is_ascii_punctuation());
+        w[0] == "1" && noun.len() > 1 && noun.ends_with('s') && noun != "was"
+    })
+}
+
+#[test]
+fn every_explanation_stands_by_itself() {
+    let found = all();
+    for kind in Kind::all() {
+        assert!(
+            found.iter().any(|f| f.kind == kind),
+            "no {} in the scenes",
+            kind.name()
+        );
+    }
+    for f in &found {
+        let (kind, text) = (f.kind.name(), &f.explanation);
+        let who = f.principal.as_ref().map(|p| p.name.as_ref().unwrap_or(&p.id));
+        assert!(
+            text.starts_with(char::is_uppercase) && text.ends_with('.'),
+            "{kind}: {text}"
+        );
+        assert!(!one_of_many(text) && !text.contains("  "), "{kind}: {text}");
+        assert!(
+            text.contains(&f.place()) && !f.place().is_empty(),
+            "{kind} at {}: {text}",
+            f.place()
+        );
+        assert!(
+            who.is_none_or(|who| text.contains(who.as_str())),
+            "{kind} by {who:?}: {text}"
+        );
+    }
+}
+
+#[test]
+fn numbers_agree_with_the_record() {
+    for f in all() {
+        let text = format!(
+            "{} r{} {}: {:?} {}",
+            f.kind.name(),
+            f.revision,
+            f.explanation,
+            f.observed,
+            f.count
+        );
+        let own = match f.kind {
+            Kind::MissingAuth => Some("open_2xx"),
+            Kind::BolaEnumeration => Some("objects"),
+            Kind::SensitiveDataExposure => Some("responses"),
+            _ => None,
+        };
+        if let Some(own) = own {
+            assert_eq!(f.observed_number(own), f.count, "{text}");
+        }
+        let numbers: Vec<_> = f.explanation.split([' ', '(', ':', ',']).collect();
+        let told = f.kind == Kind::NewEndpointForPrincipal || f.count == 1;
+        assert!(told || numbers.contains(&f.count.to_string().as_str()), "{text}");
+        // What led to a change of clients is told, and is none.
+        let led = usize::from(f.kind == Kind::CredentialShared);
+        assert!(f.count as usize + led >= f.evidence.len(), "{text}");
+        assert_eq!(
+            f.evidence.iter().map(|e| e.ts).min(),
+            Some(f.first_seen),
+            "{text}"
+        );
+        assert!(f.evidence.iter().any(|e| e.ts == f.detected_at), "{text}");
+    }
+}
+
+#[test]
+fn a_finding_names_the_place_of_its_deciding_exchange() {
+    let mut scene = Scene::new();
+    let key = |path: &str| Call::get(path).field("X-Api-Key: 0123456789abcdef");
+    scene.send(&key("/inner").field("X-Forwarded-Proto: https"));
+    scene.send(&key("/inner").field("X-Forwarded-Proto: https"));
+    let place = |scene: &Scene| scene.found(Kind::WeakAuth)[0].place();
+    assert_eq!(place(&scene), "GET api.example/inner");
+    scene.send(&key("/outer"));
+    assert_eq!(place(&scene), "GET api.example/outer", "it is worse there");
+    for _ in 0..20 {
+        scene.send(&key("/later"));
+    }
+    let found = &scene.found(Kind::WeakAuth)[0];
+    assert_eq!(
+        (found.place().as_str(), found.count),
+        ("GET api.example/outer", 23)
+    );
+    let deciding = found.evidence.iter().find(|e| e.ts == found.detected_at);
+    assert_eq!(deciding.map(|e| e.target.as_str()), Some("/outer"));
+}
+
+#[test]
+fn the_latest_words_of_every_kind() {
+    let latest: BTreeMap<_, _> = all()
+        .into_iter()
+        .map(|f| {
+            let reason = f.observed.get("reason").cloned().unwrap_or_default();
+            (format!("{} {reason}", f.kind.name()), f.explanation)
+        })
+        .collect();
+    insta::assert_snapshot!(latest.into_values().collect::<Vec<_>>().join("\n\n"));
+}
+
+#[test]
+fn a_service_is_known_by_the_claim_that_says_so() {
+    for (claims, want) in [
+        (
+            r#"{"sub":"a","sub_profile":"service"}"#,
+            "claim sub_profile=service",
+        ),
+        (
+            r#"{"sub":"a","client_type":"service"}"#,
+            "claim client_type=service",
+        ),
+        (
+            r#"{"sub":"a","grant_type":"client_credentials"}"#,
+            "claim grant_type=client_credentials",
+        ),
+    ] {
+        let mut scene = Scene::new();
+        scene.send(&Call::get("/a").bearer(&jwt(claims)));
+        let evidence = &scene.analyzer.principals()[0].evidence;
+        assert!(evidence.iter().any(|e| e == want), "{evidence:?}");
+    }
+}
+
+#[test]
+fn a_tunnel_is_an_endpoint_without_a_path() {
+    let mut scene = Scene::new();
+    scene.send(&Call::new("CONNECT", "db.example:5432").host("db.example:5432"));
+    let endpoints = scene.analyzer.endpoints();
+    let named: Vec<_> = endpoints
+        .iter()
+        .map(|e| (&*e.method, &*e.host, &*e.template))
+        .collect();
+    assert_eq!(named, [("CONNECT", "db.example:5432", "")]);
+}
