@@ -248,3 +248,117 @@ impl Least {
         to != Self::UNKNOWN && back != Self::UNKNOWN && to == -back && b.after + to == a.after
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(start: u64, end: u64, had: u64) -> Asked {
+        Asked {
+            start,
+            end,
+            had,
+            after_loss: false,
+            begins_round: false,
+        }
+    }
+
+    fn answer(start: u64, end: u64, had: u64) -> Answer {
+        Answer {
+            start,
+            end,
+            had,
+            told: Told::default(),
+            after_loss: false,
+        }
+    }
+
+    const ROUNDS: Known = Known {
+        rounds: true,
+        begins_level: false,
+        ends_level: false,
+    };
+
+    #[test]
+    fn a_request_behind_a_loss_is_bounded_by_the_rounds_around_it() {
+        // Three rounds of one request; the answer to the first is lost, and what was before the second request.
+        let requests = [
+            Asked {
+                begins_round: true,
+                ..asked(100, 150, 1000)
+            },
+            Asked {
+                after_loss: true,
+                begins_round: true,
+                ..asked(250, 300, 1500)
+            },
+            Asked {
+                begins_round: true,
+                ..asked(300, 350, 1700)
+            },
+        ];
+        let answers = [
+            Answer {
+                after_loss: true,
+                ..answer(1500, 1700, 300)
+            },
+            answer(1700, 1900, 350),
+        ];
+        assert_eq!(settled(&requests, &answers, ROUNDS), [(1, 0), (2, 1)]);
+        // Of a client that does not wait for its answers nothing is known but what came after what.
+        assert_eq!(settled(&requests, &answers, Known::default()), []);
+    }
+
+    #[test]
+    fn of_several_at_once_the_last_the_server_had_bounds_the_answer() {
+        // Two requests at once; the first answer is lost, the second was sent when the server had both.
+        let requests = [asked(100, 150, 1000), asked(150, 200, 1000)];
+        let lost_first = [Answer {
+            after_loss: true,
+            ..answer(1200, 1300, 200)
+        }];
+        let level = Known {
+            begins_level: true,
+            ..ROUNDS
+        };
+        assert_eq!(settled(&requests, &lost_first, level), [], "it may answer either");
+        let ends = Known {
+            ends_level: true,
+            ..level
+        };
+        assert_eq!(settled(&requests, &lost_first, ends), [(1, 0)]);
+        // Sent when the server had the first alone, it can answer no other.
+        let early = [Answer {
+            after_loss: true,
+            ..answer(1200, 1300, 150)
+        }];
+        assert_eq!(settled(&requests, &early, level), [(0, 0)]);
+    }
+
+    #[test]
+    fn contradictions_settle_nothing() {
+        // The server answered the second request before it had any of it.
+        let requests = [asked(100, 150, 1000), asked(150, 200, 1000)];
+        let answers = [answer(1000, 1100, 150), answer(1100, 1200, 150)];
+        let level = Known {
+            begins_level: true,
+            ends_level: true,
+            ..ROUNDS
+        };
+        assert_eq!(settled(&requests, &answers, level), []);
+        assert_eq!(settled(&requests, &answers[..1], ROUNDS), []);
+    }
+
+    #[test]
+    fn the_work_is_bounded() {
+        let many: Vec<Asked> = (0..400)
+            .map(|n| Asked {
+                after_loss: true,
+                ..asked(n * 10, n * 10 + 10, n * 10)
+            })
+            .collect();
+        let answers: Vec<Answer> = (0..200).map(|n| answer(n * 10, n * 10 + 10, n * 10)).collect();
+        assert_eq!(settled(&many, &answers, ROUNDS), []);
+        assert_eq!(settled(&many[..100], &answers, ROUNDS), []);
+    }
+}
