@@ -385,9 +385,11 @@ pub(crate) fn status_line(line: &[u8]) -> Option<(u8, u16, bool)> {
         return None;
     }
     malformed |= digits != 3 || !matches!(code.get(digits), None | Some(b' '));
-    let status = code[..digits.min(3)]
-        .iter()
-        .fold(0u16, |n, b| n * 10 + u16::from(b - b'0'));
+    // Any other number of digits is no status (RFC 9112 section 4).
+    let status = match code[..digits] {
+        [a, b, c] => [a, b, c].iter().fold(0u16, |n, b| n * 10 + u16::from(b - b'0')),
+        _ => 0,
+    };
     Some((minor, status, malformed))
 }
 
