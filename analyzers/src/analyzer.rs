@@ -15,6 +15,7 @@ use crate::inventory::EndpointView;
 use crate::inventory::endpoint::Seen;
 use crate::inventory::host::Inventory;
 use crate::inventory::{rpc, sensitive};
+use crate::marks::Marks;
 use crate::network::Networks;
 use crate::settings::Settings;
 use crate::store::{Row, Store, decode, encode};
@@ -105,6 +106,8 @@ pub struct Analyzer {
     inventory: Inventory,
     behaviour: Behaviour,
     ledger: Ledger,
+    /// Of the response at hand.
+    marks: Marks,
     unread: u64,
     /// Requests without a credential of which bytes were lost.
     cut: u64,
@@ -123,6 +126,7 @@ impl Analyzer {
             inventory: Inventory::new(seed, settings.max_endpoints),
             behaviour: Behaviour::new(seed, settings.max_principals),
             ledger: Ledger::new(&settings),
+            marks: Marks::default(),
             unread: 0,
             cut: 0,
             settings,
@@ -161,7 +165,10 @@ impl Analyzer {
             .as_ref()
             .filter(|r| r.status < 400 && is_text(&r.message));
         let text = readable.map(|r| r.message.body.as_slice());
-        let found = text.map(|body| sensitive::search(body, self.seed));
+        let found = text.map(|body| {
+            self.marks.read(&body[..body.len().min(sensitive::SEARCHED)]);
+            sensitive::search(body, &self.marks, self.seed)
+        });
         let ts = exchange.ts();
         let seen = Seen {
             exchange,
@@ -205,8 +212,14 @@ impl Analyzer {
             seed: self.seed,
             egress: &self.egress,
         };
-        self.behaviour
-            .observe(&mut activity, object, text, &world, &mut self.ledger);
+        self.behaviour.observe(
+            &mut activity,
+            object,
+            text,
+            &mut self.marks,
+            &world,
+            &mut self.ledger,
+        );
         Labels {
             endpoint: activity.endpoint.map(|e| e.id.to_string()),
             principal: Some(identity.text.to_string()),
