@@ -48,22 +48,19 @@ impl Marks {
         add(&last);
     }
 
-    /// The next place at or behind `from` that lies in a word that may be an id.
-    pub(crate) fn next_hint(&self, from: usize) -> Option<usize> {
-        self.next(from, |line| line.hint)
+    /// The words that may be ids, in order.
+    pub(crate) fn words(&self) -> Words<'_> {
+        Words {
+            marks: self,
+            line: 0,
+            hints: self.line(0).hint,
+            floor: 0,
+        }
     }
 
     /// The next place at or behind `from` that ends four digits in a row.
     pub(crate) fn next_fourth_digit(&self, from: usize) -> Option<usize> {
         self.next(from, |line| line.fourth)
-    }
-
-    /// Where the word that `at` lies in begins and ends. It does not begin before `floor`.
-    pub(crate) fn word(&self, at: usize, floor: usize) -> (usize, usize) {
-        (
-            self.begin(at, floor, |line| line.word),
-            self.end(at, |line| line.word),
-        )
     }
 
     /// Where the digits that `at` lies in begin and end. They do not begin before `floor`.
@@ -72,11 +69,6 @@ impl Marks {
             self.begin(at, floor, |line| line.digit),
             self.end(at, |line| line.digit),
         )
-    }
-
-    /// The digits among the `len` bytes from `start`, at most 64, as bits.
-    pub(crate) fn digits_in(&self, start: usize, len: usize) -> u64 {
-        self.window(start, |line| line.digit) & (u64::MAX >> (64 - len.clamp(1, 64)))
     }
 
     fn line(&self, at: usize) -> Line {
@@ -138,6 +130,74 @@ impl Marks {
     }
 }
 
+/// A word that may be an id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Word {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+    /// Which of its first 64 bytes are digits, the lowest bit being the first.
+    pub(crate) digits: u64,
+}
+
+/// Goes through the words that may be ids.
+#[derive(Debug)]
+pub(crate) struct Words<'a> {
+    marks: &'a Marks,
+    line: usize,
+    /// The hints of this line that are not yet behind.
+    hints: u64,
+    /// The end of the last word.
+    floor: usize,
+}
+
+impl Iterator for Words<'_> {
+    type Item = Word;
+
+    #[inline]
+    fn next(&mut self) -> Option<Word> {
+        let lines = self.marks.lines.as_slice();
+        while self.hints == 0 {
+            self.line += 1;
+            self.hints = lines.get(self.line)?.hint;
+        }
+        let line = lines.get(self.line)?;
+        let at = self.hints.trailing_zeros();
+        let before = (line.word << (63 - at)).leading_ones();
+        let after = (line.word >> at).trailing_ones();
+        if before <= at && at + after < 64 {
+            // Most words lie in one line, and all that is asked of them is at hand.
+            let first = at + 1 - before;
+            self.hints &= u64::MAX << (at + after);
+            self.floor = self.line * 64 + (at + after) as usize;
+            return Some(Word {
+                start: self.line * 64 + first as usize,
+                end: self.floor,
+                digits: (line.digit >> first) & (u64::MAX >> (64 - (before - 1 + after))),
+            });
+        }
+        Some(self.across(self.line * 64 + at as usize))
+    }
+}
+
+impl Words<'_> {
+    /// The word at `hint`, which goes on in another line.
+    #[cold]
+    fn across(&mut self, hint: usize) -> Word {
+        let marks = self.marks;
+        let start = marks.begin(hint, self.floor, |line| line.word);
+        let end = marks.end(hint, |line| line.word);
+        self.floor = end;
+        self.line = end / 64;
+        self.hints = marks.line(self.line).hint & (u64::MAX << (end % 64));
+        let known = u64::MAX >> (64 - (end - start).clamp(1, 64));
+        Word {
+            start,
+            end,
+            digits: marks.window(start, |line| line.digit) & known,
+        }
+    }
+}
+
 /// Bits that end four set ones in a row, `before` being the bits of the line before.
 fn fours(bits: u64, before: u64) -> u64 {
     let pairs = bits & (bits << 1 | before >> 63);
@@ -189,26 +249,26 @@ mod tests {
             marks.read(b"what was here before is 1234 GONE");
             marks.read(&text);
             let four = |end: usize, of: fn(&u8) -> bool| end >= 3 && text[end - 3..=end].iter().all(of);
-            let hint = |n: &usize| text[*n].is_ascii_digit() || four(*n, u8::is_ascii_uppercase);
-            prop_assert_eq!(marks.next_hint(at), (at..text.len()).find(hint));
+            let mut words = Vec::new();
+            let mut n = 0;
+            while n < text.len() {
+                let len = text[n..].iter().take_while(|b| is_word(**b)).count();
+                let word = &text[n..n + len];
+                let digits = word.iter().take(64).enumerate();
+                let digits = digits.fold(0, |bits, (place, b)| bits | u64::from(b.is_ascii_digit()) << place);
+                if word.iter().any(u8::is_ascii_digit) || (n..n + len).any(|end| four(end, u8::is_ascii_uppercase)) {
+                    words.push(Word { start: n, end: n + len, digits });
+                }
+                n += len + 1;
+            }
+            prop_assert_eq!(marks.words().collect::<Vec<_>>(), words);
             let fourth = |n: &usize| four(*n, u8::is_ascii_digit);
             prop_assert_eq!(marks.next_fourth_digit(at), (at..text.len()).find(fourth));
-            if at < text.len() && is_word(text[at]) {
-                let floor = floor.min(at);
-                let begin = at - text[floor..at].iter().rev().take_while(|b| is_word(**b)).count();
-                let end = at + text[at..].iter().take_while(|b| is_word(**b)).count();
-                prop_assert_eq!(marks.word(at, floor), (begin, end));
-            }
             if at < text.len() && text[at].is_ascii_digit() {
                 let floor = floor.min(at);
                 let begin = at - text[floor..at].iter().rev().take_while(|b| b.is_ascii_digit()).count();
                 let end = at + text[at..].iter().take_while(|b| b.is_ascii_digit()).count();
                 prop_assert_eq!(marks.digits(at, floor), (begin, end));
-                let bits = marks.digits_in(at, 64);
-                for n in 0..64 {
-                    let digit = text.get(at + n).is_some_and(u8::is_ascii_digit);
-                    prop_assert_eq!(bits >> n & 1 == 1, digit);
-                }
             }
         }
     }

@@ -8,7 +8,7 @@ use crate::identity::signals::is_json;
 use crate::inventory::host::path_objects;
 use crate::inventory::sensitive::SEARCHED;
 use crate::json::{Scalar, Scanner};
-use crate::marks::Marks;
+use crate::marks::{Marks, Word};
 use crate::privacy::segment;
 
 /// Ids taken from one response.
@@ -151,19 +151,12 @@ pub(crate) fn is_text(message: &Message) -> bool {
 /// `marks` are those of `body`, of which no more than they cover is searched.
 pub(crate) fn handed_out(body: &[u8], marks: &Marks, seed: Seed, mut each: impl FnMut(u64)) {
     let body = &body[..body.len().min(SEARCHED)];
-    let mut at = 0;
     let mut taken = 0;
     let mut list = false;
-    while taken < PER_RESPONSE
-        && let Some(hint) = marks.next_hint(at)
-    {
-        // A word is not looked at twice.
-        let (start, end) = marks.word(hint, at);
-        at = end;
-        let Some(word) = body.get(start..end) else {
+    for Word { start, end, digits } in marks.words() {
+        let Some(word) = body.get(start..end).filter(|_| taken < PER_RESPONSE) else {
             break;
         };
-        let digits = marks.digits_in(start, word.len());
         if word.len() > 64 || (digits == 0 && !word.iter().all(u8::is_ascii_uppercase)) {
             list = false;
             continue;
