@@ -1,5 +1,6 @@
 //! The stages tied together: one exchange in, labels and findings out.
 
+use std::cell::OnceCell;
 use std::net::IpAddr;
 
 use reassembly::{Exchange, Flags, Request};
@@ -140,7 +141,7 @@ impl Analyzer {
             // Without a request there is nobody to name and nothing that was called.
             self.unread += 1;
             return Labels {
-                exchange: exchange_id,
+                exchange: exchange_id.to_string(),
                 ..Labels::default()
             };
         };
@@ -153,7 +154,7 @@ impl Analyzer {
             // answer to it says nothing about who is let in.
             self.cut += 1;
             return Labels {
-                exchange: exchange_id,
+                exchange: exchange_id.to_string(),
                 ..Labels::default()
             };
         }
@@ -184,7 +185,7 @@ impl Analyzer {
         let mut activity = Activity {
             exchange,
             request,
-            exchange_id: &exchange_id,
+            exchange_id,
             ts,
             identity: &identity,
             kind: identity.kind,
@@ -197,6 +198,7 @@ impl Analyzer {
             call: call.as_ref(),
             status: exchange.status(),
             found: found.as_ref(),
+            trace: OnceCell::new(),
         };
         let object =
             named(&activity, self.seed).map(|object| (object, bola_enumeration::is_missing(&activity)));
@@ -224,7 +226,7 @@ impl Analyzer {
             endpoint: activity.endpoint.map(|e| e.id.to_string()),
             principal: Some(identity.text.to_string()),
             rpc: call.map(|c| (c.protocol.to_owned(), c.method, c.name)),
-            exchange: exchange_id,
+            exchange: exchange_id.to_string(),
         }
     }
 
@@ -301,9 +303,7 @@ impl Analyzer {
             (Table::Principals, "") => load(profiles, bare, value, |p| Some(p.id)),
             (Table::Principals, SCAN) => load(scans, bare, value, |_| None),
             (Table::Credentials, "") => load(credentials, bare, value, |_| None),
-            (Table::Findings, "") => load(&mut self.ledger.entries, bare, value, |e| {
-                Id::parse(&e.finding.id)
-            }),
+            (Table::Findings, "") => load(&mut self.ledger.entries, bare, value, |e| Some(e.id)),
             _ => Err("no such kind of row in this table".to_owned()),
         };
         loaded.map_err(|reason| RestoreError {
@@ -366,7 +366,7 @@ fn load<V: Row>(
 }
 
 /// Flow, start and index: the same wherever and however often the capture is read.
-fn exchange_id(exchange: &Exchange) -> String {
+fn exchange_id(exchange: &Exchange) -> Id {
     let mut text = [0u8; 64];
     let mut len = 0;
     let mut put = |bytes: &[u8]| {
@@ -382,7 +382,7 @@ fn exchange_id(exchange: &Exchange) -> String {
     }
     put(&exchange.flow.start.0.to_le_bytes());
     put(&exchange.index.to_le_bytes());
-    Id::of(&[b"exchange", &text[..len]]).to_string()
+    Id::of(&[b"exchange", &text[..len]])
 }
 
 /// Whether a JSON-RPC server says that it has no such method (code −32601).

@@ -1,8 +1,12 @@
 //! What the inventory stage hands to the behaviour stage: an exchange with what is known about it.
 
+use std::cell::OnceCell;
+
 use reassembly::{Exchange, Request, Timestamp};
 
-use crate::finding::{Evidence, Resource};
+use crate::finding::Resource;
+use crate::finding::trace::Trace;
+use crate::id::Id;
 use crate::identity::signals::Signals;
 use crate::identity::{Identity, PrincipalKind, Scheme};
 use crate::inventory::endpoint::Endpoint;
@@ -17,7 +21,7 @@ use crate::privacy::{redact_target, safe_host, safe_method};
 pub(crate) struct Activity<'a> {
     pub(crate) exchange: &'a Exchange,
     pub(crate) request: &'a Request,
-    pub(crate) exchange_id: &'a str,
+    pub(crate) exchange_id: Id,
     pub(crate) ts: Timestamp,
     pub(crate) identity: &'a Identity,
     /// Kind and name by everything seen of the principal so far, this exchange included.
@@ -31,6 +35,8 @@ pub(crate) struct Activity<'a> {
     pub(crate) call: Option<&'a Call>,
     pub(crate) status: Option<u16>,
     pub(crate) found: Option<&'a Found>,
+    /// Filled by [`Self::trace`].
+    pub(crate) trace: OnceCell<Trace>,
 }
 
 impl Activity<'_> {
@@ -39,25 +45,25 @@ impl Activity<'_> {
         self.status.is_some_and(|s| (200..300).contains(&s))
     }
 
-    /// The record of this exchange in a finding.
-    pub(crate) fn evidence(&self) -> Evidence {
+    /// What is kept of this exchange for a finding; worked out once, however many ask.
+    pub(crate) fn trace(&self) -> Trace {
+        self.trace.get_or_init(|| self.new_trace()).clone()
+    }
+
+    fn new_trace(&self) -> Trace {
         let exchange = self.exchange;
         let response = exchange.response.as_ref().map_or((0, 0), |r| r.message.frames);
         let request = self.request.message.frames;
-        let frames = [request.0, request.1, response.0, response.1];
-        Evidence {
-            exchange: self.exchange_id.to_owned(),
+        let flow = &exchange.flow;
+        Trace {
+            exchange: self.exchange_id,
             ts: self.ts.0,
-            client: exchange.flow.client.to_string(),
-            server: exchange.flow.server.to_string(),
+            frames: [request.0, request.1, response.0, response.1],
+            method: safe_method(self.request.method()),
+            target: redact_target(self.request.target()).into(),
+            client: (flow.client.ip(), flow.client.port()),
+            server: (flow.server.ip(), flow.server.port()),
             index: exchange.index,
-            frames: if frames == [0; 4] {
-                Vec::new()
-            } else {
-                frames.to_vec()
-            },
-            method: safe_method(self.request.method()).to_owned(),
-            target: redact_target(self.request.target()),
             status: self.status,
         }
     }

@@ -33,7 +33,8 @@ use super::activity::Activity;
 use super::objects::Object;
 use super::profile::Profile;
 use crate::finding::ledger::{Draft, Ledger, Subject, day};
-use crate::finding::{Evidence, Kind, Severity};
+use crate::finding::trace::Trace;
+use crate::finding::{Kind, Severity};
 use crate::id::Id;
 use crate::identity::PrincipalKind;
 use crate::settings::Settings;
@@ -80,7 +81,7 @@ pub(crate) struct Walk {
     /// Totals over the life of the walk, to be taken off the endpoint's when judging its usual failures.
     own_calls: u64,
     own_missing: u64,
-    trail: Vec<Evidence>,
+    trail: Vec<Trace>,
 }
 
 /// How the endpoint fares with others.
@@ -236,7 +237,7 @@ impl Walk {
         if self.trail.len() < 9 {
             // Most walks are one step long, and there are many.
             self.trail.reserve_exact(1);
-            self.trail.push(activity.evidence());
+            self.trail.push(activity.trace());
         }
     }
 

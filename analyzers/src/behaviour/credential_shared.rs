@@ -25,7 +25,8 @@ use serde_json::json;
 
 use super::activity::Activity;
 use crate::finding::ledger::{Draft, Ledger, Subject, day};
-use crate::finding::{Evidence, Kind, Severity};
+use crate::finding::trace::Trace;
+use crate::finding::{Kind, Severity};
 use crate::identity::Scheme;
 use crate::network::Networks;
 use crate::store::Row;
@@ -51,7 +52,7 @@ pub(crate) struct Shared {
     clients: Vec<Client>,
     /// Times the credential came back to a client it had left.
     returns: u32,
-    latest: Option<Evidence>,
+    latest: Option<Trace>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -123,7 +124,7 @@ impl Shared {
         if let Some(previous) = previous {
             self.judge(activity, &previous, returned, egress, ledger);
         }
-        self.latest = Some(activity.evidence());
+        self.latest = Some(activity.trace());
     }
 
     fn judge(

@@ -23,7 +23,8 @@ use serde_json::json;
 
 use super::activity::Activity;
 use crate::finding::ledger::{Draft, Ledger, Subject, day};
-use crate::finding::{Evidence, Kind, Severity};
+use crate::finding::trace::Trace;
+use crate::finding::{Kind, Severity};
 use crate::id::{Id, Seed};
 use crate::inventory::endpoint::refuses;
 use crate::store::Row;
@@ -73,7 +74,7 @@ pub(crate) struct Scan {
     since: Timestamp,
     #[serde(with = "crate::store::nanos")]
     last: Timestamp,
-    trail: Vec<Evidence>,
+    trail: Vec<Trace>,
     reported: bool,
 }
 
@@ -117,7 +118,8 @@ impl Scan {
             let lower = activity.request.path().to_ascii_lowercase();
             self.probes += u32::from(PROBES.iter().any(|p| lower.starts_with(p)));
             if self.trail.len() < 9 {
-                self.trail.push(activity.evidence());
+                self.trail.reserve_exact(1);
+                self.trail.push(activity.trace());
             }
         }
         if self.unknown.len() < LEAST || self.score < ALARM {

@@ -11,7 +11,8 @@ use reassembly::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Evidence, Finding, FindingPrincipal, Kind, Resource, Severity, Status};
+use super::trace::Trace;
+use super::{Finding, FindingPrincipal, Kind, Resource, Severity, Status};
 use crate::behaviour::Activity;
 use crate::id::Id;
 use crate::settings::Settings;
@@ -39,21 +40,103 @@ pub(crate) struct Draft {
     pub(crate) expected: Vec<(&'static str, Value)>,
     pub(crate) support: Vec<(&'static str, Value)>,
     /// Exchanges before the deciding one.
-    pub(crate) earlier: Vec<Evidence>,
+    pub(crate) earlier: Vec<Trace>,
 }
 
-/// A finding and what was said of it last.
+/// A finding and what was said of it last. There may be thousands, and few are told again, so they are kept small
+/// and become a [`Finding`] when they are told.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(into = "Stored", try_from = "Stored")]
 pub(crate) struct Entry {
-    pub(crate) finding: Finding,
+    pub(crate) id: Id,
+    told_count: u64,
+    told_at: Timestamp,
+    count: u64,
+    revision: u32,
+    status: Status,
+    kind: Kind,
+    severity: Severity,
+    confidence: f64,
+    first_seen: u64,
+    last_seen: u64,
+    detected_at: u64,
+    /// Only when it is not that of the kind.
+    title: Option<Box<str>>,
+    principal: Option<Box<FindingPrincipal>>,
+    resource: Resource,
+    explanation: Box<str>,
+    /// What was observed, expected, and what that rests on, as JSON.
+    numbers: Box<str>,
+    evidence: Vec<Trace>,
+    capture: Vec<String>,
+}
+
+/// An entry as it is stored. What follows from the kind and from the evidence is left empty.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    finding: Finding,
     told_count: u64,
     #[serde(with = "crate::store::nanos")]
     told_at: Timestamp,
 }
 
+impl From<Entry> for Stored {
+    fn from(entry: Entry) -> Self {
+        Self {
+            finding: entry.finding(),
+            told_count: entry.told_count,
+            told_at: entry.told_at,
+        }
+    }
+}
+
+impl TryFrom<Stored> for Entry {
+    type Error = &'static str;
+
+    fn try_from(stored: Stored) -> Result<Self, Self::Error> {
+        let finding = stored.finding;
+        let evidence: Result<_, _> = finding.evidence.into_iter().map(Trace::try_from).collect();
+        Ok(Self {
+            id: Id::parse(&finding.id).ok_or("a finding with no id")?,
+            told_count: stored.told_count,
+            told_at: stored.told_at,
+            count: finding.count,
+            revision: finding.revision,
+            status: finding.status,
+            kind: finding.kind,
+            severity: finding.severity,
+            confidence: finding.confidence,
+            first_seen: finding.first_seen,
+            last_seen: finding.last_seen,
+            detected_at: finding.detected_at,
+            title: own_title(finding.kind, &finding.title),
+            principal: finding.principal.map(Box::new),
+            resource: finding.resource,
+            explanation: finding.explanation.into(),
+            numbers: packed(&finding.observed, &finding.expected, &finding.support),
+            evidence: evidence?,
+            capture: finding.capture,
+        })
+    }
+}
+
+fn own_title(kind: Kind, title: &str) -> Option<Box<str>> {
+    (title != kind.entry().title).then(|| title.into())
+}
+
+/// Named numbers as they are kept.
+fn packed(observed: &Numbers, expected: &Numbers, support: &Numbers) -> Box<str> {
+    // Maps with names for keys: serialising them cannot fail.
+    serde_json::to_string(&(observed, expected, support))
+        .unwrap_or_default()
+        .into()
+}
+
+type Numbers = Map<String, Value>;
+
 impl Row for Entry {
     fn worth(&self) -> (bool, Timestamp) {
-        (true, Timestamp(self.finding.last_seen))
+        (true, Timestamp(self.last_seen))
     }
 }
 
@@ -108,57 +191,57 @@ impl Ledger {
         let id = Id::of(&parts);
         let ts = activity.ts;
         let Some(entry) = self.entries.get_mut(id) else {
-            let finding = self.open(id, subject.kind, severity, activity, draft());
-            self.queue.push_back(self.dressed(finding.clone()));
-            self.entries.entry(id, || Entry {
-                finding,
-                told_count: 1,
-                told_at: ts,
-            });
+            let entry = open(id, subject.kind, severity, activity, draft());
+            let told = self.dressed(&entry);
+            self.queue.push_back(told);
+            self.entries.entry(id, || entry);
             return;
         };
-        let finding = &mut entry.finding;
-        finding.count += 1;
-        finding.first_seen = finding.first_seen.min(ts.0);
-        finding.last_seen = finding.last_seen.max(ts.0);
-        if finding.evidence.len() < EXAMPLES {
-            let evidence = activity.evidence();
-            finding.evidence.reserve_exact(1);
-            finding.evidence.push(evidence);
-            note_flags(&mut finding.capture, activity);
+        entry.count += 1;
+        entry.first_seen = entry.first_seen.min(ts.0);
+        entry.last_seen = entry.last_seen.max(ts.0);
+        if entry.evidence.len() < EXAMPLES {
+            entry.evidence.reserve_exact(1);
+            entry.evidence.push(activity.trace());
+            note_flags(&mut entry.capture, activity);
         }
-        let worse = severity > finding.severity;
+        let worse = severity > entry.severity;
         // The numbers are brought up to date at each doubling, so that the revision told next has them.
-        if worse || finding.count.is_power_of_two() {
+        if worse || entry.count.is_power_of_two() {
             let draft = draft();
             if worse {
-                finding.severity = severity;
-                finding.confidence = finding.confidence.max(lowered(draft.confidence, activity));
-                finding.detected_at = ts.0;
+                entry.severity = severity;
+                entry.confidence = entry.confidence.max(lowered(draft.confidence, activity));
+                entry.detected_at = ts.0;
             }
-            finding.explanation = draft.explanation;
-            finding.observed = named(draft.observed);
-            finding.expected = named(draft.expected);
-            finding.support = named(draft.support);
+            entry.explanation = draft.explanation.into();
+            entry.numbers = packed(
+                &named(draft.observed),
+                &named(draft.expected),
+                &named(draft.support),
+            );
         }
-        if worse || (finding.count >= entry.told_count.saturating_mul(2) && ts.since(entry.told_at) >= QUIET)
-        {
-            let told = entry.tell(ts);
-            self.queue.push_back(self.dressed(told));
+        if worse || (entry.count >= entry.told_count.saturating_mul(2) && ts.since(entry.told_at) >= QUIET) {
+            entry.tell(ts);
+            if let Some(entry) = self.entries.get(id) {
+                let told = self.dressed(entry);
+                self.queue.push_back(told);
+            }
         }
     }
 
     /// Puts in what is the same for every finding of its kind and for every finding of this sensor.
-    fn dressed(&self, mut finding: Finding) -> Finding {
-        let entry = finding.kind.entry();
+    fn dressed(&self, entry: &Entry) -> Finding {
+        let mut finding = entry.finding();
+        let kind = finding.kind.entry();
         let owned = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<String>>();
-        finding.mapping = entry
+        finding.mapping = kind
             .mapping
             .iter()
             .map(|(name, ids)| ((*name).to_owned(), owned(ids)))
             .collect();
-        finding.playbook = (entry.playbook.to_owned(), owned(entry.steps));
-        finding.filter = super::filter::display(&finding.evidence);
+        finding.playbook = (kind.playbook.to_owned(), owned(kind.steps));
+        finding.filter = super::filter::display(&entry.evidence);
         finding.sensor.clone_from(&self.sensor);
         finding
     }
@@ -166,56 +249,9 @@ impl Ledger {
     /// The latest revision of every finding kept, by first time seen, then id.
     pub(crate) fn latest(&self) -> Vec<Finding> {
         let rows = self.entries.sorted();
-        let mut all: Vec<_> = rows
-            .into_iter()
-            .map(|(_, e)| self.dressed(e.finding.clone()))
-            .collect();
+        let mut all: Vec<_> = rows.into_iter().map(|(_, e)| self.dressed(e)).collect();
         all.sort_by(|a, b| (a.first_seen, &a.id).cmp(&(b.first_seen, &b.id)));
         all
-    }
-
-    fn open(&self, id: Id, kind: Kind, severity: Severity, activity: &Activity<'_>, draft: Draft) -> Finding {
-        let entry = kind.entry();
-        let mut evidence = draft.earlier;
-        evidence.retain(|e| e.exchange != activity.exchange_id);
-        evidence.truncate(EVIDENCE - 1);
-        evidence.shrink_to(evidence.len() + 1);
-        evidence.push(activity.evidence());
-        let first_seen = evidence.iter().map(|e| e.ts).min().unwrap_or(activity.ts.0);
-        let mut capture = Vec::new();
-        note_flags(&mut capture, activity);
-        Finding {
-            id: id.to_string(),
-            revision: 1,
-            count: 1,
-            status: Status::New,
-            kind,
-            title: draft.title.unwrap_or_else(|| entry.title.to_owned()),
-            severity,
-            confidence: lowered(draft.confidence, activity),
-            first_seen,
-            last_seen: activity.ts.0.max(first_seen),
-            detected_at: activity.ts.0,
-            principal: draft.principal.then(|| FindingPrincipal {
-                id: activity.identity.text.to_string(),
-                kind: activity.kind,
-                name: activity.name.map(str::to_owned),
-                evidence: activity.identity.evidence.clone(),
-            }),
-            resource: draft.resource,
-            explanation: draft.explanation,
-            observed: named(draft.observed),
-            expected: named(draft.expected),
-            support: named(draft.support),
-            // Follows from the evidence; put in when a finding is given out.
-            filter: String::new(),
-            evidence,
-            // The same for every finding of the kind; put in when a finding is given out.
-            mapping: Vec::new(),
-            playbook: Default::default(),
-            capture,
-            sensor: Default::default(),
-        }
     }
 
     /// Tells the last count of findings that went on after they were last told. They are made one by one as
@@ -225,7 +261,7 @@ impl Ledger {
             .entries
             .sorted()
             .into_iter()
-            .filter(|(_, e)| e.finding.count >= e.told_count.saturating_mul(2))
+            .filter(|(_, e)| e.count >= e.told_count.saturating_mul(2))
             .map(|(id, _)| id);
         self.last_words = grown.collect();
     }
@@ -236,23 +272,97 @@ impl Ledger {
         }
         let id = self.last_words.pop_front()?;
         let entry = self.entries.get_mut(id)?;
-        let told = entry.tell(Timestamp(entry.finding.last_seen));
-        Some(self.dressed(told))
+        entry.tell(Timestamp(entry.last_seen));
+        Some(self.dressed(self.entries.get(id)?))
+    }
+}
+
+fn open(id: Id, kind: Kind, severity: Severity, activity: &Activity<'_>, draft: Draft) -> Entry {
+    let mut evidence = draft.earlier;
+    evidence.retain(|e| e.exchange != activity.exchange_id);
+    evidence.truncate(EVIDENCE - 1);
+    evidence.shrink_to(evidence.len() + 1);
+    evidence.reserve_exact(1);
+    evidence.push(activity.trace());
+    let first_seen = evidence.iter().map(|e| e.ts).min().unwrap_or(activity.ts.0);
+    let mut capture = Vec::new();
+    note_flags(&mut capture, activity);
+    Entry {
+        id,
+        told_count: 1,
+        told_at: activity.ts,
+        count: 1,
+        revision: 1,
+        status: Status::New,
+        kind,
+        severity,
+        confidence: lowered(draft.confidence, activity),
+        first_seen,
+        last_seen: activity.ts.0.max(first_seen),
+        detected_at: activity.ts.0,
+        title: draft.title.and_then(|title| own_title(kind, &title)),
+        principal: draft.principal.then(|| {
+            Box::new(FindingPrincipal {
+                id: activity.identity.text.to_string(),
+                kind: activity.kind,
+                name: activity.name.map(str::to_owned),
+                evidence: activity.identity.evidence.clone(),
+            })
+        }),
+        resource: draft.resource,
+        explanation: draft.explanation.into(),
+        numbers: packed(
+            &named(draft.observed),
+            &named(draft.expected),
+            &named(draft.support),
+        ),
+        evidence,
+        capture,
     }
 }
 
 impl Entry {
-    /// The next revision.
-    fn tell(&mut self, ts: Timestamp) -> Finding {
-        self.finding.revision += 1;
-        self.finding.status = Status::Updated;
-        self.told_count = self.finding.count;
+    /// Makes the next revision.
+    fn tell(&mut self, ts: Timestamp) {
+        self.revision += 1;
+        self.status = Status::Updated;
+        self.told_count = self.count;
         self.told_at = ts;
-        self.finding.clone()
+    }
+
+    /// The finding, without what follows from its kind and from the evidence.
+    fn finding(&self) -> Finding {
+        let title = self.title.as_deref().unwrap_or(self.kind.entry().title);
+        let (observed, expected, support) = serde_json::from_str(&self.numbers).unwrap_or_default();
+        Finding {
+            id: self.id.to_string(),
+            revision: self.revision,
+            count: self.count,
+            status: self.status,
+            kind: self.kind,
+            title: title.to_owned(),
+            severity: self.severity,
+            confidence: self.confidence,
+            first_seen: self.first_seen,
+            last_seen: self.last_seen,
+            detected_at: self.detected_at,
+            principal: self.principal.as_deref().cloned(),
+            resource: self.resource.clone(),
+            explanation: self.explanation.to_string(),
+            observed,
+            expected,
+            support,
+            evidence: self.evidence.iter().map(Into::into).collect(),
+            filter: String::new(),
+            mapping: Vec::new(),
+            playbook: Default::default(),
+            capture: self.capture.clone(),
+            sensor: Default::default(),
+        }
     }
 }
 
-fn named(pairs: Vec<(&'static str, Value)>) -> Map<String, Value> {
+fn named(pairs: Vec<(&'static str, Value)>) -> Numbers {
     pairs
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))

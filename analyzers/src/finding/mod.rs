@@ -5,6 +5,7 @@ use reassembly::Timestamp;
 mod catalogue;
 mod filter;
 pub(crate) mod ledger;
+pub(crate) mod trace;
 
 pub use catalogue::{CATALOGUE, Entry};
 
