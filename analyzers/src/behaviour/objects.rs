@@ -34,8 +34,8 @@ pub(crate) fn named(activity: &Activity<'_>, seed: Seed) -> Option<Object> {
         }
     }
     if let Some(query) = activity.request.query() {
-        for pair in query.split('&').take(64) {
-            if let Some((name, value)) = pair.split_once('=')
+        for pair in segment::parts(query, b'&').take(64) {
+            if let Some((name, value)) = segment::once(pair, b'=')
                 && names_object(name.as_bytes())
             {
                 let value = segment::decode(value);
