@@ -268,7 +268,18 @@ impl Analyzer {
         self.ledger.latest()
     }
 
-    /// Rows changed since this was last called, sorted by table and key.
+    /// Stops remembering what changes: for those who will not call [`Self::take_changes`], for whom it would
+    /// only grow.
+    pub fn forget_changes(&mut self) {
+        self.inventory.endpoints.untrack();
+        self.inventory.hosts.untrack();
+        self.behaviour.profiles.untrack();
+        self.behaviour.scans.untrack();
+        self.behaviour.credentials.untrack();
+        self.ledger.entries.untrack();
+    }
+
+    /// Rows changed since this was last called, sorted by table and key. Nothing after [`Self::forget_changes`].
     pub fn take_changes(&mut self) -> Vec<Change> {
         let mut out = Vec::new();
         drain(&mut self.inventory.endpoints, Table::Endpoints, "", &mut out);
