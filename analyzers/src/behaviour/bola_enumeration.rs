@@ -23,7 +23,7 @@
 //! known job reads as many as on other days and no more are missing than usual (its first day is reported: low for
 //! a service, since a job looks like this).
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use reassembly::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -40,7 +40,7 @@ use crate::identity::PrincipalKind;
 use crate::settings::Settings;
 
 /// Endpoints walked by one principal at a time, and objects remembered per walk.
-const WALKS: usize = 8;
+const WALKS: usize = 32;
 const OBJECTS: usize = 512;
 
 /// Numbers looked at for gaps.
@@ -66,8 +66,7 @@ pub(crate) struct Walk {
     /// Missing ones in the run that `score` judges.
     run_missing: u32,
     score: f64,
-    /// Hashes of objects asked for, lately.
-    seen: BTreeSet<u32>,
+    /// Hashes of objects asked for, lately. Most walks hold one, so there is nothing to find them by.
     order: VecDeque<u32>,
     /// Differences between successive numbers, with the time of each.
     steps: VecDeque<(i64, u64)>,
@@ -197,15 +196,15 @@ impl Walk {
 
     /// True when the object was not asked for lately.
     fn remember(&mut self, hash: u32) -> bool {
-        if !self.seen.insert(hash) {
+        if self.order.contains(&hash) {
             return false;
         }
-        self.order.push_back(hash);
-        if self.order.len() > OBJECTS
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.seen.remove(&oldest);
+        if self.order.len() >= OBJECTS {
+            self.order.pop_front();
+        } else if self.order.len() == self.order.capacity() {
+            self.order.reserve_exact(self.order.len().max(1));
         }
+        self.order.push_back(hash);
         true
     }
 
