@@ -389,7 +389,7 @@ mod tests {
             "A1111".repeat(SEARCHED / 5),
             format!("{} {}", "1".repeat(SEARCHED / 2), "-1111".repeat(SEARCHED / 10)),
         ] {
-            // Were each part of a number looked at again, this would take minutes.
+            // Were each part of a number looked at again, the first would take 14 seconds in a release build.
             assert_eq!(classes(&text), []);
         }
     }
