@@ -1,5 +1,6 @@
 //! The stages tied together: one exchange in, labels and findings out.
 
+use std::cell::OnceCell;
 use std::net::IpAddr;
 
 use reassembly::{Exchange, Flags, Request};
@@ -15,6 +16,7 @@ use crate::inventory::EndpointView;
 use crate::inventory::endpoint::Seen;
 use crate::inventory::host::Inventory;
 use crate::inventory::{rpc, sensitive};
+use crate::marks::Marks;
 use crate::network::Networks;
 use crate::settings::Settings;
 use crate::store::{Row, Store, decode, encode};
@@ -105,6 +107,8 @@ pub struct Analyzer {
     inventory: Inventory,
     behaviour: Behaviour,
     ledger: Ledger,
+    /// Of the response at hand.
+    marks: Marks,
     unread: u64,
     /// Requests without a credential of which bytes were lost.
     cut: u64,
@@ -123,6 +127,7 @@ impl Analyzer {
             inventory: Inventory::new(seed, settings.max_endpoints),
             behaviour: Behaviour::new(seed, settings.max_principals),
             ledger: Ledger::new(&settings),
+            marks: Marks::default(),
             unread: 0,
             cut: 0,
             settings,
@@ -136,7 +141,7 @@ impl Analyzer {
             // Without a request there is nobody to name and nothing that was called.
             self.unread += 1;
             return Labels {
-                exchange: exchange_id,
+                exchange: exchange_id.to_string(),
                 ..Labels::default()
             };
         };
@@ -149,7 +154,7 @@ impl Analyzer {
             // answer to it says nothing about who is let in.
             self.cut += 1;
             return Labels {
-                exchange: exchange_id,
+                exchange: exchange_id.to_string(),
                 ..Labels::default()
             };
         }
@@ -161,11 +166,14 @@ impl Analyzer {
             .as_ref()
             .filter(|r| r.status < 400 && is_text(&r.message));
         let text = readable.map(|r| r.message.body.as_slice());
-        let found = text.map(|body| sensitive::search(body, self.seed));
+        let found = text.map(|body| {
+            self.marks.read(&body[..body.len().min(sensitive::SEARCHED)]);
+            sensitive::search(body, &self.marks, self.seed)
+        });
         let ts = exchange.ts();
         let seen = Seen {
             exchange,
-            exchange_id: &exchange_id,
+            exchange_id,
             identity: &identity,
             scheme: identity.scheme,
             ts,
@@ -178,7 +186,7 @@ impl Analyzer {
         let mut activity = Activity {
             exchange,
             request,
-            exchange_id: &exchange_id,
+            exchange_id,
             ts,
             identity: &identity,
             kind: identity.kind,
@@ -191,6 +199,7 @@ impl Analyzer {
             call: call.as_ref(),
             status: exchange.status(),
             found: found.as_ref(),
+            trace: OnceCell::new(),
         };
         let object =
             named(&activity, self.seed).map(|object| (object, bola_enumeration::is_missing(&activity)));
@@ -206,13 +215,19 @@ impl Analyzer {
             seed: self.seed,
             egress: &self.egress,
         };
-        self.behaviour
-            .observe(&mut activity, object, text, &world, &mut self.ledger);
+        self.behaviour.observe(
+            &mut activity,
+            object,
+            text,
+            &mut self.marks,
+            &world,
+            &mut self.ledger,
+        );
         Labels {
             endpoint: activity.endpoint.map(|e| e.id.to_string()),
             principal: Some(identity.text.to_string()),
             rpc: call.map(|c| (c.protocol.to_owned(), c.method, c.name)),
-            exchange: exchange_id,
+            exchange: exchange_id.to_string(),
         }
     }
 
@@ -254,7 +269,18 @@ impl Analyzer {
         self.ledger.latest()
     }
 
-    /// Rows changed since this was last called, sorted by table and key.
+    /// Stops remembering what changes: for those who will not call [`Self::take_changes`], for whom it would
+    /// only grow.
+    pub fn forget_changes(&mut self) {
+        self.inventory.endpoints.untrack();
+        self.inventory.hosts.untrack();
+        self.behaviour.profiles.untrack();
+        self.behaviour.scans.untrack();
+        self.behaviour.credentials.untrack();
+        self.ledger.entries.untrack();
+    }
+
+    /// Rows changed since this was last called, sorted by table and key. Nothing after [`Self::forget_changes`].
     pub fn take_changes(&mut self) -> Vec<Change> {
         let mut out = Vec::new();
         drain(&mut self.inventory.endpoints, Table::Endpoints, "", &mut out);
@@ -289,9 +315,7 @@ impl Analyzer {
             (Table::Principals, "") => load(profiles, bare, value, |p| Some(p.id)),
             (Table::Principals, SCAN) => load(scans, bare, value, |_| None),
             (Table::Credentials, "") => load(credentials, bare, value, |_| None),
-            (Table::Findings, "") => load(&mut self.ledger.entries, bare, value, |e| {
-                Id::parse(&e.finding.id)
-            }),
+            (Table::Findings, "") => load(&mut self.ledger.entries, bare, value, |e| Some(e.id)),
             _ => Err("no such kind of row in this table".to_owned()),
         };
         loaded.map_err(|reason| RestoreError {
@@ -354,7 +378,7 @@ fn load<V: Row>(
 }
 
 /// Flow, start and index: the same wherever and however often the capture is read.
-fn exchange_id(exchange: &Exchange) -> String {
+fn exchange_id(exchange: &Exchange) -> Id {
     let mut text = [0u8; 64];
     let mut len = 0;
     let mut put = |bytes: &[u8]| {
@@ -370,7 +394,7 @@ fn exchange_id(exchange: &Exchange) -> String {
     }
     put(&exchange.flow.start.0.to_le_bytes());
     put(&exchange.index.to_le_bytes());
-    Id::of(&[b"exchange", &text[..len]]).to_string()
+    Id::of(&[b"exchange", &text[..len]])
 }
 
 /// Whether a JSON-RPC server says that it has no such method (code −32601).

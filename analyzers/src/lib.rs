@@ -14,6 +14,7 @@ pub mod settings;
 
 pub mod id;
 mod json;
+mod marks;
 mod store;
 
 pub mod network;

@@ -55,6 +55,8 @@ pub(crate) struct Store<V> {
     rows: HashTable<Id, Entry<V>>,
     changed: Vec<Id>,
     removed: Vec<Id>,
+    /// Whether anybody will ask what changed.
+    tracked: bool,
     cap: usize,
     evicted: u64,
 }
@@ -71,9 +73,17 @@ impl<V: Row> Store<V> {
             rows: HashTable::default(),
             changed: Vec::new(),
             removed: Vec::new(),
+            tracked: true,
             cap: cap.max(1),
             evicted: 0,
         }
+    }
+
+    /// Remembers changes no longer. Without somebody who takes them they would go on growing.
+    pub(crate) fn untrack(&mut self) {
+        self.tracked = false;
+        self.changed = Vec::new();
+        self.removed = Vec::new();
     }
 
     pub(crate) fn get(&self, id: Id) -> Option<&V> {
@@ -83,7 +93,7 @@ impl<V: Row> Store<V> {
     /// The row, marked as changed.
     pub(crate) fn get_mut(&mut self, id: Id) -> Option<&mut V> {
         let entry = self.rows.get_mut(&id)?;
-        if !entry.dirty {
+        if self.tracked && !entry.dirty {
             entry.dirty = true;
             self.changed.push(id);
         }
@@ -95,12 +105,17 @@ impl<V: Row> Store<V> {
         if !self.rows.contains_key(&id) && self.rows.len() >= self.cap {
             self.make_room();
         }
-        let Self { rows, changed, .. } = self;
+        let Self {
+            rows,
+            changed,
+            tracked,
+            ..
+        } = self;
         let entry = rows.entry(id).or_insert_with(|| Entry {
             row: make(),
             dirty: false,
         });
-        if !entry.dirty {
+        if *tracked && !entry.dirty {
             entry.dirty = true;
             changed.push(id);
         }
@@ -123,7 +138,9 @@ impl<V: Row> Store<V> {
 
     pub(crate) fn remove(&mut self, id: Id) -> Option<V> {
         let entry = self.rows.remove(&id)?;
-        self.removed.push(id);
+        if self.tracked {
+            self.removed.push(id);
+        }
         Some(entry.row)
     }
 

@@ -96,11 +96,14 @@ pub(crate) struct Desk {
 impl Desk {
     /// A desk that begins with what `analyzer` knows.
     pub(crate) fn new(
-        analyzer: Analyzer,
+        mut analyzer: Analyzer,
         outputs: Outputs,
         store: Option<Store>,
         settings: DeskSettings,
     ) -> Self {
+        if store.is_none() {
+            analyzer.forget_changes();
+        }
         Self {
             analyzer,
             outputs,
@@ -227,6 +230,7 @@ impl Desk {
             ));
             self.store_failed = true;
             self.store = None;
+            self.analyzer.forget_changes();
         }
     }
 

@@ -1,8 +1,12 @@
 //! What the inventory stage hands to the behaviour stage: an exchange with what is known about it.
 
+use std::cell::OnceCell;
+
 use reassembly::{Exchange, Request, Timestamp};
 
-use crate::finding::{Evidence, Resource};
+use crate::finding::Resource;
+use crate::finding::trace::Trace;
+use crate::id::Id;
 use crate::identity::signals::Signals;
 use crate::identity::{Identity, PrincipalKind, Scheme};
 use crate::inventory::endpoint::Endpoint;
@@ -17,7 +21,7 @@ use crate::privacy::safe_host;
 pub(crate) struct Activity<'a> {
     pub(crate) exchange: &'a Exchange,
     pub(crate) request: &'a Request,
-    pub(crate) exchange_id: &'a str,
+    pub(crate) exchange_id: Id,
     pub(crate) ts: Timestamp,
     pub(crate) identity: &'a Identity,
     /// Kind and name by everything seen of the principal so far, this exchange included.
@@ -31,6 +35,8 @@ pub(crate) struct Activity<'a> {
     pub(crate) call: Option<&'a Call>,
     pub(crate) status: Option<u16>,
     pub(crate) found: Option<&'a Found>,
+    /// Filled by [`Self::trace`].
+    pub(crate) trace: OnceCell<Trace>,
 }
 
 impl Activity<'_> {
@@ -39,9 +45,11 @@ impl Activity<'_> {
         self.status.is_some_and(|s| (200..300).contains(&s))
     }
 
-    /// The record of this exchange in a finding.
-    pub(crate) fn evidence(&self) -> Evidence {
-        Evidence::new(self.exchange, self.request, self.exchange_id)
+    /// What is kept of this exchange for a finding; worked out once, however many ask.
+    pub(crate) fn trace(&self) -> Trace {
+        self.trace
+            .get_or_init(|| Trace::new(self.exchange, self.request, self.exchange_id))
+            .clone()
     }
 
     /// The endpoint as a resource; the host alone when there is none.

@@ -23,7 +23,7 @@
 //! known job reads as many as on other days and no more are missing than usual (its first day is reported: low for
 //! a service, since a job looks like this).
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use reassembly::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -33,14 +33,15 @@ use super::activity::Activity;
 use super::objects::Object;
 use super::profile::Profile;
 use crate::finding::ledger::{Draft, Ledger, Subject, day};
+use crate::finding::trace::Trace;
 use crate::finding::words::{many, percent, sentence, span};
-use crate::finding::{Evidence, Finding, Kind, Severity};
+use crate::finding::{Finding, Kind, Severity};
 use crate::id::Id;
 use crate::identity::PrincipalKind;
 use crate::settings::Settings;
 
 /// Endpoints walked by one principal at a time, and objects remembered per walk.
-const WALKS: usize = 8;
+const WALKS: usize = 32;
 const OBJECTS: usize = 512;
 
 /// Numbers looked at for gaps.
@@ -66,8 +67,7 @@ pub(crate) struct Walk {
     /// Missing ones in the run that `score` judges.
     run_missing: u32,
     score: f64,
-    /// Hashes of objects asked for, lately.
-    seen: BTreeSet<u32>,
+    /// Hashes of objects asked for, lately. Most walks hold one, so there is nothing to find them by.
     order: VecDeque<u32>,
     /// Differences between successive numbers, with the time of each.
     steps: VecDeque<(i64, u64)>,
@@ -81,7 +81,7 @@ pub(crate) struct Walk {
     /// Totals over the life of the walk, to be taken off the endpoint's when judging its usual failures.
     own_calls: u64,
     own_missing: u64,
-    trail: Vec<Evidence>,
+    trail: Vec<Trace>,
 }
 
 /// How the endpoint fares with others.
@@ -197,15 +197,15 @@ impl Walk {
 
     /// True when the object was not asked for lately.
     fn remember(&mut self, hash: u32) -> bool {
-        if !self.seen.insert(hash) {
+        if self.order.contains(&hash) {
             return false;
         }
-        self.order.push_back(hash);
-        if self.order.len() > OBJECTS
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.seen.remove(&oldest);
+        if self.order.len() >= OBJECTS {
+            self.order.pop_front();
+        } else if self.order.len() == self.order.capacity() {
+            self.order.reserve_exact(self.order.len().max(1));
         }
+        self.order.push_back(hash);
         true
     }
 
@@ -237,7 +237,7 @@ impl Walk {
         if self.trail.len() < 9 {
             // Most walks are one step long, and there are many.
             self.trail.reserve_exact(1);
-            self.trail.push(activity.evidence());
+            self.trail.push(activity.trace());
         }
     }
 

@@ -25,8 +25,9 @@ use serde_json::json;
 
 use super::activity::Activity;
 use crate::finding::ledger::{Draft, Ledger, Subject, day};
+use crate::finding::trace::Trace;
 use crate::finding::words::{many, sentence, span};
-use crate::finding::{Evidence, Finding, Kind, Severity};
+use crate::finding::{Finding, Kind, Severity};
 use crate::identity::Scheme;
 use crate::network::Networks;
 use crate::store::Row;
@@ -52,7 +53,7 @@ pub(crate) struct Shared {
     clients: Vec<Client>,
     /// Times the credential came back to a client it had left.
     returns: u32,
-    latest: Option<Evidence>,
+    latest: Option<Trace>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -124,7 +125,7 @@ impl Shared {
         if let Some(previous) = previous {
             self.judge(activity, &previous, returned, egress, ledger);
         }
-        self.latest = Some(activity.evidence());
+        self.latest = Some(activity.trace());
     }
 
     fn judge(

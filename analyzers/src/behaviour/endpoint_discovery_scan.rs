@@ -23,8 +23,9 @@ use serde_json::json;
 
 use super::activity::Activity;
 use crate::finding::ledger::{Draft, Ledger, Subject, day};
+use crate::finding::trace::Trace;
 use crate::finding::words::{many, sentence, span};
-use crate::finding::{Evidence, Finding, Kind, Severity};
+use crate::finding::{Finding, Kind, Severity};
 use crate::id::{Id, Seed};
 use crate::inventory::endpoint::refuses;
 use crate::store::Row;
@@ -76,7 +77,7 @@ pub(crate) struct Scan {
     since: Timestamp,
     #[serde(with = "crate::store::nanos")]
     last: Timestamp,
-    trail: Vec<Evidence>,
+    trail: Vec<Trace>,
     reported: bool,
 }
 
@@ -121,7 +122,8 @@ impl Scan {
             let lower = activity.request.path().to_ascii_lowercase();
             self.probes += u32::from(PROBES.iter().any(|p| lower.starts_with(p)));
             if self.trail.len() < 9 {
-                self.trail.push(activity.evidence());
+                self.trail.reserve_exact(1);
+                self.trail.push(activity.trace());
             }
         }
         if self.unknown.len() < LEAST || self.score < ALARM {

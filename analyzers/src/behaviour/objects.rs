@@ -6,11 +6,10 @@ use super::activity::Activity;
 use crate::id::Seed;
 use crate::identity::signals::is_json;
 use crate::inventory::host::path_objects;
+use crate::inventory::sensitive::SEARCHED;
 use crate::json::{Scalar, Scanner};
+use crate::marks::{Marks, Word};
 use crate::privacy::segment;
-
-/// Bytes of a response searched for ids.
-const SEARCHED: usize = 256 * 1024;
 
 /// Ids taken from one response.
 const PER_RESPONSE: usize = 4096;
@@ -35,8 +34,8 @@ pub(crate) fn named(activity: &Activity<'_>, seed: Seed) -> Option<Object> {
         }
     }
     if let Some(query) = activity.request.query() {
-        for pair in query.split('&').take(64) {
-            if let Some((name, value)) = pair.split_once('=')
+        for pair in segment::parts(query, b'&').take(64) {
+            if let Some((name, value)) = segment::once(pair, b'=')
                 && names_object(name.as_bytes())
             {
                 let value = segment::decode(value);
@@ -148,35 +147,21 @@ pub(crate) fn is_text(message: &Message) -> bool {
 ///
 /// A short number is taken only where a field or a link names it (`"id": 7`, `/orders/7`): responses are
 /// full of small numbers, and each would explain the object of that number.
-pub(crate) fn handed_out(body: &[u8], seed: Seed, mut each: impl FnMut(u64)) {
+///
+/// `marks` are those of `body`, of which no more than they cover is searched.
+pub(crate) fn handed_out(body: &[u8], marks: &Marks, seed: Seed, mut each: impl FnMut(u64)) {
     let body = &body[..body.len().min(SEARCHED)];
-    let mut at = 0;
     let mut taken = 0;
     let mut list = false;
-    // Where the word before ended: a word is not looked at twice.
-    let mut floor = 0;
-    while taken < PER_RESPONSE
-        && let Some(hit) = hint(body, at)
-    {
-        let inside = |b: &u8| CLASS[usize::from(*b)] != 0;
-        let start = hit - body[floor..hit].iter().rev().take_while(|b| inside(b)).count();
-        let mut kinds = 0;
-        at = start;
-        while at < body.len() {
-            let class = CLASS[usize::from(body[at])];
-            if class == 0 {
-                break;
-            }
-            kinds |= class;
-            at += 1;
-        }
-        floor = at;
-        let word = &body[start..at];
-        if word.len() > 64 || (kinds & DIGIT == 0 && (kinds != UPPER || word.len() < 4)) {
+    for Word { start, end, digits } in marks.words() {
+        let Some(word) = body.get(start..end).filter(|_| taken < PER_RESPONSE) else {
+            break;
+        };
+        if word.len() > 64 || (digits == 0 && !word.iter().all(u8::is_ascii_uppercase)) {
             list = false;
             continue;
         }
-        if kinds == DIGIT && word.len() <= 6 {
+        if word.len() <= 6 && digits.count_ones() as usize == word.len() {
             // The part behind a decimal point, a time or a port is named by nothing.
             let before = start.checked_sub(1).map_or(0, |at| body[at]);
             if matches!(before, b'.' | b'+' | b'T')
@@ -195,59 +180,6 @@ pub(crate) fn handed_out(body: &[u8], seed: Seed, mut each: impl FnMut(u64)) {
     }
 }
 
-/// The next place at or behind `from` that can lie in an id: a digit, or a capital letter at every fourth
-/// byte, which no word of four capitals escapes. Text between ids is passed eight bytes at a time.
-fn hint(body: &[u8], from: usize) -> Option<usize> {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    let mut at = from;
-    while let Some(chunk) = body.get(at..at + 8) {
-        let Ok(bytes) = <[u8; 8]>::try_from(chunk) else {
-            break;
-        };
-        let word = u64::from_le_bytes(bytes);
-        // Bytes are in a range when they pass its first value and not the one behind its last; the high bit
-        // is the carry of each byte's addition (bytes over 0x7f are in neither range).
-        let low = word & !HIGH;
-        let within = |first: u8, last: u8| {
-            let reached = low + ONES * u64::from(0x80 - first);
-            let passed = low + ONES * u64::from(0x7f - last);
-            reached & !passed & !word & HIGH
-        };
-        let hits = within(b'0', b'9') | (within(b'A', b'Z') & 0x0000_0080_0000_0080);
-        if hits != 0 {
-            return Some(at + (hits.trailing_zeros() / 8) as usize);
-        }
-        at += 8;
-    }
-    let rest = body.get(at..)?;
-    rest.iter()
-        .position(|b| b.is_ascii_digit() || b.is_ascii_uppercase())
-        .map(|n| at + n)
-}
-
-const DIGIT: u8 = 1;
-const UPPER: u8 = 2;
-const LOWER: u8 = 4;
-const SIGN: u8 = 8;
-
-/// Kinds of characters that words are made of; zero for those between words.
-const CLASS: [u8; 256] = {
-    let mut table = [0; 256];
-    let mut byte = 0;
-    while byte < 128 {
-        table[byte] = match byte as u8 {
-            b'0'..=b'9' => DIGIT,
-            b'A'..=b'Z' => UPPER,
-            b'a'..=b'z' => LOWER,
-            b'-' | b'_' => SIGN,
-            _ => 0,
-        };
-        byte += 1;
-    }
-    table
-};
-
 /// Whether the number at `start` follows a link's slash or the name of an id.
 fn introduced(body: &[u8], start: usize) -> bool {
     let before = &body[start.saturating_sub(48)..start];
@@ -257,29 +189,30 @@ fn introduced(body: &[u8], start: usize) -> bool {
     let gap = before
         .iter()
         .rev()
-        .take_while(|b| b" \t\n\r\\\"':=[>".contains(b))
+        .take_while(|b| {
+            matches!(
+                b,
+                b' ' | b'\t' | b'\n' | b'\r' | b'\\' | b'"' | b'\'' | b':' | b'=' | b'[' | b'>'
+            )
+        })
         .count();
+    if gap == 0 {
+        return false;
+    }
     let name = &before[..before.len() - gap];
-    let len = name
-        .iter()
-        .rev()
-        .take_while(|b| CLASS[usize::from(**b)] != 0)
-        .count();
-    let name = &name[name.len() - len..];
     let ends =
         |end: &[u8]| name.len() >= end.len() && name[name.len() - end.len()..].eq_ignore_ascii_case(end);
-    gap > 0
-        && [
-            b"id".as_slice(),
-            b"ids",
-            b"number",
-            b"_no",
-            b"code",
-            b"ref",
-            b"key",
-        ]
-        .iter()
-        .any(|w| ends(w))
+    // Nearly every number has another name, and its last letter says so.
+    match name.last().map_or(0, u8::to_ascii_lowercase) {
+        b'd' => ends(b"id"),
+        b's' => ends(b"ids"),
+        b'r' => ends(b"number"),
+        b'o' => ends(b"_no"),
+        b'e' => ends(b"code"),
+        b'f' => ends(b"ref"),
+        b'y' => ends(b"key"),
+        _ => false,
+    }
 }
 
 /// Whether only a comma and space stand between the number at `start` and the one before it.
@@ -302,7 +235,9 @@ mod tests {
 
     fn ids(body: &str) -> Vec<u64> {
         let mut out = Vec::new();
-        handed_out(body.as_bytes(), Seed::new(&[1; 32]), |h| out.push(h));
+        let mut marks = Marks::default();
+        marks.read(body.as_bytes());
+        handed_out(body.as_bytes(), &marks, Seed::new(&[1; 32]), |h| out.push(h));
         out
     }
 

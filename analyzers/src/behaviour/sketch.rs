@@ -4,20 +4,24 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Bytes of the first and of the largest generation.
+/// Bytes of the first and of the largest generation; each is twice the one before.
 const SMALLEST: usize = 1024;
-const LARGEST: usize = 8 * 1024;
+const LARGEST: usize = 32 * 1024;
 
-/// Bits set and looked up per id. With eight bits of room each, about one strange id in forty passes as seen:
-/// that lengthens a walk's detection by as much, and accuses nobody.
+/// Bits set and looked up per id. A generation is full at eleven bits each, so that one strange id in sixty passes
+/// as seen in each of them: that lengthens a walk's detection by as much, and accuses nobody.
 const PROBES: u32 = 4;
 
-/// Two generations of a Bloom filter. When the newer is full the older is dropped, so memory is bounded and
-/// at least the last generation's ids are always known.
+/// Generations of a Bloom filter. Until they reach the largest size all are kept, and what is in one of them is not
+/// put into another, so that seeing the same ids again takes no room. After that two are kept: when the newer is
+/// full the older is dropped, so memory is bounded and at least the last generation's ids are always known.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct Sketch {
     newer: Bits,
     older: Bits,
+    /// Those before, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    small: Vec<Bits>,
     count: u32,
 }
 
@@ -60,12 +64,21 @@ impl Bits {
 
 impl Sketch {
     pub(crate) fn insert(&mut self, hash: u64) {
-        if self.newer.contains(hash) {
+        let grown = self.newer.0.len() >= LARGEST;
+        // What is about to be dropped is put into the newest again when it is seen again.
+        if self.newer.contains(hash) || (!grown && self.before(hash)) {
             return;
         }
-        if self.newer.0.is_empty() || self.count as usize >= self.newer.0.len() {
+        if self.count as usize >= self.newer.0.len() / 4 * 3 {
             let size = (self.newer.0.len() * 2).clamp(SMALLEST, LARGEST);
-            self.older = std::mem::replace(&mut self.newer, Bits(vec![0; size]));
+            let older = std::mem::replace(&mut self.newer, Bits(vec![0; size]));
+            let oldest = std::mem::replace(&mut self.older, older);
+            if grown {
+                self.small = Vec::new();
+            } else if !oldest.0.is_empty() {
+                self.small.reserve_exact(1);
+                self.small.push(oldest);
+            }
             self.count = 0;
         }
         self.newer.insert(hash);
@@ -73,7 +86,12 @@ impl Sketch {
     }
 
     pub(crate) fn contains(&self, hash: u64) -> bool {
-        self.newer.contains(hash) || self.older.contains(hash)
+        self.newer.contains(hash) || self.before(hash)
+    }
+
+    /// Whether a generation before the newest has it.
+    fn before(&self, hash: u64) -> bool {
+        self.older.contains(hash) || self.small.iter().rev().any(|bits| bits.contains(hash))
     }
 }
 
@@ -108,10 +126,29 @@ mod tests {
         for n in 0..100_000 {
             sketch.insert(hash(n));
         }
-        assert!((95_000..100_000).all(|n| sketch.contains(hash(n))));
+        assert!((80_000..100_000).all(|n| sketch.contains(hash(n))));
         let strange = (200_000..210_000).filter(|n| sketch.contains(hash(*n))).count();
-        assert!(strange < 900, "{strange}");
-        assert!(sketch.newer.0.len() + sketch.older.0.len() <= 2 * LARGEST);
+        assert!(strange < 500, "{strange}");
+        assert!(sketch.small.is_empty() && sketch.newer.0.len() + sketch.older.0.len() <= 2 * LARGEST);
+        let json = serde_json::to_string(&sketch).unwrap();
+        assert_eq!(serde_json::from_str::<Sketch>(&json).unwrap(), sketch);
+    }
+
+    #[test]
+    fn the_same_ids_again_take_no_room() {
+        let mut sketch = Sketch::default();
+        for n in 0..20_000_u32 {
+            sketch.insert(xxh3_64(&n.to_le_bytes()));
+        }
+        let once = sketch.clone();
+        for n in 0..20_000_u32 {
+            sketch.insert(xxh3_64(&n.to_le_bytes()));
+        }
+        assert!(sketch == once && sketch.small.len() == 3);
+        let strange = (200_000..210_000_u32)
+            .filter(|n| sketch.contains(xxh3_64(&n.to_le_bytes())))
+            .count();
+        assert!(strange < 800, "{strange}");
         let json = serde_json::to_string(&sketch).unwrap();
         assert_eq!(serde_json::from_str::<Sketch>(&json).unwrap(), sketch);
     }

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::finding::ledger::Ledger;
 use crate::id::Seed;
+use crate::marks::Marks;
 use crate::network::Networks;
 use crate::settings::Settings;
 use crate::store::Store;
@@ -45,12 +46,13 @@ impl Behaviour {
     }
 
     /// Looks at one exchange. `object` is the object it names and whether that was missing; `text` the response's
-    /// body when ids can be read in it.
+    /// body when ids can be read in it, with its `marks`.
     pub(crate) fn observe(
         &mut self,
         activity: &mut Activity<'_>,
         object: Option<(Object, bool)>,
         text: Option<&[u8]>,
+        marks: &mut Marks,
         world: &World<'_>,
         ledger: &mut Ledger,
     ) {
@@ -103,12 +105,15 @@ impl Behaviour {
                 .observe(activity, scan, ledger);
         }
         // What this response shows explains later calls, not the one that it answers.
+        if let Some(text) = text {
+            handed_out(text, marks, world.seed, |id| profile.shown.insert(id));
+        }
         let response = activity.exchange.response.as_ref().filter(|r| r.status < 400);
-        let location = response
-            .and_then(|r| r.message.field("location"))
-            .map(str::as_bytes);
-        for bytes in text.into_iter().chain(location) {
-            handed_out(bytes, world.seed, |id| profile.shown.insert(id));
+        if let Some(location) = response.and_then(|r| r.message.field("location")) {
+            marks.read(location.as_bytes());
+            handed_out(location.as_bytes(), marks, world.seed, |id| {
+                profile.shown.insert(id)
+            });
         }
     }
 }

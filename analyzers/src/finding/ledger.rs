@@ -14,7 +14,8 @@ use reassembly::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Evidence, Finding, FindingPrincipal, Kind, Resource, Severity, Status};
+use super::trace::Trace;
+use super::{Finding, FindingPrincipal, Kind, Resource, Severity, Status};
 use crate::behaviour::Activity;
 use crate::id::Id;
 use crate::settings::Settings;
@@ -42,12 +43,12 @@ pub(crate) struct Draft {
     pub(crate) expected: Vec<(&'static str, Value)>,
     pub(crate) support: Vec<(&'static str, Value)>,
     /// Exchanges before the deciding one.
-    pub(crate) earlier: Vec<Evidence>,
+    pub(crate) earlier: Vec<Trace>,
 }
 
 /// The numbers of a finding that go on with every report.
 #[derive(Debug)]
-pub(crate) struct Running<'a>(&'a mut Finding);
+pub(crate) struct Running<'a>(&'a mut Entry);
 
 impl Running<'_> {
     /// The finding stands for this many exchanges, by the detector's own count.
@@ -61,42 +62,132 @@ impl Running<'_> {
     }
 
     /// A number seen.
-    pub(crate) fn observed(&mut self, name: &str, value: impl Into<Value>) {
-        put(&mut self.0.observed, name, value.into());
+    pub(crate) fn observed(&mut self, name: &'static str, value: impl Into<Value>) {
+        self.put(Part::Observed, name, value.into());
     }
 
     /// A number that would have been usual.
-    pub(crate) fn expected(&mut self, name: &str, value: impl Into<Value>) {
-        put(&mut self.0.expected, name, value.into());
+    pub(crate) fn expected(&mut self, name: &'static str, value: impl Into<Value>) {
+        self.put(Part::Expected, name, value.into());
     }
 
     /// A number that tells on how much it rests.
-    pub(crate) fn support(&mut self, name: &str, value: impl Into<Value>) {
-        put(&mut self.0.support, name, value.into());
+    pub(crate) fn support(&mut self, name: &'static str, value: impl Into<Value>) {
+        self.put(Part::Support, name, value.into());
     }
-}
 
-fn put(numbers: &mut Map<String, Value>, name: &str, value: Value) {
-    match numbers.get_mut(name) {
-        Some(old) => *old = value,
-        None => {
-            numbers.insert(name.to_owned(), value);
+    fn put(&mut self, part: Part, name: &'static str, value: Value) {
+        let running = &mut self.0.running;
+        match running.iter_mut().find(|(p, n, _)| (*p, *n) == (part, name)) {
+            Some((_, _, old)) => *old = value,
+            None => running.push((part, name, value)),
         }
     }
 }
 
-/// A finding and what was said of it last.
+/// What a number tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Observed,
+    Expected,
+    Support,
+}
+
+/// A finding and what was said of it last. There may be thousands, and few are told again, so they are kept small
+/// and become a [`Finding`] when they are told.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(into = "Stored", try_from = "Stored")]
 pub(crate) struct Entry {
-    pub(crate) finding: Finding,
+    pub(crate) id: Id,
+    told_count: u64,
+    told_at: Timestamp,
+    count: u64,
+    revision: u32,
+    status: Status,
+    kind: Kind,
+    severity: Severity,
+    confidence: f64,
+    first_seen: u64,
+    last_seen: u64,
+    detected_at: u64,
+    /// Only when it is not that of the kind.
+    title: Option<Box<str>>,
+    principal: Option<Box<FindingPrincipal>>,
+    resource: Resource,
+    /// What was observed, expected, and what that rests on, as JSON.
+    numbers: Box<str>,
+    /// The latest of the numbers that go on, in place of those or beside them.
+    running: Vec<(Part, &'static str, Value)>,
+    evidence: Vec<Trace>,
+    capture: Vec<String>,
+}
+
+/// An entry as it is stored. What follows from the kind and from the evidence is left empty.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    finding: Finding,
     told_count: u64,
     #[serde(with = "crate::store::nanos")]
     told_at: Timestamp,
 }
 
+impl From<Entry> for Stored {
+    fn from(entry: Entry) -> Self {
+        Self {
+            finding: entry.finding(),
+            told_count: entry.told_count,
+            told_at: entry.told_at,
+        }
+    }
+}
+
+impl TryFrom<Stored> for Entry {
+    type Error = &'static str;
+
+    fn try_from(stored: Stored) -> Result<Self, Self::Error> {
+        let finding = stored.finding;
+        let evidence: Result<_, _> = finding.evidence.into_iter().map(Trace::try_from).collect();
+        Ok(Self {
+            id: Id::parse(&finding.id).ok_or("a finding with no id")?,
+            told_count: stored.told_count,
+            told_at: stored.told_at,
+            count: finding.count,
+            revision: finding.revision,
+            status: finding.status,
+            kind: finding.kind,
+            severity: finding.severity,
+            confidence: finding.confidence,
+            first_seen: finding.first_seen,
+            last_seen: finding.last_seen,
+            detected_at: finding.detected_at,
+            title: own_title(finding.kind, &finding.title),
+            principal: finding.principal.map(Box::new),
+            resource: finding.resource,
+            numbers: packed(&finding.observed, &finding.expected, &finding.support),
+            running: Vec::new(),
+            evidence: evidence?,
+            capture: finding.capture,
+        })
+    }
+}
+
+fn own_title(kind: Kind, title: &str) -> Option<Box<str>> {
+    (title != kind.entry().title).then(|| title.into())
+}
+
+/// Named numbers as they are kept.
+fn packed(observed: &Numbers, expected: &Numbers, support: &Numbers) -> Box<str> {
+    // Maps with names for keys: serialising them cannot fail.
+    serde_json::to_string(&(observed, expected, support))
+        .unwrap_or_default()
+        .into()
+}
+
+type Numbers = Map<String, Value>;
+
 impl Row for Entry {
     fn worth(&self) -> (bool, Timestamp) {
-        (true, Timestamp(self.finding.last_seen))
+        (true, Timestamp(self.last_seen))
     }
 }
 
@@ -153,58 +244,61 @@ impl Ledger {
         let id = Id::of(&parts);
         let ts = activity.ts;
         let Some(entry) = self.entries.get_mut(id) else {
-            let mut finding = self.open(id, subject.kind, severity, activity, draft());
-            running(&mut Running(&mut finding));
-            self.queue.push_back(self.dressed(finding.clone()));
-            self.entries.entry(id, || Entry {
-                told_count: finding.count,
-                finding,
-                told_at: ts,
-            });
+            let mut entry = open(id, subject.kind, severity, activity, draft());
+            running(&mut Running(&mut entry));
+            entry.told_count = entry.count;
+            let told = self.dressed(&entry);
+            self.queue.push_back(told);
+            self.entries.entry(id, || entry);
             return;
         };
-        let finding = &mut entry.finding;
-        finding.count += 1;
-        finding.first_seen = finding.first_seen.min(ts.0);
-        finding.last_seen = finding.last_seen.max(ts.0);
-        let worse = severity > finding.severity;
-        if finding.evidence.len() < EXAMPLES || worse {
+        entry.count += 1;
+        entry.first_seen = entry.first_seen.min(ts.0);
+        entry.last_seen = entry.last_seen.max(ts.0);
+        let worse = severity > entry.severity;
+        if entry.evidence.len() < EXAMPLES || worse {
             // The deciding exchange always has a place.
-            finding.evidence.truncate(EVIDENCE - 1);
-            finding.evidence.reserve_exact(1);
-            finding.evidence.push(activity.evidence());
-            note_flags(&mut finding.capture, activity);
+            entry.evidence.truncate(EVIDENCE - 1);
+            entry.evidence.reserve_exact(1);
+            entry.evidence.push(activity.trace());
+            note_flags(&mut entry.capture, activity);
         }
         if worse {
             let draft = draft();
-            finding.severity = severity;
-            finding.confidence = finding.confidence.max(lowered(draft.confidence, activity));
-            finding.detected_at = ts.0;
-            finding.resource = draft.resource;
-            finding.observed = named(draft.observed);
-            finding.expected = named(draft.expected);
-            finding.support = named(draft.support);
+            entry.severity = severity;
+            entry.confidence = entry.confidence.max(lowered(draft.confidence, activity));
+            entry.detected_at = ts.0;
+            entry.resource = draft.resource;
+            entry.numbers = packed(
+                &named(draft.observed),
+                &named(draft.expected),
+                &named(draft.support),
+            );
+            entry.running.clear();
         }
-        running(&mut Running(finding));
-        if worse || (finding.count >= entry.told_count.saturating_mul(2) && ts.since(entry.told_at) >= QUIET)
-        {
-            let told = entry.tell(ts);
-            self.queue.push_back(self.dressed(told));
+        running(&mut Running(entry));
+        if worse || (entry.count >= entry.told_count.saturating_mul(2) && ts.since(entry.told_at) >= QUIET) {
+            entry.tell(ts);
+            if let Some(entry) = self.entries.get(id) {
+                let told = self.dressed(entry);
+                self.queue.push_back(told);
+            }
         }
     }
 
     /// Puts in what follows from the rest, and what is the same for every finding of its kind or of this sensor.
-    fn dressed(&self, mut finding: Finding) -> Finding {
-        let entry = finding.kind.entry();
+    fn dressed(&self, entry: &Entry) -> Finding {
+        let mut finding = entry.finding();
+        let kind = finding.kind.entry();
         let owned = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<String>>();
-        finding.mapping = entry
+        finding.mapping = kind
             .mapping
             .iter()
             .map(|(name, ids)| ((*name).to_owned(), owned(ids)))
             .collect();
-        finding.playbook = (entry.playbook.to_owned(), owned(entry.steps));
-        finding.filter = super::filter::display(&finding.evidence);
-        finding.explanation = (entry.explain)(&finding);
+        finding.playbook = (kind.playbook.to_owned(), owned(kind.steps));
+        finding.filter = super::filter::display(&entry.evidence);
+        finding.explanation = (kind.explain)(&finding);
         finding.sensor.clone_from(&self.sensor);
         finding
     }
@@ -212,57 +306,9 @@ impl Ledger {
     /// The latest revision of every finding kept, by first time seen, then id.
     pub(crate) fn latest(&self) -> Vec<Finding> {
         let rows = self.entries.sorted();
-        let mut all: Vec<_> = rows
-            .into_iter()
-            .map(|(_, e)| self.dressed(e.finding.clone()))
-            .collect();
+        let mut all: Vec<_> = rows.into_iter().map(|(_, e)| self.dressed(e)).collect();
         all.sort_by(|a, b| (a.first_seen, &a.id).cmp(&(b.first_seen, &b.id)));
         all
-    }
-
-    fn open(&self, id: Id, kind: Kind, severity: Severity, activity: &Activity<'_>, draft: Draft) -> Finding {
-        let entry = kind.entry();
-        let mut evidence = draft.earlier;
-        evidence.retain(|e| e.exchange != activity.exchange_id);
-        evidence.truncate(EVIDENCE - 1);
-        evidence.shrink_to(evidence.len() + 1);
-        evidence.push(activity.evidence());
-        let first_seen = evidence.iter().map(|e| e.ts).min().unwrap_or(activity.ts.0);
-        let mut capture = Vec::new();
-        note_flags(&mut capture, activity);
-        Finding {
-            id: id.to_string(),
-            revision: 1,
-            count: 1,
-            status: Status::New,
-            kind,
-            title: draft.title.unwrap_or_else(|| entry.title.to_owned()),
-            severity,
-            confidence: lowered(draft.confidence, activity),
-            first_seen,
-            last_seen: activity.ts.0.max(first_seen),
-            detected_at: activity.ts.0,
-            principal: draft.principal.then(|| FindingPrincipal {
-                id: activity.identity.text.to_string(),
-                kind: activity.kind,
-                name: activity.name.map(str::to_owned),
-                evidence: activity.identity.evidence.clone(),
-            }),
-            resource: draft.resource,
-            // Follows from the numbers; put in when a finding is given out.
-            explanation: String::new(),
-            observed: named(draft.observed),
-            expected: named(draft.expected),
-            support: named(draft.support),
-            // Follows from the evidence; put in when a finding is given out.
-            filter: String::new(),
-            evidence,
-            // The same for every finding of the kind; put in when a finding is given out.
-            mapping: Vec::new(),
-            playbook: Default::default(),
-            capture,
-            sensor: Default::default(),
-        }
     }
 
     /// Tells the last count of findings that went on after they were last told. They are made one by one as
@@ -272,7 +318,7 @@ impl Ledger {
             .entries
             .sorted()
             .into_iter()
-            .filter(|(_, e)| e.finding.count >= e.told_count.saturating_mul(2))
+            .filter(|(_, e)| e.count >= e.told_count.saturating_mul(2))
             .map(|(id, _)| id);
         self.last_words = grown.collect();
     }
@@ -283,23 +329,106 @@ impl Ledger {
         }
         let id = self.last_words.pop_front()?;
         let entry = self.entries.get_mut(id)?;
-        let told = entry.tell(Timestamp(entry.finding.last_seen));
-        Some(self.dressed(told))
+        entry.tell(Timestamp(entry.last_seen));
+        Some(self.dressed(self.entries.get(id)?))
+    }
+}
+
+fn open(id: Id, kind: Kind, severity: Severity, activity: &Activity<'_>, draft: Draft) -> Entry {
+    let mut evidence = draft.earlier;
+    evidence.retain(|e| e.exchange != activity.exchange_id);
+    evidence.truncate(EVIDENCE - 1);
+    evidence.shrink_to(evidence.len() + 1);
+    evidence.reserve_exact(1);
+    evidence.push(activity.trace());
+    let first_seen = evidence.iter().map(|e| e.ts).min().unwrap_or(activity.ts.0);
+    let mut capture = Vec::new();
+    note_flags(&mut capture, activity);
+    Entry {
+        id,
+        told_count: 1,
+        told_at: activity.ts,
+        count: 1,
+        revision: 1,
+        status: Status::New,
+        kind,
+        severity,
+        confidence: lowered(draft.confidence, activity),
+        first_seen,
+        last_seen: activity.ts.0.max(first_seen),
+        detected_at: activity.ts.0,
+        title: draft.title.and_then(|title| own_title(kind, &title)),
+        principal: draft.principal.then(|| {
+            Box::new(FindingPrincipal {
+                id: activity.identity.text.to_string(),
+                kind: activity.kind,
+                name: activity.name.map(str::to_owned),
+                evidence: activity.identity.evidence.clone(),
+            })
+        }),
+        resource: draft.resource,
+        numbers: packed(
+            &named(draft.observed),
+            &named(draft.expected),
+            &named(draft.support),
+        ),
+        running: Vec::new(),
+        evidence,
+        capture,
     }
 }
 
 impl Entry {
-    /// The next revision.
-    fn tell(&mut self, ts: Timestamp) -> Finding {
-        self.finding.revision += 1;
-        self.finding.status = Status::Updated;
-        self.told_count = self.finding.count;
+    /// Makes the next revision.
+    fn tell(&mut self, ts: Timestamp) {
+        self.revision += 1;
+        self.status = Status::Updated;
+        self.told_count = self.count;
         self.told_at = ts;
-        self.finding.clone()
+    }
+
+    /// The finding, without what follows from its kind and from the evidence.
+    fn finding(&self) -> Finding {
+        let title = self.title.as_deref().unwrap_or(self.kind.entry().title);
+        let (mut observed, mut expected, mut support): (Numbers, Numbers, Numbers) =
+            serde_json::from_str(&self.numbers).unwrap_or_default();
+        for (part, name, value) in &self.running {
+            let numbers = match part {
+                Part::Observed => &mut observed,
+                Part::Expected => &mut expected,
+                Part::Support => &mut support,
+            };
+            numbers.insert((*name).to_owned(), value.clone());
+        }
+        Finding {
+            id: self.id.to_string(),
+            revision: self.revision,
+            count: self.count,
+            status: self.status,
+            kind: self.kind,
+            title: title.to_owned(),
+            severity: self.severity,
+            confidence: self.confidence,
+            first_seen: self.first_seen,
+            last_seen: self.last_seen,
+            detected_at: self.detected_at,
+            principal: self.principal.as_deref().cloned(),
+            resource: self.resource.clone(),
+            explanation: String::new(),
+            observed,
+            expected,
+            support,
+            evidence: self.evidence.iter().map(Into::into).collect(),
+            filter: String::new(),
+            mapping: Vec::new(),
+            playbook: Default::default(),
+            capture: self.capture.clone(),
+            sensor: Default::default(),
+        }
     }
 }
 
-fn named(pairs: Vec<(&'static str, Value)>) -> Map<String, Value> {
+fn named(pairs: Vec<(&'static str, Value)>) -> Numbers {
     pairs
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))

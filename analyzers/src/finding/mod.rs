@@ -1,16 +1,16 @@
 //! The catalogue of findings and the record of each.
 
-use reassembly::{Exchange, Request, Timestamp};
+use reassembly::Timestamp;
 
 mod catalogue;
 mod filter;
 pub(crate) mod ledger;
+pub(crate) mod trace;
 pub(crate) mod words;
 
 pub use catalogue::{CATALOGUE, Entry};
 
 use crate::identity::PrincipalKind;
-use crate::privacy::{redact_target, safe_method};
 
 /// How much it matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -104,34 +104,6 @@ pub struct Evidence {
     pub target: String,
     /// Status.
     pub status: Option<u16>,
-}
-
-impl Evidence {
-    pub(crate) fn new(exchange: &Exchange, request: &Request, id: &str) -> Self {
-        let request_frames = request.message.frames;
-        let response = exchange.response.as_ref().map_or((0, 0), |r| r.message.frames);
-        let frames = [request_frames.0, request_frames.1, response.0, response.1];
-        Self {
-            exchange: id.to_owned(),
-            ts: exchange.ts().0,
-            client: exchange.flow.client.to_string(),
-            server: exchange.flow.server.to_string(),
-            index: exchange.index,
-            frames: if frames == [0; 4] {
-                Vec::new()
-            } else {
-                frames.to_vec()
-            },
-            method: safe_method(request.method()).to_owned(),
-            target: redact_target(request.target()),
-            status: exchange.status(),
-        }
-    }
-
-    /// Of an exchange whose request was seen.
-    pub(crate) fn of(exchange: &Exchange, id: &str) -> Option<Self> {
-        Some(Self::new(exchange, exchange.request.as_ref()?, id))
-    }
 }
 
 /// The principal a finding is about.

@@ -21,12 +21,19 @@ use crate::settings::Settings;
 /// Identities remembered per generation of the cache. A forgotten one is worked out again.
 const CACHED: usize = 16_384;
 
+/// Fields remembered of each kind; when there are more, all are forgotten.
+const FIELDS: usize = 8_192;
+
 /// Resolves principals; its memory is a cache only and never changes an answer.
 #[derive(Debug)]
 pub(crate) struct Resolver {
     seed: Seed,
     recent: HashTable<u128, Arc<Identity>>,
     older: HashTable<u128, Arc<Identity>>,
+    /// What was read of `Authorization` fields and of user agents: each of them comes with many others, and
+    /// reading it is the most of the work.
+    authorizations: HashTable<u128, Option<Arc<Found>>>,
+    programs: HashTable<u128, (Program, Arc<str>)>,
 }
 
 /// How strongly something tells the kind of a principal. Stronger evidence seen later replaces weaker.
@@ -46,6 +53,8 @@ impl Resolver {
             seed: Seed::new(&settings.hash_key),
             recent: HashTable::default(),
             older: HashTable::default(),
+            authorizations: HashTable::default(),
+            programs: HashTable::default(),
         }
     }
 
@@ -62,7 +71,7 @@ impl Resolver {
         }
         let identity = match self.older.remove(&key) {
             Some(known) => known,
-            None => Arc::new(identify(signals, client, settings)),
+            None => Arc::new(self.identify(signals, client, settings)),
         };
         if self.recent.len() >= CACHED {
             self.older = std::mem::take(&mut self.recent);
@@ -71,7 +80,126 @@ impl Resolver {
         identity
     }
 
-    /// One number for everything [`identify`] looks at.
+    /// What an `Authorization` field tells.
+    fn authorization(&mut self, value: &str, settings: &Settings) -> Option<Found> {
+        let key = self.seed.wide(value.as_bytes());
+        if let Some(known) = self.authorizations.get(&key) {
+            return known.as_deref().cloned();
+        }
+        let found = authorization(value, settings);
+        if self.authorizations.len() >= FIELDS {
+            self.authorizations.clear();
+        }
+        self.authorizations.insert(key, found.clone().map(Arc::new));
+        found
+    }
+
+    /// What a user agent tells.
+    fn program(&mut self, user_agent: &str) -> (Program, Arc<str>) {
+        let key = self.seed.wide(user_agent.as_bytes());
+        if let Some((program, product)) = self.programs.get(&key) {
+            return (*program, Arc::clone(product));
+        }
+        let (program, product) = client::program(user_agent);
+        let product: Arc<str> = product.into();
+        if self.programs.len() >= FIELDS {
+            self.programs.clear();
+        }
+        self.programs.insert(key, (program, Arc::clone(&product)));
+        (program, product)
+    }
+
+    fn identify(&mut self, s: &Signals<'_>, client: IpAddr, settings: &Settings) -> Identity {
+        let key = &settings.hash_key;
+        let (program, product) = self.program(s.user_agent);
+        let product = &*product;
+        let family = self.seed.hash(product.as_bytes());
+        let found = s
+            .authorization
+            .and_then(|value| self.authorization(value, settings))
+            .or_else(|| {
+                s.api_key
+                    .map(|value| secret(value, Scheme::ApiKey, "api key", settings))
+            })
+            .or_else(|| {
+                let query = s.query.filter(|q| !q.signature)?;
+                Some(secret(
+                    query.value,
+                    Scheme::Query,
+                    "credential in query",
+                    settings,
+                ))
+            })
+            .or_else(|| {
+                s.cookie
+                    .map(|c| secret(c.value, Scheme::Cookie, "session cookie", settings))
+            });
+        let mut found = found.unwrap_or_default();
+        if found.scheme == Scheme::None && s.query.is_some() {
+            found.scheme = Scheme::SignedUrl;
+        }
+        let mut kind = (found.strength, found.kind);
+        let mut reasons = found.evidence;
+        let mut consider = |level: u8, what: PrincipalKind, why: String| {
+            if level > kind.0 || (kind.1 == PrincipalKind::Unknown && level > 0) {
+                kind = (level, what);
+            }
+            reasons.push(why);
+        };
+        if s.mcp {
+            consider(strength::MCP, PrincipalKind::AiAgent, "speaks MCP".into());
+        }
+        match program {
+            Program::Agent => consider(
+                strength::AGENT_PROGRAM,
+                PrincipalKind::AiAgent,
+                format!("user agent {}", safe_name(key, product)),
+            ),
+            Program::Browser if s.browser_fields || s.cookie.is_some() => {
+                consider(strength::BROWSER, PrincipalKind::Human, "browser".into());
+            }
+            Program::Library => consider(
+                strength::PROGRAM,
+                PrincipalKind::Service,
+                format!("user agent {}", safe_name(key, product)),
+            ),
+            Program::Browser | Program::Unknown => {}
+        }
+        if s.llm_sdk {
+            consider(
+                strength::PROGRAM,
+                PrincipalKind::Service,
+                "fields of a language model SDK".into(),
+            );
+        }
+        let by_address = found.principal.is_none();
+        let id = found.principal.unwrap_or_else(|| {
+            reasons.insert(0, super::BY_ADDRESS.into());
+            let text = format!("{client}\0{product}");
+            Id::from_bytes(&keyed_hash(key, "client", text.as_bytes()))
+        });
+        let name = found.name.or_else(|| {
+            let named =
+                by_address && matches!(program, Program::Agent | Program::Library) && !product.is_empty();
+            named.then(|| safe_name(key, product))
+        });
+        reasons.truncate(8);
+        Identity {
+            id,
+            text: id.to_string().into(),
+            kind: kind.1,
+            strength: kind.0,
+            name,
+            evidence: reasons,
+            scheme: found.scheme,
+            credential: found.credential,
+            family,
+            by_address,
+            browser: program == Program::Browser,
+        }
+    }
+
+    /// One number for everything [`Self::identify`] looks at.
     fn key(&self, s: &Signals<'_>, client: IpAddr) -> u128 {
         let flags = u128::from(s.mcp) | u128::from(s.browser_fields) << 1 | u128::from(s.llm_sdk) << 2;
         let mut key = self.seed.wide(s.user_agent.as_bytes()) ^ flags;
@@ -96,96 +224,8 @@ impl Resolver {
     }
 }
 
-fn identify(s: &Signals<'_>, client: IpAddr, settings: &Settings) -> Identity {
-    let key = &settings.hash_key;
-    let (program, product) = client::program(s.user_agent);
-    let family = Seed::new(key).hash(product.as_bytes());
-    let found = s
-        .authorization
-        .and_then(|value| authorization(value, settings))
-        .or_else(|| {
-            s.api_key
-                .map(|value| secret(value, Scheme::ApiKey, "api key", settings))
-        })
-        .or_else(|| {
-            let query = s.query.filter(|q| !q.signature)?;
-            Some(secret(
-                query.value,
-                Scheme::Query,
-                "credential in query",
-                settings,
-            ))
-        })
-        .or_else(|| {
-            s.cookie
-                .map(|c| secret(c.value, Scheme::Cookie, "session cookie", settings))
-        });
-    let mut found = found.unwrap_or_default();
-    if found.scheme == Scheme::None && s.query.is_some() {
-        found.scheme = Scheme::SignedUrl;
-    }
-    let mut kind = (found.strength, found.kind);
-    let mut reasons = found.evidence;
-    let mut consider = |level: u8, what: PrincipalKind, why: String| {
-        if level > kind.0 || (kind.1 == PrincipalKind::Unknown && level > 0) {
-            kind = (level, what);
-        }
-        reasons.push(why);
-    };
-    if s.mcp {
-        consider(strength::MCP, PrincipalKind::AiAgent, "speaks MCP".into());
-    }
-    match program {
-        Program::Agent => consider(
-            strength::AGENT_PROGRAM,
-            PrincipalKind::AiAgent,
-            format!("user agent {}", safe_name(key, &product)),
-        ),
-        Program::Browser if s.browser_fields || s.cookie.is_some() => {
-            consider(strength::BROWSER, PrincipalKind::Human, "browser".into());
-        }
-        Program::Library => consider(
-            strength::PROGRAM,
-            PrincipalKind::Service,
-            format!("user agent {}", safe_name(key, &product)),
-        ),
-        Program::Browser | Program::Unknown => {}
-    }
-    if s.llm_sdk {
-        consider(
-            strength::PROGRAM,
-            PrincipalKind::Service,
-            "fields of a language model SDK".into(),
-        );
-    }
-    let by_address = found.principal.is_none();
-    let id = found.principal.unwrap_or_else(|| {
-        reasons.insert(0, super::BY_ADDRESS.into());
-        let text = format!("{client}\0{product}");
-        Id::from_bytes(&keyed_hash(key, "client", text.as_bytes()))
-    });
-    let name = found.name.or_else(|| {
-        let named = by_address && matches!(program, Program::Agent | Program::Library) && !product.is_empty();
-        named.then(|| safe_name(key, &product))
-    });
-    reasons.truncate(8);
-    Identity {
-        id,
-        text: id.to_string().into(),
-        kind: kind.1,
-        strength: kind.0,
-        name,
-        evidence: reasons,
-        scheme: found.scheme,
-        credential: found.credential,
-        family,
-        by_address,
-        browser: program == Program::Browser,
-    }
-}
-
 /// What a credential tells.
-#[derive(Default)]
+#[derive(Debug, Clone, Default)]
 struct Found {
     scheme: Scheme,
     principal: Option<Id>,

@@ -2,6 +2,7 @@
 
 use reassembly::Request;
 
+use crate::privacy::segment;
 use crate::settings::Settings;
 
 /// Credentials and other tell-tales as they stand in the head. Borrowed; nothing of it is kept.
@@ -169,7 +170,9 @@ fn contains_ignore_case(text: &str, part: &str) -> bool {
 
 /// `application/json` and its relatives.
 pub(crate) fn is_json(media_type: &str) -> bool {
-    let kind = media_type.split(';').next().unwrap_or("").trim_end();
+    let kind = segment::once(media_type, b';')
+        .map_or(media_type, |(before, _)| before)
+        .trim_end();
     let tail = |t: &str| {
         kind.len() > t.len()
             && kind.is_char_boundary(kind.len() - t.len())
@@ -179,8 +182,8 @@ pub(crate) fn is_json(media_type: &str) -> bool {
 }
 
 fn query_credential(query: &str) -> Option<QueryCredential<'_>> {
-    for pair in query.split('&') {
-        let Some((name, value)) = pair.split_once('=') else {
+    for pair in segment::parts(query, b'&') {
+        let Some((name, value)) = segment::once(pair, b'=') else {
             continue;
         };
         if name.len() > 16 || value.len() < 8 {

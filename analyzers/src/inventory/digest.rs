@@ -15,10 +15,15 @@ const FEW: usize = 48;
 /// Largest value told apart: about nine years in microseconds, or 256 TiB.
 const LARGEST: u64 = 1 << 48;
 
+/// Counters kept one by one before all of them are. Values mostly lie close together.
+const COUNTERS: usize = 512;
+
 /// Recorded values: two significant digits from the 49th on.
 #[derive(Debug, Clone)]
 pub(crate) enum Digest {
     Few(Vec<u64>),
+    /// The counters of a histogram that are not zero, in order: number of the counter and count.
+    Some(Vec<(u16, u32)>),
     Many(Box<Histogram<u32>>),
 }
 
@@ -33,35 +38,46 @@ impl Digest {
         match self {
             Self::Few(values) if values.len() < FEW => values.push(value),
             Self::Few(values) => {
-                let mut values = std::mem::take(values);
-                values.push(value);
-                *self = Self::many(&values);
+                let values = std::mem::take(values);
+                *self = Self::counted(&values);
+                self.record(value);
+            }
+            Self::Some(counters) => {
+                count(counters, place(value.min(LARGEST)), 1);
+                if counters.len() > COUNTERS
+                    && let Some(histogram) = histogram(counters)
+                {
+                    *self = Self::Many(Box::new(histogram));
+                }
             }
             Self::Many(histogram) => put(histogram, value),
         }
     }
 
-    fn many(values: &[u64]) -> Self {
-        // Two digits are a valid precision, so this cannot fail; an exact list is the fallback.
-        let Ok(mut histogram) = Histogram::<u32>::new(2) else {
-            return Self::Few(values.iter().copied().take(FEW).collect());
-        };
-        histogram.auto(true);
+    fn counted(values: &[u64]) -> Self {
+        let mut counters = Vec::new();
         for value in values {
-            put(&mut histogram, *value);
+            count(&mut counters, place((*value).min(LARGEST)), 1);
         }
-        Self::Many(Box::new(histogram))
+        Self::Some(counters)
     }
 
     pub(crate) fn merge(&mut self, other: Self) {
         match (&mut *self, other) {
             (_, Self::Few(values)) => values.into_iter().for_each(|v| self.record(v)),
-            (Self::Few(values), Self::Many(mut histogram)) => {
-                for value in values.drain(..) {
-                    put(&mut histogram, value);
-                }
+            (Self::Few(values), mut many) => {
+                let values = std::mem::take(values);
+                values.into_iter().for_each(|v| many.record(v));
+                *self = many;
+            }
+            (Self::Some(mine), Self::Some(theirs)) => {
+                theirs.into_iter().for_each(|(place, n)| count(mine, place, n));
+            }
+            (Self::Some(mine), Self::Many(mut histogram)) => {
+                add(&mut histogram, mine);
                 *self = Self::Many(histogram);
             }
+            (Self::Many(mine), Self::Some(theirs)) => add(mine, &theirs),
             (Self::Many(mine), Self::Many(theirs)) => {
                 // Both resize by themselves, so adding cannot fail.
                 let _ = mine.add(*theirs);
@@ -85,15 +101,61 @@ impl Digest {
                     max: at(100),
                 }
             }
-            Self::Many(h) => Quantiles {
-                count: h.len(),
-                min: h.min(),
-                p50: h.value_at_quantile(0.5),
-                p95: h.value_at_quantile(0.95),
-                p99: h.value_at_quantile(0.99),
-                max: h.max(),
-            },
+            Self::Some(counters) => histogram(counters).as_ref().map(of_histogram).unwrap_or_default(),
+            Self::Many(h) => of_histogram(h),
         }
+    }
+}
+
+fn of_histogram(h: &Histogram<u32>) -> Quantiles {
+    Quantiles {
+        count: h.len(),
+        min: h.min(),
+        p50: h.value_at_quantile(0.5),
+        p95: h.value_at_quantile(0.95),
+        p99: h.value_at_quantile(0.99),
+        max: h.max(),
+    }
+}
+
+/// Number of the counter for a value: as in a histogram with two significant digits, values below 256 have one each,
+/// and every doubling from there on has 128.
+fn place(value: u64) -> u16 {
+    let shift = (u64::BITS - value.leading_zeros()).saturating_sub(8);
+    (shift as u16) * 128 + (value >> shift) as u16
+}
+
+/// The least value that counter counts.
+fn least(place: u16) -> u64 {
+    let shift = (place / 128).saturating_sub(1);
+    u64::from(place - shift * 128) << shift
+}
+
+fn count(counters: &mut Vec<(u16, u32)>, place: u16, n: u32) {
+    match counters.binary_search_by_key(&place, |(place, _)| *place) {
+        Ok(at) => counters[at].1 = counters[at].1.saturating_add(n),
+        Err(at) => {
+            if counters.len() == counters.capacity() {
+                // There are many digests, and most grow no more after a while.
+                counters.reserve_exact(counters.len() / 4 + 8);
+            }
+            counters.insert(at, (place, n));
+        }
+    }
+}
+
+/// The histogram with these counters. Two digits are a valid precision, so there always is one.
+fn histogram(counters: &[(u16, u32)]) -> Option<Histogram<u32>> {
+    let mut histogram = Histogram::<u32>::new(2).ok()?;
+    histogram.auto(true);
+    add(&mut histogram, counters);
+    Some(histogram)
+}
+
+fn add(histogram: &mut Histogram<u32>, counters: &[(u16, u32)]) {
+    for (place, n) in counters {
+        // It grows by itself, so this cannot fail.
+        let _ = histogram.record_n(least(*place), *n);
     }
 }
 
@@ -107,6 +169,7 @@ fn put(histogram: &mut Histogram<u32>, value: u64) {
 #[serde(rename_all = "lowercase")]
 enum Stored {
     Few(Vec<u64>),
+    Some(Vec<(u16, u32)>),
     /// HdrHistogram's V2 format in base64.
     Hdr(String),
 }
@@ -115,6 +178,7 @@ impl Serialize for Digest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Few(values) => Stored::Few(values.clone()),
+            Self::Some(counters) => Stored::Some(counters.clone()),
             Self::Many(histogram) => {
                 let mut bytes = Vec::new();
                 V2Serializer::new()
@@ -131,8 +195,15 @@ impl<'de> Deserialize<'de> for Digest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         use serde::de::Error;
         match Stored::deserialize(deserializer)? {
-            Stored::Few(values) if values.len() > FEW => Ok(Self::many(&values)),
+            Stored::Few(values) if values.len() > FEW => Ok(Self::counted(&values)),
             Stored::Few(values) => Ok(Self::Few(values)),
+            Stored::Some(counters) => {
+                let known = |n: &[(u16, u32)]| n.is_sorted_by(|a, b| a.0 < b.0);
+                if !known(&counters) || counters.last().is_some_and(|(last, _)| *last > place(LARGEST)) {
+                    return Err(D::Error::custom("not the counters of a histogram"));
+                }
+                Ok(Self::Some(counters))
+            }
             Stored::Hdr(text) => {
                 let bytes = STANDARD.decode(text).map_err(D::Error::custom)?;
                 let mut histogram: Histogram<u32> = HdrReader::new()
@@ -195,6 +266,23 @@ mod tests {
                 serde_json::to_string(&digest).unwrap()
             );
         }
+    }
+
+    #[test]
+    fn counters_are_those_of_a_histogram() {
+        let values = (0..60).flat_map(|n| [0, 1, 3, 77].map(|more| ((1_u64 << n) + more * n).min(LARGEST)));
+        let mut exact = Histogram::<u32>::new(2).unwrap();
+        exact.auto(true);
+        let mut digest = Digest::default();
+        for (n, value) in values.chain(0..3000).enumerate() {
+            assert!(least(place(value)) <= value && place(least(place(value))) == place(value));
+            put(&mut exact, value);
+            digest.record(value);
+            if n >= FEW {
+                assert_eq!(digest.quantiles(), of_histogram(&exact), "{n} {value}");
+            }
+        }
+        assert!(matches!(digest, Digest::Many(_)));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::EndpointView;
 use super::digest::Digest;
 use super::sensitive::{DataClass, Found};
-use crate::finding::Evidence;
+use crate::finding::trace::Trace;
 use crate::id::Id;
 use crate::identity::{Identity, PrincipalKind, Scheme};
 use crate::privacy::safe_media_type;
@@ -54,7 +54,7 @@ pub(crate) struct Endpoint {
     pub(crate) open_ok: u64,
     pub(crate) auth_ok: u64,
     /// The first 2xx without a credential.
-    pub(crate) first_open: Option<Box<Evidence>>,
+    pub(crate) first_open: Option<Box<Trace>>,
     /// 401 or 403 without a credential.
     pub(crate) denied: u64,
     /// Calls that name an object, and those of them that found none.
@@ -74,7 +74,7 @@ pub(crate) struct Data {
     /// Masked.
     pub(crate) samples: Vec<String>,
     /// The first response that held some.
-    pub(crate) first: Option<Box<Evidence>>,
+    pub(crate) first: Option<Box<Trace>>,
 }
 
 impl Data {
@@ -104,14 +104,14 @@ pub(crate) fn refuses(status: u16) -> bool {
     matches!(status, 400 | 404 | 405 | 406 | 410 | 414 | 431 | 501)
 }
 
-fn earlier(a: Option<Box<Evidence>>, b: Option<Box<Evidence>>) -> Option<Box<Evidence>> {
+fn earlier(a: Option<Box<Trace>>, b: Option<Box<Trace>>) -> Option<Box<Trace>> {
     a.into_iter().chain(b).min_by_key(|e| e.ts)
 }
 
 /// What the inventory needs to know of an exchange besides itself.
 pub(crate) struct Seen<'a> {
     pub(crate) exchange: &'a Exchange,
-    pub(crate) exchange_id: &'a str,
+    pub(crate) exchange_id: Id,
     pub(crate) identity: &'a Identity,
     pub(crate) scheme: Scheme,
     pub(crate) ts: Timestamp,
@@ -119,8 +119,8 @@ pub(crate) struct Seen<'a> {
 }
 
 impl Seen<'_> {
-    fn evidence(&self) -> Option<Box<Evidence>> {
-        Evidence::of(self.exchange, self.exchange_id).map(Box::new)
+    fn evidence(&self) -> Option<Box<Trace>> {
+        Trace::of(self.exchange, self.exchange_id).map(Box::new)
     }
 }
 

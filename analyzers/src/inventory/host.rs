@@ -1,6 +1,7 @@
 //! The inventory stage: everything that is keyed by the server's host.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use reassembly::{Exchange, Request, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,9 @@ use crate::store::{Row, Store};
 
 /// Paths remembered per generation of the cache.
 const CACHED: usize = 32_768;
+
+/// Names of hosts remembered; when there are more, all are forgotten.
+const NAMED: usize = 4096;
 
 /// Endpoints of one host that no answer has proven yet.
 const UNPROVEN: u32 = 256;
@@ -69,6 +73,8 @@ pub(crate) struct Inventory {
     pub(crate) hosts: Store<Host>,
     recent: HashTable<u128, Place>,
     older: HashTable<u128, Place>,
+    /// Names of hosts as they were sent, with the name to be shown and its id.
+    named: HashTable<u128, (Id, Arc<str>)>,
     refused: u64,
 }
 
@@ -80,6 +86,7 @@ impl Inventory {
             hosts: Store::new(max_endpoints.div_ceil(4)),
             recent: HashTable::default(),
             older: HashTable::default(),
+            named: HashTable::default(),
             refused: 0,
         }
     }
@@ -113,8 +120,7 @@ impl Inventory {
         unknown_operation: bool,
         seen: &Seen<'_>,
     ) -> (Id, Place) {
-        let host = self.host_name(request, seen.exchange);
-        let host_id = host_id(&host);
+        let (host_id, host) = self.host_name(request, seen.exchange);
         let key = self.key(&host, request, call);
         let status = seen.exchange.status();
         let known = self.recent.get(&key).or_else(|| self.older.get(&key)).cloned();
@@ -150,12 +156,22 @@ impl Inventory {
     }
 
     /// The host by name; when the request names none, by address.
-    fn host_name<'a>(&self, request: &'a Request, exchange: &Exchange) -> Cow<'a, str> {
+    fn host_name(&mut self, request: &Request, exchange: &Exchange) -> (Id, Arc<str>) {
         if request.host.is_empty() {
-            Cow::Owned(exchange.flow.server.to_string())
-        } else {
-            safe_host(&request.host)
+            let name = exchange.flow.server.to_string();
+            return (host_id(&name), name.into());
         }
+        let key = self.seed.wide(request.host.as_bytes());
+        if let Some((id, name)) = self.named.get(&key) {
+            return (*id, Arc::clone(name));
+        }
+        let name: Arc<str> = safe_host(&request.host).into();
+        let id = host_id(&name);
+        if self.named.len() >= NAMED {
+            self.named.clear();
+        }
+        self.named.insert(key, (id, Arc::clone(&name)));
+        (id, name)
     }
 
     fn key(&self, host: &str, request: &Request, call: Option<&Call>) -> u128 {

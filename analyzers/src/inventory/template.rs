@@ -66,7 +66,7 @@ fn places(path: &str) -> ([&str; DEPTH], usize, bool) {
     let mut out = [""; DEPTH];
     let mut len = 0usize;
     let mut deeper = 0usize;
-    for raw in path.split('/') {
+    for raw in segment::parts(path, b'/') {
         match raw {
             "" | "." => {}
             ".." if deeper > 0 => deeper -= 1,
@@ -91,7 +91,7 @@ pub(crate) fn at_places(path: &str, mask: u32) -> impl Iterator<Item = Cow<'_, s
 
 /// A segment without its `;name=value` parameters.
 fn bare(raw: &str) -> &str {
-    raw.split(';').next().unwrap_or("")
+    segment::once(raw, b';').map_or(raw, |(before, _)| before)
 }
 
 impl Names {
@@ -130,7 +130,8 @@ impl Names {
         (place, start, last): (usize, usize, bool),
     ) {
         if last
-            && let Some((stem, ending)) = name.rsplit_once('.')
+            && let Some(dot) = memchr::memrchr(b'.', name.as_bytes())
+            && let (stem, ending) = (&name[..dot], &name[dot + 1..])
             && let Some(known) = STATIC.iter().find(|e| ending.eq_ignore_ascii_case(e))
         {
             out.is_static = true;
@@ -143,7 +144,8 @@ impl Names {
             return;
         }
         // `tasks/42:cancel`: the verb after the colon belongs to the route.
-        let (name, verb) = match name.rsplit_once(':') {
+        let colon = memchr::memrchr(b':', name.as_bytes());
+        let (name, verb) = match colon.map(|at| (&name[..at], &name[at + 1..])) {
             Some((head, verb))
                 if !head.is_empty()
                     && verb.len() <= 32
@@ -154,7 +156,7 @@ impl Names {
             }
             _ => (name, None),
         };
-        if let Some((key, _)) = name.split_once('=')
+        if let Some((key, _)) = segment::once(name, b'=')
             && crate::privacy::is_plain_name(key)
         {
             out.template.push_str(key);

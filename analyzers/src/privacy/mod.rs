@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 
 use reassembly::exchange::authority_range;
+use segment::parts;
 
 pub mod checks;
 pub mod segment;
@@ -38,8 +39,8 @@ pub fn redact_target(target: &str) -> String {
         }
         None => target,
     };
-    let rest = rest.split('#').next().unwrap_or("");
-    let (path, query) = match rest.split_once('?') {
+    let rest = segment::once(rest, b'#').map_or(rest, |(before, _)| before);
+    let (path, query) = match segment::once(rest, b'?') {
         Some((path, query)) => (path, Some(query)),
         None => (rest, None),
     };
@@ -53,7 +54,7 @@ pub fn redact_target(target: &str) -> String {
 
 fn redact_path(path: &str, out: &mut String) {
     let mut before = Cow::Borrowed("");
-    for (number, raw) in path.split('/').enumerate() {
+    for (number, raw) in parts(path, b'/').enumerate() {
         if number > 0 {
             out.push('/');
         }
@@ -61,10 +62,10 @@ fn redact_path(path: &str, out: &mut String) {
             out.push('…');
             return;
         }
-        let mut parts = raw.split(';');
-        let name = segment::decode(parts.next().unwrap_or(""));
+        let mut pieces = parts(raw, b';');
+        let name = segment::decode(pieces.next().unwrap_or(""));
         push_segment(&name, &before, out);
-        for parameter in parts {
+        for parameter in pieces {
             let key = parameter.split('=').next().unwrap_or("");
             out.push(';');
             out.push_str(
@@ -87,7 +88,7 @@ fn push_segment(name: &str, before: &str, out: &mut String) {
     let kind = segment::classify(name, before);
     if kind.is_private() {
         out.push_str(kind.placeholder());
-    } else if let Some((key, _)) = name.split_once('=') {
+    } else if let Some((key, _)) = segment::once(name, b'=') {
         out.push_str(if is_plain_name(key) { key } else { "*" });
         out.push_str("=*");
     } else {
@@ -96,7 +97,7 @@ fn push_segment(name: &str, before: &str, out: &mut String) {
 }
 
 fn redact_query(query: &str, out: &mut String) {
-    for (number, pair) in query.split('&').enumerate() {
+    for (number, pair) in parts(query, b'&').enumerate() {
         if number > 0 {
             out.push('&');
         }
@@ -104,7 +105,7 @@ fn redact_query(query: &str, out: &mut String) {
             out.push('…');
             return;
         }
-        match pair.split_once('=') {
+        match segment::once(pair, b'=') {
             // A value alone, whose last characters are the padding of base64.
             Some((_, padding)) if !padding.is_empty() && padding.bytes().all(|b| b == b'=') => out.push('*'),
             Some((_, "")) if pair.len() > 20 => out.push('*'),
@@ -238,7 +239,7 @@ pub fn safe_host(host: &str) -> Cow<'_, str> {
     if host.bytes().any(|b| b.is_ascii_uppercase()) {
         return Cow::Owned(safe_host(&host.to_ascii_lowercase()).into_owned());
     }
-    if host.split('.').any(secret) {
+    if parts(host, b'.').any(secret) {
         let labels: Vec<_> = host
             .split('.')
             .map(|l| if secret(l) { "{token}" } else { l })
@@ -292,7 +293,18 @@ pub fn safe_method(method: &str) -> &'static str {
 /// A media type without parameters, lower case; anything that is not plainly one is `other`.
 #[must_use]
 pub fn safe_media_type(value: &str) -> Cow<'_, str> {
-    let value = value.split(';').next().unwrap_or("").trim();
+    let value = segment::once(value, b';')
+        .map_or(value, |(before, _)| before)
+        .trim();
+    const COMMON: [&str; 4] = [
+        "application/json",
+        "text/html",
+        "text/plain",
+        "application/octet-stream",
+    ];
+    if COMMON.contains(&value) {
+        return Cow::Borrowed(value);
+    }
     let shape = value.len() <= 80
         && value.split_once('/').is_some_and(|(top, sub)| {
             const TOP: [&str; 8] = [

@@ -153,10 +153,34 @@ const WORDS_WITH_DIGITS: [&str; 14] = [
     "rs256", "hs256", "win32", "log4j",
 ];
 
+/// The parts of a text between signs, as [`str::split`] gives them. Targets are short and have many parts, for which
+/// looking at byte after byte takes less time than getting a search going.
+pub(crate) fn parts(text: &str, sign: u8) -> impl Iterator<Item = &str> {
+    debug_assert!(sign.is_ascii());
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        match once(text, sign) {
+            Some((part, after)) => {
+                rest = Some(after);
+                Some(part)
+            }
+            None => rest.take(),
+        }
+    })
+}
+
+/// What stands before and behind the first such sign, as [`str::split_once`] gives it.
+pub(crate) fn once(text: &str, sign: u8) -> Option<(&str, &str)> {
+    debug_assert!(sign.is_ascii());
+    let at = text.bytes().position(|b| b == sign)?;
+    Some((&text[..at], &text[at + 1..]))
+}
+
 /// Percent-decoding, twice at most, since a proxy may have encoded what was encoded already.
 #[must_use]
 pub fn decode(text: &str) -> Cow<'_, str> {
-    if !text.contains('%') {
+    if !text.bytes().any(|b| b == b'%') {
         return Cow::Borrowed(text);
     }
     let once = decode_once(text);

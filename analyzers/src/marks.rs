@@ -1,0 +1,275 @@
+//! Where digits and words stand in a text: one pass over its bytes, which every search for ids and numbers shares.
+//!
+//! Bodies are searched more than once, and nearly all of their bytes are of no interest to any search. So the bytes
+//! are told apart once, sixty-four at a time and without a branch, into bits; the searches then go from one place of
+//! interest to the next and learn how far a word or a number reaches by counting bits.
+
+use wide::i8x16;
+
+/// What is known of 64 bytes of the text; the lowest bit is the first byte.
+#[derive(Debug, Clone, Copy, Default)]
+struct Line {
+    digit: u64,
+    /// Letters, digits, `-` and `_`.
+    word: u64,
+    /// A digit, or the last of four capitals in a row: no word without one of them can be an id.
+    hint: u64,
+    /// The last of four digits in a row.
+    fourth: u64,
+}
+
+/// The marks of one text. Made to be used again for the next one.
+#[derive(Debug, Default)]
+pub(crate) struct Marks {
+    lines: Vec<Line>,
+}
+
+impl Marks {
+    /// Marks the places of `text`. Its end is not a word.
+    pub(crate) fn read(&mut self, text: &[u8]) {
+        self.lines.clear();
+        self.lines.reserve(text.len() / 64 + 1);
+        let (blocks, rest) = text.as_chunks::<64>();
+        let (mut capitals, mut digits) = (0, 0);
+        let mut add = |block: &[u8; 64]| {
+            let (digit, capital, word) = classes(block);
+            self.lines.push(Line {
+                digit,
+                word,
+                hint: digit | fours(capital, capitals),
+                fourth: fours(digit, digits),
+            });
+            (capitals, digits) = (capital, digit);
+        };
+        blocks.iter().for_each(&mut add);
+        // Always one more, so that a run that reaches the end is followed by something that ends it.
+        let mut last = [0; 64];
+        last[..rest.len()].copy_from_slice(rest);
+        add(&last);
+    }
+
+    /// The words that may be ids, in order.
+    pub(crate) fn words(&self) -> Words<'_> {
+        Words {
+            marks: self,
+            line: 0,
+            hints: self.line(0).hint,
+            floor: 0,
+        }
+    }
+
+    /// The next place at or behind `from` that ends four digits in a row.
+    pub(crate) fn next_fourth_digit(&self, from: usize) -> Option<usize> {
+        self.next(from, |line| line.fourth)
+    }
+
+    /// Where the digits that `at` lies in begin and end. They do not begin before `floor`.
+    pub(crate) fn digits(&self, at: usize, floor: usize) -> (usize, usize) {
+        (
+            self.begin(at, floor, |line| line.digit),
+            self.end(at, |line| line.digit),
+        )
+    }
+
+    fn line(&self, at: usize) -> Line {
+        self.lines.get(at).copied().unwrap_or_default()
+    }
+
+    #[inline]
+    fn next(&self, from: usize, of: impl Fn(&Line) -> u64) -> Option<usize> {
+        let first = self.lines.get(from / 64)?;
+        let bits = of(first) & (u64::MAX << (from % 64));
+        if bits != 0 {
+            return Some(from / 64 * 64 + bits.trailing_zeros() as usize);
+        }
+        let after = from / 64 + 1;
+        let skipped = self.lines.get(after..)?.iter().position(|line| of(line) != 0)?;
+        let bits = of(&self.line(after + skipped));
+        Some((after + skipped) * 64 + bits.trailing_zeros() as usize)
+    }
+
+    /// The 64 bits from `start`.
+    #[inline]
+    fn window(&self, start: usize, of: impl Fn(&Line) -> u64) -> u64 {
+        let (line, shift) = (start / 64, start % 64);
+        let low = of(&self.line(line)) >> shift;
+        if shift == 0 {
+            return low;
+        }
+        low | of(&self.line(line + 1)) << (64 - shift)
+    }
+
+    /// Where the run of set bits that `at` lies in ends.
+    #[inline]
+    fn end(&self, mut at: usize, of: impl Fn(&Line) -> u64) -> usize {
+        loop {
+            let bits = of(&self.line(at / 64)) >> (at % 64);
+            let run = bits.trailing_ones() as usize;
+            at += run;
+            if run == 0 || !at.is_multiple_of(64) {
+                return at;
+            }
+        }
+    }
+
+    /// Where the run of set bits that `at` lies in begins, not before `floor`.
+    #[inline]
+    fn begin(&self, at: usize, floor: usize, of: impl Fn(&Line) -> u64) -> usize {
+        let mut at = at;
+        while at > floor {
+            // The bits before `at`, of its line or of the one before, moved up so that the nearest is the highest.
+            let line = (at - 1) / 64;
+            let bits = of(&self.line(line)) << (63 - (at - 1) % 64);
+            let run = bits.leading_ones() as usize;
+            at -= run;
+            if run == 0 || !at.is_multiple_of(64) {
+                break;
+            }
+        }
+        at.max(floor)
+    }
+}
+
+/// A word that may be an id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Word {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+    /// Which of its first 64 bytes are digits, the lowest bit being the first.
+    pub(crate) digits: u64,
+}
+
+/// Goes through the words that may be ids.
+#[derive(Debug)]
+pub(crate) struct Words<'a> {
+    marks: &'a Marks,
+    line: usize,
+    /// The hints of this line that are not yet behind.
+    hints: u64,
+    /// The end of the last word.
+    floor: usize,
+}
+
+impl Iterator for Words<'_> {
+    type Item = Word;
+
+    #[inline]
+    fn next(&mut self) -> Option<Word> {
+        let lines = self.marks.lines.as_slice();
+        while self.hints == 0 {
+            self.line += 1;
+            self.hints = lines.get(self.line)?.hint;
+        }
+        let line = lines.get(self.line)?;
+        let at = self.hints.trailing_zeros();
+        let before = (line.word << (63 - at)).leading_ones();
+        let after = (line.word >> at).trailing_ones();
+        if before <= at && at + after < 64 {
+            // Most words lie in one line, and all that is asked of them is at hand.
+            let first = at + 1 - before;
+            self.hints &= u64::MAX << (at + after);
+            self.floor = self.line * 64 + (at + after) as usize;
+            return Some(Word {
+                start: self.line * 64 + first as usize,
+                end: self.floor,
+                digits: (line.digit >> first) & (u64::MAX >> (64 - (before - 1 + after))),
+            });
+        }
+        Some(self.across(self.line * 64 + at as usize))
+    }
+}
+
+impl Words<'_> {
+    /// The word at `hint`, which goes on in another line.
+    #[cold]
+    fn across(&mut self, hint: usize) -> Word {
+        let marks = self.marks;
+        let start = marks.begin(hint, self.floor, |line| line.word);
+        let end = marks.end(hint, |line| line.word);
+        self.floor = end;
+        self.line = end / 64;
+        self.hints = marks.line(self.line).hint & (u64::MAX << (end % 64));
+        let known = u64::MAX >> (64 - (end - start).clamp(1, 64));
+        Word {
+            start,
+            end,
+            digits: marks.window(start, |line| line.digit) & known,
+        }
+    }
+}
+
+/// Bits that end four set ones in a row, `before` being the bits of the line before.
+fn fours(bits: u64, before: u64) -> u64 {
+    let pairs = bits & (bits << 1 | before >> 63);
+    let pairs_before = before & before << 1;
+    pairs & (pairs << 2 | pairs_before >> 62)
+}
+
+/// Digits, capitals and word characters of a block, as bits.
+fn classes(block: &[u8; 64]) -> (u64, u64, u64) {
+    let each = |byte: u8| i8x16::splat(byte.cast_signed());
+    // Vectors compare signed numbers: the range is moved to where these begin.
+    let within = |bytes: i8x16, first: u8, count: u8| {
+        (bytes + each(0x80_u8.wrapping_sub(first))).simd_lt(each(0x80 + count))
+    };
+    let (mut digit, mut capital, mut word) = (0, 0, 0);
+    let (quarters, _) = block.as_chunks::<16>();
+    for (place, quarter) in quarters.iter().enumerate() {
+        let bytes = i8x16::from(quarter.map(u8::cast_signed));
+        let bits = |mask: i8x16| u64::from(mask.to_bitmask() as u16) << (16 * place);
+        let digits = within(bytes, b'0', 10);
+        let letters = within(bytes | each(0x20), b'a', 26);
+        let signs = bytes.simd_eq(each(b'-')) | bytes.simd_eq(each(b'_'));
+        digit |= bits(digits);
+        capital |= bits(within(bytes, b'A', 26));
+        word |= bits(digits | letters | signs);
+    }
+    (digit, capital, word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn is_word(byte: u8) -> bool {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
+    }
+
+    proptest! {
+        #[test]
+        fn marks_are_what_looking_at_each_byte_tells(
+            text in proptest::collection::vec(prop_oneof![
+                3 => Just(b'7'), 2 => Just(b'A'), 2 => Just(b'a'), 1 => Just(b'-'), 1 => any::<u8>(),
+            ], 0..400),
+            at in 0usize..400,
+            floor in 0usize..400,
+        ) {
+            let mut marks = Marks::default();
+            marks.read(b"what was here before is 1234 GONE");
+            marks.read(&text);
+            let four = |end: usize, of: fn(&u8) -> bool| end >= 3 && text[end - 3..=end].iter().all(of);
+            let mut words = Vec::new();
+            let mut n = 0;
+            while n < text.len() {
+                let len = text[n..].iter().take_while(|b| is_word(**b)).count();
+                let word = &text[n..n + len];
+                let digits = word.iter().take(64).enumerate();
+                let digits = digits.fold(0, |bits, (place, b)| bits | u64::from(b.is_ascii_digit()) << place);
+                if word.iter().any(u8::is_ascii_digit) || (n..n + len).any(|end| four(end, u8::is_ascii_uppercase)) {
+                    words.push(Word { start: n, end: n + len, digits });
+                }
+                n += len + 1;
+            }
+            prop_assert_eq!(marks.words().collect::<Vec<_>>(), words);
+            let fourth = |n: &usize| four(*n, u8::is_ascii_digit);
+            prop_assert_eq!(marks.next_fourth_digit(at), (at..text.len()).find(fourth));
+            if at < text.len() && text[at].is_ascii_digit() {
+                let floor = floor.min(at);
+                let begin = at - text[floor..at].iter().rev().take_while(|b| b.is_ascii_digit()).count();
+                let end = at + text[at..].iter().take_while(|b| b.is_ascii_digit()).count();
+                prop_assert_eq!(marks.digits(at, floor), (begin, end));
+            }
+        }
+    }
+}
