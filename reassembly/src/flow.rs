@@ -1,6 +1,7 @@
 //! What is known of a TCP flow when it ends: the value behind `--flows`.
 
 use crate::exchange::{Flags, FlowRef};
+use crate::packet::Tunnel;
 use crate::time::Timestamp;
 
 /// What a flow was seen to carry.
@@ -45,6 +46,8 @@ pub struct Flow {
     pub lost: (u64, u64),
     /// Exchanges given out.
     pub exchanges: u32,
+    /// The tunnel its first packet came through.
+    pub tunnel: Option<Tunnel>,
     /// What it carried.
     pub app: App,
     /// What was missing or damaged in any part of the flow.

@@ -29,6 +29,6 @@ pub mod build;
 pub use exchange::{Ambiguities, Exchange, Flags, FlowRef, Head, Message, Protocol, Request, Response};
 pub use flow::{App, Flow};
 pub use limits::{Counters, Limits};
-pub use packet::{LinkType, Packet};
+pub use packet::{LinkType, Packet, Tunnel, TunnelPorts};
 pub use reassembler::{Event, Reassembler};
 pub use time::Timestamp;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::packet::{TunnelPorts, Wrapping};
+
 /// Ceilings. Every table has one; what is given up is counted in [`Counters`].
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -28,6 +30,16 @@ pub struct Limits {
     pub pipelined: usize,
     /// Whether the VLAN id is a part of what tells flows apart.
     pub key_by_vlan: bool,
+    /// Whether the network identifier of a tunnel is.
+    pub key_by_vni: bool,
+    /// Where tunnels are looked for.
+    pub tunnels: TunnelPorts,
+    /// Bytes of IP fragments held while their datagrams are not whole.
+    pub fragments_total: usize,
+    /// How long fragments wait for each other, in capture time.
+    pub fragment_wait: Duration,
+    /// How far apart, in capture time, two copies of a packet may come; zero when copies are not told apart.
+    pub duplicate_window: Duration,
 }
 
 impl Default for Limits {
@@ -44,7 +56,22 @@ impl Default for Limits {
             decoded: 64 << 20,
             pipelined: 256,
             key_by_vlan: false,
+            key_by_vni: false,
+            tunnels: TunnelPorts::default(),
+            fragments_total: 4 << 20,
+            fragment_wait: Duration::from_secs(30),
+            duplicate_window: Duration::from_millis(50),
         }
+    }
+}
+
+impl Limits {
+    /// What of a packet's wrapping tells its flow from others.
+    pub(crate) fn network_of(&self, wrapping: Wrapping) -> (Option<u16>, Option<u32>) {
+        (
+            wrapping.vlan.filter(|_| self.key_by_vlan),
+            wrapping.vni.filter(|_| self.key_by_vni),
+        )
     }
 }
 
@@ -78,8 +105,18 @@ counters! {
     undecodable, "packets with unreadable headers";
     /// Packets of a link type that is not known.
     unknown_link, "packets of an unknown link type";
-    /// IP fragments, which are not reassembled.
-    fragments, "IP fragments not reassembled";
+    /// Packets with more tunnels in each other than are taken off.
+    nested, "packets nested too deep";
+    /// IP fragments.
+    fragments, "IP fragments";
+    /// Datagrams put together from fragments.
+    datagrams, "datagrams put together";
+    /// Datagrams given up before they were whole.
+    fragments_lost, "fragmented datagrams never whole";
+    /// Fragments that made no sense or were cut off.
+    fragments_refused, "IP fragments refused";
+    /// Segments seen a moment before, by their headers.
+    duplicates, "packets seen twice";
     /// Packets captured shorter than they were sent.
     truncated, "packets cut off by the capture";
     /// Flows begun.

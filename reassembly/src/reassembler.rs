@@ -10,7 +10,7 @@ use crate::flow::{App, Flow};
 use crate::http1::connection::{self, Connection, Direction, Verdict};
 use crate::http1::inflate::Pool;
 use crate::limits::{Counters, Limits};
-use crate::packet::{self, Packet, Segment, Skipped};
+use crate::packet::{self, Memory, Packet, Segment, Skipped, Wrapping};
 use crate::tcp::conversation::{self, Conversation, Receiver, Standing};
 use crate::tcp::stream::Meta;
 use crate::tcp::table::{FlowId, FlowKey, Table};
@@ -46,7 +46,7 @@ struct Entry {
     start: Timestamp,
     last: Timestamp,
     packets: u64,
-    vlan: Option<u16>,
+    wrapping: Wrapping,
     flags: Flags,
     /// A SYN that would begin another flow on the same addresses, until its answer is seen.
     reuse: Option<u32>,
@@ -83,6 +83,10 @@ pub struct Reassembler {
     room: usize,
     now: Timestamp,
     events: VecDeque<Event>,
+    /// Fragments and recent packets.
+    memory: Memory,
+    /// Room for a datagram that came in fragments.
+    datagram: Vec<u8>,
 }
 
 impl std::fmt::Debug for Reassembler {
@@ -110,6 +114,8 @@ impl Reassembler {
             pool: Pool::default(),
             now: Timestamp(0),
             events: VecDeque::new(),
+            memory: Memory::default(),
+            datagram: Vec::new(),
         }
     }
 
@@ -119,25 +125,33 @@ impl Reassembler {
         self.counters.packets += 1;
         self.counters.packet_bytes += packet.data.len() as u64;
         self.counters.truncated += u64::from(packet.data.len() < packet.wire_len as usize);
-        let segment = match packet::decode(packet) {
+        let mut whole = std::mem::take(&mut self.datagram);
+        self.take(packet, &mut whole);
+        self.datagram = whole;
+    }
+
+    /// `whole` is room for a datagram that came in fragments.
+    fn take(&mut self, packet: &Packet<'_>, whole: &mut Vec<u8>) {
+        let decoded = packet::decode(packet, &mut self.memory, whole, &self.limits, &mut self.counters);
+        let segment = match decoded {
             Ok(segment) => segment,
             Err(why) => {
-                *match why {
+                let counter = match why {
                     Skipped::Other => &mut self.counters.other_protocol,
                     Skipped::Broken => &mut self.counters.undecodable,
                     Skipped::UnknownLink => &mut self.counters.unknown_link,
-                    Skipped::Fragment => &mut self.counters.fragments,
-                } += 1;
+                    Skipped::Nested => &mut self.counters.nested,
+                    // Counted where fragments are put together.
+                    Skipped::Fragment => return,
+                };
+                *counter += 1;
                 return;
             }
         };
         self.counters.tcp_packets += 1;
-        let vlan_key = if self.limits.key_by_vlan {
-            segment.vlan
-        } else {
-            None
-        };
-        let (key, side) = FlowKey::new(segment.src, segment.dst, vlan_key);
+        self.counters.duplicates += u64::from(segment.copy);
+        let network = self.limits.network_of(segment.wrapping);
+        let (key, side) = FlowKey::new(segment.src, segment.dst, network);
         let id = match self.flows.find(&key) {
             Some(id) if !self.begins_anew(id, side, &segment) => {
                 self.flows.touch(id);
@@ -278,7 +292,7 @@ impl Reassembler {
                 start: ts,
                 last: ts,
                 packets: 0,
-                vlan: segment.vlan,
+                wrapping: segment.wrapping,
                 flags,
                 reuse: None,
                 syn: None,
@@ -295,7 +309,7 @@ impl Reassembler {
         let Some(entry) = self.flows.get_mut(id) else {
             return;
         };
-        entry.packets += 1;
+        entry.packets += u64::from(!segment.copy);
         entry.sides_seen[side] = true;
         entry.last = now;
         if segment.flags.syn && !segment.flags.ack && entry.syn.is_none() {
@@ -308,12 +322,20 @@ impl Reassembler {
         if segment.cut > 0 {
             entry.flags.insert(Flags::TRUNCATED);
         }
+        if segment.overlap {
+            entry.flags.insert(Flags::CONFLICT);
+        }
         let Entry { conversation, .. } = entry;
+        let repeated = self.counters.retransmitted_bytes;
         // Taken out so that flow and content can be borrowed apart.
         let mut conversation = std::mem::take(conversation);
         let standing = self.with(id, |cx, receiver| {
             conversation.push(side, segment, packet.ts, packet.frame, cx, receiver)
         });
+        if segment.copy {
+            // The network did not send these bytes again; a mirror did.
+            self.counters.retransmitted_bytes = repeated;
+        }
         let waits = conversation.waits();
         let Some(entry) = self.flows.get_mut(id) else {
             return;
@@ -448,6 +470,7 @@ impl Reassembler {
             ),
             lost: (conversation.sides[client].lost, conversation.sides[server].lost),
             exchanges: entry.exchanges,
+            tunnel: entry.wrapping.tunnel,
             app,
             flags: entry.flags,
         })));
@@ -473,8 +496,8 @@ impl Entry {
             client: at(self.key.end(self.client)),
             server: at(self.key.end(1 - self.client)),
             start: self.start,
-            vlan: self.vlan,
-            vni: None,
+            vlan: self.wrapping.vlan,
+            vni: self.wrapping.vni,
         }
     }
 }

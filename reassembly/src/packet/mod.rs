@@ -1,12 +1,22 @@
-//! Link layers and IP: a captured frame in, a TCP segment out.
+//! Link layers, tunnels and IP: a captured frame in, a TCP segment out.
+//!
+//! ```text
+//! frame ─▶ layers ─▶ tunnel ─▶ fragments ─▶ duplicates ─▶ segment
+//!          one header  what IP   datagrams    copies        TCP
+//!          to the next carries   made whole   marked        header
+//! ```
 //!
 //! Knows headers, and how much of a payload was captured; leaves order, loss and meaning to [`crate::tcp`].
 
-mod link;
-
+mod duplicates;
+mod fragments;
+mod layers;
 mod segment;
+mod tunnel;
 
-pub(crate) use segment::{Segment, Skipped, decode};
+pub(crate) use layers::Skipped;
+pub(crate) use segment::{Memory, Segment, decode};
+pub use tunnel::Ports as TunnelPorts;
 
 use crate::time::Timestamp;
 
@@ -19,8 +29,20 @@ impl LinkType {
     pub const NULL: Self = Self(0);
     /// Ethernet.
     pub const ETHERNET: Self = Self(1);
+    /// PPP.
+    pub const PPP: Self = Self(9);
+    /// Raw IP, as some BSD systems number it.
+    pub const RAW_BSD: Self = Self(12);
+    /// Raw IP, as OpenBSD numbers it.
+    pub const RAW_OPENBSD: Self = Self(14);
+    /// PPP in HDLC framing.
+    pub const PPP_HDLC: Self = Self(50);
+    /// PPP over Ethernet, from its own header on.
+    pub const PPPOE: Self = Self(51);
     /// Raw IP, version from the first nibble.
     pub const RAW: Self = Self(101);
+    /// Cisco HDLC.
+    pub const C_HDLC: Self = Self(104);
     /// OpenBSD loopback: a 4-byte address family in network byte order.
     pub const LOOP: Self = Self(108);
     /// Linux cooked capture, version 1.
@@ -29,8 +51,66 @@ impl LinkType {
     pub const IPV4: Self = Self(228);
     /// Raw IPv6.
     pub const IPV6: Self = Self(229);
+    /// Linux netfilter log.
+    pub const NFLOG: Self = Self(239);
     /// Linux cooked capture, version 2.
     pub const LINUX_SLL2: Self = Self(276);
+}
+
+/// What a packet was wrapped in, told by its innermost wrapping.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Wrapping {
+    pub(crate) vlan: Option<u16>,
+    /// Virtual network: of VXLAN, GENEVE or NVGRE.
+    pub(crate) vni: Option<u32>,
+    pub(crate) tunnel: Option<Tunnel>,
+    /// Identification of the innermost IPv4 header; zero in IPv6.
+    pub(crate) ip_id: u16,
+}
+
+/// A tunnel that packets came through, by its innermost header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Tunnel {
+    /// IP in IP, either version in either.
+    Ip,
+    /// GRE and NVGRE.
+    Gre,
+    /// ERSPAN of any type.
+    Erspan,
+    /// VXLAN and VXLAN-GPE.
+    Vxlan,
+    /// GENEVE.
+    Geneve,
+    /// GTP-U.
+    Gtp,
+    /// Teredo.
+    Teredo,
+    /// Ethernet in IP.
+    EtherIp,
+    /// MPLS in IP or UDP.
+    Mpls,
+    /// TZSP.
+    Tzsp,
+}
+
+impl Tunnel {
+    /// The name used in records.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ip => "ip",
+            Self::Gre => "gre",
+            Self::Erspan => "erspan",
+            Self::Vxlan => "vxlan",
+            Self::Geneve => "geneve",
+            Self::Gtp => "gtp",
+            Self::Teredo => "teredo",
+            Self::EtherIp => "etherip",
+            Self::Mpls => "mpls",
+            Self::Tzsp => "tzsp",
+        }
+    }
 }
 
 /// One captured frame.

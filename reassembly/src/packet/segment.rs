@@ -1,11 +1,15 @@
-//! IP and TCP headers: a frame in, a segment out.
+//! A frame in, a TCP segment out.
+//!
+//! Knows the TCP header, and puts the stages beside it together: [`super::layers`] and [`super::tunnel`] take headers off,
+//! [`super::fragments`] puts datagrams together, [`super::duplicates`] tells copies.
 
 use std::net::IpAddr;
 
-use etherparse::{IpNumber, Ipv4HeaderSlice, Ipv6ExtensionsSlice, Ipv6HeaderSlice, TcpHeaderSlice};
-
-use super::Packet;
-use super::link::{self, Network};
+use super::duplicates::{Duplicates, Mark};
+use super::fragments::{Fragments, Taken};
+use super::layers::{Addresses, Found, Next, Skipped, Walk};
+use super::{Packet, Wrapping};
+use crate::limits::{Counters, Limits};
 
 /// The TCP flags that reassembly acts on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -21,117 +25,143 @@ pub(crate) struct TcpFlags {
 pub(crate) struct Segment<'a> {
     pub(crate) src: (IpAddr, u16),
     pub(crate) dst: (IpAddr, u16),
-    pub(crate) vlan: Option<u16>,
+    pub(crate) wrapping: Wrapping,
     pub(crate) seq: u32,
     pub(crate) ack: u32,
     pub(crate) flags: TcpFlags,
     pub(crate) payload: &'a [u8],
     /// Payload bytes that were sent but not captured (`caplen < len`), at the segment's end.
     pub(crate) cut: u32,
+    /// Seen a moment ago.
+    pub(crate) copy: bool,
+    /// Put together from fragments that overlapped: hosts may have read it otherwise.
+    pub(crate) overlap: bool,
 }
 
-/// Why a frame gave no segment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Skipped {
-    Other,
-    Broken,
-    UnknownLink,
-    Fragment,
+/// What decoding remembers from one frame to the next.
+#[derive(Default)]
+pub(crate) struct Memory {
+    fragments: Fragments,
+    duplicates: Duplicates,
 }
 
-/// Reads the headers of a frame.
-pub(crate) fn decode<'a>(packet: &Packet<'a>) -> Result<Segment<'a>, Skipped> {
-    let (data, vlan) = match link::strip(packet.link, packet.data) {
-        Network::Ip { data, vlan } => (data, vlan),
-        Network::Other => return Err(Skipped::Other),
-        Network::Broken => return Err(Skipped::Broken),
-        Network::UnknownLink => return Err(Skipped::UnknownLink),
+/// Reads the headers of a frame. `whole` holds the datagram where it came in fragments.
+pub(crate) fn decode<'a>(
+    packet: &Packet<'a>,
+    memory: &mut Memory,
+    whole: &'a mut Vec<u8>,
+    limits: &Limits,
+    counters: &mut Counters,
+) -> Result<Segment<'a>, Skipped> {
+    let mut next = Next::Link(packet.link);
+    let mut wrapping = Wrapping::default();
+    let (mut nested, mut overlap, mut reassembled) = (0, false, false);
+    let found = loop {
+        let data = if reassembled { &whole[..] } else { packet.data };
+        // What the capture cut off can only be the end of the frame, so it is missing at the end of `data`.
+        let uncaptured = if reassembled {
+            0
+        } else {
+            (packet.wire_len as usize).saturating_sub(packet.data.len())
+        };
+        let mut walk = Walk {
+            data,
+            at: 0,
+            end: data.len() + uncaptured,
+            captured: data.len(),
+            uncaptured,
+            wrapping,
+            nested,
+            ports: &limits.tunnels,
+        };
+        let found = walk.run(next)?;
+        (wrapping, nested) = (walk.wrapping, walk.nested);
+        let piece = match found {
+            Found::Tcp { .. } => break found,
+            Found::Fragment(piece) => piece,
+        };
+        counters.fragments += 1;
+        let bytes = &data[piece.data.clone()];
+        let taken = memory
+            .fragments
+            .take(&piece, bytes, wrapping.vni, packet.ts, limits, counters);
+        match taken {
+            Taken::Waits => return Err(Skipped::Fragment),
+            Taken::Refused => {
+                counters.fragments_refused += 1;
+                return Err(Skipped::Fragment);
+            }
+            Taken::Whole(datagram) => {
+                counters.datagrams += 1;
+                overlap |= datagram.overlap;
+                *whole = datagram.data;
+                reassembled = true;
+                next = Next::Transport(piece.addresses, piece.protocol);
+            }
+        }
     };
-    // What the capture cut off can only be the end of the frame, so it is missing at the end of `data`.
-    let uncaptured = (packet.wire_len as usize).saturating_sub(packet.data.len());
-    if data[0] >> 4 == 4 {
-        v4(data, vlan, uncaptured)
+    let Found::Tcp { addresses, data, cut } = found else {
+        return Err(Skipped::Other);
+    };
+    let bytes: &'a [u8] = if reassembled {
+        &whole[data]
     } else {
-        v6(data, vlan, uncaptured)
-    }
-}
-
-fn v4(data: &[u8], vlan: Option<u16>, uncaptured: usize) -> Result<Segment<'_>, Skipped> {
-    let header = Ipv4HeaderSlice::from_slice(data).map_err(|_| Skipped::Broken)?;
-    if header.protocol() != IpNumber::TCP {
-        return Err(Skipped::Other);
-    }
-    if header.is_fragmenting_payload() {
-        return Err(Skipped::Fragment);
-    }
-    let header_len = header.slice().len();
-    // A total length of zero is a segment that the card was left to split: as long as the frame says.
-    let total = match usize::from(header.total_len()) {
-        0 => data.len() + uncaptured,
-        total => total,
+        &packet.data[data]
     };
-    let payload_len = total.checked_sub(header_len).ok_or(Skipped::Broken)?;
-    tcp(
-        IpAddr::V4(header.source_addr()),
-        IpAddr::V4(header.destination_addr()),
-        vlan,
-        &data[header_len..],
-        payload_len,
-    )
+    let (mut segment, mark) = tcp(addresses, wrapping, bytes, cut, limits)?;
+    segment.overlap = overlap;
+    segment.copy = !limits.duplicate_window.is_zero()
+        && memory.duplicates.seen(&mark, packet.ts, limits.duplicate_window);
+    Ok(segment)
 }
 
-fn v6(data: &[u8], vlan: Option<u16>, uncaptured: usize) -> Result<Segment<'_>, Skipped> {
-    let header = Ipv6HeaderSlice::from_slice(data).map_err(|_| Skipped::Broken)?;
-    let rest = &data[header.slice().len()..];
-    let total = match usize::from(header.payload_length()) {
-        // A jumbogram (RFC 2675) or a segment left to the card to split.
-        0 => rest.len() + uncaptured,
-        total => total,
+fn tcp<'a>(
+    addresses: Addresses,
+    wrapping: Wrapping,
+    data: &'a [u8],
+    cut: usize,
+    limits: &Limits,
+) -> Result<(Segment<'a>, Mark), Skipped> {
+    // RFC 9293 section 3.1. Options are not needed, so a capture may be cut within them.
+    let Some(header) = data.first_chunk::<20>() else {
+        return Err(Skipped::Broken);
     };
-    let (extensions, next, payload) =
-        Ipv6ExtensionsSlice::from_slice(header.next_header(), rest).map_err(|_| Skipped::Broken)?;
-    if extensions.is_fragmenting_payload() {
-        return Err(Skipped::Fragment);
+    let u16_at = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
+    let u32_at = |at: usize| u32::from(u16_at(at)) << 16 | u32::from(u16_at(at + 2));
+    let header_len = usize::from(header[12] >> 4) * 4;
+    if header_len < header.len() || header_len > data.len() + cut {
+        return Err(Skipped::Broken);
     }
-    if next != IpNumber::TCP {
-        return Err(Skipped::Other);
-    }
-    let payload_len = total
-        .checked_sub(rest.len() - payload.len())
-        .ok_or(Skipped::Broken)?;
-    tcp(
-        IpAddr::V6(header.source_addr()),
-        IpAddr::V6(header.destination_addr()),
-        vlan,
-        payload,
-        payload_len,
-    )
-}
-
-/// `captured` may be longer than `len` (Ethernet padding) or shorter (cut off).
-fn tcp(
-    src: IpAddr,
-    dst: IpAddr,
-    vlan: Option<u16>,
-    captured: &[u8],
-    len: usize,
-) -> Result<Segment<'_>, Skipped> {
-    let data = &captured[..captured.len().min(len)];
-    let header = TcpHeaderSlice::from_slice(data).map_err(|_| Skipped::Broken)?;
-    let payload = &data[header.slice().len()..];
-    Ok(Segment {
-        src: (src, header.source_port()),
-        dst: (dst, header.destination_port()),
-        vlan,
-        seq: header.sequence_number(),
-        ack: header.acknowledgment_number(),
+    let payload = data.get(header_len..).unwrap_or(&[]);
+    let cut = data.len() + cut - header_len - payload.len();
+    let flag = |bit: u8| header[13] & bit != 0;
+    let segment = Segment {
+        src: (addresses.src, u16_at(0)),
+        dst: (addresses.dst, u16_at(2)),
+        wrapping,
+        seq: u32_at(4),
+        ack: u32_at(8),
         flags: TcpFlags {
-            syn: header.syn(),
-            ack: header.ack(),
-            fin: header.fin(),
-            rst: header.rst(),
+            fin: flag(0x01),
+            syn: flag(0x02),
+            rst: flag(0x04),
+            ack: flag(0x10),
         },
         payload,
-        cut: u32::try_from(len - data.len()).unwrap_or(0),
-    })
+        cut: u32::try_from(cut).unwrap_or(0),
+        copy: false,
+        overlap: false,
+    };
+    let mark = Mark {
+        src: segment.src,
+        dst: segment.dst,
+        network: limits.network_of(wrapping),
+        seq: segment.seq,
+        ack: segment.ack,
+        flags: header[13],
+        checksum: u16_at(16),
+        len: u32::try_from(payload.len() + cut).unwrap_or(u32::MAX),
+        ip_id: wrapping.ip_id,
+    };
+    Ok((segment, mark))
 }

@@ -9,18 +9,23 @@ use hashbrown::HashMap;
 pub(crate) struct FlowKey {
     low: (IpAddr, u16),
     high: (IpAddr, u16),
-    vlan: Option<u16>,
+    /// VLAN and network identifier, where they tell flows apart.
+    network: (Option<u16>, Option<u32>),
 }
 
 impl FlowKey {
     /// The key, and which end sent: 0 for the lower address, 1 for the higher.
-    pub(crate) fn new(src: (IpAddr, u16), dst: (IpAddr, u16), vlan: Option<u16>) -> (Self, usize) {
+    pub(crate) fn new(
+        src: (IpAddr, u16),
+        dst: (IpAddr, u16),
+        network: (Option<u16>, Option<u32>),
+    ) -> (Self, usize) {
         if src <= dst {
             (
                 Self {
                     low: src,
                     high: dst,
-                    vlan,
+                    network,
                 },
                 0,
             )
@@ -29,7 +34,7 @@ impl FlowKey {
                 Self {
                     low: dst,
                     high: src,
-                    vlan,
+                    network,
                 },
                 1,
             )

@@ -109,6 +109,14 @@ keys! {
         promiscuous: bool = true, Rule::Any;
     }
 
+    /// Tunnels that mirrors wrap packets in. ERSPAN, GRE, IP in IP, GTP-U, Teredo and others need no setting.
+    tunnels: TunnelsSection {
+        /// UDP ports that carry VXLAN.
+        vxlan_ports: Vec<u16> = vec![4789, 8472], Rule::Range(1, 65_535);
+        /// UDP ports that carry GENEVE.
+        geneve_ports: Vec<u16> = vec![6081], Rule::Range(1, 65_535);
+    }
+
     /// Ceilings on what is held in memory. What has to be given up is counted and shown.
     limits: LimitsSection {
         /// TCP flows tracked at once; the one quiet for longest makes way for a new one.
@@ -134,6 +142,15 @@ keys! {
         pipelined: u64 = 256, Rule::Range(1, 65_536);
         /// Whether equal addresses in different VLANs are different flows.
         key_by_vlan: bool = false, Rule::Any;
+        /// Whether equal addresses in different virtual networks (VXLAN, GENEVE, NVGRE) are different flows.
+        key_by_vni: bool = false, Rule::Any;
+        /// Bytes of IP fragments held while their datagrams are not whole.
+        fragments: Size = Size(4 << 20), Rule::Range(64 << 10, 1 << 30);
+        /// How long IP fragments wait for each other, in packet time.
+        fragment_wait: Duration = seconds(30), Rule::Range(SECOND, 600 * SECOND);
+        /// A packet seen again within this time, in packet time, was mirrored twice and is not counted twice. Zero
+        /// counts every copy as a retransmission.
+        duplicate_window: Duration = Duration::from_millis(50), Rule::Range(0, 10 * SECOND);
         /// Endpoints kept; the one not seen for longest makes way.
         endpoints: u64 = 20_000, Rule::Range(16, 10_000_000);
         /// Principals kept; the one not seen for longest makes way.

@@ -42,6 +42,14 @@ impl Config {
             decoded: l.decoded.0,
             pipelined: count(l.pipelined),
             key_by_vlan: l.key_by_vlan,
+            key_by_vni: l.key_by_vni,
+            tunnels: reassembly::TunnelPorts {
+                vxlan: self.tunnels.vxlan_ports.clone(),
+                geneve: self.tunnels.geneve_ports.clone(),
+            },
+            fragments_total: count(l.fragments.0),
+            fragment_wait: l.fragment_wait,
+            duplicate_window: l.duplicate_window,
         }
     }
 

@@ -314,6 +314,26 @@ impl Setting for Vec<String> {
     }
 }
 
+impl Setting for Vec<u16> {
+    const TYPE: &'static str = "a list of whole numbers";
+    fn read(value: &Spanned<DeValue<'_>>, rule: Rule) -> Result<Self, Wrong> {
+        let DeValue::Array(items) = value.get_ref() else {
+            return Err(not_a::<Self>(value));
+        };
+        let number = |item| <u64 as Setting>::read(item, rule);
+        items
+            .iter()
+            .map(|item| Ok(u16::try_from(number(item)?).unwrap_or(u16::MAX)))
+            .collect()
+    }
+    fn show(&self) -> String {
+        format!("{self:?}")
+    }
+    fn rule_in_words(rule: Rule) -> String {
+        format!("each {}", <u64 as Setting>::rule_in_words(rule))
+    }
+}
+
 impl Setting for BTreeMap<String, String> {
     const TYPE: &'static str = "a section of texts, numbers and true or false";
     fn read(value: &Spanned<DeValue<'_>>, _: Rule) -> Result<Self, Wrong> {

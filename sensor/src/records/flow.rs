@@ -29,6 +29,8 @@ pub(crate) struct FlowRecord {
     vlan: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     vni: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tunnel: Option<&'static str>,
     flags: Vec<&'static str>,
 }
 
@@ -55,6 +57,7 @@ impl FlowRecord {
             app: flow.app.name(),
             vlan: flow.flow.vlan,
             vni: flow.flow.vni,
+            tunnel: flow.tunnel.map(reassembly::Tunnel::name),
             flags: flow.flags.names().collect(),
         }
     }
