@@ -439,8 +439,8 @@ impl Connection {
             return None;
         }
         let found = match direction {
-            Direction::Request => resync::request(&reader.buf),
-            Direction::Response => resync::response(&reader.buf),
+            Direction::Request => resync::request(&reader.buf, &mut reader.scanned),
+            Direction::Response => resync::response(&reader.buf, &mut reader.scanned),
         };
         match found {
             Found::Nothing(until) => {

@@ -49,6 +49,27 @@ pub(crate) fn end_of_head(buf: &[u8], from: &mut usize) -> Option<usize> {
     None
 }
 
+/// Whether a request head is one by the letter.
+pub(crate) fn is_strict_request(bytes: &[u8]) -> bool {
+    let mut fields = [const { MaybeUninit::uninit() }; 128];
+    let mut strict = httparse::Request::new(&mut []);
+    matches!(
+        strict.parse_with_uninit_headers(bytes, &mut fields),
+        Ok(httparse::Status::Complete(_))
+    )
+}
+
+/// Whether a response head is one by the letter.
+pub(crate) fn is_strict_response(bytes: &[u8]) -> bool {
+    let mut fields = [const { MaybeUninit::uninit() }; 128];
+    let mut strict = httparse::Response::new(&mut []);
+    let config = httparse::ParserConfig::default();
+    matches!(
+        config.parse_response_with_uninit_headers(&mut strict, bytes, &mut fields),
+        Ok(httparse::Status::Complete(_))
+    )
+}
+
 /// Reads a request head. `None` when it is no HTTP/1 request by any reading.
 pub(crate) fn request(bytes: &[u8]) -> Option<RequestHead> {
     let mut fields = [const { MaybeUninit::uninit() }; 128];

@@ -165,6 +165,6 @@ impl Reader {
         self.origins.clear();
         self.origins.push((0, origin));
         self.origins.extend(rest);
-        self.scanned = 0;
+        self.scanned = self.scanned.saturating_sub(len);
     }
 }

@@ -21,58 +21,107 @@ pub(crate) enum Found {
 /// A request line may be this long before its version is seen.
 const MAX_LINE: usize = 16 << 10;
 
-/// Looks for a request.
-pub(crate) fn request(buf: &[u8]) -> Found {
-    for at in memmem::find_iter(buf, b" HTTP/1.") {
-        let Some(start) = line_start(buf, at) else {
-            continue;
-        };
-        match complete(&buf[start..], |b| {
-            head::request(b).is_some_and(|r| plausible_request(&r))
-        }) {
-            Some(true) => return Found::Message(start),
-            Some(false) => {}
-            None => return Found::Nothing(start),
-        }
-    }
-    Found::Nothing(buf.len().saturating_sub(MAX_LINE))
+/// A head that does not end within this much is none.
+const MAX_HEAD: usize = 64 << 10;
+
+/// Places in front of one empty line that are tried as the beginning of a head: the nearest, for the fields of a head
+/// hardly ever hold a start line. Without an end, garbage full of start lines would be read once for each.
+const TRIES: usize = 16;
+
+/// Fewer bytes than this are not dropped by themselves: dropping moves what stays.
+const WORTH_DROPPING: usize = 8 << 10;
+
+/// Looks for a request. No empty line is among the first `scanned` bytes; brought up to date.
+pub(crate) fn request(buf: &[u8], scanned: &mut usize) -> Found {
+    let starts = |from: usize, to: usize| {
+        memmem::find_iter(&buf[from..to], b" HTTP/1.")
+            .filter_map(move |at| line_start(buf, from + at))
+            .filter(move |start| *start >= from)
+    };
+    let good =
+        |b: &[u8]| head::is_strict_request(b) && head::request(b).is_some_and(|r| plausible_request(&r));
+    find(buf, scanned, MAX_LINE, starts, good)
 }
 
-/// Looks for a response.
-pub(crate) fn response(buf: &[u8]) -> Found {
-    for at in memmem::find_iter(buf, b"HTTP/1.") {
-        let line = &buf[at..];
-        match line.get(7..13) {
-            Some([b'0' | b'1', b' ', a, b, c, b' ' | b'\r' | b'\n'])
-                if [a, b, c].iter().all(|d| d.is_ascii_digit()) => {}
-            Some(_) => continue,
-            None => return Found::Nothing(at),
+/// Looks for a response, as [`request`] does.
+pub(crate) fn response(buf: &[u8], scanned: &mut usize) -> Found {
+    let starts = |from: usize, to: usize| {
+        memmem::find_iter(&buf[from..to], b"HTTP/1.")
+            .map(move |at| from + at)
+            .filter(|at| is_status_line(&buf[*at..]))
+    };
+    let good = |b: &[u8]| {
+        head::is_strict_response(b)
+            && head::response(b).is_some_and(|r| r.ambiguities.is_empty() && (100..600).contains(&r.status))
+    };
+    find(buf, scanned, 13, starts, good)
+}
+
+/// Whether a status line begins here, as far as it is seen.
+fn is_status_line(line: &[u8]) -> bool {
+    match line.get(7..13) {
+        Some([b'0' | b'1', b' ', a, b, c, b' ' | b'\r' | b'\n']) => {
+            [a, b, c].iter().all(|d| d.is_ascii_digit())
         }
-        match complete(line, |b| {
-            head::response(b).is_some_and(|r| r.ambiguities.is_empty() && (100..600).contains(&r.status))
-        }) {
-            Some(true) => return Found::Message(at),
-            Some(false) => {}
-            None => return Found::Nothing(at),
-        }
+        Some(_) => false,
+        None => true,
     }
-    Found::Nothing(buf.len().saturating_sub(13))
+}
+
+/// `starts` gives the places between two others where a start line may begin, `tail` is how much of one may be at the end
+/// of `buf` without being among them.
+fn find<I: Iterator<Item = usize>>(
+    buf: &[u8],
+    scanned: &mut usize,
+    tail: usize,
+    starts: impl Fn(usize, usize) -> I,
+    good: impl Fn(&[u8]) -> bool,
+) -> Found {
+    let mut from = 0;
+    loop {
+        // Whatever begins before an empty line ends with it.
+        let mut seen = (*scanned).max(from);
+        let Some(end) = head::end_of_head(buf, &mut seen) else {
+            *scanned = seen;
+            let from = from.max(buf.len().saturating_sub(MAX_HEAD));
+            let until = starts(from, buf.len())
+                .next()
+                .unwrap_or(buf.len().saturating_sub(tail).max(from));
+            let put_off = until < WORTH_DROPPING && buf.len() < 2 * MAX_HEAD;
+            return Found::Nothing(if put_off { 0 } else { until });
+        };
+        let mut nearest = Nearest::default();
+        for start in starts(from.max(end.saturating_sub(MAX_HEAD)), end) {
+            nearest.push(start);
+        }
+        if let Some(start) = nearest.iter().find(|start| good(&buf[*start..end])) {
+            return Found::Message(start);
+        }
+        from = end;
+        *scanned = end;
+    }
+}
+
+/// The last few places, in order.
+#[derive(Default)]
+struct Nearest {
+    places: [usize; TRIES],
+    count: usize,
+}
+
+impl Nearest {
+    fn push(&mut self, place: usize) {
+        self.places[self.count % TRIES] = place;
+        self.count += 1;
+    }
+
+    fn iter(&self) -> impl Iterator<Item = usize> {
+        (self.count.saturating_sub(TRIES)..self.count).map(|n| self.places[n % TRIES])
+    }
 }
 
 fn plausible_request(r: &head::RequestHead) -> bool {
     r.ambiguities.is_empty() && (r.minor != 1 || !r.host.is_empty())
-}
-
-/// Whether the head that begins `buf` is a good one; `None` when its end was not seen yet.
-fn complete(buf: &[u8], good: impl Fn(&[u8]) -> bool) -> Option<bool> {
-    // A head that does not end within this much is none.
-    const MAX_HEAD: usize = 64 << 10;
-    let mut from = 0;
-    match head::end_of_head(&buf[..buf.len().min(MAX_HEAD)], &mut from) {
-        Some(end) => Some(good(&buf[..end])),
-        None if buf.len() >= MAX_HEAD => Some(false),
-        None => None,
-    }
 }
 
 /// Goes back from the space before a version over the target to the method.
@@ -94,11 +143,19 @@ fn line_start(buf: &[u8], version: usize) -> Option<usize> {
 mod tests {
     use super::*;
 
+    fn request(buf: &[u8]) -> Found {
+        super::request(buf, &mut 0)
+    }
+
+    fn response(buf: &[u8]) -> Found {
+        super::response(buf, &mut 0)
+    }
+
     #[test]
     fn requests_are_found_behind_the_rest_of_a_body() {
         let buf = b"\"x\":1}GET /a HTTP/1.1\r\nHost: a\r\n\r\n";
         assert_eq!(request(buf), Found::Message(6));
-        assert_eq!(request(&buf[..30]), Found::Nothing(6));
+        assert_eq!(request(&buf[..30]), Found::Nothing(0));
         assert_eq!(
             request(b"see GET /a HTTP/1.1 for more\r\n\r\n"),
             Found::Nothing(0)
@@ -112,10 +169,32 @@ mod tests {
     #[test]
     fn responses_are_found() {
         assert_eq!(response(b"}]}HTTP/1.1 200 OK\r\nA: b\r\n\r\n"), Found::Message(3));
-        assert_eq!(response(b"}]}HTTP/1.1 20"), Found::Nothing(3));
+        assert_eq!(response(b"}]}HTTP/1.1 20"), Found::Nothing(0));
         assert_eq!(
             response(b"speaks HTTP/1.1 fluently and with joy"),
-            Found::Nothing(24)
+            Found::Nothing(0)
         );
+    }
+
+    #[test]
+    fn garbage_is_dropped_and_what_may_begin_in_it_kept() {
+        let mut buf = vec![b'x'; 20_000];
+        assert_eq!(response(&buf), Found::Nothing(20_000 - 13));
+        buf.extend_from_slice(b"HTTP/1.1 200 OK\r\nA: b");
+        assert_eq!(response(&buf), Found::Nothing(20_000));
+        buf.extend(std::iter::repeat_n(b'y', 2 * MAX_HEAD));
+        assert_eq!(
+            response(&buf),
+            Found::Nothing(buf.len() - 13),
+            "too long for a head"
+        );
+    }
+
+    #[test]
+    fn a_head_is_found_behind_many_start_lines() {
+        let mut buf = b"GET /x HTTP/1.1\r\nA:\r\n".repeat(5000);
+        let at = buf.len();
+        buf.extend_from_slice(b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert_eq!(request(&buf), Found::Message(at));
     }
 }
