@@ -6,6 +6,16 @@ use crate::limits::{Counters, Limits};
 
 use super::inflate::{Inflate, Pool, Wrapper};
 
+/// What any body may unpack to, however small it is.
+const FREE_EXPANSION: u64 = 2 << 20;
+
+/// Beyond that, a body may unpack to this many times the bytes sent. Text compresses to a tenth or a fiftieth; bombs to a
+/// thousandth (gzip) or less, and unpacking them takes the time of a thousand honest packets.
+const EXPANSION: u64 = 128;
+
+/// The allowance is worked out anew each time this much was sent.
+const ALLOWANCE_STEP: u64 = 4096;
+
 /// Room made at once for a body whose length is known; longer ones grow as they come, so that a length alone
 /// takes no memory.
 const RESERVE: u64 = 64 << 10;
@@ -211,8 +221,31 @@ impl Body {
                 kept.extend_from_slice(&bytes[..keep]);
                 *room -= keep;
             }
+            Content::Coded(_) => {
+                // The allowance grows with what was sent, in steps that do not depend on how it was cut.
+                let mut rest = bytes;
+                let mut at = self.bytes - bytes.len() as u64;
+                while !rest.is_empty() {
+                    let step = at - at % ALLOWANCE_STEP;
+                    let allowed = limits.decoded.min(FREE_EXPANSION + EXPANSION * step);
+                    let len = usize::try_from(step + ALLOWANCE_STEP - at)
+                        .unwrap_or(usize::MAX)
+                        .min(rest.len());
+                    self.decode(&rest[..len], allowed, room);
+                    rest = &rest[len..];
+                    at += len as u64;
+                }
+            }
+            Content::Opaque(_) => {}
+        }
+    }
+
+    /// Decodes the next bytes of the body; stops for good when more than `allowed` came out of it.
+    fn decode(&mut self, bytes: &[u8], allowed: u64, room: &mut usize) {
+        match &mut self.content {
             Content::Coded(layer) => {
                 let before = layer.tap().map_or(0, |t| {
+                    t.limit = allowed;
                     t.keep = t.keep.min(t.kept.len() + *room);
                     t.kept.len()
                 });
@@ -231,7 +264,7 @@ impl Body {
                     );
                 }
             }
-            Content::Opaque(_) => {}
+            Content::Plain(_) | Content::Opaque(_) => {}
         }
     }
 
@@ -360,6 +393,26 @@ mod tests {
         assert!(done.opaque && done.over_limit);
         assert_eq!(done.content_bytes, bomb.len() as u64);
         assert!(done.kept.len() <= 1000);
+    }
+
+    #[test]
+    fn a_body_may_unpack_to_so_many_times_its_size() {
+        let limits = Limits::default();
+        let bomb = zstd::bulk::compress(&vec![b'0'; 8 << 20], 3).expect("compresses");
+        let mut text = Vec::new();
+        for n in 0..400_000u32 {
+            text.extend_from_slice(format!("{{\"id\":{n},\"state\":\"ok\"}},").as_bytes());
+        }
+        let honest = gzip(&text);
+        for step in [1, 1460, 1 << 20] {
+            let done = through("zstd", &bomb, step, &limits);
+            assert!(done.opaque && done.over_limit, "cut at {step}");
+            let done = through("gzip", &honest, step, &limits);
+            assert!(
+                !done.opaque && done.content_bytes == text.len() as u64,
+                "cut at {step}"
+            );
+        }
     }
 
     #[test]

@@ -136,7 +136,8 @@ keys! {
         body_capture: Size = Size(256 << 10), Rule::Range(0, 64 << 20);
         /// Bytes of bodies held in all unfinished messages together.
         body_capture_total: Size = Size(64 << 20), Rule::Range(1 << 20, 64 << 30);
-        /// Bytes that one compressed body may unpack to before unpacking stops.
+        /// Bytes that one compressed body may unpack to before unpacking stops. It also stops at 2 MiB and 128 times
+        /// what was sent.
         decoded: Size = Size(64 << 20), Rule::Range(64 << 10, 16 << 30);
         /// Requests of one flow that may wait for their responses.
         pipelined: u64 = 256, Rule::Range(1, 65_536);
