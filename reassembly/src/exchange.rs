@@ -160,6 +160,11 @@ pub struct Head {
 }
 
 impl Head {
+    /// Bytes of memory it takes beside itself.
+    pub(crate) fn weight(&self) -> usize {
+        self.text.capacity() + self.fields.capacity() * size_of::<FieldSpan>()
+    }
+
     /// The fields in the order sent, names as sent, values without surrounding white space.
     pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
         self.fields
@@ -204,6 +209,11 @@ pub struct Message {
 }
 
 impl Message {
+    /// Bytes of memory it takes beside itself.
+    pub(crate) fn weight(&self) -> usize {
+        self.head.weight() + self.body.capacity()
+    }
+
     /// The first field of this name, compared without regard to case.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&str> {

@@ -9,6 +9,8 @@ use crate::packet::{TunnelPorts, Wrapping};
 pub struct Limits {
     /// Flows tracked at once; the flow quiet for longest makes way for a new one.
     pub flows: usize,
+    /// Bytes of memory that flows may take with all they hold; the flow quiet for longest makes way.
+    pub memory: usize,
     /// Quiet period, in capture time, after which a flow is closed.
     pub idle: Duration,
     /// How long bytes wait for ones sent before them. A mirror port may deliver the two directions, or
@@ -46,6 +48,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             flows: 200_000,
+            memory: 192 << 20,
             idle: Duration::from_secs(300),
             reorder_wait: Duration::from_millis(250),
             held_per_flow: 1 << 20,
@@ -131,6 +134,8 @@ counters! {
     unknown_flows, "flows with other content";
     /// Flows that made way for others.
     evicted_flows, "flows evicted at the limit";
+    /// Flows that made way because all together took too much memory.
+    evicted_memory, "flows evicted for memory";
     /// Payload bytes delivered in order.
     payload_bytes, "payload bytes in order";
     /// Payload bytes that repeat delivered ones.

@@ -53,8 +53,31 @@ struct Entry {
     syn: Option<(usize, u32)>,
     closed: Option<Timestamp>,
     queued: bool,
+    /// Bytes of memory it takes with all it holds, when it was last weighed.
+    weight: usize,
     exchanges: u32,
     sides_seen: [bool; 2],
+}
+
+impl Entry {
+    /// Bytes of memory it takes with all it holds; its place in the table included.
+    fn weigh(&self) -> usize {
+        /// A held segment beside its bytes: its place in a tree.
+        const HELD: usize = 128;
+        /// Keys, links and the spare room of the index.
+        const TABLE: usize = 256;
+        let held: usize = self
+            .conversation
+            .sides
+            .iter()
+            .map(|s| s.held_bytes + s.held.len() * HELD)
+            .sum();
+        let content = match &self.content {
+            Content::Http(connection) => connection.weight(),
+            Content::Empty | Content::Opaque(_) => 0,
+        };
+        size_of::<Self>() + TABLE + held + content
+    }
 }
 
 /// What a flow carries.
@@ -79,6 +102,8 @@ pub struct Reassembler {
     /// Closed flows, by the time they closed.
     closing: VecDeque<(Timestamp, FlowId)>,
     held_total: usize,
+    /// Bytes of memory that flows take with all they hold.
+    weight: usize,
     pool: Pool,
     room: usize,
     now: Timestamp,
@@ -111,6 +136,7 @@ impl Reassembler {
             waiting: VecDeque::new(),
             closing: VecDeque::new(),
             held_total: 0,
+            weight: 0,
             pool: Pool::default(),
             now: Timestamp(0),
             events: VecDeque::new(),
@@ -165,6 +191,24 @@ impl Reassembler {
             }
         };
         self.segment(id, side, &segment, packet);
+        self.weigh(id);
+    }
+
+    /// Weighs a flow that has changed, and lets others go while all of them take too much.
+    fn weigh(&mut self, id: FlowId) {
+        if let Some(entry) = self.flows.get_mut(id) {
+            let weight = entry.weigh();
+            self.weight = self.weight + weight - std::mem::replace(&mut entry.weight, weight);
+        }
+        while self.weight > self.limits.memory {
+            match self.flows.oldest() {
+                Some((oldest, _)) if oldest != id => {
+                    self.counters.evicted_memory += 1;
+                    self.end(oldest);
+                }
+                _ => break,
+            }
+        }
     }
 
     /// Tells that capture time has reached `now`: closes idle flows, gives up on bytes that are overdue.
@@ -219,6 +263,12 @@ impl Reassembler {
     #[must_use]
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// About the bytes of memory that flows take with all they hold.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.weight
     }
 
     /// Flows being followed.
@@ -298,6 +348,7 @@ impl Reassembler {
                 syn: None,
                 closed: None,
                 queued: false,
+                weight: 0,
                 exchanges: 0,
                 sides_seen: [false; 2],
             },
@@ -374,6 +425,7 @@ impl Reassembler {
             entry.queued = true;
             self.waiting.push_back((now, id));
         }
+        self.weigh(id);
     }
 
     /// Runs `work` on a flow whose conversation was taken out.
@@ -440,6 +492,7 @@ impl Reassembler {
         let Some(mut entry) = self.flows.remove(id) else {
             return;
         };
+        self.weight -= entry.weight;
         let app = match &entry.content {
             Content::Empty => App::Unknown,
             Content::Opaque(app) => *app,

@@ -764,3 +764,71 @@ fn a_response_to_head_whose_request_was_lost_takes_nothing_of_the_next() {
         ]
     );
 }
+
+/// Flows that each hold as much as they can, with an ordinary one beside them.
+fn flood(memory: usize, flow: impl Fn(&mut Wire)) -> (Vec<String>, u64) {
+    let limits = Limits {
+        memory,
+        ..Limits::default()
+    };
+    let mut reassembler = Reassembler::new(limits);
+    let mut found = Vec::new();
+    let mut now = 0;
+    let mut push = |wire: &Wire, reassembler: &mut Reassembler| {
+        for frame in &wire.frames {
+            now += 1000;
+            reassembler.push(&Packet {
+                ts: Timestamp(now),
+                link: LinkType::RAW,
+                data: &frame.ip,
+                wire_len: frame.ip.len() as u32,
+                frame: 0,
+            });
+            while let Some(event) = reassembler.poll() {
+                found.extend(exchanges(&[event]).iter().map(Seen::line));
+            }
+        }
+    };
+    for port in 2000..6000 {
+        let mut wire = Wire::new(port);
+        wire.open();
+        flow(&mut wire);
+        push(&wire, &mut reassembler);
+        if port % 100 == 0 {
+            let mut ordinary = Wire::new(port + 10_000);
+            ordinary
+                .open()
+                .send(CLIENT, get("/ordinary"))
+                .send(SERVER, OK)
+                .close();
+            push(&ordinary, &mut reassembler);
+        }
+        assert!(reassembler.weight() <= memory, "{}", reassembler.weight());
+    }
+    let ordinary = found.iter().filter(|l| *l == "GET /ordinary a > 200 0/2").count();
+    assert_eq!(ordinary, 40);
+    (found, reassembler.counters().evicted_memory)
+}
+
+#[test]
+fn flows_that_hold_much_make_way_and_others_are_still_read() {
+    const MEMORY: usize = 4 << 20;
+    let big = "x".repeat(20_000);
+    let (_, evicted) = flood(MEMORY, |wire| {
+        wire.send(CLIENT, format!("GET / HTTP/1.1\r\nHost: a\r\nX: {big}"));
+    });
+    assert!(evicted > 3500, "heads that do not end: {evicted}");
+    let (found, evicted) = flood(MEMORY, |wire| {
+        wire.send(
+            CLIENT,
+            format!("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 20000\r\n\r\n{big}"),
+        );
+    });
+    assert!(evicted > 3500, "requests without answer: {evicted}");
+    // What was whole is given out when it makes way.
+    assert!(found.iter().filter(|l| l.starts_with("POST /a a > -")).count() > 3500);
+    let (_, evicted) = flood(MEMORY, |wire| {
+        wire.lose(CLIENT, "GET / HT").send(CLIENT, &big);
+    });
+    assert!(evicted > 3500, "segments behind a gap: {evicted}");
+}

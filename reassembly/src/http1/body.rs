@@ -85,6 +85,30 @@ impl Layer {
         }
     }
 
+    /// About the bytes of memory it takes. A window grows with what came out of it.
+    fn weight(&self) -> usize {
+        const INFLATE: usize = 48 << 10;
+        const OTHER: usize = 256 << 10;
+        const WINDOW: u64 = 8 << 20;
+        let window = |count: u64| usize::try_from(count.min(WINDOW)).unwrap_or(usize::MAX);
+        match self {
+            Self::Tap(tap) => tap.kept.capacity(),
+            Self::Inflate(w) => INFLATE + w.next.weight(),
+            Self::Brotli(w) => OTHER + window(w.get_ref().count()) + w.get_ref().weight(),
+            Self::Zstd(w) => OTHER + window(w.get_ref().count()) + w.get_ref().weight(),
+        }
+    }
+
+    /// Bytes that came out of the last decoder.
+    fn count(&self) -> u64 {
+        match self {
+            Self::Tap(tap) => tap.count,
+            Self::Inflate(w) => w.next.count(),
+            Self::Brotli(w) => w.get_ref().count(),
+            Self::Zstd(w) => w.get_ref().count(),
+        }
+    }
+
     /// Hands over what is still inside; an error when the coded stream had not ended.
     fn finish(&mut self) -> io::Result<()> {
         match self {
@@ -143,6 +167,7 @@ impl Body {
         length: Option<u64>,
         limits: &Limits,
         pool: &mut Pool,
+        room: usize,
     ) -> Self {
         // Codings are listed in the order applied, so the last one is the outermost.
         let mut layer = None;
@@ -197,7 +222,10 @@ impl Body {
             _ if unknown => Content::Opaque(Vec::new()),
             Some(layer) => Content::Coded(Box::new(layer)),
             None => {
-                let reserve = length.unwrap_or(0).min(RESERVE).min(limits.body_capture as u64);
+                let reserve = length
+                    .unwrap_or(0)
+                    .min(RESERVE)
+                    .min(limits.body_capture.min(room) as u64);
                 Content::Plain(Vec::with_capacity(usize::try_from(reserve).unwrap_or(0)))
             }
         };
@@ -205,6 +233,14 @@ impl Body {
             bytes: 0,
             content,
             over_limit: false,
+        }
+    }
+
+    /// About the bytes of memory it takes beside itself, decoders included.
+    pub(crate) fn weight(&self) -> usize {
+        match &self.content {
+            Content::Plain(kept) | Content::Opaque(kept) => kept.capacity(),
+            Content::Coded(layer) => layer.weight(),
         }
     }
 
@@ -342,7 +378,13 @@ mod tests {
 
     fn through(coding: &str, wire: &[u8], step: usize, limits: &Limits) -> Done {
         let mut pool = Pool::default();
-        let mut body = Body::new([coding].into_iter(), None, limits, &mut pool);
+        let mut body = Body::new(
+            [coding].into_iter(),
+            None,
+            limits,
+            &mut pool,
+            limits.body_capture_total,
+        );
         let mut room = limits.body_capture_total;
         for part in wire.chunks(step) {
             body.push(part, limits, &mut room);

@@ -92,6 +92,11 @@ impl Connection {
         new
     }
 
+    /// Bytes of memory it takes, with what it holds.
+    pub(crate) fn weight(&self) -> usize {
+        size_of::<Self>() + self.requests.weight() + self.responses.weight() + self.pairing.weight()
+    }
+
     pub(crate) fn verdict(&self) -> Verdict {
         self.verdict
     }
@@ -255,7 +260,13 @@ impl Connection {
         let method = Method::of(found.head.slice(found.method));
         let had_less = self.requests.had_more_from == first.offset;
         let index = self.pairing.request_began(method, first, had_less);
-        let body = Body::new(encodings(&found.head), declared(framing), cx.limits, cx.pool);
+        let body = Body::new(
+            encodings(&found.head),
+            declared(framing),
+            cx.limits,
+            cx.pool,
+            *cx.room,
+        );
         let start = Start::Request(Box::new(found));
         let current = Current {
             index,
@@ -294,7 +305,13 @@ impl Connection {
         if place.early {
             ambiguities.insert(Ambiguities::EARLY_RESPONSE);
         }
-        let body = Body::new(encodings(&found.head), declared(framing), cx.limits, cx.pool);
+        let body = Body::new(
+            encodings(&found.head),
+            declared(framing),
+            cx.limits,
+            cx.pool,
+            *cx.room,
+        );
         let kept = !(100..200).contains(&status) || status == 101;
         let start = Start::Response(Box::new(found));
         let current = Current {

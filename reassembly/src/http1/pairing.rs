@@ -111,6 +111,8 @@ pub(crate) struct Place {
 /// Requests and responses of one flow on their way to become exchanges.
 #[derive(Debug, Default)]
 pub(crate) struct Pairing {
+    /// Bytes of memory that finished halves take.
+    weight: usize,
     open: VecDeque<Entry>,
     orphans: VecDeque<Orphan>,
     ready: VecDeque<Ready>,
@@ -162,6 +164,7 @@ impl Pairing {
     /// A request is over; `end` is the offset behind its last byte.
     pub(crate) fn request_finished(&mut self, index: u32, end: u64, half: Half<Request>) {
         if let Some(entry) = self.open.iter_mut().rev().find(|e| e.index == index) {
+            self.weight += half.message.message.weight();
             entry.end = end;
             entry.request = Some(half);
         }
@@ -265,9 +268,12 @@ impl Pairing {
 
     /// A final response is over; `end` is the offset behind its last byte.
     pub(crate) fn response_finished(&mut self, index: u32, end: u64, half: Half<Response>) {
+        let weight = half.message.message.weight();
         if let Some(entry) = self.open.iter_mut().find(|e| e.index == index) {
+            self.weight += weight;
             entry.response = Some(half);
         } else if let Some(orphan) = self.orphans.iter_mut().rev().find(|o| o.index == index) {
+            self.weight += weight;
             orphan.end = end;
             orphan.response = Some(half);
         }
@@ -276,7 +282,16 @@ impl Pairing {
 
     /// Everything that is over, in order.
     pub(crate) fn poll(&mut self) -> Option<Ready> {
-        self.ready.pop_front()
+        let ready = self.ready.pop_front()?;
+        self.weight = self.weight.saturating_sub(ready.weight());
+        Some(ready)
+    }
+
+    /// Bytes of memory it takes beside itself.
+    pub(crate) fn weight(&self) -> usize {
+        self.weight
+            + self.open.capacity() * size_of::<Entry>()
+            + self.orphans.capacity() * size_of::<Orphan>()
     }
 
     /// The flow is over: settles what can be, gives the rest out as halves. `clean` tells whether both sides
@@ -403,6 +418,13 @@ impl Pairing {
         let index = self.next_index;
         self.next_index = self.next_index.wrapping_add(1);
         index
+    }
+}
+
+impl Ready {
+    fn weight(&self) -> usize {
+        self.request.as_ref().map_or(0, |r| r.message.message.weight())
+            + self.response.as_ref().map_or(0, |r| r.message.message.weight())
     }
 }
 

@@ -135,6 +135,18 @@ impl Reader {
         self.buf.extend_from_slice(bytes);
     }
 
+    /// Bytes of memory it takes beside itself.
+    pub(super) fn weight(&self) -> usize {
+        let current = self.current.as_ref().map_or(0, |current| {
+            let head = match &current.start {
+                Start::Request(h) => size_of::<RequestHead>() + h.head.weight() + h.host.capacity(),
+                Start::Response(h) => size_of::<ResponseHead>() + h.head.weight(),
+            };
+            size_of::<Current>() + head + current.body.weight()
+        });
+        self.buf.capacity() + self.origins.capacity() * size_of::<(usize, Meta)>() + current
+    }
+
     /// Where the byte at `at` of `buf` came from.
     pub(super) fn origin(&self, at: usize) -> Meta {
         let found = self.origins.iter().rposition(|(from, _)| *from <= at);

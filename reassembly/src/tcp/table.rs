@@ -70,7 +70,8 @@ pub(crate) struct FlowId {
 #[derive(Debug)]
 pub(crate) struct Table<T> {
     index: HashMap<FlowKey, u32>,
-    slots: Vec<Option<Slot<T>>>,
+    /// Each in its own place, so that the table grows without moving them and shrinks when they go.
+    slots: Vec<Option<Box<Slot<T>>>>,
     free: Vec<u32>,
     oldest: u32,
     newest: u32,
@@ -104,13 +105,13 @@ impl<T> Table<T> {
     pub(crate) fn insert(&mut self, key: FlowKey, value: T) -> FlowId {
         self.generation = self.generation.wrapping_add(1);
         let generation = self.generation;
-        let entry = Slot {
+        let entry = Box::new(Slot {
             key,
             value,
             older: NONE,
             newer: NONE,
             generation,
-        };
+        });
         let slot = match self.free.pop() {
             Some(slot) => {
                 self.slots[slot as usize] = Some(entry);
@@ -166,11 +167,11 @@ impl<T> Table<T> {
     }
 
     fn slot(&self, slot: u32) -> Option<&Slot<T>> {
-        self.slots.get(slot as usize)?.as_ref()
+        self.slots.get(slot as usize)?.as_deref()
     }
 
     fn slot_mut(&mut self, slot: u32) -> Option<&mut Slot<T>> {
-        self.slots.get_mut(slot as usize)?.as_mut()
+        self.slots.get_mut(slot as usize)?.as_deref_mut()
     }
 
     fn unlink(&mut self, slot: u32) {

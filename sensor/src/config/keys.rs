@@ -121,6 +121,8 @@ keys! {
     limits: LimitsSection {
         /// TCP flows tracked at once; the one quiet for longest makes way for a new one.
         flows: u64 = 200_000, Rule::Range(16, 50_000_000);
+        /// Memory that TCP flows may take with all they hold; the one quiet for longest makes way for others.
+        memory: Size = Size(192 << 20), Rule::Range(1 << 20, 1 << 40);
         /// Quiet period, in packet time, after which a flow is over.
         idle: Duration = seconds(300), Rule::Range(SECOND, 7 * DAY);
         /// How long bytes wait for earlier ones that are missing. A mirror may deliver the two directions of a

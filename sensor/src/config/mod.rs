@@ -32,6 +32,7 @@ impl Config {
         let count = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
         Limits {
             flows: count(l.flows),
+            memory: count(l.memory.0),
             idle: l.idle,
             reorder_wait: l.reorder_wait,
             held_per_flow: count(l.held_per_flow.0),
