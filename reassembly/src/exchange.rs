@@ -85,7 +85,7 @@ flag_set! {
     Flags {
         /// Bytes of the exchange were never seen.
         GAP = 0, "gap";
-        /// Frames of the exchange were cut off by the capture, or a limit of ours was reached.
+        /// Frames of the exchange were cut off by the capture, its flow ended before it did, or a limit of ours was reached.
         TRUNCATED = 1, "truncated";
         /// Only one direction of the flow was captured.
         ONE_SIDED = 2, "one_sided";

@@ -167,8 +167,8 @@ fn ends_of_connections() {
         |w| _ = w.fin(SERVER),
         &["GET /c  > 200 0/9"],
     );
-    talk("reset", &to_close, |w| _ = w.rst(SERVER), &["GET /c  > 200 0/9~"]);
-    talk("no end", &to_close, |_| {}, &["GET /c  > 200 0/9~"]);
+    talk("reset", &to_close, |w| _ = w.rst(SERVER), &["GET /c  > 200 0/9~ truncated"]);
+    talk("no end", &to_close, |_| {}, &["GET /c  > 200 0/9~ truncated"]);
     talk(
         "reset in a body",
         &[
@@ -176,7 +176,7 @@ fn ends_of_connections() {
             (SERVER, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nsome"),
         ],
         |w| _ = w.rst(CLIENT),
-        &["GET /r a > 200 0/4~"],
+        &["GET /r a > 200 0/4~ truncated"],
     );
     talk(
         "no response",
@@ -346,7 +346,7 @@ fn a_quiet_flow_ends_when_it_was_idle() {
     reassembler.advance(Timestamp(wire.now + 301_000 * MS));
     assert_eq!(reassembler.open_flows(), 0);
     let events: Vec<Event> = std::iter::from_fn(|| reassembler.poll()).collect();
-    assert_eq!(exchanges(&events)[0].line(), "GET /1 a > 200 0/5~");
+    assert_eq!(exchanges(&events)[0].line(), "GET /1 a > 200 0/5~ truncated");
 }
 
 #[test]

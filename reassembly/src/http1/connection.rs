@@ -671,6 +671,10 @@ impl Connection {
             kept,
         } = *current;
         let complete = complete && !flags.contains(Flags::GAP);
+        if !complete && !flags.contains(Flags::GAP) {
+            // Nothing is missing, but the flow or the capture ended before the message did.
+            flags.insert(Flags::TRUNCATED);
+        }
         let done = body.finish(complete, cx.counters, cx.pool);
         if done.opaque {
             flags.insert(Flags::OPAQUE);
