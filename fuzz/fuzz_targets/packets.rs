@@ -10,7 +10,7 @@ use reassembly::{Event, Limits, LinkType, Packet, Reassembler, Timestamp};
 /// One packet. Sequence numbers are small steps around the wrap, so that packets meet.
 #[derive(Debug, Arbitrary)]
 enum Frame {
-    Tcp { flow: u8, seq: i16, ack: i16, flags: u8, wait_ms: u16, cut: u8, payload: Payload },
+    Tcp { flow: u8, seq: i16, ack: i16, flags: u8, wait_ms: u16, cut: u8, wrap: u8, payload: Payload },
     Raw { link: u16, wire_more: u8, data: Vec<u8> },
 }
 
@@ -58,6 +58,11 @@ fn limits() -> Limits {
         decoded: 1000,
         pipelined: 3,
         key_by_vlan: true,
+        key_by_vni: true,
+        memory: 30_000,
+        fragments_total: 600,
+        fragment_wait: Duration::from_secs(5),
+        ..Limits::default()
     }
 }
 
@@ -85,15 +90,58 @@ fn ip(flow: u8, seq: i16, ack: i16, flags: u8, payload: &[u8]) -> Vec<u8> {
     out
 }
 
+/// Another packet around it.
+fn wrapped(wrap: u8, inner: Vec<u8>) -> Vec<u8> {
+    let (protocol, header): (u8, Vec<u8>) = match wrap & 7 {
+        1 => (4, vec![]),
+        2 => (47, vec![0, 0, 8, 0]),
+        3 => {
+            let mut udp = vec![1, 1, 0x12, 0xb5, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, wrap >> 5, 0];
+            udp.extend([0; 12]);
+            udp.extend([8, 0]);
+            (17, udp)
+        }
+        4 => (137, vec![0, 0, 0x11, 9]),
+        _ => return inner,
+    };
+    let len = (20 + header.len() + inner.len()) as u16;
+    let mut out = vec![0x45, 0];
+    out.extend(len.to_be_bytes());
+    out.extend([0, 0, 0, 0, 64, protocol, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2]);
+    out.extend(header);
+    out.extend(inner);
+    out
+}
+
 fn replay(frames: &[Frame]) -> Vec<Event> {
     let limits = limits();
     let mut reassembler = Reassembler::new(limits.clone());
     let (mut now, mut events) = (1_000_000_000_000, Vec::new());
     for (number, frame) in (1..).zip(frames) {
         let (link, data, more) = match frame {
-            Frame::Tcp { flow, seq, ack, flags, wait_ms, cut, payload } => {
+            Frame::Tcp { flow, seq, ack, flags, wait_ms, cut, wrap, payload } => {
                 now += u64::from(*wait_ms) * 1_000_000;
-                let mut data = ip(*flow, *seq, *ack, *flags, &payload.bytes());
+                let mut data = wrapped(*wrap, ip(*flow, *seq, *ack, *flags, &payload.bytes()));
+                if wrap & 0x80 != 0 {
+                    // The first of two fragments goes ahead.
+                    let at = 20 + (data.len() - 20) / 2 / 8 * 8;
+                    let (mut first, mut second) = (data[..at].to_vec(), data[..20].to_vec());
+                    second.extend_from_slice(&data[at..]);
+                    for (piece, place) in [(&mut first, 0x2000u16), (&mut second, (at as u16 - 20) / 8)] {
+                        let len = piece.len() as u16;
+                        piece[2..4].copy_from_slice(&len.to_be_bytes());
+                        piece[4..6].copy_from_slice(&(number as u16).to_be_bytes());
+                        piece[6..8].copy_from_slice(&place.to_be_bytes());
+                    }
+                    reassembler.push(&Packet {
+                        ts: Timestamp(now),
+                        link: LinkType::RAW,
+                        data: &first,
+                        wire_len: first.len() as u32,
+                        frame: number,
+                    });
+                    data = second;
+                }
                 // Most frames are whole.
                 let cut = if *cut > 200 { usize::from(*cut - 200).min(data.len()) } else { 0 };
                 data.truncate(data.len() - cut);
@@ -111,6 +159,7 @@ fn replay(frames: &[Frame]) -> Vec<Event> {
             frame: number,
         });
         assert!(reassembler.open_flows() <= limits.flows, "more flows than allowed");
+        assert!(reassembler.weight() <= limits.memory || reassembler.open_flows() == 1, "more memory than allowed");
         events.extend(std::iter::from_fn(|| reassembler.poll()));
     }
     reassembler.finish();
