@@ -3,6 +3,7 @@
 use crate::exchange::{Flags, FlowRef};
 use crate::packet::Tunnel;
 use crate::time::Timestamp;
+use crate::tls::Tls;
 
 /// What a flow was seen to carry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -50,6 +51,8 @@ pub struct Flow {
     pub tunnel: Option<Tunnel>,
     /// What it carried.
     pub app: App,
+    /// What a TLS handshake told.
+    pub tls: Option<Tls>,
     /// What was missing or damaged in any part of the flow.
     pub flags: Flags,
 }

@@ -16,6 +16,7 @@ pub mod time;
 pub mod packet;
 
 mod tcp;
+mod tls;
 
 mod http1;
 
@@ -32,3 +33,4 @@ pub use limits::{Counters, Limits};
 pub use packet::{LinkType, Packet, Tunnel, TunnelPorts};
 pub use reassembler::{Event, Reassembler};
 pub use time::Timestamp;
+pub use tls::{Tls, Version as TlsVersion};

@@ -15,6 +15,7 @@ use crate::tcp::conversation::{self, Conversation, Receiver, Standing};
 use crate::tcp::stream::Meta;
 use crate::tcp::table::{FlowId, FlowKey, Table};
 use crate::time::Timestamp;
+use crate::tls::Handshake;
 
 /// How long a closed flow is remembered, in capture time, so that late packets do not begin a new one.
 const LINGER: std::time::Duration = std::time::Duration::from_secs(5);
@@ -74,6 +75,7 @@ impl Entry {
             .sum();
         let content = match &self.content {
             Content::Http(connection) => connection.weight(),
+            Content::Tls(handshake) => size_of::<Handshake>() + handshake.weight(),
             Content::Empty | Content::Opaque(_) => 0,
         };
         size_of::<Self>() + TABLE + held + content
@@ -86,6 +88,8 @@ enum Content {
     Empty,
     /// Read as HTTP/1 until that turns out wrong.
     Http(Box<Connection>),
+    /// TLS, of which the handshake is read.
+    Tls(Box<Handshake>),
     /// Recognised, or given up.
     Opaque(App),
 }
@@ -495,6 +499,7 @@ impl Reassembler {
         self.weight -= entry.weight;
         let app = match &entry.content {
             Content::Empty => App::Unknown,
+            Content::Tls(_) => App::Tls,
             Content::Opaque(app) => *app,
             Content::Http(connection) if connection.verdict() == Verdict::Http => App::Http1,
             Content::Http(_) => App::Unknown,
@@ -525,6 +530,10 @@ impl Reassembler {
             exchanges: entry.exchanges,
             tunnel: entry.wrapping.tunnel,
             app,
+            tls: match &entry.content {
+                Content::Tls(handshake) => handshake.told().cloned(),
+                _ => None,
+            },
             flags: entry.flags,
         })));
     }
@@ -663,7 +672,10 @@ impl Sink<'_> {
             _ => None,
         };
         if let Some(app) = app {
-            self.entry.content = Content::Opaque(app);
+            self.entry.content = match app {
+                App::Tls => Content::Tls(Box::default()),
+                other => Content::Opaque(other),
+            };
             return;
         }
         if !self.entry.certain {
@@ -682,6 +694,10 @@ impl Receiver for Sink<'_> {
             self.orient(side, bytes);
         }
         let direction = self.direction(side);
+        if let Content::Tls(handshake) = &mut self.entry.content {
+            handshake.data(direction == Direction::Request, bytes);
+            return;
+        }
         self.connection(|connection, cx, mut out| connection.data(direction, bytes, meta, cx, &mut out));
     }
 
@@ -690,6 +706,10 @@ impl Receiver for Sink<'_> {
             self.entry.content = Content::Http(Box::new(Connection::new(true)));
         }
         let direction = self.direction(side);
+        if let Content::Tls(handshake) = &mut self.entry.content {
+            handshake.gap(direction == Direction::Request);
+            return;
+        }
         self.connection(|connection, cx, mut out| connection.gap(direction, len, cx, &mut out));
     }
 

@@ -167,7 +167,12 @@ fn ends_of_connections() {
         |w| _ = w.fin(SERVER),
         &["GET /c  > 200 0/9"],
     );
-    talk("reset", &to_close, |w| _ = w.rst(SERVER), &["GET /c  > 200 0/9~ truncated"]);
+    talk(
+        "reset",
+        &to_close,
+        |w| _ = w.rst(SERVER),
+        &["GET /c  > 200 0/9~ truncated"],
+    );
     talk("no end", &to_close, |_| {}, &["GET /c  > 200 0/9~ truncated"]);
     talk(
         "reset in a body",

@@ -26,12 +26,55 @@ pub(crate) struct FlowRecord {
     exchanges: u32,
     app: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    tls: Option<TlsRecord>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     vlan: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     vni: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tunnel: Option<&'static str>,
     flags: Vec<&'static str>,
+}
+
+/// What a TLS handshake told.
+#[derive(Serialize)]
+struct TlsRecord {
+    version: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sni: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alpn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ja4: Option<String>,
+    ech: bool,
+}
+
+impl TlsRecord {
+    fn new(tls: &reassembly::Tls) -> Self {
+        /// Protocol names that are shown as they are; what else a client writes there is its own.
+        const PROTOCOLS: [&str; 9] = [
+            "h2",
+            "http/1.1",
+            "http/1.0",
+            "h3",
+            "grpc-exp",
+            "mqtt",
+            "postgresql",
+            "imap",
+            "smtp",
+        ];
+        let shown = |name: &&String| PROTOCOLS.contains(&name.as_str());
+        Self {
+            version: tls.version.name(),
+            sni: tls
+                .sni
+                .as_deref()
+                .map(|name| analyzers::privacy::safe_host(name).into_owned()),
+            alpn: tls.alpn.as_ref().filter(shown).cloned(),
+            ja4: tls.ja4.clone(),
+            ech: tls.ech,
+        }
+    }
 }
 
 impl FlowRecord {
@@ -55,6 +98,7 @@ impl FlowRecord {
             },
             exchanges: flow.exchanges,
             app: flow.app.name(),
+            tls: flow.tls.as_ref().map(TlsRecord::new),
             vlan: flow.flow.vlan,
             vni: flow.flow.vni,
             tunnel: flow.tunnel.map(reassembly::Tunnel::name),

@@ -1,0 +1,55 @@
+//! TLS: what the handshake of a flow shows in clear (RFC 8446 section 4, RFC 5246 section 7.4).
+//!
+//! Knows hello messages; nothing is decrypted here. What a flow carries behind them stays opaque.
+
+mod hello;
+
+pub(crate) use hello::Handshake;
+
+/// What the handshake of a flow told.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tls {
+    /// The version agreed on; what the client offered at most when the server's answer was not seen.
+    pub version: Version,
+    /// The server name asked for (RFC 6066 section 3); the outer one when the real one is encrypted.
+    pub sni: Option<String>,
+    /// The application protocol agreed on, else the first offered (RFC 7301).
+    pub alpn: Option<String>,
+    /// JA4 fingerprint of the client hello.
+    pub ja4: Option<String>,
+    /// Whether the client offered an encrypted client hello (RFC 9849).
+    pub ech: bool,
+}
+
+/// A version of TLS or SSL by its number on the wire; zero when not seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, PartialOrd, Ord)]
+pub struct Version(pub u16);
+
+impl Version {
+    /// The name used in records.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            0x0002 => "SSLv2",
+            0x0300 => "SSLv3",
+            0x0301 => "TLSv1.0",
+            0x0302 => "TLSv1.1",
+            0x0303 => "TLSv1.2",
+            0x0304 => "TLSv1.3",
+            _ => "unknown",
+        }
+    }
+
+    /// The two characters of JA4.
+    fn ja4(self) -> &'static str {
+        match self.0 {
+            0x0002 => "s2",
+            0x0300 => "s3",
+            0x0301 => "10",
+            0x0302 => "11",
+            0x0303 => "12",
+            0x0304 => "13",
+            _ => "00",
+        }
+    }
+}
