@@ -33,7 +33,7 @@ mod topics;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use config::{KafkaConfig, Secret};
+pub(crate) use config::{KafkaConfig, Secret, check_option};
 
 use std::io;
 use std::path::PathBuf;
