@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
@@ -19,7 +20,8 @@ use clap_complete::Shell;
                        0  done\n  \
                        2  wrong usage or configuration\n  \
                        3  input unreadable or damaged; what was readable is reported\n  \
-                       4  an output could not take everything\n\n\
+                       4  an output could not take everything\n  \
+                       130, 143  a replay stopped by SIGINT, SIGTERM before the end of its input\n\n\
                        Messages for people go to standard error, data to standard output.\n\n\
                        First steps:\n  \
                        tapline replay capture.pcap                    a summary of what is in it\n  \
@@ -132,7 +134,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "DIR", help_heading = "Outputs")]
     pub(crate) store: Option<PathBuf>,
     /// Publish to this Kafka, host:port[,host:port…] (configuration: kafka.brokers)
-    #[arg(long, value_name = "BROKERS", help_heading = "Outputs")]
+    #[arg(long, value_name = "BROKERS", help_heading = "Outputs", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) kafka: Option<String>,
     /// Show what is otherwise hidden; only for captures from a laboratory
     #[arg(long, value_name = "WHAT", value_enum)]
@@ -218,7 +220,7 @@ pub(crate) struct DoctorArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) store: Option<PathBuf>,
     /// Kafka that is to be used (configuration: kafka.brokers)
-    #[arg(long, value_name = "BROKERS")]
+    #[arg(long, value_name = "BROKERS", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) kafka: Option<String>,
 }
 

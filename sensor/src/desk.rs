@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
-use analyzers::{Analyzer, Finding};
-use reassembly::{Counters, Event, Timestamp};
+use analyzers::{Analyzer, EndpointView, Finding, PrincipalView};
+use reassembly::{Counters, Event, Exchange, Flags, Timestamp};
 use serde::Serialize;
 
 use crate::message;
 use crate::output::Outputs;
+use crate::output::kafka::Delivery;
 use crate::output::record::{Record, Topic};
 use crate::pipeline::Item;
 use crate::records::endpoint::EndpointRecord;
@@ -76,6 +77,8 @@ pub(crate) struct DeskSettings {
     pub(crate) live: bool,
     /// How often, in packet time, a live capture writes to the store.
     pub(crate) snapshot_every: Duration,
+    /// Where records are published, in words that differ between places.
+    pub(crate) destination: Option<String>,
 }
 
 /// Analysis and what follows it.
@@ -91,6 +94,7 @@ pub(crate) struct Desk {
     endpoints: Published,
     principals: Published,
     store_failed: bool,
+    incomplete: u64,
 }
 
 impl Desk {
@@ -104,7 +108,11 @@ impl Desk {
         if store.is_none() {
             analyzer.forget_changes();
         }
-        Self {
+        let known = settings
+            .destination
+            .as_ref()
+            .is_some_and(|to| store.as_ref().is_some_and(|store| store.was_published(to)));
+        let mut desk = Self {
             analyzer,
             outputs,
             store,
@@ -116,7 +124,14 @@ impl Desk {
             endpoints: Published::default(),
             principals: Published::default(),
             store_failed: false,
+            incomplete: 0,
+        };
+        if known {
+            // Of a store only what changes from here on is published again.
+            drop(desk.changed_endpoints());
+            drop(desk.changed_principals());
         }
+        desk
     }
 
     /// What was learned.
@@ -124,14 +139,32 @@ impl Desk {
         &self.analyzer
     }
 
-    /// The outputs, to end them.
-    pub(crate) fn outputs(&mut self) -> &mut Outputs {
-        &mut self.outputs
+    /// Waits until what was published is confirmed or kept, at most for `at_most`.
+    pub(crate) fn finish_publishing(&mut self, at_most: Duration) -> Option<Delivery> {
+        let delivery = self.outputs.finish_publishing(at_most)?;
+        // What waits in the spool is as good as published: the next run with this broker delivers it.
+        if delivery.dropped == 0
+            && delivery.torn == 0
+            && let (Some(store), Some(to)) = (&self.store, &self.settings.destination)
+        {
+            store.note_published(to);
+        }
+        Some(delivery)
     }
 
     /// Whether an output or the store could not take everything.
     pub(crate) fn failed(&mut self) -> bool {
         self.store_failed || self.outputs.failed()
+    }
+
+    /// Whether what was learned is no longer kept, although it should be.
+    pub(crate) fn store_failed(&self) -> bool {
+        self.store_failed
+    }
+
+    /// Requests and responses of which the end was not seen, though no byte before it is missing.
+    pub(crate) fn incomplete(&self) -> u64 {
+        self.incomplete
     }
 
     /// Whether every reader has gone away, so that going on helps nobody.
@@ -144,6 +177,7 @@ impl Desk {
     pub(crate) fn take(&mut self, item: Item) {
         match item {
             Item::Event(Event::Exchange(exchange)) => {
+                self.incomplete += ended_early(&exchange);
                 let labels = self.analyzer.observe(&exchange);
                 if let Some(lines) = &mut self.outputs.exchanges {
                     self.line.clear();
@@ -238,43 +272,57 @@ impl Desk {
         if !self.outputs.publishes() {
             return;
         }
-        self.endpoints.begin();
-        for view in self.analyzer.endpoints() {
-            let value = to_json(&EndpointRecord::new(&view));
-            if self.endpoints.changed(&view.id, &value) {
-                let subject = format!("{} {}{}", view.method, view.host, view.template);
-                self.outputs.publish(learned(
-                    Topic::Inventory,
-                    view.id,
-                    value,
-                    None,
-                    view.last_seen,
-                    subject,
-                ));
-            }
+        for (view, value) in self.changed_endpoints() {
+            let subject = format!("{} {}{}", view.method, view.host, view.template);
+            self.outputs.publish(learned(
+                Topic::Inventory,
+                view.id,
+                value,
+                None,
+                view.last_seen,
+                subject,
+            ));
         }
         for key in self.endpoints.gone() {
             self.outputs.publish(removed(Topic::Inventory, key, now));
         }
-        self.principals.begin();
-        for view in self.analyzer.principals() {
-            let value = to_json(&PrincipalRecord::new(&view));
-            if self.principals.changed(&view.id, &value) {
-                let subject = view.name.unwrap_or_else(|| view.id.clone());
-                let kind = Some(view.kind.name());
-                self.outputs.publish(learned(
-                    Topic::Agents,
-                    view.id,
-                    value,
-                    kind,
-                    view.last_seen,
-                    subject,
-                ));
-            }
+        for (view, value) in self.changed_principals() {
+            let subject = view.name.unwrap_or_else(|| view.id.clone());
+            let kind = Some(view.kind.name());
+            self.outputs.publish(learned(
+                Topic::Agents,
+                view.id,
+                value,
+                kind,
+                view.last_seen,
+                subject,
+            ));
         }
         for key in self.principals.gone() {
             self.outputs.publish(removed(Topic::Agents, key, now));
         }
+    }
+
+    /// Endpoints that are not as they were when last asked, with their records.
+    fn changed_endpoints(&mut self) -> Vec<(EndpointView, Vec<u8>)> {
+        self.endpoints.begin();
+        let all = self.analyzer.endpoints().into_iter().map(|view| {
+            let value = to_json(&EndpointRecord::new(&view));
+            (view, value)
+        });
+        all.filter(|(view, value)| self.endpoints.changed(&view.id, value))
+            .collect()
+    }
+
+    /// Principals that are not as they were when last asked, with their records.
+    fn changed_principals(&mut self) -> Vec<(PrincipalView, Vec<u8>)> {
+        self.principals.begin();
+        let all = self.analyzer.principals().into_iter().map(|view| {
+            let value = to_json(&PrincipalRecord::new(&view));
+            (view, value)
+        });
+        all.filter(|(view, value)| self.principals.changed(&view.id, value))
+            .collect()
     }
 
     fn publish_health(&mut self, now: Timestamp, counters: &Counters, drops: Option<Drops>) {
@@ -299,6 +347,20 @@ impl Desk {
         self.outputs
             .publish(learned(Topic::Health, name.clone(), value, None, now, name));
     }
+}
+
+/// Messages of an exchange that are not whole for no reason that is counted elsewhere: gaps and cut packets are.
+fn ended_early(exchange: &Exchange) -> u64 {
+    if exchange.flags.intersects(Flags::GAP) || exchange.flags.intersects(Flags::TRUNCATED) {
+        return 0;
+    }
+    let request = exchange.request.as_ref().map(|r| &r.message);
+    let response = exchange.response.as_ref().map(|r| &r.message);
+    [request, response]
+        .into_iter()
+        .flatten()
+        .filter(|m| !m.complete)
+        .count() as u64
 }
 
 fn json(record: &impl Serialize) -> Vec<u8> {

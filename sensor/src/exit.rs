@@ -15,6 +15,10 @@ pub(crate) enum Status {
     Input = 3,
     /// An output could not take everything.
     Output = 4,
+    /// Stopped by SIGINT before the end of the input, in the way of shells: 128 and the number of the signal.
+    Interrupted = 130,
+    /// Stopped by SIGTERM before the end of the input.
+    Terminated = 143,
 }
 
 impl From<Status> for ExitCode {

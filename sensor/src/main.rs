@@ -25,6 +25,8 @@ mod summary;
 
 mod commands;
 
+mod signals;
+
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -34,6 +36,7 @@ use clap::Parser as _;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    signals::survive_file_size_limit();
     match commands::run(args::Cli::parse()) {
         Ok(status) => status.into(),
         Err(failure) => failure.report(),

@@ -43,6 +43,18 @@ pub(crate) fn info(text: &str) {
     say(Level::Info, text);
 }
 
+/// Text from outside made harmless for a terminal: no control characters but the end of a line, no change of
+/// direction.
+pub(crate) fn clean(text: &str) -> String {
+    let harmful = |c: char| {
+        (c.is_control() && c != '\n')
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    text.chars()
+        .map(|c| if harmful(c) { '\u{fffd}' } else { c })
+        .collect()
+}
+
 fn say(level: Level, text: &str) {
     let (upto, json) = SETTINGS.get().copied().unwrap_or((Level::Info, false));
     if level > upto {
@@ -56,6 +68,7 @@ fn say(level: Level, text: &str) {
         };
         serde_json::json!({ "level": name, "message": text }).to_string()
     } else {
+        let text = clean(text);
         match level {
             Level::Warn => format!("tapline: warning: {text}"),
             Level::Error | Level::Info => format!("tapline: {text}"),

@@ -3,7 +3,6 @@
 //! With one worker all of it happens in the calling thread; with more, analysis and outputs have a thread of their
 //! own. Events reach the analysis in the same order either way, so the results are the same.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -13,7 +12,8 @@ use std::time::{Duration, Instant, SystemTime};
 use reassembly::{Counters, Event, Limits, Packet, Reassembler, Timestamp};
 
 use crate::desk::Desk;
-use crate::source::file::{Capture, FileError, Progress};
+use crate::signals::Stop;
+use crate::source::file::{Capture, FileError, Inputs};
 use crate::source::live::{Live, LiveError};
 use crate::source::{Drops, Step};
 
@@ -46,8 +46,19 @@ pub(crate) struct Run {
     pub(crate) damage: Vec<String>,
     /// Files of which at least the header could be read.
     pub(crate) readable: usize,
-    /// Stopped before the end of the input, by a signal.
-    pub(crate) stopped: bool,
+    /// Stopped by a signal before the end of the input.
+    pub(crate) stopped: Option<Stopped>,
+    /// Requests and responses of which the end was not seen, though no byte before it is missing.
+    pub(crate) incomplete: u64,
+}
+
+/// How far a replay came before a signal stopped it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stopped {
+    /// Name of the signal.
+    pub(crate) signal: &'static str,
+    /// Bytes of the files that were read, and all their bytes, when both are known.
+    pub(crate) bytes: Option<(u64, u64)>,
 }
 
 /// The way from reassembly to the desk.
@@ -210,39 +221,49 @@ impl Stages {
         run.span = self.first.map(|first| (first, self.now));
         let mut desk = self.downstream.finish()?;
         desk.finish(self.now, &run.counters, run.drops);
+        run.incomplete = desk.incomplete();
         Ok((run, desk))
     }
 }
 
-/// Reads capture files to their ends, or until `stop`.
+/// Reads capture files to their ends, or until `stop`. `total` are the bytes of all files, when that is known.
 ///
 /// # Errors
 ///
 /// Only for a defect; what is wrong with the files is in [`Run::damage`].
 pub(crate) fn replay(
-    files: &[PathBuf],
-    read_size: usize,
+    inputs: Inputs<'_>,
+    total: Option<u64>,
     limits: Limits,
     desk: Desk,
     workers: u8,
-    progress: &Progress,
-    stop: &AtomicBool,
+    stop: &Stop,
 ) -> anyhow::Result<(Run, Desk)> {
     let mut stages = Stages::new(limits, desk, workers);
     let mut run = Run::default();
-    for path in files {
-        match Capture::open(path, read_size, progress) {
-            Ok(capture) => {
+    let mut read = Some(0);
+    for input in inputs {
+        if stop.asked() {
+            run.stopped = Some(stopped(stop, read, total));
+            break;
+        }
+        match input {
+            Ok(mut capture) => {
                 run.readable += 1;
-                if let Err(error) = replay_one(capture, &mut stages, stop) {
-                    run.damage.push(error.to_string());
+                let ended = replay_one(&mut capture, &mut stages, stop);
+                read = read.zip(capture.consumed()).map(|(before, now)| before + now);
+                match ended {
+                    Ok(true) => {}
+                    Ok(false) => {
+                        if stop.asked() {
+                            run.stopped = Some(stopped(stop, read, total));
+                        }
+                        break;
+                    }
+                    Err(error) => run.damage.push(error.to_string()),
                 }
             }
             Err(error) => run.damage.push(error.to_string()),
-        }
-        if stop.load(Ordering::Relaxed) {
-            run.stopped = true;
-            break;
         }
         if stages.downstream.wants_no_more() {
             break;
@@ -251,17 +272,25 @@ pub(crate) fn replay(
     stages.finish(run)
 }
 
-fn replay_one(mut capture: Capture, stages: &mut Stages, stop: &AtomicBool) -> Result<(), FileError> {
+fn stopped(stop: &Stop, read: Option<u64>, total: Option<u64>) -> Stopped {
+    Stopped {
+        signal: stop.by().0,
+        bytes: read.zip(total),
+    }
+}
+
+/// Reads one file; says whether it came to the end.
+fn replay_one(capture: &mut Capture, stages: &mut Stages, stop: &Stop) -> Result<bool, FileError> {
     let mut count = 0_u32;
     while let Some(packet) = capture.next()? {
         stages.packet(&packet);
         // Asking is cheap, but not as cheap as a packet.
         count = count.wrapping_add(1);
-        if count.is_multiple_of(1024) && (stop.load(Ordering::Relaxed) || stages.downstream.wants_no_more()) {
-            break;
+        if count.is_multiple_of(1024) && (stop.asked() || stages.downstream.wants_no_more()) {
+            return Ok(false);
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Captures until `stop`, `duration` has passed, or the interface goes away.
@@ -275,7 +304,7 @@ pub(crate) fn capture(
     desk: Desk,
     workers: u8,
     duration: Option<Duration>,
-    stop: &AtomicBool,
+    stop: &Stop,
 ) -> anyhow::Result<(Run, Desk)> {
     let mut stages = Stages::new(limits, desk, workers);
     let mut run = Run {
@@ -320,8 +349,7 @@ pub(crate) fn capture(
                 break;
             }
         }
-        if stop.load(Ordering::Relaxed) {
-            run.stopped = true;
+        if stop.asked() {
             break;
         }
     }

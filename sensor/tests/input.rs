@@ -100,7 +100,7 @@ fn a_capture_cut_off_anywhere_gives_what_is_before_the_cut() {
         };
         assert!(
             said.contains(&format!(
-                "is cut off inside {what} at byte {before}; 39 frames were read before it"
+                "is cut off at byte {cut}, inside {what} that begins at byte {before}; 39 frames were read before it"
             )),
             "{said}"
         );
@@ -109,7 +109,97 @@ fn a_capture_cut_off_anywhere_gives_what_is_before_the_cut() {
         "cut header",
         &whole[..20],
         3,
-        "tapline: {} is cut off inside the file header at byte 0; no frame was read before it",
+        "tapline: {} is cut off at byte 20, inside the file header that begins at byte 0; no frame was read before it",
+    );
+}
+
+#[test]
+fn damage_in_a_later_block_is_told_with_its_place() {
+    let whole = pcapng(&frames(&demo(3)));
+    // A section header of 28 bytes, and a block that no reader knows.
+    let second = 28;
+    let mut bytes = whole.clone();
+    bytes[second + 4] = 0xff;
+    check(
+        "second block",
+        &bytes,
+        3,
+        "tapline: {} is damaged at byte 28: a block gives its length as 255 bytes; no frame was read before it",
+    );
+    check(
+        "cut block",
+        &whole[..second + 6],
+        3,
+        "tapline: {} is cut off at byte 34, inside a block header that begins at byte 28; no frame was read before it",
+    );
+}
+
+#[test]
+fn a_pipe_without_a_byte_is_told_as_one() {
+    let empty = Command::new(env!("CARGO_BIN_EXE_tapline"))
+        .args(["replay", "-"])
+        .stdin(std::process::Stdio::null())
+        .output()
+        .expect("the binary runs");
+    assert_eq!(empty.status.code(), Some(3), "{}", said(&empty));
+    assert_eq!(
+        error_of(&empty),
+        "tapline: standard input is empty: it has no bytes, not even a file header; see why the program before the \
+         pipe wrote nothing; tcpdump writes there with -w -"
+    );
+    let device = tapline(&["replay", "/dev/null"]);
+    assert!(!error_of(&device).contains("-w /dev/null"), "{}", said(&device));
+}
+
+#[test]
+fn a_capture_without_packets_is_not_called_a_loss_nor_whole() {
+    let path = folder("input-none").join("none.pcap");
+    fs::write(&path, demo(0)).expect("a file");
+    let output = tapline(&["replay", &path.display().to_string(), "--flows", "/dev/null"]);
+    assert_eq!(
+        error_of(&output),
+        "tapline: 0 packets → 0 TCP flows → 0 exchanges (no packets)"
+    );
+}
+
+#[test]
+fn the_name_of_a_file_moves_no_cursor() {
+    let output = tapline(&["replay", "/no/such/\u{1b}[2Jfile"]);
+    assert!(!error_of(&output).contains('\u{1b}'), "{}", said(&output));
+}
+
+#[test]
+fn a_user_who_may_only_read_sees_what_a_store_knows() {
+    let place = std::env::temp_dir().join(format!("tapline-read-{}", std::process::id()));
+    let store = place.join("store").display().to_string();
+    fs::create_dir_all(&place).expect("a folder");
+    let demo = testdata("demo.pcap").display().to_string();
+    let made = tapline(&["replay", &demo, "--store", &store]);
+    assert!(made.status.success(), "{}", said(&made));
+    for (path, mode) in [(&place.display().to_string(), 0o755), (&store, 0o555)] {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("rights");
+    }
+    let listed = || support::files(Path::new(&store));
+    let before = listed();
+    let shown = as_nobody(&["findings", "--store", &store, "--json"]);
+    let database = Path::new(&store).join("tapline.db");
+    fs::set_permissions(&database, fs::Permissions::from_mode(0o600)).expect("rights");
+    let hidden = as_nobody(&["agents", "--store", &store]);
+    let after = listed();
+    let own = tapline(&["findings", "--store", &store, "--json"]);
+    let _ = fs::remove_dir_all(&place);
+    let (Some(shown), Some(hidden)) = (shown, hidden) else {
+        eprintln!("skipped: only root can become a user without rights");
+        return;
+    };
+    assert_eq!(shown.status.code(), Some(0), "{}", said(&shown));
+    assert_eq!(shown.stdout, own.stdout);
+    assert_eq!(before, after, "reading leaves nothing behind");
+    assert_eq!(hidden.status.code(), Some(3), "{}", said(&hidden));
+    assert!(
+        error_of(&hidden).starts_with("tapline: cannot read the store"),
+        "{}",
+        said(&hidden)
     );
 }
 

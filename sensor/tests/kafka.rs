@@ -126,6 +126,67 @@ fn a_broker_that_is_never_there_gives_status_4_and_the_next_run_delivers() {
     assert_same(&broker.read("never.findings"), &first);
 }
 
+/// What is only delivered again, and what has not changed, is not counted or published as if it were new.
+#[test]
+fn a_run_that_learns_nothing_publishes_nothing_of_the_store_again() {
+    let (broker, out) = (shared(), folder("kafka-again"));
+    let whole = fs::read(testdata("demo.pcap")).expect("the demo capture");
+    let empty = out.join("empty.pcap");
+    fs::write(&empty, &whole[..24]).expect("a capture without packets");
+    let count = |topic: &str| broker.read(&format!("again.{topic}")).len();
+    let known = arguments(&out, broker.bootstrap(), "again");
+    let run = replay(&known);
+    assert_eq!(run.status.code(), Some(0), "{}", said(&run));
+    let before = (count("inventory"), count("agents"));
+    assert!(before.0 > 0 && before.1 > 0);
+    let mut again = vec!["replay".to_owned(), empty.display().to_string()];
+    again.extend_from_slice(&known);
+    let run = tapline(&again);
+    assert_eq!(run.status.code(), Some(0), "{}", said(&run));
+    assert_eq!((count("inventory"), count("agents")), before);
+    // Another place has nothing of it yet.
+    let other = arguments(&out, broker.bootstrap(), "elsewhere");
+    again.splice(2.., other);
+    let run = tapline(&again);
+    assert_eq!(run.status.code(), Some(0), "{}", said(&run));
+    assert_eq!(broker.read("elsewhere.inventory").len(), before.0);
+}
+
+#[test]
+fn doctor_signs_in_as_a_run_does() {
+    let (broker, out) = (shared(), folder("kafka-doctor"));
+    let settings = out.join("tapline.toml");
+    let (tls, plain) = (broker.setting("sasl_bootstrap"), broker.bootstrap());
+    let (ca, other) = (broker.setting("ca"), broker.setting("other_ca"));
+    let password = broker.setting("sasl_password");
+    for (brokers, protocol, ca, password, wanted) in [
+        (tls, "sasl_ssl", ca, password, "ok    kafka"),
+        (tls, "sasl_ssl", ca, "wrong", "the broker refuses the login"),
+        (tls, "sasl_ssl", other, password, "certificate cannot be trusted"),
+        (plain, "ssl", ca, "", "the TLS handshake fails"),
+    ] {
+        let sasl = if password.is_empty() {
+            String::new()
+        } else {
+            format!(
+                "sasl_mechanism = \"SCRAM-SHA-512\"\nsasl_username = \"tapline\"\nsasl_password = \"{password}\"\n"
+            )
+        };
+        let text = format!(
+            "[kafka]\nbrokers = \"{brokers}\"\nsecurity_protocol = \"{protocol}\"\ntls_ca = \"{ca}\"\n{sasl}"
+        );
+        fs::write(&settings, text).expect("the configuration");
+        let run = tapline(&["doctor", "--config", &settings.display().to_string()]);
+        let shown = String::from_utf8_lossy(&run.stdout).into_owned();
+        assert!(shown.contains(wanted), "no `{wanted}` in\n{shown}");
+        assert_eq!(
+            shown.contains("FAIL  kafka"),
+            !wanted.starts_with("ok"),
+            "{shown}"
+        );
+    }
+}
+
 /// The capture comes through a pipe, so that the broker is killed when half of it is read.
 #[test]
 fn a_broker_killed_in_mid_replay_has_every_finding_once() {

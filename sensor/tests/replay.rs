@@ -113,3 +113,54 @@ fn the_summary_shows_what_the_records_hold() {
     assert_eq!(number("endpoints"), count("inventory.jsonl"));
     assert!(!text.contains('\x1b'), "no colours away from a terminal");
 }
+
+/// A capture through a pipe, so that the signal comes when half of it is read.
+#[test]
+fn a_replay_stopped_by_a_signal_says_so_and_has_its_status() {
+    use std::io::Write as _;
+    use std::process::{Command, Stdio};
+    let whole = fs::read(testdata("demo.pcap")).expect("the demo capture");
+    for (signal, name, status) in [("INT", "SIGINT", 130), ("TERM", "SIGTERM", 143)] {
+        let out = folder("replay-stopped");
+        let found = out.join("exchanges.jsonl");
+        let mut sensor = Command::new(env!("CARGO_BIN_EXE_tapline"))
+            .args(["replay", "-", "--read-size", "4096", "--exchanges"])
+            .arg(&found)
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary runs");
+        let mut pipe = sensor.stdin.take().expect("a pipe");
+        // More than the pipe itself holds, so that reading has begun when this returns.
+        pipe.write_all(&whole[..whole.len() / 2]).expect("it is read");
+        let kill = Command::new("kill")
+            .args([format!("-{signal}"), sensor.id().to_string()])
+            .status();
+        assert!(kill.expect("kill runs").success());
+        // The sensor may have gone before it took all of this.
+        let _ = pipe.write_all(&whole[whole.len() / 2..]);
+        drop(pipe);
+        let output = sensor.wait_with_output().expect("its end");
+        assert_eq!(output.status.code(), Some(status), "{}", said(&output));
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(
+            message.contains(&format!("stopped by {name} after "))
+                && message.contains("what comes after them was not read"),
+            "{message}"
+        );
+        assert!(!lines(&found).is_empty(), "what was read is written");
+    }
+}
+
+/// A response of which the connection's end took the rest is no gap, and no message that is whole.
+#[test]
+fn a_message_without_its_end_is_told() {
+    let output = tapline(&[
+        "replay",
+        &testdata("demo.pcap").display().to_string(),
+        "--flows",
+        "/dev/null",
+    ]);
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(text.contains("1 message whose end was not seen"), "{text}");
+}

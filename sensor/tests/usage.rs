@@ -64,6 +64,10 @@ fn wrong_usage_ends_with_status_2_and_says_what_is_right() {
         "cannot read the configuration /does/not/exist.toml",
     );
     check(&["capture", "--duration", "long"], "write e.g. 250ms");
+    check(
+        &["replay", "x.pcap", "--kafka", ""],
+        "a value is required for '--kafka",
+    );
     check(&["capture"], "which interface? give one with -i");
     check(&["schema", "findings"], "finding");
     check(
@@ -110,6 +114,50 @@ fn outputs_that_would_mix_or_destroy_are_refused_before_anything_is_touched() {
         fs::read(&capture).expect("the capture"),
         fs::read(testdata("demo.pcap")).expect("the demo")
     );
+    // What the run itself rests on is as safe, by whatever name: the store and all its folder, also before it is there,
+    // the configuration, the key.
+    let store = tapline(&[
+        "replay",
+        &demo(),
+        "--store",
+        &out.join("store").display().to_string(),
+    ]);
+    assert!(store.status.success(), "{}", said(&store));
+    fs::write(out.join("key"), "0123456789abcdef".repeat(4)).expect("a key");
+    fs::write(out.join("c.toml"), "[privacy]\nhash_key_file = \"key\"\n").expect("a file");
+    fs::hard_link(out.join("store/tapline.db"), out.join("hard")).expect("a link");
+    fs::hard_link(out.join("store/lock"), out.join("hard-lock")).expect("a link");
+    std::os::unix::fs::symlink("store/new", out.join("dangling")).expect("a link");
+    let database = fs::read(out.join("store/tapline.db")).expect("the store");
+    for output in [
+        "store/tapline.db",
+        "store/lock",
+        "store/spool/x",
+        "hard",
+        "hard-lock",
+        "dangling",
+        "c.toml",
+        "key",
+    ] {
+        for option in ["--exchanges", "--agents"] {
+            refused(&[
+                "replay", "c.pcap", "--config", "c.toml", "--store", "store", option, output,
+            ]);
+        }
+    }
+    refused(&[
+        "replay",
+        "c.pcap",
+        "--store",
+        "later",
+        "--flows",
+        "later/tapline.db",
+    ]);
+    assert!(!out.join("later").exists());
+    assert_eq!(
+        fs::read(out.join("store/tapline.db")).expect("the store"),
+        database
+    );
     let output = tapline(&[
         "replay",
         &demo(),
@@ -145,6 +193,143 @@ fn a_full_disk_is_told_once_and_the_rest_goes_on() {
         "{}",
         said(&output)
     );
+}
+
+#[test]
+fn what_a_run_cannot_do_costs_no_earlier_result() {
+    let out = folder("usage-kept");
+    let [kept, wrong, database] = ["kept.jsonl", "wrong.toml", "store/tapline.db"].map(|name| out.join(name));
+    fs::create_dir(out.join("store")).expect("a folder");
+    fs::write(&database, "not a database").expect("a file");
+    fs::write(
+        &wrong,
+        "[kafka]\nbrokers = \"a:1\"\ntls_ca = \"/does/not/exist\"\n",
+    )
+    .expect("a file");
+    let store = out.join("store").display().to_string();
+    let wrong = wrong.display().to_string();
+    for (arguments, status) in [
+        (&["misspelt.pcap"][..], 3),
+        (&[&demo(), "--store", &store], 2),
+        (&[&demo(), "--config", &wrong], 2),
+        (&[&demo(), "--flows", "/does/not/exist/x"], 2),
+    ] {
+        fs::write(&kept, "kept\n").expect("a file");
+        let kept_name = kept.display().to_string();
+        let output = tapline(&[&["replay", "--findings", &kept_name], arguments].concat());
+        assert_eq!(
+            output.status.code(),
+            Some(status),
+            "{arguments:?}: {}",
+            said(&output)
+        );
+        assert_eq!(
+            fs::read_to_string(&kept).expect("the file"),
+            "kept\n",
+            "{arguments:?}"
+        );
+    }
+}
+
+/// Runs a shell line; `$T` is the binary and `$D` the demo.
+fn shell(line: &str) -> Output {
+    Command::new("bash")
+        .args(["-c", line])
+        .env("T", env!("CARGO_BIN_EXE_tapline"))
+        .env("D", testdata("demo.pcap"))
+        .env_remove("NO_COLOR")
+        .env("TERM", "xterm")
+        .output()
+        .expect("bash runs")
+}
+
+#[test]
+fn a_limit_on_the_size_of_files_is_a_full_disk() {
+    let out = folder("usage-limit");
+    let out = out.display();
+    let output = shell(&format!(
+        "ulimit -f 300; $T replay $D --exchanges {out}/x --findings {out}/f --agents {out}/a"
+    ));
+    assert_eq!(output.status.code(), Some(4), "{}", said(&output));
+    let said_so = text(&output.stderr);
+    assert_eq!(said_so.matches("cannot write to").count(), 1, "{said_so}");
+    assert!(
+        said_so.contains("File too large") && said_so.contains("ulimit -f"),
+        "{said_so}"
+    );
+    let whole = shell(&format!("$T replay $D --findings {out}/f2 --agents {out}/a2"));
+    assert!(whole.status.success(), "{}", said(&whole));
+    let read = |name: &str| fs::read(format!("{out}/{name}")).expect("a file");
+    assert!(read("f") == read("f2") && read("a") == read("a2"));
+}
+
+#[test]
+fn a_store_that_cannot_grow_is_not_said_to_be_kept() {
+    let out = folder("usage-limit-store");
+    let line = format!("ulimit -f 300; $T replay $D --store {}/store", out.display());
+    let output = shell(&line);
+    assert_eq!(output.status.code(), Some(4), "{}", said(&output));
+    assert!(
+        text(&output.stderr).contains("what is learned from here on is not kept"),
+        "{}",
+        said(&output)
+    );
+    let summary = text(&output.stdout);
+    assert!(summary.contains("What was learned is not kept"), "{summary}");
+    assert!(!summary.contains("the next run goes on from it"), "{summary}");
+}
+
+#[test]
+fn a_store_may_have_a_name_that_is_no_text() {
+    use std::ffi::{OsStr, OsString};
+    use std::os::unix::ffi::OsStrExt as _;
+    let out = folder("usage-name");
+    let store = out.join(OsStr::from_bytes(b"st\xffre"));
+    let arguments = |command: &str, more: &[&str]| -> Vec<OsString> {
+        let fixed = [command.into(), "--store".into(), store.clone().into_os_string()];
+        fixed.into_iter().chain(more.iter().map(OsString::from)).collect()
+    };
+    let output = tapline(&arguments("replay", &[&demo()]));
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(store.join("tapline.db").exists());
+    assert_eq!(fs::read_dir(&out).expect("a folder").count(), 1);
+    let output = tapline(&arguments("findings", &["--json"]));
+    assert!(
+        output.status.success() && !output.stdout.is_empty(),
+        "{}",
+        said(&output)
+    );
+}
+
+#[test]
+fn every_line_fits_the_terminal() {
+    for width in [60, 80, 132] {
+        let output = shell(&format!(
+            "script -qec \"stty cols {width}; $T replay $D 2>/dev/null\" /dev/null </dev/null"
+        ));
+        let shown = text(&output.stdout);
+        assert!(shown.contains("Endpoints"), "{}", said(&output));
+        let mut escaped = false;
+        for line in shown.lines().filter(|line| !line.contains("testdata/demo.pcap")) {
+            // What colours take no room.
+            let room = line.chars().filter(|&c| {
+                let colour = escaped || c == '\u{1b}';
+                escaped = colour && c != 'm';
+                !colour && !c.is_control()
+            });
+            assert!(room.count() <= width, "{width}: {line}");
+        }
+    }
+    for plain in ["TERM=", "TERM=dumb", "NO_COLOR=1"] {
+        let output = shell(&format!(
+            "{plain} script -qec \"$T replay $D\" /dev/null </dev/null"
+        ));
+        assert!(
+            !text(&output.stdout).contains('\u{1b}'),
+            "{plain}: {}",
+            said(&output)
+        );
+    }
 }
 
 /// The summary and every other text go to standard output too, and it may be full as well.
@@ -215,6 +400,40 @@ fn configuration_is_checked_shown_and_used() {
             )
         );
     }
+    // Also what only librdkafka and the disk can tell.
+    fs::write(
+        &file,
+        "[privacy]\nreveal = [\"qeury\", 5]\n[kafka]\ntls_ca = \"/does/not/exist\"\n[kafka.options]\n\
+         \"linger.mss\" = 5\n\"linger.ms\" = \"soon\"\n",
+    )
+    .expect("a file");
+    let output = tapline(&["config", "check", &path]);
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    let said_so = text(&output.stderr);
+    for wanted in [
+        "5 mistakes",
+        "2:11 ",
+        "2:20 ",
+        "4:10 ",
+        "6:16 ",
+        "7:15 ",
+        "linger.mss",
+        "linger.ms",
+    ] {
+        assert!(said_so.contains(wanted), "no `{wanted}` in\n{said_so}");
+    }
+    fs::write(
+        &file,
+        "[kafka]\nsecurity_protocol = \"sasl_ssl\"\nsasl_mechanism = \"PLAIN\"\n",
+    )
+    .expect("a file");
+    let output = tapline(&["config", "check", &path]);
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(
+        text(&output.stderr).contains("sasl.username"),
+        "{}",
+        said(&output)
+    );
     fs::write(&file, text(&tapline(&["config", "default"]).stdout)).expect("a file");
     let output = tapline(&["config", "check", &path]);
     assert_eq!(
@@ -302,4 +521,24 @@ fn doctor_says_what_is_missing_and_how_to_mend_it() {
         assert!(said_so.contains(wanted), "no `{wanted}` in\n{said_so}");
     }
     assert!(!Path::new(&store).exists(), "looking leaves nothing behind");
+}
+
+#[test]
+fn doctor_says_what_mends_a_damaged_store() {
+    let store = folder("usage-damaged").join("store");
+    let name = store.display().to_string();
+    assert!(tapline(&["replay", &demo(), "--store", &name]).status.success());
+    let database = store.join("tapline.db");
+    let mut bytes = fs::read(&database).expect("the store");
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 9000].fill(0x55);
+    fs::write(&database, bytes).expect("the store");
+    let output = tapline(&["doctor", "--store", &name]);
+    let said_so = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(
+        said_so.contains("FAIL  store") && said_so.contains(&format!("mend: mv {name}/tapline.db")),
+        "{said_so}"
+    );
+    assert!(!said_so.contains("install -d"), "{said_so}");
 }

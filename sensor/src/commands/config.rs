@@ -1,15 +1,23 @@
 //! `tapline config`.
 
+use anyhow::Context as _;
+
 use crate::args::ConfigCommand;
 use crate::config;
 use crate::exit::{Failure, Status};
+use crate::message;
 
 pub(super) fn config(command: &ConfigCommand) -> Result<Status, Failure> {
     match command {
         ConfigCommand::Check { file } => {
-            let config = config::load(file).map_err(Failure::usage)?;
+            let config = config::check(file).map_err(Failure::usage)?;
             config.analysis_settings().map_err(Failure::usage)?;
-            super::print(&format!("{}: no mistakes\n", file.display()))
+            let together = config.kafka_settings().check_together();
+            together
+                .with_context(|| format!("a mistake in {}", file.display()))
+                .map_err(Failure::usage)?;
+            let name = message::clean(&file.display().to_string());
+            super::print(&format!("{name}: no mistakes\n"))
         }
         ConfigCommand::Show { file } => {
             let config = config::from_file(file.as_deref()).map_err(Failure::usage)?;

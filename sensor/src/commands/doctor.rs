@@ -1,12 +1,13 @@
 //! `tapline doctor`: what this machine and configuration need, and how to mend what is missing.
 
-use std::net::{TcpStream, ToSocketAddrs as _};
 use std::path::Path;
-use std::time::Duration;
+
+use analyzers::Analyzer;
 
 use crate::args::DoctorArgs;
 use crate::config::{self, Config};
 use crate::exit::{Failure, Status};
+use crate::message;
 use crate::source::live::{Live, LiveError, LiveSettings, interfaces};
 use crate::store::Store;
 
@@ -23,7 +24,11 @@ use Outcome::{Bad, Doubtful, Good};
 
 pub(super) fn doctor(args: &DoctorArgs) -> Result<Status, Failure> {
     let mut points: Vec<(&str, Outcome)> = Vec::new();
-    let config = match config::from_file(args.config.as_deref()) {
+    let config = match args
+        .config
+        .as_deref()
+        .map_or_else(|| Ok(Config::default()), config::check)
+    {
         Ok(config) => {
             let said = args.config.as_deref().map_or_else(
                 || "none given, so the defaults hold".to_owned(),
@@ -61,13 +66,15 @@ pub(super) fn doctor(args: &DoctorArgs) -> Result<Status, Failure> {
         },
     ));
     points.push(("capture", capture(&interface, &config)));
-    let store = args
-        .store
-        .as_ref()
-        .map_or_else(|| config.store.directory.clone(), |dir| dir.display().to_string());
-    points.push(("store", store_point(&store)));
-    let brokers = args.kafka.clone().unwrap_or_else(|| config.kafka.brokers.clone());
-    points.push(("kafka", kafka(&brokers, config.kafka.connect_timeout)));
+    let mut config = config;
+    if let Some(dir) = &args.store {
+        config.store.directory.clone_from(dir);
+    }
+    if let Some(brokers) = &args.kafka {
+        config.kafka.brokers.clone_from(brokers);
+    }
+    points.push(("store", store_point(&config)));
+    points.push(("kafka", kafka(&config)));
 
     let mut text = String::new();
     let mut bad = 0;
@@ -80,12 +87,10 @@ pub(super) fn doctor(args: &DoctorArgs) -> Result<Status, Failure> {
                 ("FAIL", said, Some(mend))
             }
         };
-        text.push_str(&format!(
-            "{mark}  {name:<14} {}\n",
-            said.replace('\n', &format!("\n{:21}", ""))
-        ));
+        let said = message::clean(said).replace('\n', &format!("\n{:21}", ""));
+        text.push_str(&format!("{mark}  {name:<14} {said}\n"));
         if let Some(mend) = mend.filter(|m| !m.is_empty()) {
-            text.push_str(&format!("{:21}mend: {mend}\n", ""));
+            text.push_str(&format!("{:21}mend: {}\n", "", message::clean(mend)));
         }
     }
     text.push_str(&match bad {
@@ -139,54 +144,47 @@ fn capture(interface: &str, config: &Config) -> Outcome {
     }
 }
 
-fn store_point(dir: &str) -> Outcome {
-    if dir.is_empty() {
+fn store_point(config: &Config) -> Outcome {
+    let dir = &config.store.directory;
+    if dir.as_os_str().is_empty() {
         return Good("none asked for (--store DIR or store.directory keeps what is learned)".into());
     }
-    let existed = Path::new(dir).exists();
-    match Store::open(Path::new(dir)) {
-        Ok(store) => {
-            drop(store);
-            if !existed {
-                // Looking must leave nothing behind.
-                let _ = std::fs::remove_dir_all(dir);
-            }
-            Good(format!("{dir} can be written"))
-        }
-        Err(error) => Bad(error.to_string(), format!("sudo install -d -o $(id -un) {dir}")),
+    let existed = dir.exists();
+    // Damage shows only when everything is read.
+    let examined = Store::open(dir).and_then(|store| {
+        store.examine()?;
+        let settings = config.analysis_settings().unwrap_or_default();
+        store.restore(&mut Analyzer::new(settings))
+    });
+    if !existed {
+        // Looking must leave nothing behind.
+        let _ = std::fs::remove_dir_all(dir);
+    }
+    match examined {
+        Ok(_) => Good(format!("{} can be written", dir.display())),
+        Err(error) => Bad(error.to_string(), error.mend()),
     }
 }
 
-/// Whether any broker answers to a connection. Signing in is tried by replay and capture themselves.
-fn kafka(brokers: &str, patience: Duration) -> Outcome {
-    if brokers.is_empty() {
+/// Whether replay and capture could publish: their own start, up to the answer of a broker.
+fn kafka(config: &Config) -> Outcome {
+    let Some(kafka) = config.kafka() else {
         return Good("none asked for (--kafka BROKERS or kafka.brokers publishes)".into());
-    }
-    let mut failed = Vec::new();
-    for broker in brokers.split(',').map(str::trim) {
-        let addresses = match broker.to_socket_addrs() {
-            Ok(addresses) => addresses,
-            Err(error) => {
-                failed.push(format!("{broker}: {error}"));
-                continue;
-            }
-        };
-        let mut last = None;
-        for address in addresses {
-            match TcpStream::connect_timeout(&address, patience) {
-                Ok(_) => return Good(format!("{broker} answers")),
-                Err(error) => last = Some(error),
-            }
+    };
+    match kafka.try_out() {
+        Ok(Ok(())) => Good(format!("{} answers", kafka.brokers)),
+        Ok(Err(why)) => {
+            let first = kafka.brokers.split(',').next().unwrap_or("").trim();
+            let (host, port) = first.rsplit_once(':').unwrap_or((first, "9092"));
+            // Of a login or a certificate that is refused, the message itself says what to look at.
+            let unheard = why.contains("nothing listens") || why.contains("no reply in time");
+            let mend = if unheard {
+                format!("check with: nc -vz {host} {port}")
+            } else {
+                String::new()
+            };
+            Bad(why, mend)
         }
-        failed.push(format!(
-            "{broker}: {}",
-            last.map_or_else(|| "has no address".into(), |e| e.to_string())
-        ));
+        Err(error) => Bad(error.to_string(), String::new()),
     }
-    let first = brokers.split(',').next().unwrap_or("").trim();
-    let (host, port) = first.rsplit_once(':').unwrap_or((first, "9092"));
-    Bad(
-        format!("no broker answers: {}", failed.join("; ")),
-        format!("check with: nc -vz {host} {port}"),
-    )
 }

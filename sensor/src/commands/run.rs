@@ -1,8 +1,6 @@
 //! `tapline replay` and `tapline capture`.
 
-use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::path::PathBuf;
 
 use analyzers::Analyzer;
 
@@ -13,34 +11,48 @@ use crate::exit::{Failure, Status};
 use crate::message::{self, Level};
 use crate::output::Outputs;
 use crate::output::kafka::{Delivery, KafkaConfig, KafkaSink, Mode};
+use crate::output::lines::Taken;
 use crate::pipeline::{self, Run};
-use crate::source::file::{Progress, total_bytes};
+use crate::signals::Stop;
+use crate::source::file::{Inputs, Progress, total_bytes};
 use crate::source::live::{Live, LiveError, LiveSettings};
 use crate::store::Store;
-use crate::summary;
+use crate::summary::{self, Kept};
 
 pub(super) fn replay(args: &ReplayArgs) -> Result<Status, Failure> {
     let config = configuration(&args.run)?;
-    let stop = stop_on_signals();
-    let desk = desk(&args.run, &config, &args.files, false)?;
+    let stop = Stop::on_signals();
+    check_outputs(&args.run, &config, &args.files)?;
     let progress = Progress::default();
-    let bar = summary::progress::Bar::start(total_bytes(&args.files), &progress);
+    let inputs = Inputs::open(&args.files, args.read_size, &progress);
+    if let Some(why) = inputs.unreadable() {
+        // Nothing of an earlier run is given up for a name that is misspelt.
+        why.iter().for_each(|error| message::error(error));
+        return Ok(Status::Input);
+    }
+    let desk = desk(&args.run, &config, false)?;
+    let total = total_bytes(&args.files);
+    let bar = summary::progress::Bar::start(total, &progress);
     let result = pipeline::replay(
-        &args.files,
-        args.read_size,
+        inputs,
+        total,
         config.reassembly_limits(),
         desk,
         args.run.workers,
-        &progress,
         &stop,
     );
     bar.finish();
     let (run, desk) = result.map_err(Failure::input)?;
-    conclude(&run, desk, &args.run, &config, &title(&args.files))
+    let status = conclude(&run, desk, &args.run, &config, &title(&args.files))?;
+    Ok(match run.stopped {
+        Some(_) => status.max(stop.by().1),
+        None => status,
+    })
 }
 
 pub(super) fn capture(args: &CaptureArgs) -> Result<Status, Failure> {
     let config = configuration(&args.run)?;
+    check_outputs(&args.run, &config, &[])?;
     let interface = args
         .interface
         .clone()
@@ -65,8 +77,8 @@ pub(super) fn capture(args: &CaptureArgs) -> Result<Status, Failure> {
         LiveError::Filter { .. } => Failure::usage(error),
         _ => Failure::input(error),
     })?;
-    let stop = stop_on_signals();
-    let desk = desk(&args.run, &config, &[], true)?;
+    let stop = Stop::on_signals();
+    let desk = desk(&args.run, &config, true)?;
     message::info(&format!("listening on {interface}; Ctrl-C stops"));
     let (run, desk) = pipeline::capture(
         live,
@@ -90,7 +102,7 @@ fn configuration(args: &RunArgs) -> Result<Config, Failure> {
     };
     message::set(level, config.log.json);
     if let Some(dir) = &args.store {
-        config.store.directory = dir.display().to_string();
+        config.store.directory.clone_from(dir);
     }
     if let Some(brokers) = &args.kafka {
         config.kafka.brokers = brokers.clone();
@@ -101,43 +113,82 @@ fn configuration(args: &RunArgs) -> Result<Config, Failure> {
     Ok(config)
 }
 
-fn desk(args: &RunArgs, config: &Config, inputs: &[std::path::PathBuf], live: bool) -> Result<Desk, Failure> {
+/// Whether no output would overwrite what the run reads or keeps, and Kafka's options are right, before anything is
+/// opened.
+fn check_outputs(args: &RunArgs, config: &Config, inputs: &[PathBuf]) -> Result<(), Failure> {
+    let captures = inputs.iter().map(|input| ("the capture", input.as_path()));
+    let named = |what, path: &'_ PathBuf| (!path.as_os_str().is_empty()).then(|| (what, path.clone()));
+    let kafka = &config.kafka;
+    let files: Vec<_> = [
+        args.config
+            .as_ref()
+            .and_then(|path| named("the configuration", path)),
+        named("the hash key", &config.privacy.hash_key_file),
+        named("the authorities of Kafka (kafka.tls_ca)", &kafka.tls_ca),
+        named("the certificate (kafka.tls_certificate)", &kafka.tls_certificate),
+        named("the key (kafka.tls_key)", &kafka.tls_key),
+        named(
+            "the password (kafka.sasl_password_file)",
+            &kafka.sasl_password_file,
+        ),
+        named("the store", &config.store.directory).map(|(what, dir)| (what, Store::database(&dir))),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let sink = config.kafka();
+    let spool = sink.as_ref().and_then(|kafka| kafka.spool_dir.as_ref());
+    let folders: Vec<_> = [
+        named("the store", &config.store.directory),
+        spool.and_then(|dir| named("the spool", dir)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let taken = Taken {
+        files: captures
+            .chain(files.iter().map(|(what, path)| (*what, path.as_path())))
+            .collect(),
+        folders: folders
+            .iter()
+            .map(|(what, path)| (*what, path.as_path()))
+            .collect(),
+    };
+    Outputs::check(args, &taken).map_err(Failure::usage)?;
+    sink.map_or(Ok(()), |kafka| kafka.check()).map_err(Failure::usage)
+}
+
+fn desk(args: &RunArgs, config: &Config, live: bool) -> Result<Desk, Failure> {
     let mut analyzer = Analyzer::new(config.analysis_settings().map_err(Failure::usage)?);
-    let store = if config.store.directory.is_empty() {
+    let store = if config.store.directory.as_os_str().is_empty() {
         None
     } else {
-        let store = Store::open(Path::new(&config.store.directory)).map_err(Failure::usage)?;
+        let store = Store::open(&config.store.directory).map_err(|error| match error.is_full() {
+            true => Failure::output(error),
+            false => Failure::usage(error),
+        })?;
         store.restore(&mut analyzer).map_err(Failure::usage)?;
         Some(store)
     };
-    let mut outputs = Outputs::open(args, inputs).map_err(Failure::usage)?;
+    let mut outputs = Outputs::open(args).map_err(Failure::usage)?;
     if let Some(kafka) = config.kafka() {
         let mode = if live { Mode::Live } else { Mode::Replay };
         outputs.publish_to(KafkaSink::start(&kafka, mode).map_err(Failure::usage)?);
     }
+    outputs.begin().map_err(Failure::usage)?;
     let settings = DeskSettings {
         reveal: config.privacy.reveal.iter().any(|r| r == "query"),
         sensor: config.sensor.name.clone(),
         live,
         snapshot_every: config.store.snapshot_every,
+        destination: config
+            .kafka()
+            .map(|kafka| format!("{} {}", kafka.brokers, kafka.topic_prefix)),
     };
     Ok(Desk::new(analyzer, outputs, store, settings))
 }
 
-/// Set by SIGINT and SIGTERM; a second one of these ends the process at once.
-fn stop_on_signals() -> Arc<AtomicBool> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        let again = signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop));
-        let once = signal_hook::flag::register(signal, Arc::clone(&stop));
-        if again.is_err() || once.is_err() {
-            message::warn("cannot listen for signals; stopping early will lose what is not yet written");
-        }
-    }
-    stop
-}
-
-fn title(files: &[std::path::PathBuf]) -> String {
+fn title(files: &[PathBuf]) -> String {
     match files {
         [one] => crate::source::file::name_of(one),
         many => format!("{} files", many.len()),
@@ -161,7 +212,12 @@ fn conclude(
         Status::Input
     };
     if run.readable > 0 {
-        let store = (!config.store.directory.is_empty()).then_some(config.store.directory.as_str());
+        let dir = &config.store.directory;
+        let store = match desk.store_failed() {
+            _ if dir.as_os_str().is_empty() => Kept::Nowhere,
+            false => Kept::In(dir),
+            true => Kept::PartlyIn(dir),
+        };
         if args.has_output() {
             message::info(&summary::short(run));
         } else {
@@ -169,7 +225,7 @@ fn conclude(
         }
     }
     if let Some(kafka) = config.kafka()
-        && let Some(delivery) = desk.outputs().finish_publishing(kafka.finish_timeout)
+        && let Some(delivery) = desk.finish_publishing(kafka.finish_timeout)
     {
         let text = delivery_in_words(&delivery, &kafka);
         if delivery.complete() {

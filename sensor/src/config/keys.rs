@@ -2,6 +2,7 @@
 //! `tapline config default` and docs/configuration.md print them.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use toml::Spanned;
@@ -22,7 +23,7 @@ pub(crate) struct Key {
     /// Rule in words; empty when there is none.
     pub(crate) rule: fn() -> String,
     /// Reads a value into the configuration.
-    pub(crate) set: fn(&mut Config, &Spanned<DeValue<'_>>) -> Result<(), Wrong>,
+    pub(crate) set: fn(&mut Config, &Spanned<DeValue<'_>>) -> Result<(), Vec<Wrong>>,
     /// The value in a configuration, as TOML with secrets masked.
     pub(crate) show: fn(&Config) -> String,
 }
@@ -176,7 +177,7 @@ keys! {
         /// the same key give the same ids. Without a key of your own, the hashes can be computed by anybody.
         hash_key: Secret = Secret::default(), Rule::Text("64 hexadecimal digits (openssl rand -hex 32)", |t| t.is_empty() || hash_key(t).is_some());
         /// File that holds the hash key instead, readable by the sensor only.
-        hash_key_file: String = String::new(), Rule::Any;
+        hash_key_file: PathBuf = PathBuf::new(), Rule::Any;
         /// What is shown in the clear all the same. `"query"` shows request targets as they were sent; only for
         /// captures from a laboratory.
         reveal: Vec<String> = Vec::new(), Rule::OneOf(&["query"]);
@@ -206,7 +207,7 @@ keys! {
     /// Where what is learned is kept.
     store: StoreSection {
         /// Folder, when `--store` is not given. Empty keeps nothing.
-        directory: String = String::new(), Rule::Any;
+        directory: PathBuf = PathBuf::new(), Rule::Any;
         /// How often a live capture writes what it learned. A crash loses no more than that.
         snapshot_every: Duration = seconds(60), Rule::Range(SECOND, DAY);
     }
@@ -224,11 +225,11 @@ keys! {
         security_protocol: String = "plaintext".into(), Rule::OneOf(&["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"]);
         /// PEM file with the authorities that may have signed the brokers' certificates. Empty takes those of the
         /// system.
-        tls_ca: String = String::new(), Rule::Any;
+        tls_ca: PathBuf = PathBuf::new(), Rule::Any;
         /// PEM file with the client's certificate, when the brokers ask for one.
-        tls_certificate: String = String::new(), Rule::Any;
+        tls_certificate: PathBuf = PathBuf::new(), Rule::Any;
         /// PEM file with the key of that certificate.
-        tls_key: String = String::new(), Rule::Any;
+        tls_key: PathBuf = PathBuf::new(), Rule::Any;
         /// SASL mechanism.
         sasl_mechanism: String = String::new(), Rule::OneOf(&["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]);
         /// SASL user name.
@@ -236,14 +237,14 @@ keys! {
         /// SASL password.
         sasl_password: Secret = Secret::default(), Rule::Any;
         /// File that holds the SASL password instead, readable by the sensor only.
-        sasl_password_file: String = String::new(), Rule::Any;
+        sasl_password_file: PathBuf = PathBuf::new(), Rule::Any;
         /// Records that may wait for the broker. A live capture sheds what is over that, lowest severity first.
         queue_records: u64 = 20_000, Rule::Range(16, 10_000_000);
         /// Bytes that may wait for the broker.
         queue_bytes: Size = Size(32 << 20), Rule::Range(64 << 10, 1 << 30);
         /// Folder where records wait on disk while the broker is away. Empty: a folder for these brokers below
         /// `spool` in the store's folder, or below `~/.local/state/tapline/spool` when there is no store.
-        spool_dir: String = String::new(), Rule::Any;
+        spool_dir: PathBuf = PathBuf::new(), Rule::Any;
         /// Most that the spool may hold.
         spool_bytes: Size = Size(256 << 20), Rule::Range(64 << 10, 1 << 40);
         /// How long the brokers may take to answer at start.

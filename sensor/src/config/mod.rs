@@ -9,7 +9,7 @@ mod show;
 mod value;
 
 pub(crate) use keys::Config;
-pub(crate) use parse::{Mistakes, load};
+pub(crate) use parse::{Mistakes, check, load};
 pub(crate) use show::{default_file, in_force};
 
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ use crate::output::kafka::KafkaConfig;
 
 /// The key in force when none is set. It is in the source, so it protects nothing.
 pub(crate) fn is_default_hash_key(config: &Config) -> bool {
-    config.privacy.hash_key.is_empty() && config.privacy.hash_key_file.is_empty()
+    config.privacy.hash_key.is_empty() && config.privacy.hash_key_file.as_os_str().is_empty()
 }
 
 impl Config {
@@ -86,16 +86,18 @@ impl Config {
 
     /// Settings of the Kafka sink; `None` when no broker is named.
     pub(crate) fn kafka(&self) -> Option<KafkaConfig> {
+        (!self.kafka.brokers.trim().is_empty()).then(|| self.kafka_settings())
+    }
+
+    /// Settings of the Kafka sink, also without a broker.
+    pub(crate) fn kafka_settings(&self) -> KafkaConfig {
         let k = &self.kafka;
-        if k.brokers.trim().is_empty() {
-            return None;
-        }
         let text = |t: &String| (!t.is_empty()).then(|| t.clone());
-        let path = |t: &String| (!t.is_empty()).then(|| PathBuf::from(t));
+        let path = |t: &PathBuf| (!t.as_os_str().is_empty()).then(|| t.clone());
         let secret =
             (!k.sasl_password.is_empty()).then(|| output::kafka::Secret(k.sasl_password.reveal().into()));
         let count = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
-        Some(KafkaConfig {
+        KafkaConfig {
             brokers: k.brokers.clone(),
             topic_prefix: k.topic_prefix.clone(),
             sensor: self.sensor.name.clone(),
@@ -115,13 +117,13 @@ impl Config {
             connect_timeout: k.connect_timeout,
             finish_timeout: k.finish_timeout,
             options: k.options.clone(),
-        })
+        }
     }
 
     /// Where records wait for these brokers when no place is named. Records for one cluster must not go to
     /// another, so each has a folder of its own.
     fn default_spool(&self) -> PathBuf {
-        let folder = if self.store.directory.is_empty() {
+        let folder = if self.store.directory.as_os_str().is_empty() {
             let set = |name| {
                 std::env::var_os(name)
                     .filter(|v| !v.is_empty())
@@ -134,7 +136,7 @@ impl Config {
                     |state| state.join("tapline/spool"),
                 )
         } else {
-            Path::new(&self.store.directory).join("spool")
+            self.store.directory.join("spool")
         };
         let plain = |c: char| {
             if c.is_ascii_alphanumeric() || ".-".contains(c) {
@@ -151,16 +153,17 @@ impl Config {
         if !self.privacy.hash_key.is_empty() {
             return Ok(value::hash_key(self.privacy.hash_key.reveal()));
         }
-        if self.privacy.hash_key_file.is_empty() {
+        if self.privacy.hash_key_file.as_os_str().is_empty() {
             return Ok(None);
         }
         let path = &self.privacy.hash_key_file;
+        let name = path.display();
         let text = std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read the hash key in {path} (privacy.hash_key_file)"))?;
+            .with_context(|| format!("cannot read the hash key in {name} (privacy.hash_key_file)"))?;
         match value::hash_key(text.trim()) {
             Some(key) => Ok(Some(key)),
             None => bail!(
-                "{path} (privacy.hash_key_file) must hold 64 hexadecimal digits; make one with: openssl rand -hex 32 > {path}"
+                "{name} (privacy.hash_key_file) must hold 64 hexadecimal digits; make one with: openssl rand -hex 32 > {name}"
             ),
         }
     }

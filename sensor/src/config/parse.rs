@@ -6,6 +6,7 @@ use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
 use super::keys::{Config, KEYS, SECTIONS};
+use super::value::Wrong;
 
 /// A mistake and where it is; line and column count from 1.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,6 +58,19 @@ impl fmt::Display for Mistakes {
 ///
 /// Every mistake in it.
 pub(crate) fn load(path: &Path) -> Result<Config, Mistakes> {
+    read(path, false)
+}
+
+/// Reads `path`, and looks at the files it names.
+///
+/// # Errors
+///
+/// Every mistake in it.
+pub(crate) fn check(path: &Path) -> Result<Config, Mistakes> {
+    read(path, true)
+}
+
+fn read(path: &Path, files: bool) -> Result<Config, Mistakes> {
     let file = path.display().to_string();
     let unreadable = |cause: String| Mistakes {
         file: file.clone(),
@@ -70,14 +84,15 @@ pub(crate) fn load(path: &Path) -> Result<Config, Mistakes> {
             e.utf8_error().valid_up_to()
         ))
     })?;
-    parse(&text).map_err(|found| Mistakes {
+    parse(&text, files).map_err(|found| Mistakes {
         file,
         found,
         unreadable: None,
     })
 }
 
-fn parse(text: &str) -> Result<Config, Vec<Mistake>> {
+/// Reads the text of a configuration; with `files`, what is wrong with the files it names is a mistake too.
+fn parse(text: &str, files: bool) -> Result<Config, Vec<Mistake>> {
     let mut config = Config::default();
     let mut found: Vec<(usize, String)> = Vec::new();
     let (root, errors) = DeTable::parse_recoverable(text);
@@ -108,7 +123,10 @@ fn parse(text: &str) -> Result<Config, Vec<Mistake>> {
                 None => found.push((name.span().start, unknown(key, Some(section)))),
                 Some(known) => {
                     if let Err(wrong) = (known.set)(&mut config, value) {
-                        found.push((wrong.at, format!("{section}.{key} {}", wrong.what)));
+                        let what = |w: Wrong| (w.at, format!("{section}.{key} {}", w.what));
+                        found.extend(wrong.into_iter().map(what));
+                    } else if files && let Some(cause) = unreadable_file(section, key, value.get_ref()) {
+                        found.push((value.span().start, format!("{section}.{key} {cause}")));
                     }
                 }
             }
@@ -130,13 +148,38 @@ fn parse(text: &str) -> Result<Config, Vec<Mistake>> {
     Err(mistakes)
 }
 
+/// Why the file that a key names cannot be read.
+fn unreadable_file(section: &str, key: &str, value: &DeValue<'_>) -> Option<String> {
+    let names_a_file = matches!(
+        (section, key),
+        ("privacy", "hash_key_file")
+            | (
+                "kafka",
+                "tls_ca" | "tls_certificate" | "tls_key" | "sasl_password_file"
+            )
+    );
+    let DeValue::String(file) = value else { return None };
+    if !names_a_file || file.is_empty() {
+        return None;
+    }
+    // A folder can be opened, and not read.
+    let error = std::fs::read(file.as_ref()).err()?;
+    Some(format!("names {file}, which cannot be read: {error}"))
+}
+
 /// What is wrong only because of two keys together.
 fn check_together(section: &str, config: &Config, at: usize, found: &mut Vec<(usize, String)>) {
     let both = match section {
-        "privacy" if !config.privacy.hash_key.is_empty() && !config.privacy.hash_key_file.is_empty() => {
+        "privacy"
+            if !config.privacy.hash_key.is_empty()
+                && !config.privacy.hash_key_file.as_os_str().is_empty() =>
+        {
             "hash_key"
         }
-        "kafka" if !config.kafka.sasl_password.is_empty() && !config.kafka.sasl_password_file.is_empty() => {
+        "kafka"
+            if !config.kafka.sasl_password.is_empty()
+                && !config.kafka.sasl_password_file.as_os_str().is_empty() =>
+        {
             "sasl_password"
         }
         _ => return,
@@ -226,7 +269,7 @@ mod tests {
 
     /// The message for a file with this text.
     fn message(text: &str) -> String {
-        match parse(text) {
+        match parse(text, false) {
             Ok(_) => "no mistakes".into(),
             Err(found) => Mistakes {
                 file: "tapline.toml".into(),
@@ -304,6 +347,7 @@ json = "yes"
             "[limits]\nflows = 1_000\nidle = \"2m\"\nbody_capture = 0\nhead = \"1 MiB\"\n\
              [kafka]\nbrokers = \"a:1, b:2\"\n[kafka.options]\nlinger.ms = 5\n\"ssl.key.password\" = \"x\"\n\
              [identity]\nshared_egress = [\"10.0.0.0/8\", \"2001:db8::1\"]\n",
+            false,
         )
         .unwrap_or_else(|_| panic!("no mistakes"));
         assert_eq!(config.limits.flows, 1000);

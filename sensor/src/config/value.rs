@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::DeValue;
 
 use super::units;
+use crate::output;
 
 /// A number of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,7 +71,7 @@ pub(crate) trait Setting: Sized {
     /// The type in words.
     const TYPE: &'static str;
     /// Reads a value; what is wrong is said without the key's name.
-    fn read(value: &Spanned<DeValue<'_>>, rule: Rule) -> Result<Self, Wrong>;
+    fn read(value: &Spanned<DeValue<'_>>, rule: Rule) -> Result<Self, Vec<Wrong>>;
     /// The value as TOML, secrets masked.
     fn show(&self) -> String;
     /// The rule in words; empty when there is none.
@@ -87,11 +89,11 @@ pub(crate) trait Setting: Sized {
     }
 }
 
-fn wrong<T>(value: &Spanned<DeValue<'_>>, what: String) -> Result<T, Wrong> {
-    Err(Wrong {
+fn wrong<T>(value: &Spanned<DeValue<'_>>, what: String) -> Result<T, Vec<Wrong>> {
+    Err(vec![Wrong {
         at: value.span().start,
         what,
-    })
+    }])
 }
 
 fn type_of(value: &DeValue<'_>) -> &'static str {
@@ -106,11 +108,26 @@ fn type_of(value: &DeValue<'_>) -> &'static str {
     }
 }
 
-fn not_a<T: Setting>(value: &Spanned<DeValue<'_>>) -> Wrong {
-    Wrong {
+fn not_a<T: Setting>(value: &Spanned<DeValue<'_>>) -> Vec<Wrong> {
+    vec![Wrong {
         at: value.span().start,
         what: format!("is {}; it must be {}", type_of(value.get_ref()), T::TYPE),
+    }]
+}
+
+/// Every element of a list, or all that is wrong with any of them.
+fn each<'v, T>(
+    items: impl Iterator<Item = &'v Spanned<DeValue<'v>>>,
+    read: impl Fn(&'v Spanned<DeValue<'v>>) -> Result<T, Vec<Wrong>>,
+) -> Result<Vec<T>, Vec<Wrong>> {
+    let (mut good, mut bad) = (Vec::new(), Vec::new());
+    for item in items {
+        match read(item) {
+            Ok(value) => good.push(value),
+            Err(wrong) => bad.extend(wrong),
+        }
     }
+    if bad.is_empty() { Ok(good) } else { Err(bad) }
 }
 
 fn integer(value: &DeValue<'_>) -> Option<i128> {
@@ -120,7 +137,7 @@ fn integer(value: &DeValue<'_>) -> Option<i128> {
     i128::from_str_radix(&digits.as_str().replace('_', ""), digits.radix()).ok()
 }
 
-fn in_range<T: Setting>(value: &Spanned<DeValue<'_>>, number: i128, rule: Rule) -> Result<u64, Wrong> {
+fn in_range<T: Setting>(value: &Spanned<DeValue<'_>>, number: i128, rule: Rule) -> Result<u64, Vec<Wrong>> {
     let (from, to) = if let Rule::Range(from, to) = rule {
         (from, to)
     } else {
@@ -138,7 +155,7 @@ fn in_range<T: Setting>(value: &Spanned<DeValue<'_>>, number: i128, rule: Rule) 
     }
 }
 
-fn text_by_rule(value: &Spanned<DeValue<'_>>, text: &str, rule: Rule) -> Result<(), Wrong> {
+fn text_by_rule(value: &Spanned<DeValue<'_>>, text: &str, rule: Rule) -> Result<(), Vec<Wrong>> {
     match rule {
         Rule::OneOf(words) if !words.contains(&text) => {
             let near = super::parse::nearest(text, words.iter().copied())
@@ -173,7 +190,7 @@ fn quoted(text: &str) -> String {
 
 impl Setting for String {
     const TYPE: &'static str = "a text";
-    fn read(value: &Spanned<DeValue<'_>>, rule: Rule) -> Result<Self, Wrong> {
+    fn read(value: &Spanned<DeValue<'_>>, rule: Rule) -> Result<Self, Vec<Wrong>> {
         let DeValue::String(text) = value.get_ref() else {
             return Err(not_a::<Self>(value));
         };
@@ -185,9 +202,19 @@ impl Setting for String {
     }
 }
 
+impl Setting for PathBuf {
+    const TYPE: &'static str = "a text";
+    fn read(value: &Spanned<DeValue<'_>>, rule: Rule) -> Result<Self, Vec<Wrong>> {
+        <String as Setting>::read(value, rule).map(Self::from)
+    }
+    fn show(&self) -> String {
+        quoted(&self.to_string_lossy())
+    }
+}
+
 impl Setting for Secret {
     const TYPE: &'static str = "a text";
-    fn read(value: &Spanned<DeValue<'_>>, rule: Rule) -> Result<Self, Wrong> {
+    fn read(value: &Spanned<DeValue<'_>>, rule: Rule) -> Result<Self, Vec<Wrong>> {
         let DeValue::String(text) = value.get_ref() else {
             return Err(not_a::<Self>(value));
         };
@@ -205,7 +232,7 @@ impl Setting for Secret {
 
 impl Setting for bool {
     const TYPE: &'static str = "true or false";
-    fn read(value: &Spanned<DeValue<'_>>, _: Rule) -> Result<Self, Wrong> {
+    fn read(value: &Spanned<DeValue<'_>>, _: Rule) -> Result<Self, Vec<Wrong>> {
         match value.get_ref() {
             DeValue::Boolean(b) => Ok(*b),
             _ => Err(not_a::<Self>(value)),
@@ -218,7 +245,7 @@ impl Setting for bool {
 
 impl Setting for u64 {
     const TYPE: &'static str = "a whole number";
-    fn read(value: &Spanned<DeValue<'_>>, rule: Rule) -> Result<Self, Wrong> {
+    fn read(value: &Spanned<DeValue<'_>>, rule: Rule) -> Result<Self, Vec<Wrong>> {
         match integer(value.get_ref()) {
             Some(number) => in_range::<Self>(value, number, rule),
             None => Err(not_a::<Self>(value)),
@@ -231,7 +258,7 @@ impl Setting for u64 {
 
 impl Setting for Size {
     const TYPE: &'static str = "a size such as \"64MiB\"";
-    fn read(value: &Spanned<DeValue<'_>>, rule: Rule) -> Result<Self, Wrong> {
+    fn read(value: &Spanned<DeValue<'_>>, rule: Rule) -> Result<Self, Vec<Wrong>> {
         let number = match value.get_ref() {
             DeValue::String(text) => match units::size(text) {
                 Ok(bytes) => i128::from(bytes),
@@ -259,7 +286,7 @@ impl Setting for Size {
 
 impl Setting for Duration {
     const TYPE: &'static str = "a time such as \"250ms\", \"10m\" or \"24h\"";
-    fn read(value: &Spanned<DeValue<'_>>, rule: Rule) -> Result<Self, Wrong> {
+    fn read(value: &Spanned<DeValue<'_>>, rule: Rule) -> Result<Self, Vec<Wrong>> {
         let DeValue::String(text) = value.get_ref() else {
             return Err(not_a::<Self>(value));
         };
@@ -285,20 +312,17 @@ impl Setting for Duration {
 
 impl Setting for Vec<String> {
     const TYPE: &'static str = "a list of texts";
-    fn read(value: &Spanned<DeValue<'_>>, rule: Rule) -> Result<Self, Wrong> {
+    fn read(value: &Spanned<DeValue<'_>>, rule: Rule) -> Result<Self, Vec<Wrong>> {
         let DeValue::Array(items) = value.get_ref() else {
             return Err(not_a::<Self>(value));
         };
-        items
-            .iter()
-            .map(|item| match item.get_ref() {
-                DeValue::String(text) => text_by_rule(item, text, rule).map(|()| text.to_string()),
-                other => wrong(
-                    item,
-                    format!("holds {}; it must be a list of texts", type_of(other)),
-                ),
-            })
-            .collect()
+        each(items.iter(), |item| match item.get_ref() {
+            DeValue::String(text) => text_by_rule(item, text, rule).map(|()| text.to_string()),
+            other => wrong(
+                item,
+                format!("holds {}; it must be a list of texts", type_of(other)),
+            ),
+        })
     }
     fn show(&self) -> String {
         format!(
@@ -316,15 +340,14 @@ impl Setting for Vec<String> {
 
 impl Setting for Vec<u16> {
     const TYPE: &'static str = "a list of whole numbers";
-    fn read(value: &Spanned<DeValue<'_>>, rule: Rule) -> Result<Self, Wrong> {
+    fn read(value: &Spanned<DeValue<'_>>, rule: Rule) -> Result<Self, Vec<Wrong>> {
         let DeValue::Array(items) = value.get_ref() else {
             return Err(not_a::<Self>(value));
         };
-        let number = |item| <u64 as Setting>::read(item, rule);
-        items
-            .iter()
-            .map(|item| Ok(u16::try_from(number(item)?).unwrap_or(u16::MAX)))
-            .collect()
+        each(items.iter(), |item| {
+            let number = <u64 as Setting>::read(item, rule)?;
+            Ok(u16::try_from(number).unwrap_or(u16::MAX))
+        })
     }
     fn show(&self) -> String {
         format!("{self:?}")
@@ -336,13 +359,23 @@ impl Setting for Vec<u16> {
 
 impl Setting for BTreeMap<String, String> {
     const TYPE: &'static str = "a section of texts, numbers and true or false";
-    fn read(value: &Spanned<DeValue<'_>>, _: Rule) -> Result<Self, Wrong> {
+    fn read(value: &Spanned<DeValue<'_>>, _: Rule) -> Result<Self, Vec<Wrong>> {
         if !matches!(value.get_ref(), DeValue::Table(_)) {
             return Err(not_a::<Self>(value));
         }
-        let mut options = Self::new();
-        flatten(value, String::new(), &mut options)?;
-        Ok(options)
+        let (mut options, mut bad) = (Vec::new(), Vec::new());
+        flatten(value, String::new(), &mut options, &mut bad);
+        for (at, name, text) in &options {
+            if let Err(why) = output::kafka::check_option(name, text) {
+                let what = format!("has `{name}`, which is not right: {why}");
+                bad.push(Wrong { at: *at, what });
+            }
+        }
+        if bad.is_empty() {
+            Ok(options.into_iter().map(|(_, name, text)| (name, text)).collect())
+        } else {
+            Err(bad)
+        }
     }
     /// The values may be secrets, such as a password, so that only their names are shown.
     fn show(&self) -> String {
@@ -358,12 +391,13 @@ impl Setting for BTreeMap<String, String> {
     }
 }
 
-/// Collects options; `linger.ms = 5` is a table in TOML, and an option named `linger.ms` here.
+/// Collects options with their places; `linger.ms = 5` is a table in TOML, and an option named `linger.ms` here.
 fn flatten(
     value: &Spanned<DeValue<'_>>,
     name: String,
-    options: &mut BTreeMap<String, String>,
-) -> Result<(), Wrong> {
+    options: &mut Vec<(usize, String, String)>,
+    bad: &mut Vec<Wrong>,
+) {
     let text = match value.get_ref() {
         DeValue::Table(table) => {
             for (part, item) in table {
@@ -373,9 +407,9 @@ fn flatten(
                 } else {
                     format!("{name}.{part}")
                 };
-                flatten(item, full, options)?;
+                flatten(item, full, options, bad);
             }
-            return Ok(());
+            return;
         }
         DeValue::String(text) => text.to_string(),
         DeValue::Boolean(b) => b.to_string(),
@@ -386,11 +420,11 @@ fn flatten(
                 "has {} for {name}; it must be a text, a number, true or false",
                 type_of(other)
             );
-            return wrong(value, what);
+            let at = value.span().start;
+            return bad.push(Wrong { at, what });
         }
     };
-    options.insert(name, text);
-    Ok(())
+    options.push((value.span().start, name, text));
 }
 
 /// 32 bytes from 64 hexadecimal digits.

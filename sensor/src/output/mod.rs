@@ -12,8 +12,22 @@ use anyhow::Context as _;
 use crate::args::RunArgs;
 use crate::message;
 use kafka::{Delivery, KafkaSink};
-use lines::Lines;
+use lines::{Lines, Taken};
 use record::Record;
+
+/// The outputs that the command line asks for, each with its option.
+fn wanted(args: &RunArgs) -> Vec<(&'static str, &Path)> {
+    [
+        ("--exchanges", &args.exchanges),
+        ("--flows", &args.flows),
+        ("--findings", &args.findings),
+        ("--inventory", &args.inventory),
+        ("--agents", &args.agents),
+    ]
+    .into_iter()
+    .filter_map(|(option, path)| Some((option, path.as_deref()?)))
+    .collect()
+}
 
 /// Every place results go to. Each is independent of the others: one that fails is reported once and left out,
 /// the rest goes on.
@@ -29,39 +43,49 @@ pub(crate) struct Outputs {
 }
 
 impl Outputs {
-    /// Opens what the command line asks for.
+    /// Whether the outputs that the command line asks for may be written, before any of them is touched.
     ///
     /// # Errors
     ///
-    /// When two outputs are one file, when an output is an input, or when one cannot be opened.
-    pub(crate) fn open(args: &RunArgs, inputs: &[std::path::PathBuf]) -> anyhow::Result<Self> {
-        let wanted: Vec<(&str, &Path)> = [
-            ("--exchanges", &args.exchanges),
-            ("--flows", &args.flows),
-            ("--findings", &args.findings),
-            ("--inventory", &args.inventory),
-            ("--agents", &args.agents),
-        ]
-        .into_iter()
-        .filter_map(|(option, path)| Some((option, path.as_deref()?)))
-        .collect();
-        lines::check_paths(&wanted, inputs).map_err(anyhow::Error::msg)?;
-        let open = |option: &str, path: &Option<std::path::PathBuf>| -> anyhow::Result<Option<Lines>> {
-            path.as_deref()
-                .map(|path| {
-                    Lines::open(path).with_context(|| format!("cannot open {} for {option}", path.display()))
-                })
-                .transpose()
-        };
-        Ok(Self {
-            exchanges: open("--exchanges", &args.exchanges)?,
-            flows: open("--flows", &args.flows)?,
-            findings: open("--findings", &args.findings)?,
-            inventory: open("--inventory", &args.inventory)?,
-            agents: open("--agents", &args.agents)?,
-            kafka: None,
-            delivery: None,
-        })
+    /// When two outputs are one file, or an output is an input or something else that is in use.
+    pub(crate) fn check(args: &RunArgs, taken: &Taken<'_>) -> anyhow::Result<()> {
+        lines::check_paths(&wanted(args), taken).map_err(anyhow::Error::msg)
+    }
+
+    /// Opens what the command line asks for. What is in the files stays until [`Self::begin`].
+    ///
+    /// # Errors
+    ///
+    /// When one cannot be opened.
+    pub(crate) fn open(args: &RunArgs) -> anyhow::Result<Self> {
+        let mut outputs = Self::default();
+        for (option, path) in wanted(args) {
+            let lines =
+                Lines::open(path).with_context(|| format!("cannot open {} for {option}", path.display()))?;
+            let place = match option {
+                "--exchanges" => &mut outputs.exchanges,
+                "--flows" => &mut outputs.flows,
+                "--findings" => &mut outputs.findings,
+                "--inventory" => &mut outputs.inventory,
+                _ => &mut outputs.agents,
+            };
+            *place = Some(lines);
+        }
+        Ok(outputs)
+    }
+
+    /// Empties the files, once everything else that a run needs is there.
+    ///
+    /// # Errors
+    ///
+    /// When one cannot be emptied.
+    pub(crate) fn begin(&mut self) -> anyhow::Result<()> {
+        for lines in self.lines_mut() {
+            lines
+                .begin()
+                .with_context(|| format!("cannot empty {}", lines.name()))?;
+        }
+        Ok(())
     }
 
     /// Whether records are to be made for publishing.
@@ -122,8 +146,7 @@ impl Outputs {
         .flatten()
     }
 
-    /// Hands on what is buffered.
-    pub(crate) fn flush(&mut self) {
+    fn lines_mut(&mut self) -> impl Iterator<Item = &mut Lines> {
         [
             &mut self.exchanges,
             &mut self.flows,
@@ -133,7 +156,11 @@ impl Outputs {
         ]
         .into_iter()
         .flatten()
-        .for_each(Lines::flush);
+    }
+
+    /// Hands on what is buffered.
+    pub(crate) fn flush(&mut self) {
+        self.lines_mut().for_each(Lines::flush);
     }
 
     /// Whether there were places to write to, and none of them takes anything any more.

@@ -1,5 +1,6 @@
 //! Capture files, one after the other: opening, decompressing, telling the format, saying what is wrong.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -15,8 +16,8 @@ use super::window::Window;
 /// What is wrong with the bytes of a capture.
 #[derive(Debug)]
 pub(super) enum Damage {
-    /// The stream ends inside of something.
-    Cut { what: &'static str },
+    /// The stream ends inside of something, after so many bytes.
+    Cut { what: &'static str, end: u64 },
     /// A length that no capture has.
     Absurd {
         what: &'static str,
@@ -46,23 +47,31 @@ pub(crate) enum FileError {
     #[error("cannot open {name}: {cause}{}", hint(.cause, .name))]
     Open { name: String, cause: io::Error },
     /// It has no bytes.
-    #[error(
-        "{name} is empty: it has no bytes, not even a file header; capture again, for one with tcpdump -w {name}"
-    )]
-    Empty { name: String },
+    #[error("{name} is empty: it has no bytes, not even a file header; {hint}")]
+    Empty { name: String, hint: String },
     /// It is something else.
     #[error(
         "{name} is not a capture: it begins with {begins}; tapline reads pcap and pcapng, also packed with gzip or zstd"
     )]
     NotACapture { name: String, begins: String },
     /// It stops in the middle.
-    #[error("{name} is cut off inside {what} at byte {offset}; {} before it", frames_in_words(.frames))]
+    #[error(
+        "{name} is cut off at byte {end}, inside {what} that begins at byte {offset}; {} before it",
+        frames_in_words(.frames)
+    )]
     Cut {
         name: String,
         what: &'static str,
         offset: u64,
+        end: u64,
         frames: u64,
     },
+    /// Its compressed data stops in the middle.
+    #[error(
+        "{name} is cut off inside its compressed data; {} before the cut",
+        frames_in_words(.frames)
+    )]
+    CutPacked { name: String, frames: u64 },
     /// It cannot be followed any further.
     #[error("{name} is damaged at byte {offset}: {what}; {} before it", frames_in_words(.frames))]
     Damaged {
@@ -134,6 +143,7 @@ pub(crate) struct Capture {
     window: Window,
     format: Format,
     frames: u64,
+    packed: bool,
 }
 
 impl Capture {
@@ -144,6 +154,7 @@ impl Capture {
     /// When it cannot be opened, is empty, or is not a capture.
     pub(crate) fn open(path: &Path, read_size: usize, progress: &Progress) -> Result<Self, FileError> {
         let name = name_of(path);
+        let hint = empty_hint(path);
         let reader: Box<dyn Read + Send> = if path.as_os_str() == "-" {
             Box::new(Counted {
                 inner: io::stdin(),
@@ -159,24 +170,26 @@ impl Capture {
                 progress: progress.clone(),
             })
         };
-        Self::from_reader(name, reader, read_size)
+        Self::from_reader(name, hint, reader, read_size)
     }
 
-    /// Reads a capture from `reader`, called `name` in messages.
-    pub(crate) fn from_reader(
+    /// Reads a capture from `reader`, called `name` in messages; `hint` says what to do when it has no bytes.
+    fn from_reader(
         name: String,
+        hint: String,
         reader: Box<dyn Read + Send>,
         read_size: usize,
     ) -> Result<Self, FileError> {
         let mut window = Window::new(reader, read_size);
         match Self::begin(&mut window, read_size) {
-            Ok(format) => Ok(Self {
+            Ok((format, packed)) => Ok(Self {
                 name,
                 window,
                 format,
                 frames: 0,
+                packed,
             }),
-            Err(Damage::NotACapture) if window.bytes().is_empty() => Err(FileError::Empty { name }),
+            Err(Damage::NotACapture) if window.bytes().is_empty() => Err(FileError::Empty { name, hint }),
             Err(Damage::NotACapture) => {
                 let begins = describe(window.bytes());
                 Err(FileError::NotACapture { name, begins })
@@ -185,7 +198,7 @@ impl Capture {
         }
     }
 
-    fn begin(window: &mut Window, read_size: usize) -> Result<Format, Damage> {
+    fn begin(window: &mut Window, read_size: usize) -> Result<(Format, bool), Damage> {
         let mut magic = first_four(window)?;
         let packed = match magic {
             [0x1f, 0x8b, ..] => 1,
@@ -203,12 +216,17 @@ impl Capture {
             magic = first_four(window)?;
         }
         if Header::recognises(magic) {
-            return Ok(Format::Pcap(Header::read(window)?));
+            return Ok((Format::Pcap(Header::read(window)?), packed != 0));
         }
         if u32::from_be_bytes(magic) == SECTION {
-            return Ok(Format::Pcapng(Section::default()));
+            return Ok((Format::Pcapng(Section::default()), packed != 0));
         }
         Err(Damage::NotACapture)
+    }
+
+    /// Bytes of the file that the frames given out so far take, when it is not packed.
+    pub(crate) fn consumed(&self) -> Option<u64> {
+        (!self.packed).then(|| self.window.offset())
     }
 
     /// The next frame; `None` at the end.
@@ -230,8 +248,68 @@ impl Capture {
                 Ok(Some(packet))
             }
             Ok(None) => Ok(None),
-            Err(damage) => Err(error(&self.name, damage, offset, frame - 1)),
+            Err(damage) => {
+                let offset = match &self.format {
+                    Format::Pcap(_) => offset,
+                    // Blocks without a frame may have come before the one that is wrong.
+                    Format::Pcapng(section) => section.block_at(),
+                };
+                Err(error(&self.name, damage, offset, frame - 1))
+            }
         }
+    }
+}
+
+/// The capture files of a run. The first that can be read is opened at once, so that a run without any input is told
+/// before an output is touched; the others when their turn comes.
+pub(crate) struct Inputs<'a> {
+    rest: &'a [PathBuf],
+    read_size: usize,
+    progress: Progress,
+    /// What was found before the run began, in order.
+    opened: VecDeque<Result<Capture, FileError>>,
+}
+
+impl<'a> Inputs<'a> {
+    /// Opens files until one can be read.
+    pub(crate) fn open(files: &'a [PathBuf], read_size: usize, progress: &Progress) -> Self {
+        let mut inputs = Self {
+            rest: files,
+            read_size,
+            progress: progress.clone(),
+            opened: VecDeque::new(),
+        };
+        while let Some(next) = inputs.open_next() {
+            let readable = next.is_ok();
+            inputs.opened.push_back(next);
+            if readable {
+                break;
+            }
+        }
+        inputs
+    }
+
+    /// Why nothing can be read, when that is so.
+    pub(crate) fn unreadable(&self) -> Option<Vec<String>> {
+        let errors = self
+            .opened
+            .iter()
+            .map(|one| one.as_ref().err().map(ToString::to_string));
+        errors.collect()
+    }
+
+    fn open_next(&mut self) -> Option<Result<Capture, FileError>> {
+        let (path, rest) = self.rest.split_first()?;
+        self.rest = rest;
+        Some(Capture::open(path, self.read_size, &self.progress))
+    }
+}
+
+impl Iterator for Inputs<'_> {
+    type Item = Result<Capture, FileError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.opened.pop_front().or_else(|| self.open_next())
     }
 }
 
@@ -256,6 +334,18 @@ fn describe(bytes: &[u8]) -> String {
     format!("the bytes {}", head.join(" "))
 }
 
+/// What to do about a capture without a byte.
+fn empty_hint(path: &Path) -> String {
+    let regular = || std::fs::metadata(path).is_ok_and(|m| m.is_file());
+    if path.as_os_str() == "-" {
+        "see why the program before the pipe wrote nothing; tcpdump writes there with -w -".into()
+    } else if regular() {
+        format!("capture again, for one with tcpdump -w {}", path.display())
+    } else {
+        "give a capture file".into()
+    }
+}
+
 fn error(name: &str, damage: Damage, offset: u64, frames: u64) -> FileError {
     let name = name.to_owned();
     let damaged = |what: String| FileError::Damaged {
@@ -265,10 +355,11 @@ fn error(name: &str, damage: Damage, offset: u64, frames: u64) -> FileError {
         frames,
     };
     match damage {
-        Damage::Cut { what } => FileError::Cut {
+        Damage::Cut { what, end } => FileError::Cut {
             name,
             what,
             offset,
+            end,
             frames,
         },
         Damage::Absurd { what, length, limit } => {
@@ -277,12 +368,9 @@ fn error(name: &str, damage: Damage, offset: u64, frames: u64) -> FileError {
         Damage::BadLength { what, length } => damaged(format!("{what} gives its length as {length} bytes")),
         Damage::Malformed { what } => damaged(what.into()),
         Damage::NotACapture => damaged("the file header is not one of a capture".into()),
-        Damage::Read(cause) if cause.kind() == io::ErrorKind::UnexpectedEof => FileError::Cut {
-            name,
-            what: "its compressed data",
-            offset,
-            frames,
-        },
+        Damage::Read(cause) if cause.kind() == io::ErrorKind::UnexpectedEof => {
+            FileError::CutPacked { name, frames }
+        }
         Damage::Read(cause) => FileError::Read {
             name,
             cause,

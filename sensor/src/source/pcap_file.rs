@@ -56,6 +56,7 @@ impl Header {
         if !window.need(FILE_HEADER)? {
             return Err(Damage::Cut {
                 what: "the file header",
+                end: window.end(),
             });
         }
         let bytes = window.take(FILE_HEADER);
@@ -89,6 +90,7 @@ impl Header {
             }
             return Err(Damage::Cut {
                 what: "a record header",
+                end: window.end(),
             });
         }
         let head = &window.bytes()[..self.record_header];
@@ -105,7 +107,10 @@ impl Header {
         }
         let length = self.record_header + captured as usize;
         if !window.need(length)? {
-            return Err(Damage::Cut { what: "a frame" });
+            return Err(Damage::Cut {
+                what: "a frame",
+                end: window.end(),
+            });
         }
         let data = &window.take(length)[self.record_header..];
         Ok(Some(Packet {

@@ -73,6 +73,8 @@ pub(super) struct Section {
     interfaces: Vec<Interface>,
     /// Time of the last frame; simple packet blocks have none of their own.
     last: Timestamp,
+    /// Where the block begins that is being read.
+    at: u64,
 }
 
 impl Section {
@@ -95,6 +97,11 @@ impl Section {
         }
     }
 
+    /// Where the block begins that was read last.
+    pub(super) fn block_at(&self) -> u64 {
+        self.at
+    }
+
     /// The next frame, numbered `frame`; `None` at the end of the file.
     pub(super) fn next<'w>(
         &mut self,
@@ -103,12 +110,14 @@ impl Section {
     ) -> Result<Option<Packet<'w>>, Damage> {
         // The frame is described first and borrowed last, so that the loop may go on using the window.
         let (link, ts, wire_len, block, from, captured) = loop {
+            self.at = window.offset();
             if !window.need(12)? {
                 if window.bytes().is_empty() {
                     return Ok(None);
                 }
                 return Err(Damage::Cut {
                     what: "a block header",
+                    end: window.end(),
                 });
             }
             let head = &window.bytes()[..12];
@@ -130,7 +139,10 @@ impl Section {
                 INTERFACE | OBSOLETE_PACKET | SIMPLE_PACKET | ENHANCED_PACKET
             ) {
                 if !window.skip(u64::from(length))? {
-                    return Err(Damage::Cut { what: "a block" });
+                    return Err(Damage::Cut {
+                        what: "a block",
+                        end: window.end(),
+                    });
                 }
                 continue;
             }
@@ -145,6 +157,7 @@ impl Section {
             if !window.need(block)? {
                 return Err(Damage::Cut {
                     what: if kind == INTERFACE { "a block" } else { "a frame" },
+                    end: window.end(),
                 });
             }
             let bytes = &window.bytes()[..block];

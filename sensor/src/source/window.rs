@@ -33,6 +33,11 @@ impl Window {
         self.offset
     }
 
+    /// Offset in the stream of the first byte that is not in memory; when it has ended, its length.
+    pub(crate) fn end(&self) -> u64 {
+        self.offset + (self.end - self.start) as u64
+    }
+
     /// The unread bytes that are in memory.
     #[inline]
     pub(crate) fn bytes(&self) -> &[u8] {

@@ -4,7 +4,8 @@
 //! state of the last snapshot. One process writes at a time, others may read meanwhile.
 
 use std::fs::{self, File, TryLockError};
-use std::io::{Read as _, Seek as _, Write as _};
+use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use analyzers::{Analyzer, Change, Table};
@@ -49,7 +50,31 @@ pub(crate) enum StoreError {
     Damaged { dir: String, cause: String },
     /// Cannot be written.
     #[error("cannot write to the store {dir}: {cause}")]
-    Write { dir: String, cause: String },
+    Write { dir: String, cause: String, full: bool },
+    /// Cannot be read.
+    #[error("cannot read the store {dir}: {cause}")]
+    Read { dir: String, cause: String },
+}
+
+impl StoreError {
+    /// Whether the place has no more room, which is no mistake of whoever gave it.
+    pub(crate) fn is_full(&self) -> bool {
+        matches!(self, Self::Write { full: true, .. })
+    }
+
+    /// What mends it, as a command or in words; empty when the message says it.
+    pub(crate) fn mend(&self) -> String {
+        match self {
+            Self::Folder { dir, .. } => format!("sudo install -d -o $(id -un) {dir}"),
+            Self::Newer { dir, .. } | Self::Older { dir, .. } | Self::Damaged { dir, .. } => {
+                format!("mv {dir}/{DATABASE} {dir}/{DATABASE}.old, or put a backup in its place")
+            }
+            Self::NotOurs { path } => format!("mv {path} {path}.old, or give another --store"),
+            Self::Write { dir, full: true, .. } => format!("df {dir}; ulimit -f"),
+            Self::Write { dir, .. } => format!("sudo chown -R $(id -un) {dir}"),
+            Self::Missing { .. } | Self::Locked { .. } | Self::Read { .. } => String::new(),
+        }
+    }
 }
 
 /// An open store.
@@ -62,6 +87,11 @@ pub(crate) struct Store {
 }
 
 impl Store {
+    /// The file of the store in `dir`.
+    pub(crate) fn database(dir: &Path) -> PathBuf {
+        dir.join(DATABASE)
+    }
+
     /// Opens the store in `dir` for writing; makes it when there is none.
     ///
     /// # Errors
@@ -83,22 +113,55 @@ impl Store {
         Ok(store)
     }
 
-    /// Opens the store in `dir` for reading, also while another process writes.
+    /// Opens the store in `dir` for reading, also while another process writes. Nothing in the folder is changed.
     ///
     /// # Errors
     ///
     /// When there is none, or it cannot be used.
     pub(crate) fn open_to_read(dir: &Path) -> Result<Self, StoreError> {
         let path = dir.join(DATABASE);
-        if !path.exists() {
-            return Err(StoreError::Missing {
-                dir: dir.display().to_string(),
+        let name = dir.display().to_string();
+        let unreadable = |cause: String| StoreError::Read {
+            dir: name.clone(),
+            cause,
+        };
+        match File::open(&path) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err(StoreError::Missing { dir: name });
+            }
+            Err(error) => {
+                return Err(unreadable(format!(
+                    "{error}; see ls -ld {name} {}",
+                    path.display()
+                )));
+            }
+        }
+        // Beside the database of a process that writes, or of one that was killed, lies a log of the last changes.
+        let log = dir.join(format!("{DATABASE}-wal"));
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let pending = match fs::metadata(&log) {
+            Ok(log) => log.len() > 0,
+            Err(_) => false,
+        };
+        if pending {
+            let opened = Self::connect(dir, &path, flags, None).and_then(|store| {
+                store.check(&path)?;
+                Ok(store)
+            });
+            return opened.map_err(|error| match error {
+                StoreError::Write { cause, .. } => unreadable(format!(
+                    "its last changes lie in {}, which takes the rights of whoever wrote it to read ({cause}); run \
+                     as that user",
+                    log.display()
+                )),
+                other => other,
             });
         }
-        // SQLite reads a database in WAL mode only where it may make the shared memory file, so a folder that is
-        // writable is opened for writing although nothing is written.
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let store = Self::connect(dir, &path, flags, None)?;
+        // Without it the database is whole by itself. SQLite would make a log all the same, in the name of whoever
+        // reads; taken as unchangeable it needs none.
+        let uri = format!("file:{}?immutable=1", percent(&path));
+        let store = Self::connect(dir, Path::new(&uri), flags | OpenFlags::SQLITE_OPEN_URI, None)?;
         store.check(&path)?;
         Ok(store)
     }
@@ -196,13 +259,59 @@ impl Store {
                      ON CONFLICT (name) DO UPDATE SET value = excluded.value",
                     params![env!("CARGO_PKG_VERSION")],
                 )?;
+                // What was published to whatever place is the state of before.
+                if !changes.is_empty() {
+                    transaction.execute("DELETE FROM meta WHERE name LIKE 'published to %'", [])?;
+                }
             }
             transaction.commit()
         };
         snapshot(&mut self.connection).map_err(|e| StoreError::Write {
             dir: self.dir.clone(),
             cause: in_words(&e),
+            full: is_full(&e),
         })
+    }
+
+    /// Reads every page.
+    ///
+    /// # Errors
+    ///
+    /// When one of them is damaged.
+    pub(crate) fn examine(&self) -> Result<(), StoreError> {
+        let damaged = |cause: String| StoreError::Damaged {
+            dir: self.dir.clone(),
+            cause,
+        };
+        let found: String = self
+            .connection
+            .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+            .map_err(|e| damaged(in_words(&e)))?;
+        match found.lines().last() {
+            Some("ok") => Ok(()),
+            // The first line only names the database.
+            last => Err(damaged(last.unwrap_or_default().to_owned())),
+        }
+    }
+
+    /// Whether all that is kept was published to this place, by this version, which writes records in the same form.
+    pub(crate) fn was_published(&self, to: &str) -> bool {
+        let sql = "SELECT value FROM meta WHERE name = ?1";
+        let found = self
+            .connection
+            .query_row(sql, params![format!("published to {to}")], |row| {
+                row.get::<_, String>(0)
+            });
+        found.is_ok_and(|version| version == env!("CARGO_PKG_VERSION"))
+    }
+
+    /// Notes that all that is kept was published to this place. Without the note it is published again.
+    pub(crate) fn note_published(&self, to: &str) {
+        let _ = self.connection.execute(
+            "INSERT INTO meta (name, value) VALUES (?1, ?2)
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            params![format!("published to {to}"), env!("CARGO_PKG_VERSION")],
+        );
     }
 
     /// Puts everything that was kept back into `analyzer`, which has learned nothing yet.
@@ -287,13 +396,42 @@ fn trouble(dir: &str, path: &Path, error: &rusqlite::Error) -> StoreError {
         _ => StoreError::Write {
             dir,
             cause: in_words(error),
+            full: is_full(error),
         },
     }
+}
+
+/// Whether a write failed for want of room, or of leave to take it.
+fn is_full(error: &rusqlite::Error) -> bool {
+    use rusqlite::ffi::{SQLITE_FULL, SQLITE_IOERR_SHMSIZE, SQLITE_IOERR_TRUNCATE, SQLITE_IOERR_WRITE};
+    let code = error.sqlite_error().map_or(0, |e| e.extended_code);
+    [
+        SQLITE_FULL,
+        SQLITE_IOERR_WRITE,
+        SQLITE_IOERR_TRUNCATE,
+        SQLITE_IOERR_SHMSIZE,
+    ]
+    .contains(&code)
+}
+
+/// A path as it stands in a URI.
+fn percent(path: &Path) -> String {
+    let mut out = String::new();
+    for &byte in path.as_os_str().as_bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => out.push(char::from(byte)),
+            other => out.push_str(&format!("%{other:02X}")),
+        }
+    }
+    out
 }
 
 fn in_words(error: &rusqlite::Error) -> String {
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => "the disk is full".into(),
+        Some(ErrorCode::SystemIoFailure) if is_full(error) => {
+            "the system does not let its files grow; see ulimit -f, and the health of the disk".into()
+        }
         Some(ErrorCode::ReadOnly) => "it may only be read; check who owns the folder".into(),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => "another program holds it".into(),
         Some(ErrorCode::CannotOpen) => "it cannot be opened; check who owns the folder".into(),

@@ -1,7 +1,7 @@
 //! The funnel: packets → flows → exchanges → endpoints, and what was lost on the way, by cause.
 
 use super::page::{Look, Page, bytes, thousands, wrap};
-use crate::pipeline::Run;
+use crate::pipeline::{Run, Stopped};
 
 /// Counters that tell of size or of work, not of loss.
 const NO_LOSS: [&str; 9] = [
@@ -19,6 +19,8 @@ const NO_LOSS: [&str; 9] = [
 /// What each stage gave, and what it lost, in words.
 pub(super) struct Funnel {
     stages: Vec<(&'static str, u64, String, Vec<String>)>,
+    /// That the run ended before its input did.
+    stopped: Option<String>,
 }
 
 impl Funnel {
@@ -48,6 +50,9 @@ impl Funnel {
                 losses[stage].push(counted(value, text));
             }
         }
+        if run.incomplete > 0 {
+            losses[2].push(counted(run.incomplete, "messages whose end was not seen"));
+        }
         let [packets, flows, exchanges] = losses;
         let mut stages = vec![
             ("packets", counters.packets, bytes(counters.packet_bytes), packets),
@@ -74,7 +79,8 @@ impl Funnel {
                 .collect();
             stages.push(("endpoints", endpoints, String::new(), lost));
         }
-        Self { stages }
+        let stopped = run.stopped.as_ref().map(|s| stopped(run, s));
+        Self { stages, stopped }
     }
 
     /// One line for standard error.
@@ -90,12 +96,18 @@ impl Funnel {
             .flat_map(|(.., lost)| lost)
             .map(String::as_str)
             .collect();
-        let lost = if lost.is_empty() {
-            "nothing lost".into()
-        } else {
+        let lost = if !lost.is_empty() {
             lost.join(", ")
+        } else if self.stages.first().is_some_and(|(_, packets, ..)| *packets == 0) {
+            "no packets".into()
+        } else {
+            "nothing lost".into()
         };
-        format!("{} ({lost})", counts.join(" → "))
+        let line = format!("{} ({lost})", counts.join(" → "));
+        match &self.stopped {
+            Some(stopped) => format!("{line}; {stopped}"),
+            None => line,
+        }
     }
 
     /// The picture.
@@ -131,6 +143,18 @@ impl Funnel {
             }
         }
     }
+}
+
+/// How far the run came before a signal stopped it.
+pub(super) fn stopped(run: &Run, stopped: &Stopped) -> String {
+    let read = stopped.bytes.map_or(String::new(), |(read, all)| {
+        format!(", {} of {} bytes", thousands(read), thousands(all))
+    });
+    let packets = counted(run.counters.packets, "packets");
+    format!(
+        "stopped by {} after {packets}{read}; what comes after them was not read",
+        stopped.signal
+    )
 }
 
 /// What the analysis gave up, as people say it, after a number.

@@ -6,8 +6,12 @@ mod funnel;
 mod page;
 mod tables;
 
+use std::path::Path;
+
 use analyzers::{Analyzer, EndpointView, Finding, PrincipalView};
 use reassembly::Timestamp;
+
+use unicode_width::UnicodeWidthStr as _;
 
 use crate::pipeline::Run;
 use crate::records::Rfc3339;
@@ -19,13 +23,24 @@ const MOST_ENDPOINTS: usize = 40;
 const MOST_PRINCIPALS: usize = 20;
 const MOST_FINDINGS: usize = 25;
 
+/// Where what was learned is kept.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Kept<'a> {
+    /// Nowhere: there is no store.
+    Nowhere,
+    /// In the store of this folder.
+    In(&'a Path),
+    /// In the store of this folder, up to a moment when it could no longer be written.
+    PartlyIn(&'a Path),
+}
+
 /// One line of what passed and what was lost, for standard error.
 pub(crate) fn short(run: &Run) -> String {
     Funnel::new(run, None, &[]).line()
 }
 
 /// The whole summary: funnel, endpoints, principals, findings.
-pub(crate) fn full(title: &str, run: &Run, analyzer: &Analyzer, store: Option<&str>) -> String {
+pub(crate) fn full(title: &str, run: &Run, analyzer: &Analyzer, store: Kept<'_>) -> String {
     let learned = Learned {
         endpoints: analyzer.endpoints(),
         principals: analyzer.principals(),
@@ -46,19 +61,29 @@ struct Learned {
 }
 
 impl Learned {
-    fn draw(&self, page: &mut Page, title: &str, run: &Run, store: Option<&str>) {
-        page.text(Look::Bold, &format!("tapline {}", env!("CARGO_PKG_VERSION")));
-        page.text(Look::Plain, &format!("  {}", clean(title)));
+    fn draw(&self, page: &mut Page, title: &str, run: &Run, store: Kept<'_>) {
+        let name = format!("tapline {}", env!("CARGO_PKG_VERSION"));
+        let title = clean(title);
+        page.text(Look::Bold, &name);
+        page.text(Look::Plain, &format!("  {title}"));
         if let Some((first, last)) = run.span {
-            page.text(Look::Dim, &format!("  {}", span(first, last)));
+            let span = format!("  {}", span(first, last));
+            if name.width() + 2 + title.width() + span.width() > page.width {
+                page.newline();
+            }
+            page.text(Look::Dim, &span);
         }
         page.newline();
         page.newline();
         Funnel::new(run, Some(self.endpoints.len() as u64), &self.given_up).draw(page);
+        if let Some(stopped) = &run.stopped {
+            page.newline();
+            page.wrapped(Look::Yellow, 0, &sentence(&funnel::stopped(run, stopped)));
+        }
         // Without a store, all of it can only be had by asking for it as data.
         let more = |name: &str| match store {
-            Some(dir) => format!("tapline {name} --store {dir}"),
-            None => {
+            Kept::In(dir) => format!("tapline {name} --store {}", dir.display()),
+            Kept::PartlyIn(_) | Kept::Nowhere => {
                 format!("--{name} OUT writes all of them")
             }
         };
@@ -93,14 +118,34 @@ impl Learned {
             page.newline();
             page.wrapped(Look::Yellow, 0, nothing_seen(run));
         }
-        if let Some(dir) = store {
-            page.newline();
-            page.line(
-                Look::Dim,
-                &format!("What was learned is kept in {dir}; the next run goes on from it."),
-            );
+        match store {
+            Kept::Nowhere => {}
+            Kept::In(dir) => {
+                page.newline();
+                let text = format!(
+                    "What was learned is kept in {}; the next run goes on from it.",
+                    dir.display()
+                );
+                page.wrapped(Look::Dim, 0, &text);
+            }
+            Kept::PartlyIn(dir) => {
+                page.newline();
+                let text = format!(
+                    "What was learned is not kept: {} could not be written, and holds the state before that. Once it \
+                     can be written, replay the capture again, into a store of before this run.",
+                    dir.display()
+                );
+                page.wrapped(Look::Yellow, 0, &text);
+            }
         }
     }
+}
+
+/// The text as a sentence of its own.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(letters).chain(['.']).collect()
 }
 
 /// Why there may be nothing to show.

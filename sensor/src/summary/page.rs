@@ -3,12 +3,22 @@
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 
+use crate::message;
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// Width when the text does not go to a terminal.
 const WIDTH_ELSEWHERE: usize = 120;
+/// Whether a terminal may be given more than plain text: it is not said to take none, and nobody objects.
+pub(super) fn may_style() -> bool {
+    let no_colour = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
+    let able = std::env::var_os("TERM").is_some_and(|t| !t.is_empty() && t != "dumb");
+    able && !no_colour
+}
+
+/// Width of a terminal that does not tell it.
+const WIDTH_UNKNOWN: usize = 80;
 /// Bounds of the width on a terminal: below, tables say nothing; above, lines are hard to follow.
-const WIDTHS: std::ops::RangeInclusive<usize> = 60..=160;
+const WIDTHS: std::ops::RangeInclusive<usize> = 40..=160;
 
 /// How a piece of text looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,13 +64,14 @@ impl Page {
         if !std::io::stdout().is_terminal() {
             return Self::new(WIDTH_ELSEWHERE, false);
         }
-        let width = terminal_size::terminal_size().map_or(100, |(w, _)| usize::from(w.0));
-        let set = |name| std::env::var_os(name).is_some_and(|v| !v.is_empty());
-        let dumb = std::env::var_os("TERM").is_some_and(|t| t == "dumb");
-        Self::new(
-            width.clamp(*WIDTHS.start(), *WIDTHS.end()),
-            !set("NO_COLOR") && !dumb,
-        )
+        // Asked for itself: some terminals know their width and not their height.
+        let asked = rustix::termios::tcgetwinsize(std::io::stdout()).map_or(0, |size| size.ws_col);
+        let told = || std::env::var("COLUMNS").ok()?.parse().ok();
+        let width = Some(usize::from(asked))
+            .filter(|&w| w > 0)
+            .or_else(told)
+            .unwrap_or(WIDTH_UNKNOWN);
+        Self::new(width.clamp(*WIDTHS.start(), *WIDTHS.end()), may_style())
     }
 
     pub(super) fn new(width: usize, colour: bool) -> Self {
@@ -111,6 +122,17 @@ impl Page {
         for line in wrap(text, self.width.saturating_sub(indent).max(20)) {
             self.text(Look::Plain, &" ".repeat(indent));
             self.line(look, &line);
+        }
+    }
+
+    /// The same, for a line that already reaches to the indent.
+    pub(super) fn rest_wrapped(&mut self, look: Look, indent: usize, text: &str) {
+        for (i, line) in wrap(text, self.width.saturating_sub(indent).max(20))
+            .iter()
+            .enumerate()
+        {
+            self.text(Look::Plain, &" ".repeat(if i == 0 { 0 } else { indent }));
+            self.line(look, line);
         }
     }
 
@@ -181,10 +203,11 @@ impl Page {
             .collect();
         let least = |c: usize, widths: &[usize]| columns[c].least.min(widths[c]);
         while used.iter().map(|&c| least(c, &widths) + 2).sum::<usize>() > room + 2 {
-            let Some(spare) = used.iter().rposition(|&c| columns[c].spare) else {
+            let spare = used.iter().copied().filter(|&c| columns[c].spare.is_some());
+            let Some(least_wanted) = spare.min_by_key(|&c| columns[c].spare) else {
                 break;
             };
-            used.remove(spare);
+            used.retain(|&c| c != least_wanted);
         }
         loop {
             let total: usize = used.iter().map(|&c| widths[c] + 2).sum();
@@ -216,8 +239,8 @@ pub(super) struct Column {
     least: usize,
     /// Left out when it has nothing to say.
     optional: bool,
-    /// Left out when there is no room.
-    spare: bool,
+    /// Left out when there is no room, the lowest first.
+    spare: Option<u8>,
 }
 
 impl Column {
@@ -228,7 +251,7 @@ impl Column {
             right: false,
             least,
             optional: false,
-            spare: false,
+            spare: None,
         }
     }
 
@@ -239,13 +262,13 @@ impl Column {
             right: true,
             least: usize::MAX,
             optional: false,
-            spare: false,
+            spare: None,
         }
     }
 
-    /// The same column, left out when there is no room for it.
-    pub(super) const fn spare(mut self) -> Self {
-        self.spare = true;
+    /// The same column, left out when there is no room for it; those of lower `rank` go first.
+    pub(super) const fn spare(mut self, rank: u8) -> Self {
+        self.spare = Some(rank);
         self
     }
 
@@ -280,15 +303,9 @@ impl Cell {
     }
 }
 
-/// Text from the network made harmless for a terminal: no control characters, no change of direction.
+/// Text from the network made harmless for a terminal, on one line.
 pub(super) fn clean(text: &str) -> String {
-    let harmful = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-    };
-    text.chars()
-        .map(|c| if harmful(c) { '\u{fffd}' } else { c })
-        .collect()
+    message::clean(text).replace('\n', "\u{fffd}")
 }
 
 /// A number with its thousands set apart.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::page::may_style;
 use crate::message;
 use crate::source::file::Progress;
 
@@ -17,7 +18,7 @@ pub(crate) struct Bar(Option<(ProgressBar, Arc<AtomicBool>, JoinHandle<()>)>);
 impl Bar {
     /// Shows a bar, when somebody can see it.
     pub(crate) fn start(total: Option<u64>, progress: &Progress) -> Self {
-        if !std::io::stderr().is_terminal() {
+        if !std::io::stderr().is_terminal() || !may_style() {
             return Self(None);
         }
         let (bar, template) = match total {

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use analyzers::{EndpointView, Finding, PrincipalKind, PrincipalView, Severity};
 
 use super::page::{Cell, Column, Group, Look, Page, clean, thousands};
+use unicode_width::UnicodeWidthStr as _;
+
 use crate::records::Rfc3339;
 use crate::records::finding::kind_name;
 
@@ -36,10 +38,8 @@ fn chosen<R: Ord>(ranks: &[R], most: usize) -> Vec<usize> {
 
 fn and_more(page: &mut Page, all: usize, shown: usize, command: &str) {
     if all > shown {
-        page.line(
-            Look::Dim,
-            &format!("  … and {} more ({command})", thousands((all - shown) as u64)),
-        );
+        let more = thousands((all - shown) as u64);
+        page.wrapped(Look::Dim, 2, &format!("… and {more} more ({command})"));
     }
 }
 
@@ -54,16 +54,16 @@ pub(super) fn endpoints(
 ) {
     const COLUMNS: [Column; 11] = [
         Column::text("method", 6),
-        Column::text("endpoint", 16),
+        Column::text("endpoint", 20),
         Column::number("calls"),
-        Column::number("ok"),
-        Column::number("4xx"),
-        Column::number("5xx"),
-        Column::number("callers"),
-        Column::number("AI").spare(),
-        Column::text("auth", 4),
-        Column::text("data", 4).optional(),
-        Column::text("finding", 8).optional(),
+        Column::number("ok").spare(2),
+        Column::number("4xx").spare(6),
+        Column::number("5xx").spare(5),
+        Column::number("callers").spare(3),
+        Column::number("AI").spare(1),
+        Column::text("auth", 7).spare(4),
+        Column::text("data", 7).optional().spare(7),
+        Column::text("finding", 12).optional(),
     ];
     let mut concerned: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
     for finding in findings {
@@ -148,11 +148,11 @@ pub(super) fn principals(
         Column::text("kind", 8),
         Column::text("name", 12),
         Column::number("calls"),
-        Column::number("failed"),
-        Column::number("endpoints"),
-        Column::number("clients"),
-        Column::text("auth", 4),
-        Column::text("known by", 8).spare(),
+        Column::number("failed").spare(3),
+        Column::number("endpoints").spare(2),
+        Column::number("clients").spare(1),
+        Column::text("auth", 7).spare(4),
+        Column::text("known by", 12).spare(0),
         Column::text("finding", 6).optional(),
     ];
     let worst = |p: &PrincipalView| {
@@ -236,8 +236,14 @@ pub(super) fn findings(page: &mut Page, findings: &[Finding], most: usize, comma
         let severity = finding.severity.name().to_uppercase();
         page.text(severity_look(finding.severity), &severity);
         page.text(Look::Plain, &" ".repeat(INDENT - 2 - severity.len()));
-        page.text(Look::Bold, &clean(&finding.title));
-        page.line(Look::Dim, &format!("  {}", kind_name(finding.kind)));
+        let (title, kind) = (clean(&finding.title), kind_name(finding.kind));
+        if INDENT + title.width() + 2 + kind.width() <= page.width {
+            page.text(Look::Bold, &title);
+            page.line(Look::Dim, &format!("  {kind}"));
+        } else {
+            page.rest_wrapped(Look::Bold, INDENT, &title);
+            page.wrapped(Look::Dim, INDENT, &kind);
+        }
         let entry = finding.kind.entry();
         page.wrapped(Look::Plain, INDENT, &finding.explanation);
         page.wrapped(Look::Plain, INDENT, entry.impact);

@@ -6,8 +6,8 @@ use reassembly::{Counters, Timestamp};
 use serde_json::Map;
 
 use super::page::Page;
-use super::{Learned, nothing_seen, short};
-use crate::pipeline::Run;
+use super::{Kept, Learned, nothing_seen, short};
+use crate::pipeline::{Run, Stopped};
 use crate::source::Drops;
 
 const START: u64 = 1_795_248_000_000_000_000;
@@ -162,14 +162,19 @@ fn learned() -> Learned {
 #[test]
 fn the_summary_reads_well() {
     let mut page = Page::new(110, false);
-    learned().draw(&mut page, "demo.pcap", &run(), Some("/var/lib/tapline"));
+    learned().draw(
+        &mut page,
+        "demo.pcap",
+        &run(),
+        Kept::In("/var/lib/tapline".as_ref()),
+    );
     insta::assert_snapshot!(page.finish());
 }
 
 #[test]
 fn the_summary_fits_a_narrow_terminal() {
     let mut page = Page::new(80, false);
-    learned().draw(&mut page, "demo.pcap", &run(), None);
+    learned().draw(&mut page, "demo.pcap", &run(), Kept::Nowhere);
     let text = page.finish();
     for line in text.lines() {
         assert!(unicode_width::UnicodeWidthStr::width(line) <= 80, "{line}");
@@ -180,7 +185,7 @@ fn the_summary_fits_a_narrow_terminal() {
 fn colours_are_there_only_when_asked_for() {
     for colour in [false, true] {
         let mut page = Page::new(100, colour);
-        learned().draw(&mut page, "demo.pcap", &run(), None);
+        learned().draw(&mut page, "demo.pcap", &run(), Kept::Nowhere);
         assert_eq!(page.finish().contains('\x1b'), colour);
     }
 }
@@ -192,7 +197,7 @@ fn long_tables_are_cut_to_what_matters_most() {
         .map(|i| endpoint("api.example", "GET", &format!("/e{i:02}"), 10 + i))
         .collect();
     let mut page = Page::new(110, false);
-    learned.draw(&mut page, "demo.pcap", &run(), Some("DIR"));
+    learned.draw(&mut page, "demo.pcap", &run(), Kept::In("DIR".as_ref()));
     let text = page.finish();
     assert!(
         text.contains("… and 20 more (tapline inventory --store DIR)"),
@@ -221,7 +226,7 @@ fn what_has_a_finding_comes_first_and_is_never_hidden() {
         .collect();
     learned.principals[60].id = "pr_1".into();
     let mut page = Page::new(110, false);
-    learned.draw(&mut page, "demo.pcap", &run(), None);
+    learned.draw(&mut page, "demo.pcap", &run(), Kept::Nowhere);
     let text = page.finish();
     let lines: Vec<&str> = text.lines().collect();
     let rule = lines.iter().position(|l| l.contains("──")).unwrap();
@@ -239,7 +244,16 @@ fn what_has_a_finding_comes_first_and_is_never_hidden() {
 #[test]
 fn the_short_form_names_every_loss_and_says_when_there_is_none() {
     insta::assert_snapshot!(short(&run()), @"12,345 packets → 980 TCP flows → 4,321 exchanges (7 dropped by the kernel (buffer full), 45 packets of other protocols, 20 flows with TLS (opaque), 2 gaps, 2,920 bytes lost in gaps, 3 exchanges without response, 2 messages damaged by gaps)");
-    insta::assert_snapshot!(short(&Run::default()), @"0 packets → 0 TCP flows → 0 exchanges (nothing lost)");
+    insta::assert_snapshot!(short(&Run::default()), @"0 packets → 0 TCP flows → 0 exchanges (no packets)");
+    let mut whole = Run::default();
+    whole.counters.packets = 9;
+    insta::assert_snapshot!(short(&whole), @"9 packets → 0 TCP flows → 0 exchanges (nothing lost)");
+    whole.incomplete = 2;
+    whole.stopped = Some(Stopped {
+        signal: "SIGINT",
+        bytes: Some((4096, 10_000)),
+    });
+    insta::assert_snapshot!(short(&whole), @"9 packets → 0 TCP flows → 0 exchanges (2 messages whose end was not seen); stopped by SIGINT after 9 packets, 4,096 of 10,000 bytes; what comes after them was not read");
 }
 
 #[test]

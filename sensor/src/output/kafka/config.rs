@@ -8,7 +8,7 @@ use std::time::Duration;
 use rdkafka::config::ClientConfig;
 use rdkafka::error::KafkaError as ClientError;
 
-use super::KafkaError;
+use super::{KafkaError, client};
 
 /// A value that is used and never shown.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -195,6 +195,30 @@ impl KafkaConfig {
         }
     }
 
+    /// Whether librdkafka takes these options, and the files they name can be read.
+    pub(crate) fn check(&self) -> Result<(), KafkaError> {
+        self.client().map(drop)
+    }
+
+    /// What a sink does at its start, up to the answer of a broker. The outer error is the operator's to correct; the
+    /// inner one says in words why no broker answers.
+    pub(crate) fn try_out(&self) -> Result<Result<(), String>, KafkaError> {
+        let producer = client::producer(&self.client()?).map_err(option_error)?;
+        Ok(client::reach(&producer, &self.brokers, self.connect_timeout))
+    }
+
+    /// What librdkafka says of these settings together, without asking any broker.
+    pub(crate) fn check_together(&self) -> Result<(), KafkaError> {
+        let nobody = Self {
+            // A place to begin with is wanted, and none is ever asked: the documentation's own address.
+            brokers: "192.0.2.1:9".to_owned(),
+            ..self.clone()
+        };
+        let mut options = nobody.client()?;
+        options.remove("bootstrap.servers");
+        client::producer(&options).map(drop).map_err(option_error)
+    }
+
     fn password(&self) -> Result<Option<Secret>, KafkaError> {
         let Some(file) = &self.sasl_password_file else {
             return Ok(self.sasl_password.clone());
@@ -224,6 +248,20 @@ impl KafkaConfig {
             }
         }
         Ok(())
+    }
+}
+
+/// What is wrong with one option by itself, in words that show no secret.
+pub(crate) fn check_option(name: &str, value: &str) -> Result<(), String> {
+    if name == "transactional.id" {
+        return Err("the sensor does not use transactions; leave it out".to_owned());
+    }
+    match ClientConfig::new().set(name, value).create_native_config() {
+        Ok(_) => Ok(()),
+        Err(error) => match option_error(error) {
+            KafkaError::Option { reason, .. } => Err(reason),
+            other => Err(other.to_string()),
+        },
     }
 }
 

@@ -33,7 +33,7 @@ mod topics;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use config::{KafkaConfig, Secret};
+pub(crate) use config::{KafkaConfig, Secret, check_option};
 
 use std::io;
 use std::path::PathBuf;
@@ -100,6 +100,8 @@ pub(crate) struct Delivery {
     /// Confirmed by the broker, those out of the spool included.
     pub(crate) delivered: u64,
     /// Of these, out of the spool.
+    pub(crate) unspooled: u64,
+    /// Of those, left there by earlier runs.
     pub(crate) redelivered: u64,
     /// Found in the topic already, delivered by an earlier attempt whose answer never came.
     pub(crate) found: u64,

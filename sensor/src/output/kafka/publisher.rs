@@ -369,8 +369,8 @@ impl Publisher {
                     self.delivery.delivered += 1;
                     self.shared.delivered.fetch_add(1, Ordering::Relaxed);
                     if let (Origin::Spool(serial), Some(spool)) = (&flight.origin, &mut self.spool) {
-                        spool.confirm(*serial);
-                        self.delivery.redelivered += 1;
+                        self.delivery.unspooled += 1;
+                        self.delivery.redelivered += u64::from(spool.confirm(*serial));
                     }
                 }
                 Err(code) if is_final(code) => self.refuse(flight, code),

@@ -45,6 +45,8 @@ struct Entry {
     rank: u8,
     /// Time, in milliseconds since 1970, from which on it may have reached the topic.
     perhaps_sent: Option<u64>,
+    /// It was there when the spool was opened.
+    earlier: bool,
 }
 
 impl Entry {
@@ -206,6 +208,7 @@ impl Spool {
             length: body.len() as u32,
             rank: rank(record),
             perhaps_sent: None,
+            earlier: false,
         };
         segment.bytes += entry.len() as u64;
         self.insert(serial, place);
@@ -247,6 +250,7 @@ impl Spool {
                 length: body.len() as u32,
                 rank: *rank,
                 perhaps_sent: Some(*since),
+                earlier: false,
             };
             offset += entry.len() as u64;
             if let Some(segment) = self.segments.get_mut(&number) {
@@ -325,10 +329,10 @@ impl Spool {
             .transpose()
     }
 
-    /// The broker has it: it will not be read again.
-    pub(super) fn confirm(&mut self, serial: u64) {
+    /// The broker has it: it will not be read again. Says whether an earlier run left it here.
+    pub(super) fn confirm(&mut self, serial: u64) -> bool {
         let Some(entry) = self.entries.remove(&serial) else {
-            return;
+            return false;
         };
         self.by_rank[usize::from(entry.rank)] -= entry.size();
         if let Some(segment) = self.segments.get_mut(&entry.segment) {
@@ -336,6 +340,7 @@ impl Spool {
             segment.live_bytes -= entry.size();
         }
         self.progress.confirmed_below = self.first().unwrap_or(self.next_serial);
+        entry.earlier
     }
 
     /// Writes down what was confirmed and removes the files that hold nothing else.
@@ -554,6 +559,7 @@ impl Spool {
                     length,
                     rank,
                     perhaps_sent,
+                    earlier: true,
                 };
                 self.insert(serial, place);
             }

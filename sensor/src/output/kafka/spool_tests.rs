@@ -278,3 +278,29 @@ fn only_the_owner_may_read_it() {
         assert_eq!(mode & 0o077, 0, "{}", path.display());
     }
 }
+
+#[test]
+fn what_this_run_put_there_is_not_of_an_earlier_one() {
+    let dir = TempDir::new().expect("a folder");
+    let mut spool = Spool::open(dir.path(), 1 << 20).expect("a spool");
+    fill(&mut spool, 0..2);
+    drop(spool);
+    let mut spool = Spool::open(dir.path(), 1 << 20).expect("a spool");
+    fill(&mut spool, 2..4);
+    spool
+        .prepend(&[(record(9, Severity::Low), 1)])
+        .expect("room on disk");
+    spool.rewind();
+    let mut earlier = Vec::new();
+    while let Some((serial, record)) = spool.next(1).expect("readable") {
+        earlier.push((record.key, spool.confirm(serial)));
+    }
+    let earlier: Vec<(&str, bool)> = earlier
+        .iter()
+        .map(|(key, earlier)| (key.as_str(), *earlier))
+        .collect();
+    assert_eq!(
+        earlier,
+        [("9", false), ("0", true), ("1", true), ("2", false), ("3", false)]
+    );
+}
