@@ -349,9 +349,9 @@ impl Desk {
     }
 }
 
-/// Messages of an exchange that are not whole for no reason that is counted elsewhere: gaps and cut packets are.
+/// Messages of an exchange that are not whole for no reason that is counted elsewhere: gaps are, and cut packets make gaps.
 fn ended_early(exchange: &Exchange) -> u64 {
-    if exchange.flags.intersects(Flags::GAP) || exchange.flags.intersects(Flags::TRUNCATED) {
+    if exchange.flags.intersects(Flags::GAP) {
         return 0;
     }
     let request = exchange.request.as_ref().map(|r| &r.message);

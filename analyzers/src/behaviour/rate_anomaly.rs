@@ -163,7 +163,7 @@ impl Rate {
             let before = window.beyond;
             let bucket = activity.ts.seconds() / WINDOWS[place].0;
             if window.count(bucket, place, learned) {
-                let near = before > 0 && bucket - before <= 3;
+                let near = before > 0 && bucket.abs_diff(before) <= 3;
                 reached = Some((place, near));
             }
         }
