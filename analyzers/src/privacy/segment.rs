@@ -643,7 +643,7 @@ fn composite(text: &str) -> Segment {
     });
     match private {
         Some(kind) if apart => kind,
-        None if apart && words::are_words(text.as_bytes()) => open,
+        None if apart && (!signs || words::are_words(text.as_bytes())) => open,
         _ => Segment::Token,
     }
 }
@@ -892,9 +892,13 @@ fn is_random(text: &str, s: &Shape) -> bool {
         || longest.len() >= 32 && (part.digit > 0 || part.turns * 4 >= longest.len())
 }
 
+fn is_word_with_digits(text: &str) -> bool {
+    WORDS_WITH_DIGITS.iter().any(|w| text.eq_ignore_ascii_case(w))
+}
+
 /// Whether a part of the text between separators looks like an id.
 fn has_id_part(text: &str, s: &Shape) -> bool {
-    if s.digit == 0 || WORDS_WITH_DIGITS.iter().any(|w| text.eq_ignore_ascii_case(w)) {
+    if s.digit == 0 || is_word_with_digits(text) {
         return false;
     }
     if s.digit >= 3 || (s.lower == 0 && s.upper > 0 && text.len() >= 3 && s.digit >= 1 && text.len() > 3) {
@@ -902,6 +906,9 @@ fn has_id_part(text: &str, s: &Shape) -> bool {
     }
     text.split(['-', '_', '.']).any(|part| {
         let p = shape(part);
+        if is_word_with_digits(part) {
+            return false;
+        }
         let mixed = p.digit > 0 && p.lower + p.upper > 0 && p.turns >= 2;
         mixed || (p.digit >= 2 && p.digit == part.len() && s.dash > 0)
     })
