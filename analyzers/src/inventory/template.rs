@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::privacy::segment::{self, Segment};
+use crate::privacy::segment::{self, Segment, Show};
 
 /// Segments of a template; what lies deeper is `{rest}`.
 const DEPTH: usize = 16;
@@ -144,18 +144,7 @@ impl Names {
             return;
         }
         // `tasks/42:cancel`: the verb after the colon belongs to the route.
-        let colon = memchr::memrchr(b':', name.as_bytes());
-        let (name, verb) = match colon.map(|at| (&name[..at], &name[at + 1..])) {
-            Some((head, verb))
-                if !head.is_empty()
-                    && verb.len() <= 32
-                    && !verb.is_empty()
-                    && verb.bytes().all(|b| b.is_ascii_alphabetic()) =>
-            {
-                (head, Some(verb))
-            }
-            _ => (name, None),
-        };
+        let (name, verb) = segment::verb(name);
         if let Some((key, _)) = segment::once(name, b'=')
             && crate::privacy::is_plain_name(key)
         {
@@ -163,27 +152,19 @@ impl Names {
             out.template.push_str("={value}");
             return;
         }
-        let kind = segment::classify(name, before);
-        let merged = || self.merged.contains_key(&out.template[..start]);
-        if kind == Segment::Literal && (RESERVED.contains(&name) || !merged()) {
-            let from = out.template.len();
-            out.template.push_str(name);
+        let from = out.template.len();
+        let kind = segment::show(name, before, Show::Kinds, &mut out.template);
+        if kind == Segment::Literal
+            && (RESERVED.contains(&name) || !self.merged.contains_key(&out.template[..start]))
+        {
             out.literals.push((start, from));
         } else {
+            if kind == Segment::Literal {
+                out.template.truncate(from);
+                out.template.push_str(kind.placeholder());
+            }
             if kind.is_object() || kind == Segment::Literal {
                 out.objects |= 1 << place;
-            }
-            match name.rsplit_once('.') {
-                // A report's ending tells what it is; its name does not.
-                Some((_, ending))
-                    if kind == Segment::Slug
-                        && (2..=4).contains(&ending.len())
-                        && ending.bytes().all(|b| b.is_ascii_lowercase()) =>
-                {
-                    out.template.push_str("{slug}.");
-                    out.template.push_str(ending);
-                }
-                _ => out.template.push_str(kind.placeholder()),
             }
         }
         if let Some(verb) = verb {
@@ -358,6 +339,14 @@ mod tests {
             ("/p;jsessionid=1/x", "/p/x"),
             ("/u/Ann%20Lee", "/u/{name}"),
             ("/u/id=7/x", "/u/id={value}/x"),
+            ("/odata/Keys('a8Kd93jLq0ZxPw72')", "/odata/Keys('{token}')"),
+            ("/odata/Users(42)/orders", "/odata/Users({int})/orders"),
+            (
+                "/bot123456789:AAHdqTcvCH1vGWJxf/sendMessage",
+                "/{token}/sendMessage",
+            ),
+            ("/cards/4111111111111111.pdf", "/cards/{card}.pdf"),
+            ("/getUserById/user_profiles", "/getUserById/user_profiles"),
             (
                 "/.well-known/openid-configuration",
                 "/.well-known/openid-configuration",

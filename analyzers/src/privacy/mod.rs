@@ -7,10 +7,11 @@
 use std::borrow::Cow;
 
 use reassembly::exchange::authority_range;
-use segment::parts;
+use segment::{Show, parts};
 
 pub mod checks;
 pub mod segment;
+mod words;
 
 pub use segment::Segment;
 
@@ -85,14 +86,14 @@ fn redact_path(path: &str, out: &mut String) {
 
 /// One decoded segment, or what stands for it.
 fn push_segment(name: &str, before: &str, out: &mut String) {
-    let kind = segment::classify(name, before);
-    if kind.is_private() {
-        out.push_str(kind.placeholder());
-    } else if let Some((key, _)) = segment::once(name, b'=') {
-        out.push_str(if is_plain_name(key) { key } else { "*" });
-        out.push_str("=*");
-    } else {
-        out.push_str(name);
+    match segment::once(name, b'=') {
+        Some((key, _)) if is_plain_name(key) => {
+            out.push_str(key);
+            out.push_str("=*");
+        }
+        _ => {
+            segment::show(name, before, Show::Ids, out);
+        }
     }
 }
 
@@ -120,7 +121,8 @@ fn redact_query(query: &str, out: &mut String) {
     }
 }
 
-/// Whether this can be the name of a parameter: a short identifier that does not look like a value.
+/// Whether this can be the name of a parameter: a short identifier that does not look like a value. Four words
+/// joined by dashes are a phrase, except in the name of a header field (`x-amz-server-side-encryption`).
 #[must_use]
 pub fn is_plain_name(name: &str) -> bool {
     let bytes = name.as_bytes();
@@ -136,6 +138,7 @@ pub fn is_plain_name(name: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || b"_-.[]$".contains(b))
         && !segment::classify(name, "").is_private()
         && !looks_random(bytes)
+        && (name.matches('-').count() < 3 || name.get(..2).is_some_and(|x| x.eq_ignore_ascii_case("x-")))
 }
 
 /// Whether a name is one nobody would think of: several groups of digits among letters, or eight consonants in
@@ -203,9 +206,7 @@ pub fn safe_name(key: &[u8; 32], name: &str) -> String {
         && name
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || b" ._:/-".contains(&b))
-        && name
-            .split([' ', '/', ':'])
-            .all(|part| !segment::classify(part, "").is_private());
+        && name.split([' ', '/', ':']).all(is_name_part);
     if plain {
         name.to_owned()
     } else {
@@ -213,7 +214,15 @@ pub fn safe_name(key: &[u8; 32], name: &str) -> String {
     }
 }
 
-/// A host name or address, optionally with a port; labels that look like secrets are replaced.
+/// Names of products have versions and models in them (`gpt-4o-2024-08-06`), which a path's segment has not.
+fn is_name_part(part: &str) -> bool {
+    match segment::classify(part, "") {
+        Segment::Slug => true,
+        kind => !kind.is_private(),
+    }
+}
+
+/// A host name or address, optionally with a port; labels that are no words, numbers or short codes are replaced.
 #[must_use]
 pub fn safe_host(host: &str) -> Cow<'_, str> {
     let plain = host.len() <= 253
@@ -224,29 +233,46 @@ pub fn safe_host(host: &str) -> Cow<'_, str> {
     if !plain {
         return Cow::Borrowed("{host}");
     }
-    let secret = |label: &str| {
-        label.len() > 63
-            || matches!(
-                segment::classify(label, ""),
-                Segment::Token
-                    | Segment::Jwt
-                    | Segment::Card
-                    | Segment::Iban
-                    | Segment::Email
-                    | Segment::Long
-            )
-    };
     if host.bytes().any(|b| b.is_ascii_uppercase()) {
         return Cow::Owned(safe_host(&host.to_ascii_lowercase()).into_owned());
     }
-    if parts(host, b'.').any(secret) {
-        let labels: Vec<_> = host
-            .split('.')
-            .map(|l| if secret(l) { "{token}" } else { l })
-            .collect();
+    if host.bytes().any(|b| matches!(b, b':' | b'[' | b']')) {
+        let address = |text: &str| text.parse::<std::net::Ipv6Addr>().is_ok();
+        let (name, port) = match host.rsplit_once(':') {
+            _ if address(host) => return Cow::Borrowed(host),
+            Some((name, port)) if port.len() <= 5 && port.bytes().all(|b| b.is_ascii_digit()) => {
+                (name, &host[name.len()..])
+            }
+            _ => (host, ""),
+        };
+        return match name.strip_prefix('[').and_then(|n| n.strip_suffix(']')) {
+            Some(inner) if address(inner) => Cow::Borrowed(host),
+            None if !name.contains([':', '[', ']']) => match safe_host(name) {
+                Cow::Borrowed(same) if same == name => Cow::Borrowed(host),
+                other => Cow::Owned(format!("{other}{port}")),
+            },
+            _ => Cow::Borrowed("{host}"),
+        };
+    }
+    if parts(host, b'.').any(|label| hidden_label(label).is_some()) {
+        let labels: Vec<_> = host.split('.').map(|l| hidden_label(l).unwrap_or(l)).collect();
         return Cow::Owned(labels.join("."));
     }
     Cow::Borrowed(host)
+}
+
+/// What stands for a label that may not be shown. Machines have short codes in their names (`web-7f3`, `node12`).
+fn hidden_label(label: &str) -> Option<&'static str> {
+    if label.len() > 63 {
+        return Some(Segment::Long.placeholder());
+    }
+    let kind = segment::classify(label, "");
+    let shown = match kind {
+        Segment::Slug => parts(label, b'-').all(segment::is_short_code),
+        Segment::ObjectId => false,
+        kind => !kind.is_private(),
+    };
+    (!shown).then(|| kind.placeholder())
 }
 
 /// The method when it is one of the registered ones (IANA), else `{method}`: a made-up method may be
@@ -296,8 +322,10 @@ pub fn safe_media_type(value: &str) -> Cow<'_, str> {
     let value = segment::once(value, b';')
         .map_or(value, |(before, _)| before)
         .trim();
-    const COMMON: [&str; 4] = [
+    const COMMON: [&str; 6] = [
         "application/json",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data",
         "text/html",
         "text/plain",
         "application/octet-stream",
@@ -322,9 +350,7 @@ pub fn safe_media_type(value: &str) -> Cow<'_, str> {
                 && sub
                     .bytes()
                     .all(|b| b.is_ascii_alphanumeric() || b".+-_".contains(&b))
-                && sub
-                    .split(['+', '.'])
-                    .all(|part| !segment::classify(part, "").is_private())
+                && sub.split(['+', '.']).all(is_name_part)
         });
     match shape {
         false => Cow::Borrowed("other"),
@@ -387,6 +413,45 @@ mod tests {
         }
         assert_eq!(safe_host("API.Example:8080"), "api.example:8080");
         assert_eq!(safe_host("a8Kd93jLq0ZxPw72.example"), "{token}.example");
+        for same in [
+            "shop-7.eu-west-1.example",
+            "web-7f3.example",
+            "ip-10-0-0-1.ec2.internal",
+            "[2001:db8::1]:443",
+            "localhost:8080",
+            "10.0.0.1",
+            "",
+        ] {
+            assert_eq!(safe_host(same), same);
+        }
+        for (host, shown) in [
+            ("deadbeef0000000000000000cafe0001.example", "{hex}.example"),
+            ("deadbeef00000000cafe0001:443", "{objectid}:443"),
+            ("3f2a1bcd9e0f.example", "{slug}.example"),
+            ("user:secret", "{host}"),
+            ("[secret]", "{host}"),
+        ] {
+            assert_eq!(safe_host(host), shown);
+        }
+        assert_eq!(safe_media_type("application/x-ndjson"), "application/x-ndjson");
+        assert_eq!(
+            safe_media_type("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+            "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+        );
+        for kind in [
+            "application/vnd.github.v3+json",
+            "application/problem+json",
+            "application/x-www-form-urlencoded",
+            "application/grpc-web+proto",
+            "application/x-protobuf",
+            "application/json-patch+json",
+            "application/vnd.ms-excel",
+            "image/vnd.microsoft.icon",
+            "image/svg+xml",
+            "text/event-stream",
+        ] {
+            assert_eq!(safe_media_type(kind), kind);
+        }
         assert_eq!(safe_host("ann@example.com"), "{host}");
         assert_eq!(safe_method("GET"), "GET");
         assert_eq!(safe_method("SECRET"), "{method}");
@@ -405,6 +470,12 @@ mod tests {
             ("/v1?dGhpc2lzYXNlY3JldA==", "/v1?*"),
             ("/v1?TW79pvvcvnqn9=1", "/v1?*=*"),
             ("/v1?FPbcdfghjkmn=1", "/v1?*=*"),
+            ("/v1?aB3xK9qZ=1", "/v1?*=*"),
+            ("/v1?correct-horse-battery-staple=1", "/v1?*=*"),
+            (
+                "/v1?x-amz-server-side-encryption=1",
+                "/v1?x-amz-server-side-encryption=*",
+            ),
         ] {
             assert_eq!(redact_target(target), shown, "{target}");
         }

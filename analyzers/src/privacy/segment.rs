@@ -1,12 +1,18 @@
 //! What one path segment is, by its form alone: a word of the route, an id, or something nobody should
 //! read.
 //!
+//! Nothing is shown because it does not look like a secret; it is shown because it is known to be none:
+//! words of a route ([`super::words`]), versions, numbers, dates, addresses, and ids in a standard form.
+//! Whatever else stands in a segment is its kind in braces. A segment with signs in it is taken apart where
+//! routes have signs (`Keys('…')`, `a:verb`, `report.pdf`) and its pieces are judged one by one; signs
+//! anywhere else make it a token.
+//!
 //! Both the redaction of targets and the templates of endpoints ask here, so what one hides the other
 //! never shows.
 
 use std::borrow::Cow;
 
-use super::checks;
+use super::{checks, words};
 
 /// What a segment is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,7 +35,8 @@ pub enum Segment {
     DateTime,
     /// An IP address.
     Ip,
-    /// A name with digits, a code in capitals: `ord_1a2b3c`, `SKU-00123`, `GBP-EUR`.
+    /// A name with digits, a code in capitals, a few letters that are no word: `ord_1a2b3c`, `SKU-00123`,
+    /// `GBP-EUR`. May be a password as well as an id.
     Slug,
     /// Sixteen or more hexadecimal digits.
     Hex,
@@ -96,9 +103,9 @@ impl Segment {
             | Self::ObjectId
             | Self::Date
             | Self::DateTime
-            | Self::Ip
-            | Self::Slug => false,
-            Self::Hex
+            | Self::Ip => false,
+            Self::Slug
+            | Self::Hex
             | Self::Token
             | Self::Jwt
             | Self::Email
@@ -125,13 +132,21 @@ impl Segment {
 /// Longest literal segment of a template.
 const LONGEST: usize = 64;
 
-/// Words after which a segment is a secret even when it looks like a name with digits.
-const BEFORE_SECRET: [&str; 18] = [
+/// Words after which a segment is a secret even when it has the form of an id.
+const BEFORE_SECRET: [&str; 30] = [
     "reset",
     "reset-password",
     "password-reset",
+    "password",
+    "passwd",
+    "pw",
+    "pin",
+    "otp",
+    "code",
     "token",
     "tokens",
+    "access-token",
+    "access_token",
     "verify",
     "verification",
     "invite",
@@ -141,16 +156,58 @@ const BEFORE_SECRET: [&str; 18] = [
     "activate",
     "magic",
     "unsubscribe",
+    "hook",
     "hooks",
     "webhook",
     "secret",
     "key",
+    "apikey",
+    "api-key",
+    "api_key",
 ];
 
-/// Route words that have digits in them.
-const WORDS_WITH_DIGITS: [&str; 14] = [
-    "sha256", "sha512", "sha1", "ed25519", "x509", "iso8601", "rfc3339", "rfc7807", "utf16", "es256",
-    "rs256", "hs256", "win32", "log4j",
+/// Route words that have digits in them, beyond those with one or two at their end.
+const WORDS_WITH_DIGITS: [&str; 40] = [
+    "sha256",
+    "sha384",
+    "sha512",
+    "sha1",
+    "md5sum",
+    "ed25519",
+    "x509",
+    "iso8601",
+    "iso3166",
+    "rfc3339",
+    "rfc7807",
+    "utf16",
+    "es256",
+    "rs256",
+    "hs256",
+    "win32",
+    "log4j",
+    "log4net",
+    "i18n",
+    "l10n",
+    "a11y",
+    "g11n",
+    "k8s",
+    "b2b",
+    "b2c",
+    "c2c",
+    "p2p",
+    "p2m",
+    "e2e",
+    "m2m",
+    "o365",
+    "s3api",
+    "base64url",
+    "oauth2callback",
+    "h264",
+    "h265",
+    "e164",
+    "n8n",
+    "d3js",
+    "h2c",
 ];
 
 /// The parts of a text between signs, as [`str::split`] gives them. Targets are short and have many parts, for which
@@ -214,14 +271,91 @@ fn decode_once(text: &str) -> String {
 /// What a decoded segment is; `before` is the segment to its left, empty at the start.
 #[must_use]
 pub fn classify(text: &str, before: &str) -> Segment {
-    let kind = by_form(text);
-    let coded = matches!(
-        kind,
-        Segment::Slug | Segment::Int | Segment::ObjectId | Segment::Ulid
-    );
-    let secret_place = BEFORE_SECRET.iter().any(|w| before.eq_ignore_ascii_case(w));
+    if words::is_word(text.as_bytes()) {
+        return Segment::Literal; // The most common case by far.
+    }
+    placed(by_form(text), text, before)
+}
+
+/// Whom a segment is written for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Show {
+    /// For a target: ids stay.
+    Ids,
+    /// For a template: ids become their kind.
+    Kinds,
+}
+
+/// Appends what may be shown of a decoded segment, and says what it is. Only a literal is appended whole in
+/// either case.
+pub fn show(text: &str, before: &str, how: Show, out: &mut String) -> Segment {
+    if words::is_word(text.as_bytes()) {
+        out.push_str(text);
+        return Segment::Literal;
+    }
+    let whole = whole(text);
+    let formed = whole.unwrap_or_else(|| composite(text));
+    let kind = placed(formed, text, before);
+    let start = out.len();
+    if kind == Segment::Literal {
+        out.push_str(text);
+        return kind;
+    }
+    let mut shown = false;
+    let apart = whole.is_none()
+        && kind == formed
+        && pieces(text, &mut |piece| match piece {
+            Piece::Sign(sign) => out.push_str(sign),
+            Piece::Word(word, left) => {
+                let kind = classify(word, if left.is_empty() { before } else { left });
+                shown |= !kind.is_private();
+                push(kind, word, how, out);
+            }
+            Piece::Ending(ending) => {
+                shown = true;
+                out.push_str(ending);
+            }
+            Piece::Value(value, left) => {
+                shown = true;
+                match classify(value, left) {
+                    Segment::Literal => out.push_str(Segment::Literal.placeholder()),
+                    kind => push(kind, value, how, out),
+                }
+            }
+        });
+    if !apart {
+        out.truncate(start);
+        push(kind, text, how, out);
+    } else if !shown {
+        out.truncate(start);
+        out.push_str(Segment::Token.placeholder());
+    }
+    kind
+}
+
+fn push(kind: Segment, text: &str, how: Show, out: &mut String) {
+    let open = match how {
+        Show::Ids => !kind.is_private(),
+        Show::Kinds => kind == Segment::Literal,
+    };
+    out.push_str(if open { text } else { kind.placeholder() });
+}
+
+/// What a segment is where it stands.
+fn placed(kind: Segment, text: &str, before: &str) -> Segment {
     match kind {
-        _ if coded && text.len() >= 6 && secret_place => Segment::Token,
+        Segment::Slug | Segment::Int | Segment::ObjectId | Segment::Ulid | Segment::Uuid
+            if text.len() >= 6 && is_before_secret(before) =>
+        {
+            Segment::Token
+        }
+        // Four words in a row where a secret is awaited are a phrase to remember one by.
+        Segment::Literal
+            if text.bytes().filter(|b| matches!(b, b'-' | b'_' | b'.')).count() >= 3
+                && is_before_secret(before) =>
+        {
+            Segment::Token
+        }
         // Routes are written in lower case; capitals below a lower-case word are a code: `/fx/GBP-EUR`.
         Segment::Literal
             if (3..=12).contains(&text.len())
@@ -234,6 +368,124 @@ pub fn classify(text: &str, before: &str) -> Segment {
             Segment::Slug
         }
         kind => kind,
+    }
+}
+
+fn is_before_secret(before: &str) -> bool {
+    BEFORE_SECRET.iter().any(|w| before.eq_ignore_ascii_case(w))
+}
+
+/// A part of a segment that has signs in it.
+enum Piece<'a> {
+    /// A sign, shown.
+    Sign(&'a str),
+    /// A name, with the name to its left; shown when it is a word of the route.
+    Word(&'a str, &'a str),
+    /// The ending of a file's name, with its dot; shown.
+    Ending(&'a str),
+    /// An argument, with the name it belongs to: never a word of the route.
+    Value(&'a str, &'a str),
+}
+
+/// Takes a segment apart at signs that routes are made with; false when it has signs anywhere else.
+fn pieces<'a>(text: &'a str, each: &mut impl FnMut(Piece<'a>)) -> bool {
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
+    let bytes = text.as_bytes();
+    let Some(sign) = bytes.iter().position(|b| !plain(b)) else {
+        let Some((stem, ending)) = file(text) else {
+            return false;
+        };
+        each(Piece::Word(stem, ""));
+        each(Piece::Ending(ending));
+        return true;
+    };
+    let (left, right) = (&text[..sign], &text[sign + 1..]);
+    match bytes[sign] {
+        b'*' if bytes.len() == 1 => each(Piece::Sign(text)),
+        // `$metadata`, `@me`, `~ann`
+        b'$' | b'@' | b'~' if sign == 0 && !right.is_empty() && right.bytes().all(|b| plain(&b)) => {
+            each(Piece::Sign(&text[..1]));
+            each(Piece::Word(right, ""));
+        }
+        // `tasks:cancel`, `1,2,3`
+        b':' | b',' => {
+            let (mut from, mut name) = (0, "");
+            for (at, byte) in bytes.iter().enumerate() {
+                match byte {
+                    b':' | b',' if at > from => {
+                        each(Piece::Word(&text[from..at], name));
+                        each(Piece::Sign(&text[at..=at]));
+                        (from, name) = (at + 1, &text[from..at]);
+                    }
+                    b if plain(b) => {}
+                    _ => return false,
+                }
+            }
+            if from == bytes.len() {
+                return false;
+            }
+            each(Piece::Word(&text[from..], name));
+        }
+        // `Keys('ann')`, `Items(Id=1,Lang='en')`
+        b'(' if sign > 0 && bytes.last() == Some(&b')') => {
+            each(Piece::Word(left, ""));
+            each(Piece::Sign("("));
+            for (number, argument) in parts(&right[..right.len() - 1], b',').enumerate() {
+                if number > 0 {
+                    each(Piece::Sign(","));
+                }
+                let (mut name, mut value) = (left, argument);
+                if let Some((key, after)) = once(argument, b'=') {
+                    if key.is_empty() || !key.bytes().all(|b| plain(&b)) {
+                        return false;
+                    }
+                    each(Piece::Word(key, left));
+                    each(Piece::Sign("="));
+                    (name, value) = (key, after);
+                }
+                let quoted = value.strip_prefix('\'').and_then(|v| v.strip_suffix('\''));
+                if quoted.is_some() {
+                    each(Piece::Sign("'"));
+                }
+                match quoted.unwrap_or(value) {
+                    "" => {}
+                    value => each(Piece::Value(value, name)),
+                }
+                if quoted.is_some() {
+                    each(Piece::Sign("'"));
+                }
+            }
+            each(Piece::Sign(")"));
+        }
+        _ => return false,
+    }
+    true
+}
+
+/// A file's name and its ending, with the dot.
+fn file(text: &str) -> Option<(&str, &str)> {
+    const LONGER: [&str; 10] = [
+        ".mp3", ".mp4", ".7z", ".bz2", ".html", ".xhtml", ".jsonl", ".ndjson", ".parquet", ".proto",
+    ];
+    let dot = memchr::memrchr(b'.', text.as_bytes())?;
+    let (stem, ending) = text.split_at(dot);
+    let known = (3..=5).contains(&ending.len()) && ending[1..].bytes().all(|b| b.is_ascii_lowercase());
+    (!stem.is_empty() && (known || LONGER.contains(&ending))).then_some((stem, ending))
+}
+
+/// Splits off the verb of `tasks/42:cancel`, which belongs to the route.
+#[must_use]
+pub(crate) fn verb(text: &str) -> (&str, Option<&str>) {
+    match memchr::memrchr(b':', text.as_bytes()).map(|at| (&text[..at], &text[at + 1..])) {
+        Some((head, verb))
+            if !head.is_empty()
+                && (1..=32).contains(&verb.len())
+                && verb.bytes().all(|b| b.is_ascii_alphabetic())
+                && classify(verb, head) == Segment::Literal =>
+        {
+            (head, Some(verb))
+        }
+        _ => (text, None),
     }
 }
 
@@ -286,49 +538,51 @@ fn shape(text: &str) -> Shape {
 }
 
 fn by_form(text: &str) -> Segment {
+    whole(text).unwrap_or_else(|| composite(text))
+}
+
+/// What a text is that is one thing as a whole; nothing when it has to be looked at part by part.
+fn whole(text: &str) -> Option<Segment> {
     let bytes = text.as_bytes();
     if bytes.is_empty() {
-        return Segment::Literal;
-    }
-    if bytes.iter().all(u8::is_ascii_lowercase) && bytes.len() <= 24 {
-        return Segment::Literal; // The most common case by far.
+        return Some(Segment::Literal);
     }
     if bytes.iter().any(u8::is_ascii_control) {
-        return Segment::Control;
+        return Some(Segment::Control);
     }
     if has_email(text) {
-        return Segment::Email;
+        return Some(Segment::Email);
     }
     if is_jwt(text) {
-        return Segment::Jwt;
+        return Some(Segment::Jwt);
     }
     if bytes.len() > 128 {
-        return Segment::Long;
+        return Some(Segment::Long);
     }
     let s = shape(text);
     let len = bytes.len();
     if s.digit == len {
-        return if checks::card(bytes) {
+        return Some(if checks::card(bytes) {
             Segment::Card
         } else if len > 24 {
             Segment::Long
         } else {
             Segment::Int
-        };
+        });
     }
     if s.lower + s.upper == 0
         && let Some(kind) = numeric(text, &s)
     {
-        return kind;
+        return Some(kind);
     }
     if is_uuid(bytes) {
-        return Segment::Uuid;
+        return Some(Segment::Uuid);
     }
     if len == 26 && bytes[0] <= b'7' && s.digit > 0 && is_crockford(bytes) {
-        return Segment::Ulid;
+        return Some(Segment::Ulid);
     }
     if is_version(text) {
-        return Segment::Literal;
+        return Some(Segment::Literal);
     }
     if len >= 15 {
         let compact: Vec<u8> = bytes
@@ -337,42 +591,117 @@ fn by_form(text: &str) -> Segment {
             .filter(|b| *b != b' ' && *b != b'-')
             .collect();
         if checks::iban(&compact.to_ascii_uppercase()) == Some(compact.len()) {
-            return Segment::Iban;
+            return Some(Segment::Iban);
         }
     }
     if s.digit > 0 && is_datetime(bytes) {
-        return Segment::DateTime;
+        return Some(Segment::DateTime);
     }
     if text.contains(':') && text.parse::<std::net::Ipv6Addr>().is_ok() {
-        return Segment::Ip;
+        return Some(Segment::Ip);
     }
     if s.hex == len && s.digit > 0 && len >= 16 {
-        return if len == 24 {
+        return Some(if len == 24 {
             Segment::ObjectId
         } else {
             Segment::Hex
-        };
+        });
     }
     if has_key_prefix(text) {
+        return Some(Segment::Token);
+    }
+    let odd = |b: &u8| !(b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@".contains(b));
+    bytes.iter().any(odd).then_some(Segment::Name)
+}
+
+/// What a text of letters, digits and signs is: the route's when all parts are, else what the first part is that
+/// is not.
+fn composite(text: &str) -> Segment {
+    let s = shape(text);
+    let signs = s.other > 0 || text.contains('~');
+    if !signs && file(text).is_none() {
+        return compound(text, &s);
+    }
+    if text.len() > LONGEST && signs {
         return Segment::Token;
     }
-    if bytes
-        .iter()
-        .any(|b| !(b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@".contains(b)))
-    {
-        return Segment::Name;
+    let (mut open, mut private) = (Segment::Literal, None);
+    let apart = pieces(text, &mut |piece| {
+        let kind = match piece {
+            Piece::Sign(_) | Piece::Ending(_) => Segment::Literal,
+            Piece::Word(word, left) => classify(word, left),
+            Piece::Value(value, left) => match classify(value, left) {
+                Segment::Literal => Segment::Slug,
+                kind => kind,
+            },
+        };
+        if kind.is_private() {
+            private.get_or_insert(kind);
+        } else if open == Segment::Literal {
+            open = kind;
+        }
+    });
+    match private {
+        Some(kind) if apart => kind,
+        None if apart && (!signs || words::are_words(text.as_bytes())) => open,
+        _ => Segment::Token,
     }
-    if is_random(text, &s) {
+}
+
+/// What a text of parts between `-`, `_` and `.` is.
+fn compound(text: &str, s: &Shape) -> Segment {
+    if let Some(kind) = account(text, s) {
+        return kind;
+    }
+    if is_random(text, s) {
         return Segment::Token;
     }
-    if len > LONGEST {
+    if text.len() > LONGEST {
         return Segment::Long;
     }
-    if has_id_part(text, &s) {
+    if !words::are_words(text.as_bytes()) {
+        return if s.lower + s.upper >= 16 {
+            Segment::Token
+        } else {
+            Segment::Slug
+        };
+    }
+    if has_id_part(text, s) {
         Segment::Slug
     } else {
         Segment::Literal
     }
+}
+
+/// Numbers of cards, bank accounts, people and telephones with something before or behind them.
+fn account(text: &str, s: &Shape) -> Option<Segment> {
+    if s.digit < 9 {
+        return None;
+    }
+    let bytes = text.as_bytes();
+    for part in bytes.split(|b| !b.is_ascii_alphanumeric()) {
+        if part.len() >= 15 && checks::iban(&part.to_ascii_uppercase()) == Some(part.len()) {
+            return Some(Segment::Iban);
+        }
+    }
+    for numbers in bytes.split(|b| b.is_ascii_alphabetic()) {
+        let groups: Vec<&[u8]> = numbers
+            .split(|b| !b.is_ascii_digit())
+            .filter(|g| !g.is_empty())
+            .collect();
+        let lengths: Vec<usize> = groups.iter().map(|g| g.len()).collect();
+        // Before a number others may stand: `v1.4111-1111-1111-1111`.
+        let card = |from: usize| checks::card(groups[from]) || checks::card(&groups[from..].concat());
+        if (0..groups.len()).any(card) {
+            return Some(Segment::Card);
+        }
+        match lengths[..] {
+            [.., 3, 2, 4] => return Some(Segment::Ssn),
+            [.., 3, 3, 4] => return Some(Segment::Phone),
+            _ => {}
+        }
+    }
+    None
 }
 
 /// Digits with separators: dates, fractions, addresses, numbers of cards, people and telephones.
@@ -480,7 +809,14 @@ fn is_version(text: &str) -> bool {
         Some(rest) => (rest, 0),
         None => (text, 2),
     };
-    let body = body.split(['-', '+']).next().unwrap_or("");
+    let (body, suffix) = body.split_at(body.find(['-', '+']).unwrap_or(body.len()));
+    // `-rc.1`, `-SNAPSHOT`, `+build2`: a word, and a short number.
+    let word = suffix.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
+    let letters = word.get(1..).unwrap_or("");
+    let plain = letters.bytes().all(|b| b.is_ascii_alphabetic()) && words::are_words(letters.as_bytes());
+    if !plain || letters.len() > 12 || suffix.len() - word.len() > 4 {
+        return false;
+    }
     let body = body
         .trim_end_matches(|c: char| c.is_ascii_digit())
         .strip_suffix("alpha")
@@ -556,9 +892,13 @@ fn is_random(text: &str, s: &Shape) -> bool {
         || longest.len() >= 32 && (part.digit > 0 || part.turns * 4 >= longest.len())
 }
 
+fn is_word_with_digits(text: &str) -> bool {
+    WORDS_WITH_DIGITS.iter().any(|w| text.eq_ignore_ascii_case(w))
+}
+
 /// Whether a part of the text between separators looks like an id.
 fn has_id_part(text: &str, s: &Shape) -> bool {
-    if s.digit == 0 || WORDS_WITH_DIGITS.iter().any(|w| text.eq_ignore_ascii_case(w)) {
+    if s.digit == 0 || is_word_with_digits(text) {
         return false;
     }
     if s.digit >= 3 || (s.lower == 0 && s.upper > 0 && text.len() >= 3 && s.digit >= 1 && text.len() > 3) {
@@ -566,9 +906,23 @@ fn has_id_part(text: &str, s: &Shape) -> bool {
     }
     text.split(['-', '_', '.']).any(|part| {
         let p = shape(part);
+        if is_word_with_digits(part) {
+            return false;
+        }
         let mixed = p.digit > 0 && p.lower + p.upper > 0 && p.turns >= 2;
         mixed || (p.digit >= 2 && p.digit == part.len() && s.dash > 0)
     })
+}
+
+/// Whether this is a word, a number, or few enough letters and digits to be part of a machine's name.
+#[must_use]
+pub(crate) fn is_short_code(text: &str) -> bool {
+    let s = shape(text);
+    let mixed = s.digit > 0 && s.lower + s.upper > 0;
+    if mixed && text.len() >= 8 {
+        return s.turns < 3 && s.hex < text.len() && words::are_words(text.as_bytes());
+    }
+    words::are_words(text.as_bytes())
 }
 
 #[cfg(test)]
@@ -617,6 +971,20 @@ mod tests {
             ("555-867-5309", Segment::Phone),
             ("Ann Lee", Segment::Name),
             ("a\u{1}b", Segment::Control),
+            ("1.4.0-rc.1", Segment::Literal),
+            ("v9-hhejoMcjyjnxu7r_wT2B", Segment::Token),
+            ("v1.4111-1111-1111-1111", Segment::Card),
+            ("user_4111111111111111", Segment::Card),
+            ("4111111111111111.pdf", Segment::Card),
+            ("DE89370400440532013000.pdf", Segment::Iban),
+            ("219-09-9999.txt", Segment::Ssn),
+            ("SSN-219-09-9999", Segment::Ssn),
+            ("xyzzyqwertyuiopasdfghjkl", Segment::Token),
+            ("Summer2024!", Segment::Token),
+            ("a!b", Segment::Token),
+            ("$metadata", Segment::Literal),
+            ("message:send", Segment::Literal),
+            ("42:cancel", Segment::Int),
         ];
         for (text, want) in cases {
             assert_eq!(classify(text, "x"), *want, "{text}");
@@ -630,7 +998,54 @@ mod tests {
         assert_eq!(classify("GBP-EUR", "fx-rates"), Segment::Slug);
         assert_eq!(classify("ORDERS", "API"), Segment::Literal);
         assert_eq!(classify("ab12cd34", "reset"), Segment::Token);
+        assert_eq!(classify("correct-horse-battery-staple", "reset"), Segment::Token);
         assert_eq!(classify("ab12cd34", "orders"), Segment::Slug);
+    }
+
+    #[test]
+    fn segments_with_signs_are_taken_apart() {
+        // Segment, what a target shows, what a template shows.
+        for (text, ids, kinds) in [
+            ("orders", "orders", "orders"),
+            ("42", "42", "{int}"),
+            ("ord_1a2b3c", "{slug}", "{slug}"),
+            ("42:cancel", "42:cancel", "{int}:cancel"),
+            ("Users(42)", "Users(42)", "Users({int})"),
+            ("Users('ann')", "Users('{param}')", "Users('{param}')"),
+            (
+                "Items(Id=1,Lang='en')",
+                "Items(Id=1,Lang='{param}')",
+                "Items(Id={int},Lang='{param}')",
+            ),
+            (
+                "Keys('ghp_16C7e42F292c6912E7710c838347Ae178B4a')",
+                "Keys('{token}')",
+                "Keys('{token}')",
+            ),
+            (
+                "bot123456789:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw7",
+                "{token}",
+                "{token}",
+            ),
+            (
+                "token:tok_1MqLiJLkdIwHu7ixraBm2Qz9",
+                "token:{token}",
+                "token:{token}",
+            ),
+            ("4111111111111111.pdf", "{card}.pdf", "{card}.pdf"),
+            ("4711.json", "4711.json", "{int}.json"),
+            ("@me", "@me", "@me"),
+            ("$metadata", "$metadata", "$metadata"),
+            ("user,Summer2024!", "{token}", "{token}"),
+            ("Keys('x'", "{token}", "{token}"),
+            ("*", "*", "*"),
+        ] {
+            for (how, want) in [(Show::Ids, ids), (Show::Kinds, kinds)] {
+                let mut out = "/".to_owned();
+                show(text, "x", how, &mut out);
+                assert_eq!(out[1..], *want, "{text} {how:?}");
+            }
+        }
     }
 
     #[test]

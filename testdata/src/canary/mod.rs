@@ -16,7 +16,7 @@ use crate::wire::Resolution;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Planted {
     /// Where, in words.
-    pub place: &'static str,
+    pub place: String,
     /// Strings of which none may be found in any output, whatever the case of its letters.
     pub forms: Vec<String>,
 }
@@ -34,7 +34,7 @@ pub struct Canary {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leak {
     /// Where the secret had been planted.
-    pub place: &'static str,
+    pub place: String,
     /// The form that was found.
     pub form: String,
     /// The bytes around it, as text.
@@ -65,7 +65,7 @@ impl Canary {
                     leaks.entry(number).or_insert_with(|| {
                         let end = (at + form.len() + 30).min(output.len());
                         Leak {
-                            place: self.planted[number].place,
+                            place: self.planted[number].place.clone(),
                             form: form.to_owned(),
                             around: String::from_utf8_lossy(&output[at.saturating_sub(60)..end]).into_owned(),
                         }
@@ -88,11 +88,14 @@ struct Planter {
 }
 
 impl Planter {
-    fn keep(&mut self, place: &'static str, forms: Vec<String>) {
+    fn keep(&mut self, place: impl Into<String>, forms: Vec<String>) {
         let mut forms: Vec<String> = forms.into_iter().filter(|f| f.len() >= START).collect();
         forms.sort();
         forms.dedup();
-        self.planted.push(Planted { place, forms });
+        self.planted.push(Planted {
+            place: place.into(),
+            forms,
+        });
     }
 
     /// A core: letters of both cases and digits, never a word.
@@ -103,7 +106,7 @@ impl Planter {
     }
 
     /// A secret with no structure.
-    fn secret(&mut self, place: &'static str) -> String {
+    fn secret(&mut self, place: impl Into<String>) -> String {
         let core = self.core();
         let mut forms = vec![core.clone()];
         forms.extend(base64_of_any_place(&core));
@@ -111,8 +114,32 @@ impl Planter {
         core
     }
 
+    /// A secret of one alphabet, with what providers put before theirs.
+    fn drawn(&mut self, place: impl Into<String>, before: &str, alphabet: &str, length: usize) -> String {
+        let drawn = self.rng.text(alphabet, length);
+        // Half of it is as bad as all of it.
+        let half = length / 2;
+        self.keep(
+            place,
+            vec![
+                drawn.clone(),
+                drawn[..half].to_owned(),
+                drawn[length - half..].to_owned(),
+            ],
+        );
+        format!("{before}{drawn}")
+    }
+
+    /// A password as people make them.
+    fn password(&mut self, place: impl Into<String>) -> String {
+        let season = ["Summer", "Winter", "Autumn", "Monday"][self.rng.range(0, 4) as usize];
+        let password = format!("{season}{}", self.rng.range(1000, 9999));
+        self.keep(place, vec![password.clone()]);
+        password + "!"
+    }
+
     /// A personal e-mail address.
-    fn email(&mut self, place: &'static str) -> String {
+    fn email(&mut self, place: impl Into<String>) -> String {
         let core = self.core().to_lowercase();
         let address = format!("ana.{core}@mail.canary.example");
         let mut forms = vec![core.clone(), percent(&address)];
@@ -122,7 +149,7 @@ impl Planter {
     }
 
     /// A card number that holds its check digit; ten digits of it in a row are a leak.
-    fn card(&mut self, place: &'static str) -> String {
+    fn card(&mut self, place: impl Into<String>) -> String {
         let number = card(&mut self.rng, "4929", 16);
         let mut forms: Vec<String> = (0..=6).map(|at| number[at..at + 10].to_owned()).collect();
         forms.push(grouped(&number, '-'));
@@ -134,7 +161,7 @@ impl Planter {
     }
 
     /// A social security number in its usual form.
-    fn ssn(&mut self, place: &'static str) -> String {
+    fn ssn(&mut self, place: impl Into<String>) -> String {
         let (area, group, serial) = (
             self.rng.range(101, 666),
             self.rng.range(11, 99),
@@ -146,7 +173,7 @@ impl Planter {
     }
 
     /// A German bank account number with the right check digits.
-    fn iban(&mut self, place: &'static str) -> String {
+    fn iban(&mut self, place: impl Into<String>) -> String {
         let account = self.rng.text("123456789", 18);
         // Country letters as numbers (D = 13, E = 14), then two zeros, modulo 97 (ISO 13616).
         let rest = format!("{account}131400")
@@ -158,7 +185,7 @@ impl Planter {
     }
 
     /// A token with claims that name a person.
-    fn jwt(&mut self, place: &'static str, expires: u64) -> String {
+    fn jwt(&mut self, place: impl Into<String>, expires: u64) -> String {
         let (mail, name) = (self.core().to_lowercase(), self.core());
         let claims = format!(
             r#"{{"iss":"https://id.canary.example","sub":"ana.{mail}@mail.canary.example","email":"ana.{mail}@mail.canary.example","name":"Ana {name}","client_id":"canary-app","sub_profile":"ai_agent","iat":{},"exp":{expires},"jti":"{}"}}"#,
@@ -183,7 +210,7 @@ impl Planter {
     }
 
     /// Credentials of the Basic scheme, coded.
-    fn basic(&mut self, place: &'static str) -> String {
+    fn basic(&mut self, place: impl Into<String>) -> String {
         let (user, password) = (self.core(), self.core());
         let coded = base64(format!("{user}:{password}").as_bytes());
         let mut forms = vec![coded.clone(), user.clone(), password.clone()];
@@ -242,7 +269,7 @@ mod tests {
             .planted
             .iter()
             .filter(|p| !leaks.iter().any(|l| l.place == p.place))
-            .map(|p| p.place)
+            .map(|p| p.place.as_str())
             .collect();
         assert_eq!(hidden, ["gzip response body"]);
     }
@@ -280,7 +307,7 @@ mod tests {
         forms.sort();
         forms.dedup();
         assert_eq!(forms.len(), all);
-        let mut places: Vec<&str> = canary.planted.iter().map(|p| p.place).collect();
+        let mut places: Vec<&str> = canary.planted.iter().map(|p| p.place.as_str()).collect();
         places.sort_unstable();
         places.dedup();
         assert_eq!(places.len(), canary.planted.len());

@@ -77,6 +77,7 @@ pub(super) fn plant(p: &mut Planter) -> Capture {
     };
     request_fields(p, &mut w);
     targets(p, &mut w);
+    matrix(p, &mut w);
     request_bodies(p, &mut w);
     responses(p, &mut w);
     rpc(p, &mut w);
@@ -279,6 +280,109 @@ const WALK: [&str; 8] = [
     "walk over people, g",
     "walk over people, h",
 ];
+
+/// What a secret may have around it in a target.
+const SHAPES: [&str; 36] = [
+    "/x/SECRET",
+    "/x/SECRET/",
+    "/SECRET/x",
+    "/reset/SECRET",
+    "/x/SECRET.pdf",
+    "/x/SECRET.tar.gz",
+    "/x/user_SECRET",
+    "/x/user-SECRET",
+    "/x/user.SECRET",
+    "/x/SECRET-user",
+    "/x/v1.SECRET",
+    "/x/key:SECRET",
+    "/x/a:SECRET:b",
+    "/x/SECRET:cancel",
+    "/x/a,SECRET",
+    "/x/U(SECRET)",
+    "/x/U('SECRET')",
+    "/x/U(Id='SECRET',Lang='en')",
+    "/x/('SECRET')",
+    "/x/key=SECRET",
+    "/x/~SECRET",
+    "/x/@SECRET",
+    "/x/$SECRET",
+    "/x/a!SECRET",
+    "/x/*SECRET",
+    "/x/a+SECRET",
+    "/x/a%26SECRET",
+    "/x/[SECRET]",
+    "/x/%22SECRET%22",
+    "/x/a|SECRET",
+    "/x/%2FSECRET",
+    "/x/m;p=SECRET",
+    "/x/m;SECRET=1",
+    "/x?SECRET=1",
+    "/x?a[SECRET]=1",
+    "/x?a.SECRET=1&SECRET",
+];
+
+/// What a secret may have around it in the name of a host.
+const HOSTS: [&str; 4] = [
+    "SECRET.canary.example",
+    "SECRET",
+    "api-SECRET.canary.example",
+    "SECRET:8443",
+];
+
+/// Every kind of secret in every shape.
+fn matrix(p: &mut Planter, w: &mut Writer) {
+    const LOWER: &str = "abcdefghijklmnopqrstuvwxyz";
+    const UPPER: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    const BASE62: &str = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+    const BASE64: &str = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+    let make = |p: &mut Planter, kind: usize, shape: &str| -> Option<String> {
+        Some(match kind {
+            0 => p.secret(format!("secret in {shape}")),
+            1 => p.card(format!("card number in {shape}")),
+            2 => p.iban(format!("IBAN in {shape}")),
+            3 => p.ssn(format!("SSN in {shape}")),
+            4 => p.email(format!("e-mail in {shape}")),
+            5 => p.jwt(format!("JWT in {shape}"), START / SECOND + 3600),
+            6 => p.drawn(format!("lower letters in {shape}"), "", LOWER, 32),
+            7 => p.drawn(format!("capitals in {shape}"), "", UPPER, 32),
+            8 => p.drawn(format!("AWS key id in {shape}"), "AKIA", UPPER, 16),
+            9 => p.drawn(format!("Stripe key in {shape}"), "sk_live_", BASE62, 24),
+            10 => p.drawn(format!("GitHub token in {shape}"), "ghp_", BASE62, 36),
+            11 => p.drawn(
+                format!("Telegram token in {shape}"),
+                "bot123456789:AA",
+                BASE64,
+                33,
+            ),
+            12 => p.drawn(
+                format!("hexadecimal digits in {shape}"),
+                "",
+                "0123456789abcdef",
+                32,
+            ),
+            13 => p.password(format!("password in {shape}")),
+            _ => return None,
+        })
+    };
+    for shape in SHAPES {
+        for secret in (0..).map_while(|kind| make(p, kind, shape)) {
+            w.exchange(&get(&shape.replace("SECRET", &secret)), &ok());
+        }
+    }
+    for shape in HOSTS {
+        let place = format!("the host {shape}");
+        for secret in (0..).map_while(|kind| make(p, kind, &place)) {
+            let host = shape.replace("SECRET", &secret);
+            w.exchange(&Message::request("GET", "/v1/host").field("Host", host), &ok());
+        }
+        let place = format!("the host {shape} of CONNECT");
+        for secret in (0..).map_while(|kind| make(p, kind, &place)) {
+            let host = shape.replace("SECRET", &secret);
+            let text = format!("CONNECT {host} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+            w.talk(&[text.as_bytes(), b"HTTP/1.1 200 Connection established\r\n\r\n"]);
+        }
+    }
+}
 
 fn request_bodies(p: &mut Planter, w: &mut Writer) {
     let json = format!(
