@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use crate::time::Timestamp;
 
-/// Segments remembered. Each has one of two places, so a copy is found unless two others took both since.
-const PLACES: usize = 8192;
+/// Segments remembered: few enough to stay in the cache of a core, for every packet asks. Each has one of two places, so
+/// a copy is found unless two others took both since.
+const PLACES: usize = 1024;
 
 /// What copies of a segment have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
