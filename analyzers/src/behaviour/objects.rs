@@ -148,13 +148,13 @@ pub(crate) fn is_text(message: &Message) -> bool {
 /// A short number is taken only where a field or a link names it (`"id": 7`, `/orders/7`): responses are
 /// full of small numbers, and each would explain the object of that number.
 ///
-/// `marks` are those of `body`, of which no more than they cover is searched.
-pub(crate) fn handed_out(body: &[u8], marks: &Marks, seed: Seed, mut each: impl FnMut(u64)) {
+/// `marks` are those of `body`, of which no more than they cover is searched. `found` is emptied first.
+pub(crate) fn handed_out(body: &[u8], marks: &Marks, seed: Seed, found: &mut Vec<u64>) {
+    found.clear();
     let body = &body[..body.len().min(SEARCHED)];
-    let mut taken = 0;
     let mut list = false;
     for Word { start, end, digits } in marks.words() {
-        let Some(word) = body.get(start..end).filter(|_| taken < PER_RESPONSE) else {
+        let Some(word) = body.get(start..end).filter(|_| found.len() < PER_RESPONSE) else {
             break;
         };
         if word.len() > 64 || (digits == 0 && !word.iter().all(u8::is_ascii_uppercase)) {
@@ -175,8 +175,7 @@ pub(crate) fn handed_out(body: &[u8], marks: &Marks, seed: Seed, mut each: impl 
                 continue;
             }
         }
-        taken += 1;
-        each(seed.hash(word));
+        found.push(seed.hash(word));
     }
 }
 
@@ -237,7 +236,7 @@ mod tests {
         let mut out = Vec::new();
         let mut marks = Marks::default();
         marks.read(body.as_bytes());
-        handed_out(body.as_bytes(), &marks, Seed::new(&[1; 32]), |h| out.push(h));
+        handed_out(body.as_bytes(), &marks, Seed::new(&[1; 32]), &mut out);
         out
     }
 

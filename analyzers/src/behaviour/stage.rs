@@ -33,6 +33,8 @@ pub(crate) struct Behaviour {
     pub(crate) scans: Store<Scan>,
     /// Added to object numbers before they are kept: see `bola_enumeration`.
     offset: u64,
+    /// Ids in the response at hand.
+    found: Vec<u64>,
 }
 
 impl Behaviour {
@@ -42,6 +44,7 @@ impl Behaviour {
             credentials: Store::new(max_principals.saturating_mul(2)),
             scans: Store::new(max_principals.div_ceil(2)),
             offset: seed.hash(b"object numbers"),
+            found: Vec::new(),
         }
     }
 
@@ -106,14 +109,14 @@ impl Behaviour {
         }
         // What this response shows explains later calls, not the one that it answers.
         if let Some(text) = text {
-            handed_out(text, marks, world.seed, |id| profile.shown.insert(id));
+            handed_out(text, marks, world.seed, &mut self.found);
+            profile.shown.insert_all(&self.found);
         }
         let response = activity.exchange.response.as_ref().filter(|r| r.status < 400);
         if let Some(location) = response.and_then(|r| r.message.field("location")) {
             marks.read(location.as_bytes());
-            handed_out(location.as_bytes(), marks, world.seed, |id| {
-                profile.shown.insert(id)
-            });
+            handed_out(location.as_bytes(), marks, world.seed, &mut self.found);
+            profile.shown.insert_all(&self.found);
         }
     }
 }
