@@ -241,31 +241,24 @@ impl Analyzer {
         self.ledger.poll()
     }
 
-    /// All endpoints that a server's answers have proven, sorted by host, template and method.
-    #[must_use]
-    pub fn endpoints(&self) -> Vec<EndpointView> {
-        let rows = self.inventory.endpoints.sorted();
-        let mut all: Vec<_> = rows
-            .into_iter()
-            .filter(|(_, e)| e.proven)
-            .map(|(_, e)| e.view())
-            .collect();
-        all.sort_by(|a, b| (&a.host, &a.template, &a.method).cmp(&(&b.host, &b.template, &b.method)));
-        all
+    /// All endpoints that a server's answers have proven, sorted by host, template and method. Each is made when it
+    /// is asked for: all of them at once are larger than what they are made from.
+    pub fn endpoints(&self) -> impl Iterator<Item = EndpointView> {
+        let mut all = self.inventory.endpoints.sorted();
+        all.retain(|(_, e)| e.proven);
+        all.sort_by_key(|(_, e)| (&e.host, &e.template, &e.method));
+        all.into_iter().map(|(_, e)| e.view())
     }
 
-    /// All principals, sorted by kind, then id.
-    #[must_use]
-    pub fn principals(&self) -> Vec<PrincipalView> {
-        let rows = self.behaviour.profiles.sorted();
-        let mut all: Vec<_> = rows.into_iter().map(|(_, p)| p.view(&self.settings)).collect();
-        all.sort_by(|a, b| (a.kind, &a.id).cmp(&(b.kind, &b.id)));
-        all
+    /// All principals, sorted by kind, then id. Each is made when it is asked for.
+    pub fn principals(&self) -> impl Iterator<Item = PrincipalView> {
+        let mut all = self.behaviour.profiles.sorted();
+        all.sort_by_key(|(_, p)| p.kind);
+        all.into_iter().map(|(_, p)| p.view(&self.settings))
     }
 
-    /// The latest revision of every finding kept, by first time seen, then id.
-    #[must_use]
-    pub fn findings(&self) -> Vec<Finding> {
+    /// The latest revision of every finding kept, by first time seen, then id. Each is made when it is asked for.
+    pub fn findings(&self) -> impl Iterator<Item = Finding> {
         self.ledger.latest()
     }
 
@@ -281,16 +274,17 @@ impl Analyzer {
     }
 
     /// Rows changed since this was last called, sorted by table and key. Nothing after [`Self::forget_changes`].
-    pub fn take_changes(&mut self) -> Vec<Change> {
-        let mut out = Vec::new();
-        drain(&mut self.inventory.endpoints, Table::Endpoints, "", &mut out);
-        drain(&mut self.inventory.hosts, Table::Endpoints, HOST, &mut out);
-        drain(&mut self.behaviour.profiles, Table::Principals, "", &mut out);
-        drain(&mut self.behaviour.scans, Table::Principals, SCAN, &mut out);
-        drain(&mut self.behaviour.credentials, Table::Credentials, "", &mut out);
-        drain(&mut self.ledger.entries, Table::Findings, "", &mut out);
-        out.sort_by(|a, b| (a.table, &a.key).cmp(&(b.table, &b.key)));
-        out
+    ///
+    /// They count as taken, also those of them that are not asked for. Each is written out when it is asked for: all
+    /// of them at once may be as large as everything that was learned.
+    pub fn take_changes(&mut self) -> impl Iterator<Item = Change> {
+        // Ids are hexadecimal, so rows with a prefix come after those without.
+        changes(&mut self.inventory.endpoints, Table::Endpoints, "")
+            .chain(changes(&mut self.inventory.hosts, Table::Endpoints, HOST))
+            .chain(changes(&mut self.behaviour.profiles, Table::Principals, ""))
+            .chain(changes(&mut self.behaviour.scans, Table::Principals, SCAN))
+            .chain(changes(&mut self.behaviour.credentials, Table::Credentials, ""))
+            .chain(changes(&mut self.ledger.entries, Table::Findings, ""))
     }
 
     /// Puts a stored row back. Call before the first [`Self::observe`].
@@ -352,14 +346,16 @@ fn head_may_be_cut(exchange: &Exchange, request: &Request) -> bool {
         && (exchange.flags.contains(Flags::GAP) || exchange.flags.contains(Flags::TRUNCATED))
 }
 
-fn drain<V: Row>(store: &mut Store<V>, table: Table, prefix: &str, out: &mut Vec<Change>) {
-    store.drain(|id, row| {
-        out.push(Change {
-            table,
-            key: format!("{prefix}{id}"),
-            value: row.map(encode),
-        })
-    });
+fn changes<'a, V: Row>(
+    store: &'a mut Store<V>,
+    table: Table,
+    prefix: &'static str,
+) -> impl Iterator<Item = Change> + 'a {
+    store.drain().map(move |(id, row)| Change {
+        table,
+        key: format!("{prefix}{id}"),
+        value: row.map(encode),
+    })
 }
 
 fn load<V: Row>(

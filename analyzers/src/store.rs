@@ -1,7 +1,9 @@
 //! A bounded table of learned state: what changed is remembered, and the row idle for longest makes way.
 
+use std::collections::VecDeque;
+
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::id::{HashTable, Id};
 use reassembly::Timestamp;
@@ -153,20 +155,18 @@ impl<V: Row> Store<V> {
     }
 
     /// Rows changed and ids removed since last asked, sorted by id.
-    pub(crate) fn drain(&mut self, mut each: impl FnMut(Id, Option<&V>)) {
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = (Id, Option<&V>)> {
         let mut ids = std::mem::take(&mut self.changed);
         ids.append(&mut self.removed);
         ids.sort_unstable();
         ids.dedup();
-        for id in ids {
-            match self.rows.get_mut(&id) {
-                Some(entry) => {
-                    entry.dirty = false;
-                    each(id, Some(&entry.row));
-                }
-                None => each(id, None),
+        for id in &ids {
+            if let Some(entry) = self.rows.get_mut(id) {
+                entry.dirty = false;
             }
         }
+        let rows = &self.rows;
+        ids.into_iter().map(|id| (id, rows.get(&id).map(|e| &e.row)))
     }
 
     /// Every row, sorted by id.
@@ -178,6 +178,31 @@ impl<V: Row> Store<V> {
 
     pub(crate) fn evicted(&self) -> u64 {
         self.evicted
+    }
+}
+
+/// A list in a row, without the room that reading it made for more: there are many, most are short, and most grow no
+/// more.
+pub(crate) fn tight<'de, D: Deserializer<'de>, L: Deserialize<'de> + List>(from: D) -> Result<L, D::Error> {
+    let mut list = L::deserialize(from)?;
+    list.shrink();
+    Ok(list)
+}
+
+/// What can give back the room it does not need.
+pub(crate) trait List {
+    fn shrink(&mut self);
+}
+
+impl<T> List for Vec<T> {
+    fn shrink(&mut self) {
+        self.shrink_to_fit();
+    }
+}
+
+impl<T> List for VecDeque<T> {
+    fn shrink(&mut self) {
+        self.shrink_to_fit();
     }
 }
 

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reassembly::build::ExchangeBuilder;
 use reassembly::{Ambiguities, Exchange, Flags, Timestamp};
 
-use crate::{Analyzer, Finding, Kind, Labels, Settings};
+use crate::{Analyzer, EndpointView, Finding, Kind, Labels, PrincipalView, Settings};
 
 /// 2026-03-09T08:00:00Z.
 pub(crate) const START: u64 = 1_773_043_200;
@@ -191,13 +191,24 @@ impl Scene {
         labels
     }
 
+    /// All endpoints.
+    pub(crate) fn endpoints(&self) -> Vec<EndpointView> {
+        self.analyzer.endpoints().collect()
+    }
+
+    /// All principals.
+    pub(crate) fn principals(&self) -> Vec<PrincipalView> {
+        self.analyzer.principals().collect()
+    }
+
+    /// All findings, latest revisions.
+    pub(crate) fn findings(&self) -> Vec<Finding> {
+        self.analyzer.findings().collect()
+    }
+
     /// Findings of a kind, latest revisions.
     pub(crate) fn found(&self, kind: Kind) -> Vec<Finding> {
-        self.analyzer
-            .findings()
-            .into_iter()
-            .filter(|f| f.kind == kind)
-            .collect()
+        self.analyzer.findings().filter(|f| f.kind == kind).collect()
     }
 
     /// Kinds and severities of all findings, in words.
@@ -205,7 +216,6 @@ impl Scene {
         let mut all: Vec<_> = self
             .analyzer
             .findings()
-            .iter()
             .map(|f| format!("{} {}", f.kind.name(), f.severity.name()))
             .collect();
         all.sort();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
-use analyzers::{Analyzer, EndpointView, Finding, PrincipalView};
+use analyzers::{Analyzer, Finding};
 use reassembly::{Counters, Event, Exchange, Flags, Timestamp};
 use serde::Serialize;
 
@@ -37,16 +37,15 @@ struct Published {
 }
 
 impl Published {
-    fn begin(&mut self) {
+    /// Of `all` records those that differ from what was last published for their key. They count as published.
+    fn changes(&mut self, all: impl Iterator<Item = Record>) -> impl Iterator<Item = Record> {
         self.round += 1;
-    }
-
-    /// Whether `value` differs from what was last published for `key`.
-    fn changed(&mut self, key: &str, value: &[u8]) -> bool {
-        let mut hasher = DefaultHasher::new();
-        value.hash(&mut hasher);
-        self.seen.insert(key.to_owned(), self.round);
-        self.last.insert(key.to_owned(), hasher.finish()) != Some(hasher.finish())
+        all.filter(|record| {
+            let mut hasher = DefaultHasher::new();
+            record.value.hash(&mut hasher);
+            self.seen.insert(record.key.clone(), self.round);
+            self.last.insert(record.key.clone(), hasher.finish()) != Some(hasher.finish())
+        })
     }
 
     /// Keys that were published once and are no more.
@@ -128,8 +127,12 @@ impl Desk {
         };
         if known {
             // Of a store only what changes from here on is published again.
-            drop(desk.changed_endpoints());
-            drop(desk.changed_principals());
+            desk.endpoints
+                .changes(endpoint_records(&desk.analyzer))
+                .for_each(drop);
+            desk.principals
+                .changes(principal_records(&desk.analyzer))
+                .for_each(drop);
         }
         desk
     }
@@ -257,8 +260,7 @@ impl Desk {
     fn snapshot(&mut self) {
         self.since_snapshot = 0;
         let Some(store) = &mut self.store else { return };
-        let changes = self.analyzer.take_changes();
-        if let Err(error) = store.write(&changes) {
+        if let Err(error) = store.write(self.analyzer.take_changes()) {
             message::error(&format!(
                 "{error:#}; what is learned from here on is not kept, everything else goes on"
             ));
@@ -269,60 +271,28 @@ impl Desk {
     }
 
     fn publish_learned(&mut self, now: Timestamp) {
-        if !self.outputs.publishes() {
+        let Self {
+            analyzer,
+            outputs,
+            endpoints,
+            principals,
+            ..
+        } = self;
+        if !outputs.publishes() {
             return;
         }
-        for (view, value) in self.changed_endpoints() {
-            let subject = format!("{} {}{}", view.method, view.host, view.template);
-            self.outputs.publish(learned(
-                Topic::Inventory,
-                view.id,
-                value,
-                None,
-                view.last_seen,
-                subject,
-            ));
+        for record in endpoints.changes(endpoint_records(analyzer)) {
+            outputs.publish(record);
         }
-        for key in self.endpoints.gone() {
-            self.outputs.publish(removed(Topic::Inventory, key, now));
+        for key in endpoints.gone() {
+            outputs.publish(removed(Topic::Inventory, key, now));
         }
-        for (view, value) in self.changed_principals() {
-            let subject = view.name.unwrap_or_else(|| view.id.clone());
-            let kind = Some(view.kind.name());
-            self.outputs.publish(learned(
-                Topic::Agents,
-                view.id,
-                value,
-                kind,
-                view.last_seen,
-                subject,
-            ));
+        for record in principals.changes(principal_records(analyzer)) {
+            outputs.publish(record);
         }
-        for key in self.principals.gone() {
-            self.outputs.publish(removed(Topic::Agents, key, now));
+        for key in principals.gone() {
+            outputs.publish(removed(Topic::Agents, key, now));
         }
-    }
-
-    /// Endpoints that are not as they were when last asked, with their records.
-    fn changed_endpoints(&mut self) -> Vec<(EndpointView, Vec<u8>)> {
-        self.endpoints.begin();
-        let all = self.analyzer.endpoints().into_iter().map(|view| {
-            let value = to_json(&EndpointRecord::new(&view));
-            (view, value)
-        });
-        all.filter(|(view, value)| self.endpoints.changed(&view.id, value))
-            .collect()
-    }
-
-    /// Principals that are not as they were when last asked, with their records.
-    fn changed_principals(&mut self) -> Vec<(PrincipalView, Vec<u8>)> {
-        self.principals.begin();
-        let all = self.analyzer.principals().into_iter().map(|view| {
-            let value = to_json(&PrincipalRecord::new(&view));
-            (view, value)
-        });
-        all.filter(|(view, value)| self.principals.changed(&view.id, value))
-            .collect()
     }
 
     fn publish_health(&mut self, now: Timestamp, counters: &Counters, drops: Option<Drops>) {
@@ -378,6 +348,25 @@ fn finding_record(finding: &Finding, value: Vec<u8>) -> Record {
         time_ns: finding.detected_at,
         subject: finding.id.clone(),
     }
+}
+
+/// Every endpoint as it is published.
+fn endpoint_records(analyzer: &Analyzer) -> impl Iterator<Item = Record> {
+    analyzer.endpoints().map(|view| {
+        let value = to_json(&EndpointRecord::new(&view));
+        let subject = format!("{} {}{}", view.method, view.host, view.template);
+        learned(Topic::Inventory, view.id, value, None, view.last_seen, subject)
+    })
+}
+
+/// Every principal as it is published.
+fn principal_records(analyzer: &Analyzer) -> impl Iterator<Item = Record> {
+    analyzer.principals().map(|view| {
+        let value = to_json(&PrincipalRecord::new(&view));
+        let subject = view.name.unwrap_or_else(|| view.id.clone());
+        let kind = Some(view.kind.name());
+        learned(Topic::Agents, view.id, value, kind, view.last_seen, subject)
+    })
 }
 
 fn learned(

@@ -68,8 +68,10 @@ pub(crate) struct Walk {
     run_missing: u32,
     score: f64,
     /// Hashes of objects asked for, lately. Most walks hold one, so there is nothing to find them by.
+    #[serde(deserialize_with = "crate::store::tight")]
     order: VecDeque<u32>,
     /// Differences between successive numbers, with the time of each.
+    #[serde(deserialize_with = "crate::store::tight")]
     steps: VecDeque<(i64, u64)>,
     /// The last number, shifted by a keyed offset: only differences can be read from a stored row.
     number: Option<u64>,
@@ -81,6 +83,7 @@ pub(crate) struct Walk {
     /// Totals over the life of the walk, to be taken off the endpoint's when judging its usual failures.
     own_calls: u64,
     own_missing: u64,
+    #[serde(deserialize_with = "crate::store::tight")]
     trail: Vec<Trace>,
 }
 

@@ -77,6 +77,7 @@ pub(crate) struct Scan {
     since: Timestamp,
     #[serde(with = "crate::store::nanos")]
     last: Timestamp,
+    #[serde(deserialize_with = "crate::store::tight")]
     trail: Vec<Trace>,
     reported: bool,
 }

@@ -102,7 +102,7 @@ fn all() -> Vec<Finding> {
         scene.analyzer.finish();
         all.append(&mut scene.told);
         all.extend(std::iter::from_fn(|| scene.analyzer.poll()));
-        all.extend(scene.analyzer.findings());
+        all.extend(scene.findings());
     }
     all
 }
@@ -233,7 +233,7 @@ fn a_service_is_known_by_the_claim_that_says_so() {
     ] {
         let mut scene = Scene::new();
         scene.send(&Call::get("/a").bearer(&jwt(claims)));
-        let evidence = &scene.analyzer.principals()[0].evidence;
+        let evidence = &scene.principals()[0].evidence;
         assert!(evidence.iter().any(|e| e == want), "{evidence:?}");
     }
 }
@@ -242,7 +242,7 @@ fn a_service_is_known_by_the_claim_that_says_so() {
 fn a_tunnel_is_an_endpoint_without_a_path() {
     let mut scene = Scene::new();
     scene.send(&Call::new("CONNECT", "db.example:5432").host("db.example:5432"));
-    let endpoints = scene.analyzer.endpoints();
+    let endpoints = scene.endpoints();
     let named: Vec<_> = endpoints
         .iter()
         .map(|e| (&*e.method, &*e.host, &*e.template))

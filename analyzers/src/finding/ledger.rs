@@ -146,7 +146,10 @@ impl TryFrom<Stored> for Entry {
 
     fn try_from(stored: Stored) -> Result<Self, Self::Error> {
         let finding = stored.finding;
-        let evidence: Result<_, _> = finding.evidence.into_iter().map(Trace::try_from).collect();
+        let mut evidence = Vec::with_capacity(finding.evidence.len());
+        for one in finding.evidence {
+            evidence.push(Trace::try_from(one)?);
+        }
         Ok(Self {
             id: Id::parse(&finding.id).ok_or("a finding with no id")?,
             told_count: stored.told_count,
@@ -165,7 +168,7 @@ impl TryFrom<Stored> for Entry {
             resource: finding.resource,
             numbers: packed(&finding.observed, &finding.expected, &finding.support),
             running: Vec::new(),
-            evidence: evidence?,
+            evidence,
             capture: finding.capture,
         })
     }
@@ -304,11 +307,10 @@ impl Ledger {
     }
 
     /// The latest revision of every finding kept, by first time seen, then id.
-    pub(crate) fn latest(&self) -> Vec<Finding> {
-        let rows = self.entries.sorted();
-        let mut all: Vec<_> = rows.into_iter().map(|(_, e)| self.dressed(e)).collect();
-        all.sort_by(|a, b| (a.first_seen, &a.id).cmp(&(b.first_seen, &b.id)));
-        all
+    pub(crate) fn latest(&self) -> impl Iterator<Item = Finding> {
+        let mut all = self.entries.sorted();
+        all.sort_by_key(|(_, e)| e.first_seen);
+        all.into_iter().map(|(_, e)| self.dressed(e))
     }
 
     /// Tells the last count of findings that went on after they were last told. They are made one by one as

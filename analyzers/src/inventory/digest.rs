@@ -36,7 +36,10 @@ impl Default for Digest {
 impl Digest {
     pub(crate) fn record(&mut self, value: u64) {
         match self {
-            Self::Few(values) if values.len() < FEW => values.push(value),
+            Self::Few(values) if values.len() < FEW => {
+                make_room(values);
+                values.push(value);
+            }
             Self::Few(values) => {
                 let values = std::mem::take(values);
                 *self = Self::counted(&values);
@@ -135,12 +138,16 @@ fn count(counters: &mut Vec<(u16, u32)>, place: u16, n: u32) {
     match counters.binary_search_by_key(&place, |(place, _)| *place) {
         Ok(at) => counters[at].1 = counters[at].1.saturating_add(n),
         Err(at) => {
-            if counters.len() == counters.capacity() {
-                // There are many digests, and most grow no more after a while.
-                counters.reserve_exact(counters.len() / 4 + 8);
-            }
+            make_room(counters);
             counters.insert(at, (place, n));
         }
+    }
+}
+
+/// Room for one more, and not for many: there are many digests, and most grow no more after a while.
+fn make_room<T>(list: &mut Vec<T>) {
+    if list.len() == list.capacity() {
+        list.reserve_exact((list.len() / 4).max(4));
     }
 }
 
@@ -168,8 +175,8 @@ fn put(histogram: &mut Histogram<u32>, value: u64) {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Stored {
-    Few(Vec<u64>),
-    Some(Vec<(u16, u32)>),
+    Few(#[serde(deserialize_with = "crate::store::tight")] Vec<u64>),
+    Some(#[serde(deserialize_with = "crate::store::tight")] Vec<(u16, u32)>),
     /// HdrHistogram's V2 format in base64.
     Hdr(String),
 }

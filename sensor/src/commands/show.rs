@@ -38,29 +38,27 @@ fn lines(records: impl Iterator<Item = Vec<u8>>) -> String {
 
 pub(super) fn inventory(args: &ShowArgs) -> Result<Status, Failure> {
     let analyzer = learned(args)?;
-    let endpoints = analyzer.endpoints();
     super::print(&if args.json {
-        lines(endpoints.iter().map(|e| to_json(&EndpointRecord::new(e))))
+        lines(analyzer.endpoints().map(|e| to_json(&EndpointRecord::new(&e))))
     } else {
-        summary::inventory(&endpoints, &analyzer.findings())
+        summary::inventory(&analyzer)
     })
 }
 
 pub(super) fn agents(args: &ShowArgs) -> Result<Status, Failure> {
     let analyzer = learned(args)?;
-    let principals = analyzer.principals();
     super::print(&if args.json {
-        lines(principals.iter().map(|p| to_json(&PrincipalRecord::new(p))))
+        lines(analyzer.principals().map(|p| to_json(&PrincipalRecord::new(&p))))
     } else {
-        summary::agents(&principals, &analyzer.findings())
+        summary::agents(&analyzer)
     })
 }
 
 pub(super) fn findings(args: &ShowArgs) -> Result<Status, Failure> {
-    let findings = learned(args)?.findings();
+    let analyzer = learned(args)?;
     super::print(&if args.json {
-        lines(findings.iter().map(|f| to_json(&FindingRecord::new(f))))
+        lines(analyzer.findings().map(|f| to_json(&FindingRecord::new(&f))))
     } else {
-        summary::findings(&findings)
+        summary::findings(&analyzer)
     })
 }

@@ -238,8 +238,9 @@ impl Store {
     /// # Errors
     ///
     /// When it cannot be written; the store is as it was.
-    pub(crate) fn write(&mut self, changes: &[Change]) -> Result<(), StoreError> {
+    pub(crate) fn write(&mut self, changes: impl Iterator<Item = Change>) -> Result<(), StoreError> {
         let snapshot = |connection: &mut Connection| -> rusqlite::Result<()> {
+            let mut any = false;
             let transaction = connection.transaction()?;
             {
                 let mut put = transaction.prepare_cached(
@@ -249,6 +250,7 @@ impl Store {
                 let mut remove =
                     transaction.prepare_cached("DELETE FROM learned WHERE kind = ?1 AND key = ?2")?;
                 for change in changes {
+                    any = true;
                     match &change.value {
                         Some(value) => put.execute(params![change.table.name(), change.key, value])?,
                         None => remove.execute(params![change.table.name(), change.key])?,
@@ -260,7 +262,7 @@ impl Store {
                     params![env!("CARGO_PKG_VERSION")],
                 )?;
                 // What was published to whatever place is the state of before.
-                if !changes.is_empty() {
+                if any {
                     transaction.execute("DELETE FROM meta WHERE name LIKE 'published to %'", [])?;
                 }
             }

@@ -41,7 +41,7 @@ fn writer() {
     };
     let mut store = Store::open(Path::new(&dir)).unwrap();
     for number in 1.. {
-        store.write(&snapshot(number)).unwrap();
+        store.write(snapshot(number).into_iter()).unwrap();
     }
 }
 
@@ -83,7 +83,7 @@ fn killed_at_any_moment_it_holds_one_whole_snapshot() {
 fn a_second_writer_is_refused_and_readers_are_not() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Store::open(dir.path()).unwrap();
-    store.write(&snapshot(1)).unwrap();
+    store.write(snapshot(1).into_iter()).unwrap();
     let refused = Store::open(dir.path()).unwrap_err().to_string();
     let me = std::process::id().to_string();
     assert!(
@@ -99,13 +99,13 @@ fn a_second_writer_is_refused_and_readers_are_not() {
 fn a_row_that_is_removed_is_gone() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Store::open(dir.path()).unwrap();
-    store.write(&snapshot(1)).unwrap();
+    store.write(snapshot(1).into_iter()).unwrap();
     store
-        .write(&[Change {
+        .write(std::iter::once(Change {
             table: Table::Endpoints,
             key: "0000".into(),
             value: None,
-        }])
+        }))
         .unwrap();
     assert_eq!(rows(dir.path()).len(), ROWS - 1);
 }
@@ -170,7 +170,7 @@ fn what_is_not_a_store_of_this_version_is_named() {
 fn a_damaged_store_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Store::open(dir.path()).unwrap();
-    store.write(&snapshot(1)).unwrap();
+    store.write(snapshot(1).into_iter()).unwrap();
     drop(store);
     let path = dir.path().join(DATABASE);
     Connection::open(&path)

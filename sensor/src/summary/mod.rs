@@ -2,6 +2,7 @@
 
 pub(crate) mod progress;
 
+mod best;
 mod funnel;
 mod page;
 mod tables;
@@ -17,6 +18,7 @@ use crate::pipeline::Run;
 use crate::records::Rfc3339;
 use funnel::Funnel;
 use page::{Look, Page, clean, thousands};
+use tables::{Endpoints, Findings, Principals};
 
 /// Rows shown of each table of the summary.
 const MOST_ENDPOINTS: usize = 40;
@@ -41,12 +43,12 @@ pub(crate) fn short(run: &Run) -> String {
 
 /// The whole summary: funnel, endpoints, principals, findings.
 pub(crate) fn full(title: &str, run: &Run, analyzer: &Analyzer, store: Kept<'_>) -> String {
-    let learned = Learned {
-        endpoints: analyzer.endpoints(),
-        principals: analyzer.principals(),
-        findings: analyzer.findings(),
-        given_up: analyzer.counters(),
-    };
+    let mut learned = Learned::new(
+        analyzer.endpoints(),
+        analyzer.principals(),
+        analyzer.findings(),
+        analyzer.counters(),
+    );
     let mut page = Page::for_stdout();
     learned.draw(&mut page, title, run, store);
     page.finish()
@@ -54,14 +56,30 @@ pub(crate) fn full(title: &str, run: &Run, analyzer: &Analyzer, store: Kept<'_>)
 
 /// What the summary shows of the analysis.
 struct Learned {
-    endpoints: Vec<EndpointView>,
-    principals: Vec<PrincipalView>,
-    findings: Vec<Finding>,
+    endpoints: Endpoints,
+    principals: Principals,
+    findings: Findings,
     given_up: Vec<(&'static str, u64)>,
 }
 
 impl Learned {
-    fn draw(&self, page: &mut Page, title: &str, run: &Run, store: Kept<'_>) {
+    /// Looks at everything once and keeps what is shown: all of it at once may be larger than what it was made from.
+    fn new(
+        endpoints: impl Iterator<Item = EndpointView>,
+        principals: impl Iterator<Item = PrincipalView>,
+        findings: impl Iterator<Item = Finding>,
+        given_up: Vec<(&'static str, u64)>,
+    ) -> Self {
+        let findings = Findings::new(findings, MOST_FINDINGS);
+        Self {
+            endpoints: tables::chosen_endpoints(endpoints, &findings, MOST_ENDPOINTS),
+            principals: Principals::new(principals, &findings, MOST_PRINCIPALS),
+            findings,
+            given_up,
+        }
+    }
+
+    fn draw(&mut self, page: &mut Page, title: &str, run: &Run, store: Kept<'_>) {
         let name = format!("tapline {}", env!("CARGO_PKG_VERSION"));
         let title = clean(title);
         page.text(Look::Bold, &name);
@@ -75,7 +93,7 @@ impl Learned {
         }
         page.newline();
         page.newline();
-        Funnel::new(run, Some(self.endpoints.len() as u64), &self.given_up).draw(page);
+        Funnel::new(run, Some(self.endpoints.offered() as u64), &self.given_up).draw(page);
         if let Some(stopped) = &run.stopped {
             page.newline();
             page.wrapped(Look::Yellow, 0, &sentence(&funnel::stopped(run, stopped)));
@@ -87,32 +105,20 @@ impl Learned {
                 format!("--{name} OUT writes all of them")
             }
         };
-        if !self.endpoints.is_empty() {
-            page.heading("Endpoints", &thousands(self.endpoints.len() as u64));
-            tables::endpoints(
-                page,
-                &self.endpoints,
-                &self.findings,
-                MOST_ENDPOINTS,
-                &more("inventory"),
-            );
+        if self.endpoints.offered() > 0 {
+            page.heading("Endpoints", &thousands(self.endpoints.offered() as u64));
+            tables::endpoints(page, &mut self.endpoints, &self.findings, &more("inventory"));
         }
         if !self.principals.is_empty() {
-            page.heading("Who calls", &count_principals(&self.principals));
-            tables::principals(
-                page,
-                &self.principals,
-                &self.findings,
-                MOST_PRINCIPALS,
-                &more("agents"),
-            );
+            page.heading("Who calls", &self.principals.by_kind());
+            tables::principals(page, &mut self.principals, &more("agents"));
         }
         if self.findings.is_empty() {
             page.heading("Findings", "none");
         } else {
-            page.heading("Findings", &tables::by_severity(&self.findings));
+            page.heading("Findings", &self.findings.by_severity());
             page.newline();
-            tables::findings(page, &self.findings, MOST_FINDINGS, &more("findings"));
+            tables::findings(page, &mut self.findings, &more("findings"));
         }
         if run.counters.exchanges == 0 {
             page.newline();
@@ -164,28 +170,6 @@ fn nothing_seen(run: &Run) -> &'static str {
     }
 }
 
-fn count_principals(principals: &[PrincipalView]) -> String {
-    use analyzers::PrincipalKind::{AiAgent, Human, Service, Unknown};
-    [
-        (AiAgent, "AI agents"),
-        (Service, "services"),
-        (Human, "humans"),
-        (Unknown, "unknown"),
-    ]
-    .into_iter()
-    .filter_map(|(kind, name)| {
-        let count = principals.iter().filter(|p| p.kind == kind).count();
-        let name = if count == 1 {
-            name.trim_end_matches('s')
-        } else {
-            name
-        };
-        (count > 0).then(|| format!("{count} {name}"))
-    })
-    .collect::<Vec<_>>()
-    .join(", ")
-}
-
 /// When it was captured, and for how long.
 fn span(first: Timestamp, last: Timestamp) -> String {
     let seconds = last.since(first).as_secs();
@@ -199,32 +183,36 @@ fn span(first: Timestamp, last: Timestamp) -> String {
 }
 
 /// Every endpoint, as a table.
-pub(crate) fn inventory(endpoints: &[EndpointView], findings: &[Finding]) -> String {
+pub(crate) fn inventory(analyzer: &Analyzer) -> String {
     let mut page = Page::for_stdout();
-    page.heading("Endpoints", &thousands(endpoints.len() as u64));
-    tables::endpoints(&mut page, endpoints, findings, usize::MAX, "");
+    let findings = Findings::new(analyzer.findings(), 0);
+    let mut endpoints = tables::chosen_endpoints(analyzer.endpoints(), &findings, usize::MAX);
+    page.heading("Endpoints", &thousands(endpoints.offered() as u64));
+    tables::endpoints(&mut page, &mut endpoints, &findings, "");
     page.finish()
 }
 
 /// Every principal, as a table.
-pub(crate) fn agents(principals: &[PrincipalView], findings: &[Finding]) -> String {
+pub(crate) fn agents(analyzer: &Analyzer) -> String {
     let mut page = Page::for_stdout();
-    page.heading("Who calls", &count_principals(principals));
-    tables::principals(&mut page, principals, findings, usize::MAX, "");
+    let findings = Findings::new(analyzer.findings(), 0);
+    let mut principals = Principals::new(analyzer.principals(), &findings, usize::MAX);
+    page.heading("Who calls", &principals.by_kind());
+    tables::principals(&mut page, &mut principals, "");
     page.finish()
 }
 
 /// Every finding, with its explanation.
-pub(crate) fn findings(findings: &[Finding]) -> String {
+pub(crate) fn findings(analyzer: &Analyzer) -> String {
     let mut page = Page::for_stdout();
-    let note = if findings.is_empty() {
-        "none".into()
-    } else {
-        tables::by_severity(findings)
+    let mut findings = Findings::new(analyzer.findings(), usize::MAX);
+    let note = match findings.by_severity() {
+        none if none.is_empty() => "none".to_owned(),
+        counts => counts,
     };
     page.heading("Findings", &note);
     page.newline();
-    tables::findings(&mut page, findings, usize::MAX, "");
+    tables::findings(&mut page, &mut findings, "");
     page.finish()
 }
 

@@ -1,9 +1,11 @@
 //! Tables of endpoints, principals and findings.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
 
-use analyzers::{EndpointView, Finding, PrincipalKind, PrincipalView, Severity};
+use analyzers::{EndpointView, Finding, Kind, PrincipalKind, PrincipalView, Severity};
 
+use super::best::Best;
 use super::page::{Cell, Column, Group, Look, Page, clean, thousands};
 use unicode_width::UnicodeWidthStr as _;
 
@@ -27,13 +29,136 @@ fn names(pairs: &[(String, u64)]) -> String {
         .join(", ")
 }
 
-/// Which places are shown when there is room for `most`: those of the highest rank, in their order.
-fn chosen<R: Ord>(ranks: &[R], most: usize) -> Vec<usize> {
-    let mut places: Vec<usize> = (0..ranks.len()).collect();
-    places.sort_by_key(|&i| (std::cmp::Reverse(&ranks[i]), i));
-    places.truncate(most);
-    places.sort_unstable();
-    places
+/// What findings say of one endpoint.
+#[derive(Debug)]
+struct Concern {
+    severity: Severity,
+    /// Of the worst one; of equals, that with the least id.
+    kind: Kind,
+    id: String,
+    count: usize,
+}
+
+/// Findings: the worst ones, how many there are, and whom they are about.
+#[derive(Debug)]
+pub(super) struct Findings {
+    worst: Best<(Severity, Reverse<(u64, String)>), Finding>,
+    severities: BTreeMap<Severity, usize>,
+    endpoints: HashMap<String, Concern>,
+    principals: HashMap<String, Severity>,
+}
+
+impl Findings {
+    /// Looks at all of them and keeps up to `most`.
+    pub(super) fn new(all: impl Iterator<Item = Finding>, most: usize) -> Self {
+        let mut own = Self {
+            worst: Best::new(most),
+            severities: BTreeMap::new(),
+            endpoints: HashMap::new(),
+            principals: HashMap::new(),
+        };
+        for finding in all {
+            let severity = finding.severity;
+            *own.severities.entry(severity).or_default() += 1;
+            if let Some(endpoint) = &finding.resource.endpoint {
+                let concern = own.endpoints.entry(endpoint.clone()).or_insert_with(|| Concern {
+                    severity,
+                    kind: finding.kind,
+                    id: finding.id.clone(),
+                    count: 0,
+                });
+                concern.count += 1;
+                if (severity, Reverse(&finding.id)) > (concern.severity, Reverse(&concern.id)) {
+                    concern.severity = severity;
+                    concern.kind = finding.kind;
+                    concern.id.clone_from(&finding.id);
+                }
+            }
+            if let Some(principal) = &finding.principal {
+                let worst = own.principals.entry(principal.id.clone()).or_insert(severity);
+                *worst = severity.max(*worst);
+            }
+            let rank = (severity, Reverse((finding.first_seen, finding.id.clone())));
+            own.worst.offer(rank, finding);
+        }
+        own
+    }
+
+    /// How many there are of each severity, worst first.
+    pub(super) fn by_severity(&self) -> String {
+        let each = self.severities.iter().rev();
+        each.map(|(severity, count)| format!("{count} {}", severity.name()))
+            .collect::<Vec<_>>()
+            .join(", ")
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.severities.is_empty()
+    }
+}
+
+/// Rank of an endpoint: worst finding, whether it carries sensitive data, calls.
+pub(super) type Endpoints = Best<(Option<Severity>, bool, u64), EndpointView>;
+
+/// Those with a finding, then those with sensitive data, then those called most.
+pub(super) fn chosen_endpoints(
+    all: impl Iterator<Item = EndpointView>,
+    findings: &Findings,
+    most: usize,
+) -> Endpoints {
+    let mut best = Best::new(most);
+    for e in all {
+        let worst = findings.endpoints.get(&e.id).map(|c| c.severity);
+        best.offer((worst, !e.data_classes.is_empty(), e.exchanges), e);
+    }
+    best
+}
+
+/// Principals: those with a finding, then those that call most; and how many there are of each kind.
+#[derive(Debug)]
+pub(super) struct Principals {
+    best: Best<(Option<Severity>, u64), PrincipalView>,
+    kinds: BTreeMap<PrincipalKind, usize>,
+}
+
+impl Principals {
+    /// Looks at all of them and keeps up to `most`.
+    pub(super) fn new(all: impl Iterator<Item = PrincipalView>, findings: &Findings, most: usize) -> Self {
+        let (mut best, mut kinds) = (Best::new(most), BTreeMap::new());
+        for p in all {
+            *kinds.entry(p.kind).or_default() += 1;
+            let worst = findings.principals.get(&p.id).copied();
+            best.offer((worst, p.exchanges), p);
+        }
+        Self { best, kinds }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.kinds.is_empty()
+    }
+
+    /// How many there are of each kind.
+    pub(super) fn by_kind(&self) -> String {
+        use PrincipalKind::{AiAgent, Human, Service, Unknown};
+        [
+            (AiAgent, "AI agents"),
+            (Service, "services"),
+            (Human, "humans"),
+            (Unknown, "unknown"),
+        ]
+        .into_iter()
+        .filter_map(|(kind, name)| {
+            let count = *self.kinds.get(&kind)?;
+            let name = if count == 1 {
+                name.trim_end_matches('s')
+            } else {
+                name
+            };
+            Some(format!("{count} {name}"))
+        })
+        .collect::<Vec<_>>()
+        .join(", ")
+    }
 }
 
 fn and_more(page: &mut Page, all: usize, shown: usize, command: &str) {
@@ -43,15 +168,8 @@ fn and_more(page: &mut Page, all: usize, shown: usize, command: &str) {
     }
 }
 
-/// Endpoints below their hosts. What has a finding comes first, of hosts and below each host; with more than `most`,
-/// what is shown are those with a finding, then those with sensitive data, then those called most.
-pub(super) fn endpoints(
-    page: &mut Page,
-    endpoints: &[EndpointView],
-    findings: &[Finding],
-    most: usize,
-    command: &str,
-) {
+/// Endpoints below their hosts. What has a finding comes first, of hosts and below each host.
+pub(super) fn endpoints(page: &mut Page, endpoints: &mut Endpoints, findings: &Findings, command: &str) {
     const COLUMNS: [Column; 11] = [
         Column::text("method", 6),
         Column::text("endpoint", 20),
@@ -65,55 +183,40 @@ pub(super) fn endpoints(
         Column::text("data", 7).optional().spare(7),
         Column::text("finding", 12).optional(),
     ];
-    let mut concerned: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
-    for finding in findings {
-        if let Some(id) = finding.resource.endpoint.as_deref() {
-            concerned.entry(id).or_default().push(finding);
-        }
-    }
-    let worst = |e: &EndpointView| {
-        let own = concerned.get(e.id.as_str())?;
-        own.iter().map(|f| f.severity).max()
-    };
-    let ranks: Vec<_> = endpoints
-        .iter()
-        .map(|e| (worst(e), !e.data_classes.is_empty(), e.exchanges))
-        .collect();
-    let shown = chosen(&ranks, most);
-    let mut hosts: BTreeMap<&str, Vec<&EndpointView>> = BTreeMap::new();
-    for &i in &shown {
-        hosts.entry(&endpoints[i].host).or_default().push(&endpoints[i]);
+    let all = endpoints.offered();
+    let mut hosts: BTreeMap<&str, Vec<(Option<Severity>, &EndpointView)>> = BTreeMap::new();
+    let mut shown = 0;
+    for ((worst, ..), e) in endpoints.in_order() {
+        shown += 1;
+        hosts.entry(&e.host).or_default().push((*worst, e));
     }
     let mut hosts: Vec<_> = hosts.into_iter().collect();
-    hosts.sort_by_key(|(_, own)| std::cmp::Reverse(own.iter().map(|e| worst(e)).max()));
+    hosts.sort_by_key(|(_, own)| Reverse(own.iter().map(|(worst, _)| *worst).max()));
     let groups: Vec<Group> = hosts
         .into_iter()
         .map(|(host, mut own)| {
-            own.sort_by_key(|e| std::cmp::Reverse(worst(e)));
+            own.sort_by_key(|(worst, _)| Reverse(*worst));
             let rows = own
                 .into_iter()
-                .map(|e| endpoint_row(e, concerned.get(e.id.as_str()).map_or(&[], Vec::as_slice)));
+                .map(|(_, e)| endpoint_row(e, findings.endpoints.get(&e.id)));
             (Some(Cell::new(Look::Bold, host)), rows.collect())
         })
         .collect();
     page.grouped(&COLUMNS, &groups);
-    and_more(page, endpoints.len(), shown.len(), command);
+    and_more(page, all, shown, command);
 }
 
-fn endpoint_row(e: &EndpointView, findings: &[&Finding]) -> Vec<Cell> {
+fn endpoint_row(e: &EndpointView, concern: Option<&Concern>) -> Vec<Cell> {
     let [_, success, redirection, client_error, server_error] = e.status;
     let open = e.auth.iter().any(|(name, _)| name == "none");
     let path = match e.template.as_str() {
         "" => Cell::new(Look::Dim, "(tunnel)"),
         template => Cell::new(Look::Plain, template),
     };
-    let worst = findings
-        .iter()
-        .max_by_key(|f| (f.severity, std::cmp::Reverse(&f.id)));
-    let finding = match worst {
+    let finding = match concern {
         None => Cell::new(Look::Plain, ""),
         Some(worst) => {
-            let more = match findings.len() - 1 {
+            let more = match worst.count - 1 {
                 0 => String::new(),
                 more => format!(" +{more}"),
             };
@@ -136,14 +239,8 @@ fn endpoint_row(e: &EndpointView, findings: &[&Finding]) -> Vec<Cell> {
     ]
 }
 
-/// Principals, by kind; with more than `most`, those with a finding, then those that call most.
-pub(super) fn principals(
-    page: &mut Page,
-    principals: &[PrincipalView],
-    findings: &[Finding],
-    most: usize,
-    command: &str,
-) {
+/// Principals, by kind.
+pub(super) fn principals(page: &mut Page, principals: &mut Principals, command: &str) {
     const COLUMNS: [Column; 9] = [
         Column::text("kind", 8),
         Column::text("name", 12),
@@ -155,21 +252,12 @@ pub(super) fn principals(
         Column::text("known by", 12).spare(0),
         Column::text("finding", 6).optional(),
     ];
-    let worst = |p: &PrincipalView| {
-        let own = findings
-            .iter()
-            .filter(|f| f.principal.as_ref().is_some_and(|c| c.id == p.id));
-        own.map(|f| f.severity).max()
-    };
-    let mut sorted: Vec<(&PrincipalView, Option<Severity>)> =
-        principals.iter().map(|p| (p, worst(p))).collect();
-    sorted.sort_by_key(|(p, worst)| (p.kind, std::cmp::Reverse((*worst, p.exchanges))));
-    let ranks: Vec<_> = sorted.iter().map(|(p, worst)| (*worst, p.exchanges)).collect();
-    let shown = chosen(&ranks, most);
-    let rows: Vec<Vec<Cell>> = shown
-        .iter()
-        .map(|&i| {
-            let (p, worst) = sorted[i];
+    let all = principals.best.offered();
+    let mut sorted: Vec<_> = principals.best.in_order().collect();
+    sorted.sort_by_key(|(rank, p)| (p.kind, Reverse(*rank)));
+    let rows: Vec<Vec<Cell>> = sorted
+        .into_iter()
+        .map(|((worst, _), p)| {
             let (kind, look) = kind_in_words(p.kind);
             // What tells the kind before what tells the name: the end of the text may be cut off.
             let mut evidence: Vec<&str> = p.evidence.iter().map(String::as_str).collect();
@@ -191,7 +279,7 @@ pub(super) fn principals(
         })
         .collect();
     page.table(&COLUMNS, &rows);
-    and_more(page, principals.len(), shown.len(), command);
+    and_more(page, all, rows.len(), command);
 }
 
 fn severity_look(severity: Severity) -> Look {
@@ -204,31 +292,13 @@ fn severity_look(severity: Severity) -> Look {
     }
 }
 
-/// How many findings there are of each severity, worst first.
-pub(super) fn by_severity(findings: &[Finding]) -> String {
-    use Severity::{Critical, High, Info, Low, Medium};
-    [Critical, High, Medium, Low, Info]
-        .into_iter()
-        .filter_map(|severity| {
-            let count = findings.iter().filter(|f| f.severity == severity).count();
-            (count > 0).then(|| format!("{count} {}", severity.name()))
-        })
-        .collect::<Vec<_>>()
-        .join(", ")
-}
-
 /// Findings, worst first, each as it can be read alone: what, who and where, why it matters, what to do first.
-pub(super) fn findings(page: &mut Page, findings: &[Finding], most: usize, command: &str) {
+pub(super) fn findings(page: &mut Page, findings: &mut Findings, command: &str) {
     const INDENT: usize = 12;
-    let mut sorted: Vec<&Finding> = findings.iter().collect();
-    sorted.sort_by(|a, b| {
-        (std::cmp::Reverse(a.severity), a.first_seen, &a.id).cmp(&(
-            std::cmp::Reverse(b.severity),
-            b.first_seen,
-            &b.id,
-        ))
-    });
-    for (i, finding) in sorted.iter().take(most).enumerate() {
+    let all = findings.worst.offered();
+    let mut shown = 0;
+    for (i, finding) in findings.worst.by_rank().enumerate() {
+        shown += 1;
         if i > 0 {
             page.newline();
         }
@@ -252,7 +322,7 @@ pub(super) fn findings(page: &mut Page, findings: &[Finding], most: usize, comma
         }
         page.wrapped(Look::Dim, INDENT, &seen(finding));
     }
-    and_more(page, sorted.len(), most.min(sorted.len()), command);
+    and_more(page, all, shown, command);
 }
 
 /// How often and when it was seen, and how sure that is.

@@ -130,8 +130,28 @@ fn run() -> Run {
     }
 }
 
-fn learned() -> Learned {
-    Learned {
+/// What an analysis found.
+struct Parts {
+    endpoints: Vec<EndpointView>,
+    principals: Vec<PrincipalView>,
+    findings: Vec<Finding>,
+    given_up: Vec<(&'static str, u64)>,
+}
+
+impl Parts {
+    fn draw(self, page: &mut Page, title: &str, run: &Run, store: Kept<'_>) {
+        let mut learned = Learned::new(
+            self.endpoints.into_iter(),
+            self.principals.into_iter(),
+            self.findings.into_iter(),
+            self.given_up,
+        );
+        learned.draw(page, title, run, store);
+    }
+}
+
+fn learned() -> Parts {
+    Parts {
         endpoints: vec![
             endpoint("orders.example", "GET", "/orders", 2_000),
             endpoint("orders.example", "GET", "/orders/{int}", 2_300),
