@@ -31,14 +31,27 @@ pub(crate) struct Sketch {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct Bits(Vec<u8>);
 
+/// An id as every generation looks for it: which word it is in, and its bits in that word. All bits of an id lie in one
+/// word, so that looking one up touches memory once.
+#[derive(Debug, Clone, Copy, Default)]
+struct Probe {
+    word: usize,
+    bits: u64,
+}
+
+impl Probe {
+    fn new(hash: u64) -> Self {
+        Self {
+            word: hash as usize,
+            bits: (0..PROBES).fold(0, |bits, n| bits | 1u64 << ((hash >> (32 + 6 * n)) & 63)),
+        }
+    }
+}
+
 impl Bits {
-    /// Where the word of an id begins in a filter of `len` bytes, and its bits in that word. All bits of an id lie
-    /// in one word, so that looking one up touches memory once.
-    fn place(len: usize, hash: u64) -> (usize, u64) {
-        // Sizes are powers of two, so a mask does for a division.
-        let word = (hash as usize & (len / 8 - 1)) * 8;
-        let bits = (0..PROBES).fold(0, |bits, n| bits | 1u64 << ((hash >> (32 + 6 * n)) & 63));
-        (word, bits)
+    /// Where the word of an id begins. Sizes are powers of two, so a mask does for a division.
+    fn place(&self, probe: Probe) -> usize {
+        (probe.word & (self.0.len() / 8).wrapping_sub(1)) * 8
     }
 
     fn word(&self, at: usize) -> u64 {
@@ -48,17 +61,13 @@ impl Bits {
             .map_or(0, u64::from_le_bytes)
     }
 
-    fn contains(&self, hash: u64) -> bool {
-        if self.0.is_empty() {
-            return false;
-        }
-        let (at, bits) = Self::place(self.0.len(), hash);
-        self.word(at) & bits == bits
+    fn contains(&self, probe: Probe) -> bool {
+        !self.0.is_empty() && self.word(self.place(probe)) & probe.bits == probe.bits
     }
 
-    fn insert(&mut self, hash: u64) {
-        let (at, bits) = Self::place(self.0.len(), hash);
-        let word = self.word(at) | bits;
+    fn insert(&mut self, probe: Probe) {
+        let at = self.place(probe);
+        let word = self.word(at) | probe.bits;
         if let Some(place) = self.0.get_mut(at..at + 8) {
             place.copy_from_slice(&word.to_le_bytes());
         }
@@ -72,15 +81,21 @@ impl Sketch {
     /// in, with nothing else between two lookups, so that their misses overlap.
     pub(crate) fn insert_all(&mut self, hashes: &[u64]) {
         for hashes in hashes.chunks(BATCH) {
-            let mut seen = [false; BATCH];
-            for (seen, hash) in seen.iter_mut().zip(hashes) {
-                *seen = self.is_kept(*hash);
+            let mut probes = [(Probe::default(), false); BATCH];
+            for ((probe, kept), hash) in probes.iter_mut().zip(hashes) {
+                *probe = Probe::new(*hash);
+                *kept = self.is_kept(*probe);
             }
             let mut turned = false;
-            for (seen, hash) in seen.iter().zip(hashes) {
-                // What was in the newest is in the one before it since a new one was begun.
-                if (!seen || turned) && !self.is_kept(*hash) {
-                    turned |= self.insert(*hash);
+            for (probe, kept) in &probes[..hashes.len()] {
+                // Since the lookup the newest may have got this id, or another may have become the newest.
+                let known = if turned {
+                    self.is_kept(*probe)
+                } else {
+                    *kept || self.newer.contains(*probe)
+                };
+                if !known {
+                    turned |= self.insert(*probe);
                 }
             }
         }
@@ -88,13 +103,13 @@ impl Sketch {
 
     /// Whether an id needs not be put in again. What is about to be dropped is put into the newest when it is seen
     /// again.
-    fn is_kept(&self, hash: u64) -> bool {
+    fn is_kept(&self, probe: Probe) -> bool {
         let grown = self.newer.0.len() >= LARGEST;
-        self.newer.contains(hash) || (!grown && self.before(hash))
+        self.newer.contains(probe) || (!grown && self.before(probe))
     }
 
     /// Puts an id in; true when a new generation was begun for it.
-    fn insert(&mut self, hash: u64) -> bool {
+    fn insert(&mut self, probe: Probe) -> bool {
         let grown = self.newer.0.len() >= LARGEST;
         let full = self.count as usize >= self.newer.0.len() / 4 * 3;
         if full {
@@ -109,18 +124,19 @@ impl Sketch {
             }
             self.count = 0;
         }
-        self.newer.insert(hash);
+        self.newer.insert(probe);
         self.count += 1;
         full
     }
 
     pub(crate) fn contains(&self, hash: u64) -> bool {
-        self.newer.contains(hash) || self.before(hash)
+        let probe = Probe::new(hash);
+        self.newer.contains(probe) || self.before(probe)
     }
 
     /// Whether a generation before the newest has it.
-    fn before(&self, hash: u64) -> bool {
-        self.older.contains(hash) || self.small.iter().rev().any(|bits| bits.contains(hash))
+    fn before(&self, probe: Probe) -> bool {
+        self.older.contains(probe) || self.small.iter().rev().any(|bits| bits.contains(probe))
     }
 }
 
