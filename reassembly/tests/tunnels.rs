@@ -7,43 +7,19 @@ use proptest::prelude::*;
 use reassembly::{Event, Limits, LinkType, Packet, Reassembler, Timestamp};
 use support::{CLIENT, SERVER, Seen, Wire, exchanges, flows};
 
-/// One header in front of a packet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wrap {
-    Vlan,
-    QinQ,
-    OldQinQ,
-    Mpls,
-    MplsEthernet,
-    Pppoe,
-    VnTag,
-    Pbb,
-    FabricPath,
-    Snap,
-    IpIp,
-    SixInFour,
-    FourInSix,
-    Options,
-    Gre,
-    GreKeyed,
-    Nvgre,
-    Erspan1,
-    Erspan2,
-    Erspan3,
-    Vxlan,
-    VxlanGpe,
-    Geneve,
-    GtpU,
-    EtherIp,
-    MplsInUdp,
-    GreInUdp,
-    Tzsp,
-    Authenticated,
+macro_rules! wraps {
+    ($($name:ident),* $(,)?) => {
+        /// One header in front of a packet.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        enum Wrap {
+            $($name),*
+        }
+
+        const ALL: &[Wrap] = &[$(Wrap::$name),*];
+    };
 }
 
-use Wrap::*;
-
-const ALL: [Wrap; 29] = [
+wraps![
     Vlan,
     QinQ,
     OldQinQ,
@@ -74,6 +50,8 @@ const ALL: [Wrap; 29] = [
     Tzsp,
     Authenticated,
 ];
+
+use Wrap::*;
 
 /// A packet with what it begins with.
 #[derive(Debug, Clone)]
@@ -352,7 +330,7 @@ fn every_wrapping_is_taken_off() {
     let want = plain(&wire);
     assert_eq!(want.len(), 4);
     let mut networks = Vec::new();
-    for with in ALL {
+    for with in ALL.iter().copied() {
         let frames = wire
             .frames
             .iter()

@@ -10,6 +10,7 @@ use reassembly::exchange::authority_range;
 use segment::{Show, parts};
 
 pub mod checks;
+mod form;
 pub mod segment;
 mod words;
 
@@ -229,7 +230,7 @@ pub fn safe_host(host: &str) -> Cow<'_, str> {
         && host
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || b".-_:[]".contains(&b))
-        && !segment::is_jwt(host);
+        && !form::is_jwt(host);
     if !plain {
         return Cow::Borrowed("{host}");
     }
@@ -268,7 +269,7 @@ fn hidden_label(label: &str) -> Option<&'static str> {
     }
     let kind = segment::classify(label, "");
     let shown = match kind {
-        Segment::Slug => parts(label, b'-').all(segment::is_short_code),
+        Segment::Slug => parts(label, b'-').all(form::is_short_code),
         Segment::ObjectId => false,
         kind => !kind.is_private(),
     };

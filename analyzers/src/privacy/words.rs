@@ -209,7 +209,6 @@ mod tests {
             .copied()
             .filter(|w| classify(w, "") != Segment::Literal)
             .collect();
-        println!("{} of {} hidden: {hidden:?}", hidden.len(), words.len());
         // Four in a thousand; see which ones before raising it.
         assert!(
             hidden.len() * 1000 <= words.len() * 4,
@@ -268,7 +267,6 @@ mod tests {
             let shown = (0..10_000)
                 .filter(|_| !classify(&random.text(alphabet, length), "").is_private())
                 .count();
-            println!("{name:>9} {length:>2}: {shown:>4} of 10000 shown");
             if shown > most {
                 wrong.push_str(&format!("{name} {length}: {shown} > {most}\n"));
             }
