@@ -143,7 +143,7 @@ flag_set! {
     }
 }
 
-/// A field of a head: where its name and its value lie in [`Head::text`].
+/// A field of a head: where its name and its value lie in the text of its head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FieldSpan {
     pub(crate) name: (u32, u32),

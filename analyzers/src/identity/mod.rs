@@ -1,6 +1,6 @@
 //! Who calls: principals and the credentials they show.
 //!
-//! [`resolve`] turns the head of a request into an [`Identity`]: principal, kind, and the credential as a
+//! `resolve` turns the head of a request into an [`Identity`]: principal, kind, and the credential as a
 //! keyed hash. It looks at nothing but the request and the client's address, so the same caller gets the
 //! same id on every machine and whatever came before.
 

@@ -1,7 +1,7 @@
 //! What is called: endpoints, by host, method and path template.
 //!
 //! This stage is keyed by server host: it needs all traffic of one host and nothing else. A path becomes an
-//! endpoint only when a server's answer shows that it is one (see [`endpoint::proves`]); what was asked
+//! endpoint only when a server's answer shows that it is one (see `endpoint::proves`); what was asked
 //! for but never found is the business of the scan detector.
 
 use reassembly::Timestamp;

@@ -2,7 +2,7 @@
 //! read.
 //!
 //! Nothing is shown because it does not look like a secret; it is shown because it is known to be none:
-//! words of a route ([`super::words`]), versions, numbers, dates, addresses, and ids in a standard form.
+//! words of a route (`words`), versions, numbers, dates, addresses, and ids in a standard form.
 //! Whatever else stands in a segment is its kind in braces. A segment with signs in it is taken apart where
 //! routes have signs (`Keys('…')`, `a:verb`, `report.pdf`) and its pieces are judged one by one; signs
 //! anywhere else make it a token.

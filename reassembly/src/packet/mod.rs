@@ -6,7 +6,7 @@
 //!          to the next carries   made whole   marked        header
 //! ```
 //!
-//! Knows headers, and how much of a payload was captured; leaves order, loss and meaning to [`crate::tcp`].
+//! Knows headers, and how much of a payload was captured; leaves order, loss and meaning to `tcp`.
 
 mod duplicates;
 mod fragments;
