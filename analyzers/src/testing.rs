@@ -24,7 +24,7 @@ pub(crate) struct Call {
     status: u16,
     answer: String,
     answer_fields: String,
-    ambiguities: Ambiguities,
+    ambiguities: [Ambiguities; 2],
     flags: Flags,
 }
 
@@ -40,7 +40,7 @@ impl Call {
             status: 200,
             answer: r#"{"ok":true}"#.into(),
             answer_fields: "Content-Type: application/json\n".into(),
-            ambiguities: Ambiguities::empty(),
+            ambiguities: [Ambiguities::empty(); 2],
             flags: Flags::empty(),
         }
     }
@@ -105,8 +105,15 @@ impl Call {
         self
     }
 
+    /// A response that receivers may read differently.
+    pub(crate) fn ambiguous_answer(mut self, ambiguities: Ambiguities) -> Self {
+        self.ambiguities[1] = ambiguities;
+        self.flags.insert(Flags::AMBIGUOUS);
+        self
+    }
+
     pub(crate) fn ambiguous(mut self, ambiguities: Ambiguities) -> Self {
-        self.ambiguities = ambiguities;
+        self.ambiguities[0] = ambiguities;
         self.flags.insert(Flags::AMBIGUOUS);
         self
     }
@@ -131,7 +138,7 @@ impl Call {
             .request(&head, self.body.as_bytes())
             .response(&answer, self.answer.as_bytes())
             .flags(self.flags)
-            .ambiguities(self.ambiguities)
+            .ambiguities(self.ambiguities[0], self.ambiguities[1])
             .build()
     }
 }

@@ -457,3 +457,31 @@ fn damage_lowers_confidence_and_is_said() {
     assert_eq!(scene.endpoints()[0].response_bytes.count, 0);
     assert_eq!(Table::ALL.map(Table::name).len(), 4);
 }
+
+#[test]
+fn who_calls_does_not_depend_on_what_came_before() {
+    let token = Call::get("/a?access_token=0123456789abcdef").status(200);
+    let signed = Call::get("/a?sig=0123456789abcdef").status(200);
+    let mut fresh = Scene::new();
+    let alone = fresh.send(&token).principal;
+    let mut scene = Scene::new();
+    let other = scene.send(&signed).principal;
+    assert_eq!(scene.send(&token).principal, alone);
+    assert_ne!(other, alone);
+}
+
+#[test]
+fn any_name_can_be_that_of_an_api_key() {
+    for name in ["My-Api-Key", "Our-Api-Key", "Mcp-Name2", "X-K", "Authorization-2"] {
+        let mut scene = Scene::with(Settings {
+            api_key_headers: vec![name.to_lowercase()],
+            ..Settings::default()
+        });
+        scene.send(
+            &Call::get("/a")
+                .field(&format!("{name}: 0123456789abcdef"))
+                .status(200),
+        );
+        assert_eq!(scene.principals()[0].auth, [("api_key".to_owned(), 1)], "{name}");
+    }
+}

@@ -23,7 +23,8 @@ pub struct ExchangeBuilder {
     wait_ns: u64,
     frames: [u64; 4],
     flags: Flags,
-    ambiguities: Ambiguities,
+    /// Of the request and of the response.
+    ambiguities: [Ambiguities; 2],
 }
 
 impl ExchangeBuilder {
@@ -46,7 +47,7 @@ impl ExchangeBuilder {
             wait_ns: 5_000_000,
             frames: [0; 4],
             flags: Flags::empty(),
-            ambiguities: Ambiguities::empty(),
+            ambiguities: [Ambiguities::empty(); 2],
         }
     }
 
@@ -101,10 +102,10 @@ impl ExchangeBuilder {
         self
     }
 
-    /// Where receivers may read the bytes differently.
+    /// Where receivers may read the bytes of the request and of the response differently.
     #[must_use]
-    pub fn ambiguities(mut self, ambiguities: Ambiguities) -> Self {
-        self.ambiguities = ambiguities;
+    pub fn ambiguities(mut self, request: Ambiguities, response: Ambiguities) -> Self {
+        self.ambiguities = [request, response];
         self
     }
 
@@ -131,6 +132,8 @@ impl ExchangeBuilder {
             Some(r) if r.minor != 1 => Protocol::Http10,
             _ => Protocol::Http11,
         };
+        let mut ambiguities = self.ambiguities[0];
+        ambiguities.insert(self.ambiguities[1]);
         Exchange {
             flow: self.flow,
             index: self.index,
@@ -139,7 +142,8 @@ impl ExchangeBuilder {
             request,
             response,
             flags,
-            ambiguities: self.ambiguities,
+            ambiguities,
+            request_ambiguities: self.ambiguities[0],
         }
     }
 }

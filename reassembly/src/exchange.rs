@@ -305,6 +305,8 @@ pub struct Exchange {
     pub flags: Flags,
     /// Where receivers may read these bytes differently.
     pub ambiguities: Ambiguities,
+    /// Those of them that are in the request.
+    pub request_ambiguities: Ambiguities,
     /// Capture time of the packet with which the exchange was known to be over.
     pub completed: Timestamp,
 }

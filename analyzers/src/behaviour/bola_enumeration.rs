@@ -17,7 +17,8 @@
 //! Source: OWASP API1:2023; Wald 1945; Jung et al., IEEE S&P 2004.
 //!
 //! Blind to: walks through objects that were listed to the principal before; ids only in a request body (except
-//! tool arguments of MCP); ids without digits in lower case; walks spread over many principals.
+//! tool arguments of MCP); ids without digits in lower case; walks spread over many principals, which a client also is
+//! that sends a new token each time to a server that goes by another credential; a new Host each time.
 //!
 //! Quiet when: pages are turned (`page`, `offset`, `cursor` name no object); a listing is followed by its items; a
 //! known job reads as many as on other days and no more are missing than usual (its first day is reported: low for

@@ -5,6 +5,9 @@
 //! unknown path adds 2.30, every other call takes 0.64 away; past 11.5 with ten distinct paths it is reported.
 //! High when the paths are ones that scanners ask for (`/.env`, `/.git/config`, …).
 //!
+//! A client is a principal whose credential was accepted before, else an address: a token made up for each request hides
+//! nobody.
+//!
 //! Source: OWASP API9:2023; MITRE ATT&CK T1595.003; Wald 1945; Jung et al. 2004.
 //!
 //! Blind to: scans slower than one new path in ten minutes, spread over many addresses, or answered 401, 403 or
@@ -183,10 +186,10 @@ pub(crate) fn explain(finding: &Finding) -> String {
     ))
 }
 
-/// The client a scan is counted for: a principal that shows an accepted kind of credential is itself; all
-/// others at one address are one, whatever programs they say they are.
-pub(crate) fn subject(activity: &Activity<'_>, seed: Seed) -> Id {
-    if !activity.identity.by_address {
+/// The client a scan is counted for: a principal whose credential a server has `accepted` is itself; all others at one
+/// address are one, whatever programs they say they are and whatever tokens they make up.
+pub(crate) fn subject(activity: &Activity<'_>, accepted: bool, seed: Seed) -> Id {
+    if accepted && !activity.identity.by_address {
         return activity.identity.id;
     }
     let hash = match activity.exchange.flow.client.ip() {

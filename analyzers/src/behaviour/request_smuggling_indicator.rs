@@ -2,7 +2,7 @@
 //!
 //! Reports, once per client, host, set of reasons and day, a request whose framing RFC 9112 forbids or leaves to the
 //! receiver: both Content-Length and Transfer-Encoding, differing lengths, a transfer-coding some receivers do
-//! not recognise (all high); a malformed length or chunk, space before the colon of a framing field, NUL or
+//! not recognise (all high); a malformed length or chunk, space before a colon, NUL or
 //! bare CR in the head (medium); a Host that differs from the target (low).
 //!
 //! Source: RFC 9112 sections 6.1, 6.3 and 11.2; OWASP API8:2023.
@@ -13,7 +13,7 @@
 //! Quiet when: only the response is at fault (servers do send both fields; nobody can smuggle through it), or
 //! the fault is one that no receiver frames by (folding, bare LF).
 
-use reassembly::{Ambiguities, Request};
+use reassembly::Ambiguities;
 use serde_json::json;
 
 use super::activity::Activity;
@@ -23,7 +23,7 @@ use crate::finding::{Finding, Kind, Severity};
 
 /// Looks at one exchange.
 pub(crate) fn observe(activity: &Activity<'_>, ledger: &mut Ledger) {
-    let seen = activity.exchange.ambiguities;
+    let seen = activity.exchange.request_ambiguities;
     if seen.is_empty() {
         return;
     }
@@ -41,7 +41,7 @@ pub(crate) fn observe(activity: &Activity<'_>, ledger: &mut Ledger) {
         (Ambiguities::BARE_CR, Severity::Medium),
         (Ambiguities::HOST_DIFFERS, Severity::Low),
     ] {
-        if seen.contains(flag) && in_request(activity.request, flag) {
+        if seen.contains(flag) {
             severity = severity.max(Some(level));
             reasons.extend(flag.names());
         }
@@ -104,7 +104,7 @@ fn in_words(reason: &str) -> &str {
         "transfer_coding_malformed" => "a Transfer-Encoding that some receivers do not know",
         "transfer_coding_in_http10" => "Transfer-Encoding in HTTP/1.0",
         "chunk_malformed" => "a chunk size that is no plain number",
-        "space_before_colon" => "white space before the colon of a framing field",
+        "space_before_colon" => "white space before the colon of a field",
         "nul" => "a NUL byte in its head",
         "bare_cr" => "a CR without LF in its head",
         "host_differs" => "more than one name of its host",
@@ -120,34 +120,5 @@ fn reading(seen: Ambiguities) -> &'static str {
         "the first Content-Length was followed"
     } else {
         "the strict reading of RFC 9112 was followed"
-    }
-}
-
-/// Whether the request, rather than the response, is at fault. The exchange has one set of ambiguities for both, so
-/// the head is asked.
-fn in_request(request: &Request, flag: Ambiguities) -> bool {
-    let head = &request.message.head;
-    let mut lengths = 0;
-    let mut codings = 0;
-    let mut framing_name = false;
-    for (name, value) in head.fields() {
-        let trimmed = name.trim_end();
-        let length = trimmed.eq_ignore_ascii_case("content-length");
-        let coding = trimmed.eq_ignore_ascii_case("transfer-encoding");
-        lengths += usize::from(length) + if length { value.matches(',').count() } else { 0 };
-        codings += usize::from(coding);
-        framing_name |= (length || coding) && trimmed.len() != name.len();
-    }
-    match flag {
-        Ambiguities::LENGTH_AND_CODING => lengths > 0 && codings > 0,
-        Ambiguities::LENGTHS_DIFFER => lengths > 1,
-        Ambiguities::LENGTH_MALFORMED => lengths > 0,
-        Ambiguities::CODING_MALFORMED | Ambiguities::CHUNK_MALFORMED => codings > 0,
-        Ambiguities::CODING_IN_HTTP10 => codings > 0 && request.minor == 0,
-        // A parser that strips the space, or one that keeps it as part of the name: both spell the field.
-        Ambiguities::SPACE_BEFORE_COLON => framing_name || lengths + codings > 0,
-        Ambiguities::NUL | Ambiguities::BARE_CR => true,
-        Ambiguities::HOST_DIFFERS => true,
-        _ => false,
     }
 }

@@ -101,7 +101,11 @@ impl Behaviour {
                 .entry(credential.id, || Shared::new(credential.scheme, activity.ts));
             shared.observe(activity, world.egress, ledger);
         }
-        let scan = endpoint_discovery_scan::subject(activity, world.seed);
+        let accepted = identity
+            .credential
+            .as_ref()
+            .is_some_and(|credential| self.credentials.get(credential.id).is_some());
+        let scan = endpoint_discovery_scan::subject(activity, accepted, world.seed);
         if endpoint_discovery_scan::begins(activity) || self.scans.get(scan).is_some() {
             self.scans
                 .entry(scan, Scan::default)

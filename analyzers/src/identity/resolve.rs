@@ -212,6 +212,7 @@ impl Resolver {
         }
         if let Some(query) = s.query {
             mix(3, query.value.as_bytes());
+            mix(if query.signature { 7 } else { 8 }, query.name.as_bytes());
         }
         if let Some(cookie) = s.cookie {
             mix(4, cookie.value.as_bytes());

@@ -118,7 +118,7 @@ impl<'a> Signals<'a> {
                 (b'f', 9) if is("forwarded") => {
                     s.tls_before |= contains_ignore_case(value, "proto=https");
                 }
-                (b'm', 10 | 8 | 14 | 20) if value.len() <= 1024 => {
+                (b'm', 10 | 8 | 14 | 20) if value.len() <= 1024 && starts_ignore_case(name, "mcp-") => {
                     if is("mcp-method") {
                         s.mcp = true;
                         s.mcp_method = Some(value);

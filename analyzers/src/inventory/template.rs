@@ -67,12 +67,20 @@ fn places(path: &str) -> ([&str; DEPTH], usize, bool) {
     let mut len = 0usize;
     let mut deeper = 0usize;
     for raw in segment::parts(path, b'/') {
-        match raw {
-            "" | "." => {}
+        // A dot may be sent encoded, and a parameter may follow: servers resolve both.
+        let name = bare(raw);
+        let name = if name.contains('%') {
+            segment::decode(name)
+        } else {
+            Cow::Borrowed(name)
+        };
+        match name.as_ref() {
+            "" if raw.is_empty() => {}
+            "." => {}
             ".." if deeper > 0 => deeper -= 1,
             ".." => len = len.saturating_sub(1),
-            name if len < DEPTH && deeper == 0 => {
-                out[len] = name;
+            _ if len < DEPTH && deeper == 0 => {
+                out[len] = raw;
                 len += 1;
             }
             _ => deeper += 1,
@@ -326,6 +334,9 @@ mod tests {
             ("//orders//42/", "/orders/{int}"),
             ("/a/./b/../c", "/a/c"),
             ("/../../etc", "/etc"),
+            ("/login/%2e%2e/legacy/refunds", "/legacy/refunds"),
+            ("/login/.%2E/%2e/legacy", "/legacy"),
+            ("/login/..;/legacy", "/legacy"),
             (
                 "/v1/users/7d444840-9dc0-11d1-b245-5ffdce74fad2",
                 "/v1/users/{uuid}",

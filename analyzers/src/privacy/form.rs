@@ -357,6 +357,7 @@ pub(super) fn is_version(text: &str) -> bool {
         && body
             .split('.')
             .all(|p| (1..=4).contains(&p.len()) && p.bytes().all(|b| b.is_ascii_digit()))
+        && account(body, &shape(body)).is_none()
 }
 
 /// Prefixes that providers give to secrets.

@@ -68,6 +68,10 @@ fn redact_path(path: &str, out: &mut String) {
         let name = segment::decode(pieces.next().unwrap_or(""));
         push_segment(&name, &before, out);
         for parameter in pieces {
+            if out.len() > LONGEST_TARGET {
+                out.push('…');
+                return;
+            }
             let key = parameter.split('=').next().unwrap_or("");
             out.push(';');
             out.push_str(
@@ -380,6 +384,9 @@ mod tests {
             ("http://u:pw@Shop.example/a#tok", "http://shop.example/a"),
             ("/a#access_token=1", "/a"),
             ("/reset/ab12cd34ef", "/reset/{token}"),
+            ("/otp/4821/send", "/otp/{token}/send"),
+            ("/pay/v4539.5787.6362.1486", "/pay/{card}"),
+            ("/pay/4539.5787.6362.1486", "/pay/{card}"),
             (
                 "/o/7d444840-9dc0-11d1-b245-5ffdce74fad2",
                 "/o/7d444840-9dc0-11d1-b245-5ffdce74fad2",
@@ -392,7 +399,12 @@ mod tests {
             let want = if target.is_empty() { "" } else { want };
             assert_eq!(redact_target(target), want, "{target}");
         }
-        assert!(redact_target(&format!("/{}", "a/".repeat(5_000))).len() < 600);
+        for long in ["a/", ";", ";a", "&", "x=1&", "?", "a;b=1/"] {
+            for start in ["/", "/a?"] {
+                let target = format!("{start}{}", long.repeat(20_000));
+                assert!(redact_target(&target).len() < 700, "{start} {long}");
+            }
+        }
     }
 
     #[test]

@@ -298,7 +298,13 @@ fn push(kind: Segment, text: &str, how: Show, out: &mut String) {
 /// What a segment is where it stands.
 fn placed(kind: Segment, text: &str, before: &str) -> Segment {
     match kind {
-        Segment::Slug | Segment::Int | Segment::ObjectId | Segment::Ulid | Segment::Uuid
+        // A code to be typed in has four digits or more.
+        Segment::Int | Segment::Float | Segment::Date | Segment::DateTime
+            if text.len() >= 4 && is_before_secret(before) =>
+        {
+            Segment::Token
+        }
+        Segment::Slug | Segment::ObjectId | Segment::Ulid | Segment::Uuid
             if text.len() >= 6 && is_before_secret(before) =>
         {
             Segment::Token
@@ -554,6 +560,11 @@ mod tests {
         assert_eq!(classify("GBP-EUR", "fx-rates"), Segment::Slug);
         assert_eq!(classify("ORDERS", "API"), Segment::Literal);
         assert_eq!(classify("ab12cd34", "reset"), Segment::Token);
+        assert_eq!(classify("4821", "pin"), Segment::Token);
+        assert_eq!(classify("48213", "OTP"), Segment::Token);
+        assert_eq!(classify("1990-05-17", "password"), Segment::Token);
+        assert_eq!(classify("7", "pin"), Segment::Int);
+        assert_eq!(classify("4821", "orders"), Segment::Int);
         assert_eq!(classify("correct-horse-battery-staple", "reset"), Segment::Token);
         assert_eq!(classify("ab12cd34", "orders"), Segment::Slug);
     }

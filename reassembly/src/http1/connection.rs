@@ -778,6 +778,7 @@ fn exchange(ready: Ready, cx: &mut Context<'_>) -> Exchange {
         ambiguities.insert(half.ambiguities);
         half.message
     });
+    let request_ambiguities = ambiguities;
     let response = response.map(|half| {
         flags.insert(half.flags);
         ambiguities.insert(half.ambiguities);
@@ -821,6 +822,7 @@ fn exchange(ready: Ready, cx: &mut Context<'_>) -> Exchange {
         response,
         flags,
         ambiguities,
+        request_ambiguities,
         completed: cx.now,
     }
 }
