@@ -203,7 +203,9 @@ impl Desk {
     }
 
     fn drain_findings(&mut self) {
+        let mut any = false;
         while let Some(finding) = self.analyzer.poll() {
+            any = true;
             let value = to_json(&FindingRecord::new(&finding));
             if let Some(lines) = &mut self.outputs.findings {
                 lines.line(&value);
@@ -211,6 +213,10 @@ impl Desk {
             if self.outputs.publishes() {
                 self.outputs.publish(finding_record(&finding, value));
             }
+        }
+        // There are few, and somebody may be waiting for them.
+        if let Some(lines) = self.outputs.findings.as_mut().filter(|_| any) {
+            lines.flush();
         }
     }
 

@@ -260,8 +260,17 @@ pub(crate) fn replay(
                         }
                         break;
                     }
+                    // Waiting for more of a pipe was broken off.
+                    Err(FileError::Read { .. }) if stop.asked() => {
+                        run.stopped = Some(stopped(stop, read, total));
+                        break;
+                    }
                     Err(error) => run.damage.push(error.to_string()),
                 }
+            }
+            Err(FileError::Read { .. }) if stop.asked() => {
+                run.stopped = Some(stopped(stop, read, total));
+                break;
             }
             Err(error) => run.damage.push(error.to_string()),
         }

@@ -46,6 +46,11 @@ impl Stop {
         self.asked.load(Ordering::Relaxed)
     }
 
+    /// What [`Self::asked`] looks at, for those who wait elsewhere.
+    pub(crate) fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.asked)
+    }
+
     /// Name of the signal, and the exit status of a run that it cut short.
     pub(crate) fn by(&self) -> (&'static str, Status) {
         if self.signal.load(Ordering::Relaxed) == usize::try_from(SIGTERM).unwrap_or(0) {

@@ -24,8 +24,13 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<Status, Failure> {
     let stop = Stop::on_signals();
     check_outputs(&args.run, &config, &args.files)?;
     let progress = Progress::default();
-    let inputs = Inputs::open(&args.files, args.read_size, &progress);
+    let inputs = Inputs::open(&args.files, args.read_size, &progress, &stop);
     if let Some(why) = inputs.unreadable() {
+        if stop.asked() {
+            let (signal, status) = stop.by();
+            message::error(&format!("stopped by {signal} before there was anything to read"));
+            return Ok(status);
+        }
         // Nothing of an earlier run is given up for a name that is misspelt.
         why.iter().for_each(|error| message::error(error));
         return Ok(Status::Input);

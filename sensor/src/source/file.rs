@@ -11,7 +11,9 @@ use reassembly::Packet;
 
 use super::pcap_file::Header;
 use super::pcapng::{SECTION, Section};
+use super::stream::{Stream, is_pipe};
 use super::window::Window;
+use crate::signals::Stop;
 
 /// What is wrong with the bytes of a capture.
 #[derive(Debug)]
@@ -152,25 +154,25 @@ impl Capture {
     /// # Errors
     ///
     /// When it cannot be opened, is empty, or is not a capture.
-    pub(crate) fn open(path: &Path, read_size: usize, progress: &Progress) -> Result<Self, FileError> {
+    pub(crate) fn open(
+        path: &Path,
+        read_size: usize,
+        progress: &Progress,
+        stop: &Stop,
+    ) -> Result<Self, FileError> {
         let name = name_of(path);
-        let hint = empty_hint(path);
-        let reader: Box<dyn Read + Send> = if path.as_os_str() == "-" {
-            Box::new(Counted {
-                inner: io::stdin(),
-                progress: progress.clone(),
-            })
+        let stream = if path.as_os_str() == "-" {
+            Stream::standard_input(stop.flag())
         } else {
-            let file = File::open(path).map_err(|cause| FileError::Open {
-                name: name.clone(),
-                cause,
-            })?;
-            Box::new(Counted {
-                inner: file,
-                progress: progress.clone(),
-            })
+            Stream::open(path, stop.flag())
         };
-        Self::from_reader(name, hint, reader, read_size)
+        let inner = stream.map_err(|cause| FileError::Open {
+            name: name.clone(),
+            cause,
+        })?;
+        let progress = progress.clone();
+        let reader = Box::new(Counted { inner, progress });
+        Self::from_reader(name, empty_hint(path), reader, read_size)
     }
 
     /// Reads a capture from `reader`, called `name` in messages; `hint` says what to do when it has no bytes.
@@ -266,19 +268,27 @@ pub(crate) struct Inputs<'a> {
     rest: &'a [PathBuf],
     read_size: usize,
     progress: Progress,
+    stop: &'a Stop,
+    /// Files that cannot be opened at all.
+    missing: Vec<FileError>,
     /// What was found before the run began, in order.
     opened: VecDeque<Result<Capture, FileError>>,
 }
 
 impl<'a> Inputs<'a> {
-    /// Opens files until one can be read.
-    pub(crate) fn open(files: &'a [PathBuf], read_size: usize, progress: &Progress) -> Self {
+    /// Opens files until one can be read, when all of them are there.
+    pub(crate) fn open(files: &'a [PathBuf], read_size: usize, progress: &Progress, stop: &'a Stop) -> Self {
         let mut inputs = Self {
             rest: files,
             read_size,
             progress: progress.clone(),
+            stop,
+            missing: files.iter().filter_map(|path| missing(path)).collect(),
             opened: VecDeque::new(),
         };
+        if !inputs.missing.is_empty() {
+            return inputs;
+        }
         while let Some(next) = inputs.open_next() {
             let readable = next.is_ok();
             inputs.opened.push_back(next);
@@ -289,8 +299,11 @@ impl<'a> Inputs<'a> {
         inputs
     }
 
-    /// Why nothing can be read, when that is so.
+    /// Why nothing can be read, or some of it cannot even be opened, when that is so.
     pub(crate) fn unreadable(&self) -> Option<Vec<String>> {
+        if !self.missing.is_empty() {
+            return Some(self.missing.iter().map(ToString::to_string).collect());
+        }
         let errors = self
             .opened
             .iter()
@@ -301,7 +314,7 @@ impl<'a> Inputs<'a> {
     fn open_next(&mut self) -> Option<Result<Capture, FileError>> {
         let (path, rest) = self.rest.split_first()?;
         self.rest = rest;
-        Some(Capture::open(path, self.read_size, &self.progress))
+        Some(Capture::open(path, self.read_size, &self.progress, self.stop))
     }
 }
 
@@ -311,6 +324,16 @@ impl Iterator for Inputs<'_> {
     fn next(&mut self) -> Option<Self::Item> {
         self.opened.pop_front().or_else(|| self.open_next())
     }
+}
+
+/// What is wrong with a file that cannot be opened. Pipes are opened once only, when they are read.
+fn missing(path: &Path) -> Option<FileError> {
+    if path.as_os_str() == "-" {
+        return None;
+    }
+    let opened = is_pipe(path).and_then(|pipe| if pipe { Ok(()) } else { File::open(path).map(drop) });
+    let name = name_of(path);
+    opened.err().map(|cause| FileError::Open { name, cause })
 }
 
 fn first_four(window: &mut Window) -> Result<[u8; 4], Damage> {

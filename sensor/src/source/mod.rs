@@ -6,6 +6,7 @@ pub(crate) mod file;
 pub(crate) mod live;
 mod pcap_file;
 mod pcapng;
+mod stream;
 mod window;
 
 use reassembly::Packet;
