@@ -125,7 +125,7 @@ impl Analyzer {
             egress: Networks::parse(&settings.shared_egress).0,
             resolver: Resolver::new(&settings),
             inventory: Inventory::new(seed, settings.max_endpoints),
-            behaviour: Behaviour::new(seed, settings.max_principals),
+            behaviour: Behaviour::new(settings.max_principals),
             ledger: Ledger::new(&settings),
             marks: Marks::default(),
             unread: 0,

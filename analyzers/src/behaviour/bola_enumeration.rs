@@ -33,22 +33,20 @@ use serde_json::{Value, json};
 use super::activity::Activity;
 use super::objects::Object;
 use super::profile::Profile;
+use super::stage::World;
+use super::steps::Steps;
 use crate::finding::ledger::{Draft, Ledger, Subject, day};
 use crate::finding::trace::Trace;
 use crate::finding::words::{many, percent, sentence, span};
 use crate::finding::{Finding, Kind, Severity};
 use crate::id::Id;
 use crate::identity::PrincipalKind;
-use crate::settings::Settings;
 
 /// Endpoints walked by one principal at a time, and objects remembered per walk.
 const WALKS: usize = 32;
 const OBJECTS: usize = 512;
 
-/// Numbers looked at for gaps.
-const NUMBERS: usize = 32;
 const DAY_NS: u64 = 86_400_000_000_000;
-const HOUR_NS: u64 = 3_600_000_000_000;
 
 const ALARM: f64 = 11.5;
 const RESET: f64 = -4.6;
@@ -71,11 +69,7 @@ pub(crate) struct Walk {
     /// Hashes of objects asked for, lately. Most walks hold one, so there is nothing to find them by.
     #[serde(deserialize_with = "crate::store::tight")]
     order: VecDeque<u32>,
-    /// Differences between successive numbers, with the time of each.
-    #[serde(deserialize_with = "crate::store::tight")]
-    steps: VecDeque<(i64, u64)>,
-    /// The last number, shifted by a keyed offset: only differences can be read from a stored row.
-    number: Option<u64>,
+    steps: Steps,
     /// Unexplained objects on a usual day; days that taught it.
     usual: f64,
     days: u32,
@@ -100,13 +94,12 @@ pub(crate) fn observe(
     profile: &mut Profile,
     object: Object,
     missing: bool,
-    offset: u64,
-    settings: &Settings,
+    world: &World<'_>,
     ledger: &mut Ledger,
 ) {
     let template = activity.place.template;
     let explained = profile.shown.contains(object.last);
-    let learned = profile.learned(settings);
+    let learned = profile.learned(world.settings);
     if !profile.walks.contains_key(&template) && profile.walks.len() >= WALKS {
         let idle = profile
             .walks
@@ -131,7 +124,11 @@ pub(crate) fn observe(
         return;
     }
     let peers = peers(activity, walk);
-    walk.step(activity, object, missing, offset, &peers);
+    walk.step(activity, missing, &peers);
+    if let Some(number) = object.number {
+        let row = [activity.identity.id, template];
+        walk.steps.push(number, activity.ts.0, row, world.seed);
+    }
     let verdict = walk.judge(activity, learned, &peers);
     if let Some(tests) = verdict {
         walk.guessed |= tests.failures;
@@ -213,7 +210,7 @@ impl Walk {
         true
     }
 
-    fn step(&mut self, activity: &Activity<'_>, object: Object, missing: bool, offset: u64, peers: &Peers) {
+    fn step(&mut self, activity: &Activity<'_>, missing: bool, peers: &Peers) {
         self.unexplained += 1;
         let (low, high) = (peers.failure, (5.0 * peers.failure).clamp(0.5, 0.95));
         if missing {
@@ -227,16 +224,6 @@ impl Walk {
         if self.score <= RESET {
             self.score = 0.0;
             self.run_missing = 0;
-        }
-        if let Some(number) = object.number {
-            let hidden = number.wrapping_add(offset);
-            if let Some(before) = self.number.replace(hidden) {
-                self.steps
-                    .push_back((hidden.wrapping_sub(before) as i64, activity.ts.0));
-                if self.steps.len() > NUMBERS {
-                    self.steps.pop_front();
-                }
-            }
         }
         if self.trail.len() < 9 {
             // Most walks are one step long, and there are many.
@@ -271,16 +258,7 @@ impl Walk {
 
     /// Share of regular steps, and whether it is that of somebody counting.
     fn gaps(&self, now: Timestamp) -> (f64, bool) {
-        let lately = self
-            .steps
-            .iter()
-            .filter(|(_, at)| now.0.saturating_sub(*at) <= HOUR_NS);
-        let (mut all, mut regular, mut before) = (0u32, 0u32, 0i64);
-        for (step, _) in lately {
-            all += 1;
-            regular += u32::from(*step != 0 && (step.unsigned_abs() <= 2 || *step == before));
-            before = *step;
-        }
+        let (all, regular) = self.steps.regular(now.0);
         let share = f64::from(regular) / f64::from(all.max(1));
         (share, all >= 15 && share >= 0.8)
     }

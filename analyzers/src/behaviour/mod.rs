@@ -8,6 +8,7 @@ mod objects;
 pub(crate) mod profile;
 pub(crate) mod sketch;
 pub(crate) mod stage;
+mod steps;
 
 pub(crate) mod bola_enumeration;
 pub(crate) mod credential_shared;

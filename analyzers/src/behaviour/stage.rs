@@ -31,19 +31,16 @@ pub(crate) struct Behaviour {
     pub(crate) profiles: Store<Profile>,
     pub(crate) credentials: Store<Shared>,
     pub(crate) scans: Store<Scan>,
-    /// Added to object numbers before they are kept: see `bola_enumeration`.
-    offset: u64,
     /// Ids in the response at hand.
     found: Vec<u64>,
 }
 
 impl Behaviour {
-    pub(crate) fn new(seed: Seed, max_principals: usize) -> Self {
+    pub(crate) fn new(max_principals: usize) -> Self {
         Self {
             profiles: Store::new(max_principals),
             credentials: Store::new(max_principals.saturating_mul(2)),
             scans: Store::new(max_principals.div_ceil(2)),
-            offset: seed.hash(b"object numbers"),
             found: Vec::new(),
         }
     }
@@ -85,15 +82,7 @@ impl Behaviour {
         if let Some((object, missing)) = object
             && activity.status.is_some()
         {
-            bola_enumeration::observe(
-                activity,
-                profile,
-                object,
-                missing,
-                self.offset,
-                world.settings,
-                ledger,
-            );
+            bola_enumeration::observe(activity, profile, object, missing, world, ledger);
         }
         if let Some(credential) = identity.credential.as_ref().filter(|_| activity.accepted()) {
             let shared = self
