@@ -9,7 +9,8 @@ help: ## this list
 
 demo: ## replay the demo capture and print what Tapline makes of it
 	@deploy/install-deps build
-	@$(CARGO) build --release --quiet -p tapline
+	@echo "make demo: building tapline (some minutes the first time)"
+	@$(CARGO) build --release -p tapline
 	@$(CARGO) run --release --quiet -p tapline -- replay testdata/demo.pcap
 
 test: ## every test, against a real Kafka broker on loopback

@@ -162,7 +162,7 @@ impl RunArgs {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Reveal {
-    /// Values in the query of a request target
+    /// Method, host and the whole target (path, query, fragment, user information) as sent, in --exchanges
     Query,
 }
 

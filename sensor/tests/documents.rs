@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 mod support;
 
@@ -183,5 +184,36 @@ fn every_kind_of_finding_is_on_its_page_as_the_catalogue_has_it() {
         for text in said.iter().chain(entry.steps) {
             assert!(section.contains(&flat(text)), "{}: {text}", entry.name);
         }
+    }
+}
+
+/// The README shows what `make demo` prints: its lines, in order, some left out where it has dots.
+#[test]
+fn the_readme_shows_what_the_demo_prints() {
+    let output = Command::new(env!("CARGO_BIN_EXE_tapline"))
+        .args(["replay", "testdata/demo.pcap"])
+        .current_dir(root())
+        .env_remove("COLUMNS")
+        .output()
+        .expect("the binary runs");
+    let printed = String::from_utf8(output.stdout).expect("text");
+    let readme = read("README.md");
+    let shown = readme
+        .split("```\n")
+        .find(|block| block.starts_with("tapline 0"))
+        .expect("the output of the demo");
+    let (mut left, mut left_out) = (printed.lines(), false);
+    for line in shown.lines() {
+        if line.trim() == "…" {
+            left_out = true;
+            continue;
+        }
+        let found = if left_out && !line.is_empty() {
+            left.any(|l| l == line)
+        } else {
+            left.next() == Some(line) || (left_out && line.is_empty())
+        };
+        assert!(found, "not in what the demo prints, or not there: {line}");
+        left_out = left_out && line.is_empty();
     }
 }

@@ -11,6 +11,7 @@
 //! never shows.
 
 use std::borrow::Cow;
+use std::ops::RangeInclusive;
 
 use super::form::{LONGEST, compound, is_version, shape, whole};
 use super::words;
@@ -164,6 +165,38 @@ const BEFORE_SECRET: [&str; 30] = [
     "api_key",
 ];
 
+/// Words after which a number of so many digits is somebody's, though it has no form of its own: a telephone number or
+/// a social security number without signs, a card number with a digit mistyped.
+const BEFORE_PERSONAL: [(&str, Segment, RangeInclusive<usize>); 24] = [
+    ("ssn", Segment::Ssn, 9..=9),
+    ("ssns", Segment::Ssn, 9..=9),
+    ("social-security", Segment::Ssn, 9..=9),
+    ("social-security-number", Segment::Ssn, 9..=9),
+    ("social_security_number", Segment::Ssn, 9..=9),
+    ("taxpayer", Segment::Ssn, 9..=9),
+    ("tel", Segment::Phone, 7..=15),
+    ("phone", Segment::Phone, 7..=15),
+    ("phones", Segment::Phone, 7..=15),
+    ("phone-number", Segment::Phone, 7..=15),
+    ("phone_number", Segment::Phone, 7..=15),
+    ("phone-numbers", Segment::Phone, 7..=15),
+    ("phonenumber", Segment::Phone, 7..=15),
+    ("telephone", Segment::Phone, 7..=15),
+    ("mobile", Segment::Phone, 7..=15),
+    ("msisdn", Segment::Phone, 7..=15),
+    ("sms", Segment::Phone, 7..=15),
+    ("whatsapp", Segment::Phone, 7..=15),
+    ("pan", Segment::Card, 12..=19),
+    ("card-number", Segment::Card, 12..=19),
+    ("card_number", Segment::Card, 12..=19),
+    ("cardnumber", Segment::Card, 12..=19),
+    ("creditcard", Segment::Card, 12..=19),
+    ("credit-card", Segment::Card, 12..=19),
+];
+
+/// Words that end in digits and that a route may have below such a word.
+const NO_SECRETS: [&str; 4] = ["oauth1", "oauth2", "base32", "base64"];
+
 /// The parts of a text between signs, as [`str::split`] gives them. Targets are short and have many parts, for which
 /// looking at byte after byte takes less time than getting a search going.
 pub(crate) fn parts(text: &str, sign: u8) -> impl Iterator<Item = &str> {
@@ -225,7 +258,7 @@ fn decode_once(text: &str) -> String {
 /// What a decoded segment is; `before` is the segment to its left, empty at the start.
 #[must_use]
 pub fn classify(text: &str, before: &str) -> Segment {
-    if words::is_word(text.as_bytes()) {
+    if is_word(text, before) {
         return Segment::Literal; // The most common case by far.
     }
     placed(by_form(text), text, before)
@@ -243,7 +276,7 @@ pub enum Show {
 /// Appends what may be shown of a decoded segment, and says what it is. Only a literal is appended whole in
 /// either case.
 pub fn show(text: &str, before: &str, how: Show, out: &mut String) -> Segment {
-    if words::is_word(text.as_bytes()) {
+    if is_word(text, before) {
         out.push_str(text);
         return Segment::Literal;
     }
@@ -295,6 +328,15 @@ fn push(kind: Segment, text: &str, how: Show, out: &mut String) {
     out.push_str(if open { text } else { kind.placeholder() });
 }
 
+fn is_word(text: &str, before: &str) -> bool {
+    words::is_word(text.as_bytes()) && !(is_hex_word(text) && is_before_secret(before))
+}
+
+/// Letters that are hexadecimal digits too. Few words are made of them (`decade`), many codes.
+fn is_hex_word(text: &str) -> bool {
+    text.len() >= 6 && text.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
 /// What a segment is where it stands.
 fn placed(kind: Segment, text: &str, before: &str) -> Segment {
     match kind {
@@ -304,8 +346,19 @@ fn placed(kind: Segment, text: &str, before: &str) -> Segment {
         {
             Segment::Token
         }
+        Segment::Int if text.len() >= 7 => number(text, before),
         Segment::Slug | Segment::ObjectId | Segment::Ulid | Segment::Uuid
             if text.len() >= 6 && is_before_secret(before) =>
+        {
+            Segment::Token
+        }
+        // `hunter2` is a word with a number elsewhere; here it is what was chosen as a secret.
+        Segment::Literal
+            if text.len() >= 6
+                && (is_hex_word(text) || text.bytes().any(|b| b.is_ascii_digit()))
+                && is_before_secret(before)
+                && !is_version(text)
+                && !NO_SECRETS.iter().any(|w| text.eq_ignore_ascii_case(w)) =>
         {
             Segment::Token
         }
@@ -329,6 +382,15 @@ fn placed(kind: Segment, text: &str, before: &str) -> Segment {
         }
         kind => kind,
     }
+}
+
+/// What a long number is, by the word before it.
+fn number(text: &str, before: &str) -> Segment {
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    BEFORE_PERSONAL
+        .iter()
+        .find(|(word, _, range)| range.contains(&digits) && before.eq_ignore_ascii_case(word))
+        .map_or(Segment::Int, |(_, kind, _)| *kind)
 }
 
 fn is_before_secret(before: &str) -> bool {
@@ -612,6 +674,34 @@ mod tests {
                 show(text, "x", how, &mut out);
                 assert_eq!(out[1..], *want, "{text} {how:?}");
             }
+        }
+    }
+
+    #[test]
+    fn the_word_before_decides_where_the_form_cannot() {
+        for (before, text, want) in [
+            ("token", "cafebabe12", Segment::Token),
+            ("token", "deadbeef", Segment::Token),
+            ("reset", "abcdef", Segment::Token),
+            ("Password", "hunter2", Segment::Token),
+            ("pin", "4711", Segment::Token),
+            ("tokens", "oauth2", Segment::Literal),
+            ("tokens", "revoke", Segment::Literal),
+            ("token", "v2beta1", Segment::Literal),
+            ("users", "hunter2", Segment::Literal),
+            ("shops", "facade", Segment::Literal),
+            ("ssn", "219099999", Segment::Ssn),
+            ("ssn", "21909999", Segment::Int),
+            ("orders", "219099999", Segment::Int),
+            ("Phone", "4915123456789", Segment::Phone),
+            ("msisdn", "491512345", Segment::Phone),
+            ("phones", "12", Segment::Int),
+            ("card-number", "4111111111111112", Segment::Card),
+        ] {
+            assert_eq!(classify(text, before), want, "{before}/{text}");
+            let mut out = String::new();
+            assert_eq!(show(text, before, Show::Ids, &mut out), want);
+            assert_eq!(out != text, want.is_private(), "{before}/{text}: {out}");
         }
     }
 

@@ -151,9 +151,10 @@ fn store_point(config: &Config) -> Outcome {
     }
     let existed = dir.exists();
     // Damage shows only when everything is read.
-    let examined = Store::open(dir).and_then(|store| {
+    let settings = config.analysis_settings().unwrap_or_default();
+    let opened = Store::open(dir).and_then(|store| store.for_key(&settings.hash_key));
+    let examined = opened.and_then(|store| {
         store.examine()?;
-        let settings = config.analysis_settings().unwrap_or_default();
         store.restore(&mut Analyzer::new(settings))
     });
     if !existed {

@@ -164,14 +164,18 @@ fn check_outputs(args: &RunArgs, config: &Config, inputs: &[PathBuf]) -> Result<
 }
 
 fn desk(args: &RunArgs, config: &Config, live: bool) -> Result<Desk, Failure> {
-    let mut analyzer = Analyzer::new(config.analysis_settings().map_err(Failure::usage)?);
+    let learning = config.analysis_settings().map_err(Failure::usage)?;
+    let hash_key = learning.hash_key;
+    let mut analyzer = Analyzer::new(learning);
     let store = if config.store.directory.as_os_str().is_empty() {
         None
     } else {
-        let store = Store::open(&config.store.directory).map_err(|error| match error.is_full() {
-            true => Failure::output(error),
-            false => Failure::usage(error),
-        })?;
+        let store = Store::open(&config.store.directory)
+            .and_then(|store| store.for_key(&hash_key))
+            .map_err(|error| match error.is_full() {
+                true => Failure::output(error),
+                false => Failure::usage(error),
+            })?;
         store.restore(&mut analyzer).map_err(Failure::usage)?;
         Some(store)
     };

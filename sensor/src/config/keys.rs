@@ -178,8 +178,8 @@ keys! {
         hash_key: Secret = Secret::default(), Rule::Text("64 hexadecimal digits (openssl rand -hex 32)", |t| t.is_empty() || hash_key(t).is_some());
         /// File that holds the hash key instead, readable by the sensor only.
         hash_key_file: PathBuf = PathBuf::new(), Rule::Any;
-        /// What is shown in the clear all the same. `"query"` shows request targets as they were sent; only for
-        /// captures from a laboratory.
+        /// What is shown in the clear all the same. `"query"` shows, in `--exchanges`, method, host and the whole target
+        /// as they were sent: path, query, fragment, user information. Only for captures from a laboratory.
         reveal: Vec<String> = Vec::new(), Rule::OneOf(&["query"]);
     }
 

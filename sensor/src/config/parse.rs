@@ -5,8 +5,8 @@ use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use super::keys::{Config, KEYS, SECTIONS};
-use super::value::Wrong;
+use super::keys::{Config, KEYS, KafkaSection, SECTIONS};
+use super::value::{Secret, Wrong};
 
 /// A mistake and where it is; line and column count from 1.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -117,6 +117,7 @@ fn parse(text: &str, files: bool) -> Result<Config, Vec<Mistake>> {
             ));
             continue;
         };
+        let sound = found.len();
         for (name, value) in table {
             let key = name.get_ref().as_ref();
             match KEYS.iter().find(|k| k.section == section && k.name == key) {
@@ -131,7 +132,18 @@ fn parse(text: &str, files: bool) -> Result<Config, Vec<Mistake>> {
                 }
             }
         }
-        check_together(section, &config, at, &mut found);
+        let key_place = |key: &str| {
+            table
+                .iter()
+                .find(|(name, _)| name.get_ref().as_ref() == key)
+                .map_or(at, |(name, _)| name.span().start)
+        };
+        let sound = found.len() == sound;
+        found.extend(check_together(section, &config, key_place));
+        // A protocol that is no protocol says nothing of the login.
+        if section == "kafka" && sound {
+            found.extend(check_login(&config.kafka, key_place));
+        }
     }
     if found.is_empty() {
         return Ok(config);
@@ -167,27 +179,61 @@ fn unreadable_file(section: &str, key: &str, value: &DeValue<'_>) -> Option<Stri
     Some(format!("names {file}, which cannot be read: {error}"))
 }
 
-/// What is wrong only because of two keys together.
-fn check_together(section: &str, config: &Config, at: usize, found: &mut Vec<(usize, String)>) {
-    let both = match section {
-        "privacy"
-            if !config.privacy.hash_key.is_empty()
-                && !config.privacy.hash_key_file.as_os_str().is_empty() =>
-        {
-            "hash_key"
+/// What is wrong only because of two keys together. `place` tells where a key stands, else its section.
+fn check_together(section: &str, config: &Config, place: impl Fn(&str) -> usize) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    let mut twice = |key: &str, value: &Secret, file: &Path| {
+        if !value.is_empty() && !file.as_os_str().is_empty() {
+            let what = format!("{section}.{key} and {section}.{key}_file are both set; keep one");
+            found.push((place(&format!("{key}_file")), what));
         }
-        "kafka"
-            if !config.kafka.sasl_password.is_empty()
-                && !config.kafka.sasl_password_file.as_os_str().is_empty() =>
-        {
-            "sasl_password"
-        }
-        _ => return,
     };
-    found.push((
-        at,
-        format!("{section}.{both} and {section}.{both}_file are both set; keep one"),
-    ));
+    match section {
+        "privacy" => twice(
+            "hash_key",
+            &config.privacy.hash_key,
+            &config.privacy.hash_key_file,
+        ),
+        "kafka" => twice(
+            "sasl_password",
+            &config.kafka.sasl_password,
+            &config.kafka.sasl_password_file,
+        ),
+        _ => {}
+    }
+    found
+}
+
+/// Whether a login is complete, and used. What librdkafka is told directly is left to it.
+fn check_login(kafka: &KafkaSection, place: impl Fn(&str) -> usize) -> Option<(usize, String)> {
+    let direct = |name: &str| kafka.options.iter().any(|(option, _)| option == name);
+    if direct("security.protocol") {
+        return None;
+    }
+    let protocol = &kafka.security_protocol;
+    let given = [
+        ("sasl_mechanism", !kafka.sasl_mechanism.is_empty()),
+        ("sasl_username", !kafka.sasl_username.is_empty()),
+        ("sasl_password", !kafka.sasl_password.is_empty()),
+        (
+            "sasl_password_file",
+            !kafka.sasl_password_file.as_os_str().is_empty(),
+        ),
+    ];
+    if protocol.starts_with("sasl") {
+        let chosen =
+            !kafka.sasl_mechanism.is_empty() || direct("sasl.mechanism") || direct("sasl.mechanisms");
+        let what = format!(
+            "kafka.security_protocol is \"{protocol}\", which takes a kafka.sasl_mechanism: \"PLAIN\", \
+             \"SCRAM-SHA-256\" or \"SCRAM-SHA-512\""
+        );
+        return (!chosen).then(|| (place("security_protocol"), what));
+    }
+    let (key, _) = given.into_iter().find(|(_, set)| *set)?;
+    let what = format!(
+        "kafka.{key} is not used while kafka.security_protocol is \"{protocol}\"; write \"sasl_ssl\" there to log in"
+    );
+    Some((place(key), what))
 }
 
 fn unknown(name: &str, section: Option<&str>) -> String {
@@ -323,6 +369,18 @@ json = "yes"
         insta::assert_snapshot!(message(
             "[capture\ninterface = eth0\n[limits]\nflows = 1\nflows = 2\n"
         ));
+    }
+
+    #[test]
+    fn a_login_that_cannot_work_is_told_with_its_place() {
+        insta::assert_snapshot!(message(
+            "[kafka]\nbrokers = \"a:1\"\nsecurity_protocol = \"sasl_ssl\"\n"
+        ));
+        insta::assert_snapshot!(message("[kafka]\nbrokers = \"a:1\"\nsasl_password = \"b\"\n"));
+        for direct in ["sasl.mechanism = \"OAUTHBEARER\"", "security.protocol = \"ssl\""] {
+            let text = format!("[kafka]\nsecurity_protocol = \"sasl_ssl\"\n[kafka.options]\n{direct}\n");
+            assert!(parse(&text, false).is_ok(), "{direct}");
+        }
     }
 
     #[test]

@@ -45,6 +45,11 @@ pub(crate) enum StoreError {
         "the store {dir} was written by an older tapline (format {found}, this one reads {VERSION}) and cannot be carried over; move {dir}/{DATABASE} away to begin anew, or give another --store"
     )]
     Older { dir: String, found: i32 },
+    /// Learned by a sensor that hashes otherwise.
+    #[error(
+        "the store {dir} was learned with another privacy.hash_key, so nobody in it would be known again; give that key, or another --store"
+    )]
+    OtherKey { dir: String },
     /// Damaged.
     #[error("the store {dir} is damaged: {cause}; move {dir}/{DATABASE} away to begin anew")]
     Damaged { dir: String, cause: String },
@@ -72,7 +77,9 @@ impl StoreError {
             Self::NotOurs { path } => format!("mv {path} {path}.old, or give another --store"),
             Self::Write { dir, full: true, .. } => format!("df {dir}; ulimit -f"),
             Self::Write { dir, .. } => format!("sudo chown -R $(id -un) {dir}"),
-            Self::Missing { .. } | Self::Locked { .. } | Self::Read { .. } => String::new(),
+            Self::Missing { .. } | Self::Locked { .. } | Self::OtherKey { .. } | Self::Read { .. } => {
+                String::new()
+            }
         }
     }
 }
@@ -82,6 +89,8 @@ impl StoreError {
 pub(crate) struct Store {
     dir: String,
     connection: Connection,
+    /// What tells the hash key of this run from others; empty when only read.
+    key: String,
     /// Held for as long as the store is open for writing.
     _lock: Option<File>,
 }
@@ -174,6 +183,7 @@ impl Store {
         Ok(Self {
             dir,
             connection,
+            key: String::new(),
             _lock: lock,
         })
     }
@@ -233,12 +243,28 @@ impl Store {
         make().map_err(|e| trouble(&self.dir, path, &e))
     }
 
+    /// The store for a run with this hash key. It remembers the key, by a hash, with the first snapshot.
+    ///
+    /// # Errors
+    ///
+    /// When it was learned with another key.
+    pub(crate) fn for_key(mut self, key: &[u8; 32]) -> Result<Self, StoreError> {
+        self.key = analyzers::privacy::short_hash(key, "store", b"hash key");
+        let sql = "SELECT value FROM meta WHERE name = 'hash key'";
+        let known = self.connection.query_row(sql, [], |row| row.get::<_, String>(0));
+        match known {
+            Ok(known) if known != self.key => Err(StoreError::OtherKey { dir: self.dir }),
+            _ => Ok(self),
+        }
+    }
+
     /// Writes a snapshot: all of it or nothing.
     ///
     /// # Errors
     ///
     /// When it cannot be written; the store is as it was.
     pub(crate) fn write(&mut self, changes: impl Iterator<Item = Change>) -> Result<(), StoreError> {
+        let key = &self.key;
         let snapshot = |connection: &mut Connection| -> rusqlite::Result<()> {
             let mut any = false;
             let transaction = connection.transaction()?;
@@ -256,11 +282,14 @@ impl Store {
                         None => remove.execute(params![change.table.name(), change.key])?,
                     };
                 }
-                transaction.execute(
-                    "INSERT INTO meta (name, value) VALUES ('tapline', ?1)
-                     ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-                    params![env!("CARGO_PKG_VERSION")],
-                )?;
+                let notes = [("tapline", env!("CARGO_PKG_VERSION")), ("hash key", key)];
+                for (name, value) in notes.into_iter().filter(|(_, value)| !value.is_empty()) {
+                    transaction.execute(
+                        "INSERT INTO meta (name, value) VALUES (?1, ?2)
+                         ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                        params![name, value],
+                    )?;
+                }
                 // What was published to whatever place is the state of before.
                 if any {
                     transaction.execute("DELETE FROM meta WHERE name LIKE 'published to %'", [])?;

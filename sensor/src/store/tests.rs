@@ -96,6 +96,19 @@ fn a_second_writer_is_refused_and_readers_are_not() {
 }
 
 #[test]
+fn a_store_goes_on_with_its_own_key_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = |key: u8| Store::open(dir.path()).unwrap().for_key(&[key; 32]);
+    drop(open(1).unwrap());
+    // Nothing was learned with that one.
+    open(2).unwrap().write(snapshot(1).into_iter()).unwrap();
+    let refused = open(1).unwrap_err().to_string();
+    assert!(refused.contains("another privacy.hash_key"), "{refused}");
+    drop(open(2).unwrap());
+    drop(Store::open_to_read(dir.path()).unwrap());
+}
+
+#[test]
 fn a_row_that_is_removed_is_gone() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Store::open(dir.path()).unwrap();

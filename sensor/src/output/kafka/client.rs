@@ -163,6 +163,37 @@ fn explain(complaints: &Complaints, brokers: &str) -> String {
     format!("no Kafka broker answers at {brokers}: {advice} ({})", plain(text))
 }
 
+/// Why records are not delivered: what the connection said since the last time it was asked, else what became of the
+/// record.
+pub(super) fn reason(producer: &Producer, brokers: &str, code: RDKafkaErrorCode) -> String {
+    let complaints = {
+        let mut said = producer.client().context().complaints();
+        let fatal = said.fatal;
+        std::mem::replace(
+            &mut *said,
+            Complaints {
+                fatal,
+                ..Complaints::default()
+            },
+        )
+    };
+    if complaints.cause.is_some() {
+        return explain(&complaints, brokers);
+    }
+    match code {
+        RDKafkaErrorCode::MessageTimedOut
+        | RDKafkaErrorCode::PurgeQueue
+        | RDKafkaErrorCode::PurgeInflight
+        | RDKafkaErrorCode::OperationTimedOut
+        | RDKafkaErrorCode::RequestTimedOut => {
+            format!(
+                "no Kafka broker at {brokers} confirmed a record in time; check the brokers' health and the network"
+            )
+        }
+        _ => ClientError::MessageProduction(code).to_string(),
+    }
+}
+
 /// librdkafka's text without the thread it came from and without internal counts.
 fn plain(text: &str) -> &str {
     let text = text.rsplit_once(" (after ").map_or(text, |(text, _)| text);

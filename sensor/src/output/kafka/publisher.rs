@@ -383,7 +383,8 @@ impl Publisher {
         if let Some(code) = trouble
             && matches!(self.link, Link::Up)
         {
-            self.fall(&ClientError::MessageProduction(code).to_string());
+            let reason = client::reason(&self.producer, &self.config.brokers, code);
+            self.fall(&reason);
         } else if self.producer.client().context().is_fatal() && matches!(self.link, Link::Up) {
             self.fall("librdkafka cannot go on with this producer");
         }

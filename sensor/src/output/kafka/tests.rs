@@ -233,6 +233,13 @@ fn what_a_dead_broker_left_unconfirmed_reaches_the_topic_once_with_the_next_run(
     }
     let delivery = sink.finish(Duration::from_secs(2));
     assert!(delivery.spooled > 0 && delivery.dropped == 0, "{delivery:?}");
+    let warnings = sink.warnings();
+    let interrupted = |text: &String| text.contains("is interrupted: no Kafka broker");
+    assert!(warnings.iter().any(interrupted), "{warnings:?}");
+    assert!(
+        !warnings.iter().any(|text| text.contains("Purge")),
+        "{warnings:?}"
+    );
     assert_eq!(
         delivery.delivered + delivery.spooled,
         total as u64,
