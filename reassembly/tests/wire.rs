@@ -837,3 +837,36 @@ fn flows_that_hold_much_make_way_and_others_are_still_read() {
     });
     assert!(evicted > 3500, "segments behind a gap: {evicted}");
 }
+
+#[test]
+fn a_body_that_comes_too_late_for_its_exchange_leaves_room_for_others() {
+    let limits = Limits {
+        body_capture_total: 64,
+        pipelined: 2,
+        ..Limits::default()
+    };
+    let body = "0123456789";
+    let head = "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n";
+    let mut frames = Vec::new();
+    for port in 40_000..40_020 {
+        let mut wire = Wire::new(port);
+        wire.open()
+            .send(CLIENT, get("/0"))
+            .send(SERVER, [head, body].concat());
+        for _ in 0..4 {
+            wire.send(CLIENT, get("/more"));
+        }
+        wire.send(SERVER, body).close();
+        frames.extend(wire.frames);
+    }
+    let mut ordinary = Wire::new(50_000);
+    ordinary
+        .open()
+        .send(CLIENT, get("/last"))
+        .send(SERVER, [head, body, body].concat())
+        .close();
+    frames.extend(ordinary.frames);
+    let found = exchanges(&events_of(&frames, &limits));
+    let last = found.last().and_then(|e| e.received.as_ref()).unwrap();
+    assert_eq!(last.body, [body, body].concat().as_bytes());
+}

@@ -693,7 +693,8 @@ impl Connection {
             body: done.kept,
         };
         cx.counters.ambiguous += u64::from(!ambiguities.is_empty());
-        match start {
+        // A message that comes too late for its exchange is dropped, and makes room for other bodies.
+        let dropped = match start {
             Start::Request(h) => {
                 let RequestHead {
                     head,
@@ -710,15 +711,13 @@ impl Connection {
                     host,
                     message: message(head),
                 };
-                self.pairing.request_finished(
-                    index,
-                    end,
-                    Half {
-                        message,
-                        flags,
-                        ambiguities,
-                    },
-                );
+                let half = Half {
+                    message,
+                    flags,
+                    ambiguities,
+                };
+                let late = self.pairing.request_finished(index, end, half);
+                late.map(|half| half.message.message)
             }
             Start::Response(h) if kept => {
                 let ResponseHead {
@@ -730,18 +729,17 @@ impl Connection {
                     interim: 0,
                     message: message(head),
                 };
-                self.pairing.response_finished(
-                    index,
-                    end,
-                    Half {
-                        message,
-                        flags,
-                        ambiguities,
-                    },
-                );
+                let half = Half {
+                    message,
+                    flags,
+                    ambiguities,
+                };
+                let late = self.pairing.response_finished(index, end, half);
+                late.map(|half| half.message.message)
             }
-            Start::Response(_) => {}
-        }
+            Start::Response(h) => Some(message(h.head)),
+        };
+        *cx.room += dropped.map_or(0, |m| m.body.len());
     }
 
     /// Gives out what is over.
