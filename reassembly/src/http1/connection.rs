@@ -13,7 +13,7 @@ use super::chunked::Chunked;
 use super::framing::{self, Framing};
 use super::head::{self, RequestHead, ResponseHead};
 use super::pairing::{Half, Method, Pairing, Ready};
-use super::reader::{Current, Place, Reader, Start, State};
+use super::reader::{Current, Place, Reader, Start, StartLine, State};
 use super::resync::{self, Found};
 
 /// Bytes searched for a first message in a flow that was joined midway before it is called unknown.
@@ -222,7 +222,7 @@ impl Connection {
             return end - before;
         }
         let reader = self.reader(direction);
-        if reader.buf.len() > cx.limits.head || !begins_well(direction, &reader.buf) {
+        if reader.buf.len() > cx.limits.head || !begins_well(direction, reader, before) {
             self.foreign(direction, cx);
         }
         bytes.len()
@@ -837,27 +837,41 @@ fn declared(framing: Framing) -> Option<u64> {
     }
 }
 
-/// Whether the beginning of a head can still become one.
-fn begins_well(direction: Direction, buf: &[u8]) -> bool {
-    let line_end = memchr::memchr(b'\n', buf);
+/// Whether the beginning of a head can still become one; the bytes in front of `from` were judged before. Each byte is
+/// looked at once, and the line as a whole when its end comes.
+fn begins_well(direction: Direction, reader: &mut Reader, from: usize) -> bool {
+    let Reader { buf, start_line, .. } = reader;
+    if *start_line == StartLine::Whole {
+        return true;
+    }
+    let new = &buf[from..];
+    if let Some(end) = memchr::memchr(b'\n', new) {
+        *start_line = StartLine::Whole;
+        return is_start_line(direction, &buf[..from + end]);
+    }
     match direction {
-        Direction::Request => match line_end {
-            Some(end) => head::request_line(&buf[..end]).is_some(),
-            None => {
-                let method = buf
-                    .iter()
-                    .position(|b| matches!(b, b' ' | b'\t'))
-                    .unwrap_or(buf.len());
-                method <= 32 && buf[..method].iter().all(|b| b.is_ascii_graphic())
+        Direction::Request if *start_line == StartLine::Word => {
+            let space = new.iter().position(u8::is_ascii_whitespace);
+            if space.is_some() {
+                *start_line = StartLine::Rest;
             }
-        },
-        Direction::Response => match line_end {
-            Some(end) => head::status_line(&buf[..end]).is_some(),
-            None => {
-                let len = buf.len().min(5);
-                buf[..len].eq_ignore_ascii_case(&b"HTTP/"[..len])
-            }
-        },
+            new[..space.unwrap_or(new.len())]
+                .iter()
+                .all(|b| head::is_token(*b))
+        }
+        Direction::Request => true,
+        Direction::Response => {
+            let len = buf.len().min(5);
+            buf[..len].eq_ignore_ascii_case(&b"HTTP/"[..len])
+        }
+    }
+}
+
+/// Whether a line, without its line feed, begins a message.
+fn is_start_line(direction: Direction, line: &[u8]) -> bool {
+    match direction {
+        Direction::Request => head::request_line(line).is_some(),
+        Direction::Response => head::status_line(line).is_some(),
     }
 }
 
@@ -879,4 +893,26 @@ pub(crate) fn looks_like(bytes: &[u8]) -> Option<Direction> {
         .iter()
         .any(|m| line.starts_with(m) && line.get(m.len()) == Some(&b' '));
     (method || head::request_line(line).is_some()).then_some(Direction::Request)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_line_is_judged_once() {
+        let line = format!("GET /{} HTTP/1.1\r\nHost: a\r\n", "x".repeat(4000));
+        let mut reader = Reader::new();
+        for (at, byte) in line.bytes().enumerate() {
+            reader.keep(&[byte], Meta::default());
+            if byte != b'\n' || reader.start_line == StartLine::Whole {
+                // What was judged before could be anything now.
+                reader.buf[..at].fill(b'\n');
+            } else {
+                reader.buf[..at].copy_from_slice(&line.as_bytes()[..at]);
+            }
+            assert!(begins_well(Direction::Request, &mut reader, at), "at {at}");
+        }
+        assert_eq!(reader.start_line, StartLine::Whole);
+    }
 }

@@ -43,6 +43,17 @@ pub(super) enum Start {
     Response(Box<ResponseHead>),
 }
 
+/// How much of the start line in `buf` was judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StartLine {
+    /// Its first word may still grow.
+    Word,
+    /// Its first word was seen whole.
+    Rest,
+    /// The line was seen whole, and is one.
+    Whole,
+}
+
 /// A message of which the head was read.
 pub(super) struct Current {
     pub(super) index: u32,
@@ -61,6 +72,7 @@ pub(super) struct Reader {
     pub(super) state: State,
     pub(super) buf: Vec<u8>,
     pub(super) scanned: usize,
+    pub(super) start_line: StartLine,
     /// Where the bytes in `buf` came from, by their place in it.
     pub(super) origins: Vec<(usize, Meta)>,
     /// Slices behind the first were forgotten.
@@ -84,6 +96,7 @@ impl Reader {
             state: State::Start,
             buf: Vec::new(),
             scanned: 0,
+            start_line: StartLine::Word,
             origins: Vec::new(),
             thinned: false,
             current: None,
@@ -122,6 +135,7 @@ impl Reader {
     pub(super) fn clear(&mut self) {
         self.buf.clear();
         self.scanned = 0;
+        self.start_line = StartLine::Word;
         self.origins.clear();
         self.thinned = false;
     }
