@@ -870,3 +870,63 @@ fn a_body_that_comes_too_late_for_its_exchange_leaves_room_for_others() {
     let last = found.last().and_then(|e| e.received.as_ref()).unwrap();
     assert_eq!(last.body, [body, body].concat().as_bytes());
 }
+
+#[test]
+fn a_head_that_is_too_long_does_not_hide_what_follows() {
+    let limits = Limits {
+        head: 1000,
+        ..Limits::default()
+    };
+    let fields = "X-Long: 0123456789\r\n".repeat(4000);
+    let target = "x".repeat(80_000);
+    for (name, request, response) in [
+        (
+            "request",
+            format!("GET /long HTTP/1.1\r\nHost: a\r\n{fields}\r\n"),
+            OK.to_owned(),
+        ),
+        (
+            "target",
+            format!("GET /{target} HTTP/1.1\r\nHost: a\r\n\r\n"),
+            OK.to_owned(),
+        ),
+        (
+            "response",
+            get("/long"),
+            format!("HTTP/1.1 200 OK\r\n{fields}Content-Length: 0\r\n\r\n"),
+        ),
+    ] {
+        for size in [1, 500, 1460, 16_000, 100_000] {
+            let mut wire = open();
+            for part in request.as_bytes().chunks(size) {
+                wire.send(CLIENT, part);
+            }
+            for part in response.as_bytes().chunks(size) {
+                wire.send(SERVER, part);
+            }
+            wire.ack(CLIENT)
+                .send(CLIENT, get("/next"))
+                .send(SERVER, OK)
+                .close();
+            let events = events_of(&wire.frames, &limits);
+            let found: Vec<String> = exchanges(&events).iter().map(Seen::line).collect();
+            assert!(
+                found.contains(&"GET /next a > 200 0/2".to_owned()),
+                "{name} by {size}: {found:?}"
+            );
+            assert_eq!(flows(&events)[0].app, App::Http1);
+        }
+    }
+}
+
+#[test]
+fn a_long_method_is_read_wherever_it_is_cut() {
+    let method = "M".repeat(40);
+    let request = format!("{method} /m HTTP/1.1\r\nHost: a\r\n\r\n");
+    talk(
+        "long method",
+        &[(CLIENT, &request), (SERVER, OK)],
+        close,
+        &[&format!("{method} /m a > 200 0/2")],
+    );
+}

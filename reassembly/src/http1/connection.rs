@@ -191,8 +191,9 @@ impl Connection {
             let mut scanned = 0;
             if let Some(end) = head::end_of_head(bytes, &mut scanned) {
                 reader.position = at.offset + end as u64;
-                if end > cx.limits.head || !self.begin(direction, &bytes[..end], at, at, cx) {
-                    self.foreign(direction, cx);
+                let head = &bytes[..end];
+                if end > cx.limits.head || !self.begin(direction, head, at, at, cx) {
+                    self.unread(direction, is_http(direction, head), cx);
                     return 0;
                 }
                 return end;
@@ -212,7 +213,8 @@ impl Connection {
                 let reader = self.reader(direction);
                 reader.buf = buf;
                 reader.origins.push((0, first));
-                self.foreign(direction, cx);
+                let http = is_http(direction, &reader.buf);
+                self.unread(direction, http, cx);
                 return bytes.len();
             }
             // The allocation serves the next head that comes in pieces.
@@ -222,8 +224,11 @@ impl Connection {
             return end - before;
         }
         let reader = self.reader(direction);
-        if reader.buf.len() > cx.limits.head || !begins_well(direction, reader, before) {
-            self.foreign(direction, cx);
+        if !begins_well(direction, reader, before) {
+            self.unread(direction, false, cx);
+        } else if reader.buf.len() > cx.limits.head {
+            let http = is_http(direction, &reader.buf);
+            self.unread(direction, http, cx);
         }
         bytes.len()
     }
@@ -487,8 +492,11 @@ impl Connection {
         }
     }
 
-    /// What was being read is no HTTP.
-    fn foreign(&mut self, direction: Direction, cx: &mut Context<'_>) {
+    /// What was being read makes no message; `http` tells whether it began like one, and is only too long.
+    fn unread(&mut self, direction: Direction, http: bool, cx: &mut Context<'_>) {
+        if http {
+            self.verdict = Verdict::Http;
+        }
         let first_of_flow = self.verdict == Verdict::Undecided;
         let reader = self.reader(direction);
         cx.counters.unparsable_bytes += reader.buf.len() as u64;
@@ -864,6 +872,14 @@ fn begins_well(direction: Direction, reader: &mut Reader, from: usize) -> bool {
             let len = buf.len().min(5);
             buf[..len].eq_ignore_ascii_case(&b"HTTP/"[..len])
         }
+    }
+}
+
+/// Whether a head begins like one of HTTP, as far as it was seen.
+fn is_http(direction: Direction, head: &[u8]) -> bool {
+    match memchr::memchr(b'\n', head) {
+        Some(end) => is_start_line(direction, &head[..end]),
+        None => looks_like(head) == Some(direction),
     }
 }
 
