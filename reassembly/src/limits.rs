@@ -144,6 +144,8 @@ counters! {
     conflicts, "retransmissions that differ";
     /// Segments that came before ones sent earlier.
     reordered, "segments out of order";
+    /// Payload bytes sent after a reset in a flow that did not go on.
+    after_reset_bytes, "payload bytes after a reset";
     /// Places where bytes were never seen.
     gaps, "gaps";
     /// Bytes never seen.

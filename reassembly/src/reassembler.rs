@@ -239,7 +239,10 @@ impl Reassembler {
                 break;
             }
             self.closing.pop_front();
-            self.end(id);
+            // One that went on after a reset is not over.
+            if self.flows.get_mut(id).is_some_and(|e| e.closed == Some(since)) {
+                self.end(id);
+            }
         }
         while let Some((id, entry)) = self.flows.oldest() {
             if now.since(entry.last) < self.limits.idle {
@@ -396,6 +399,9 @@ impl Reassembler {
             return;
         };
         entry.conversation = conversation;
+        if standing == Some(Standing::Open) {
+            entry.closed = None;
+        }
         if standing == Some(Standing::Closed) && entry.closed.is_none() {
             entry.closed = Some(now);
             self.closing.push_back((now, id));
@@ -720,5 +726,16 @@ impl Receiver for Sink<'_> {
     fn end(&mut self, side: usize, clean: bool, _now: Timestamp) {
         let direction = self.direction(side);
         self.connection(|connection, cx, mut out| connection.end(direction, clean, cx, &mut out));
+    }
+
+    fn resumes(&mut self) {
+        match &mut self.entry.content {
+            Content::Http(connection) => connection.resume(),
+            // It may have been given up only because it ended early.
+            Content::Opaque(App::Unknown) => {
+                self.entry.content = Content::Http(Box::new(Connection::new(true)));
+            }
+            Content::Empty | Content::Tls(_) | Content::Opaque(_) => {}
+        }
     }
 }

@@ -930,3 +930,167 @@ fn a_long_method_is_read_wherever_it_is_cut() {
         &[&format!("{method} /m a > 200 0/2")],
     );
 }
+
+/// A RST that stands `ahead` of what its side has sent, with no more said than that.
+fn forge_rst(wire: &mut Wire, side: usize, ahead: usize) {
+    wire.raw(side, wire.sent(side) + ahead, b"", Flags::RST, 0);
+}
+
+#[test]
+fn a_reset_that_hosts_do_not_believe_hides_nothing() {
+    for side in [CLIENT, SERVER] {
+        for ahead in [1, 2, 700, 60_000] {
+            let mut wire = open();
+            wire.send(CLIENT, get("/1")).send(SERVER, OK);
+            forge_rst(&mut wire, side, ahead);
+            wire.ack(1 - side)
+                .send(CLIENT, get("/2"))
+                .send(SERVER, OK)
+                .close();
+            assert_eq!(
+                lines(&wire),
+                ["GET /1 a > 200 0/2", "GET /2 a > 200 0/2"],
+                "{ahead} ahead of {side}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_flow_that_goes_on_after_a_reset_is_read_on() {
+    let long = "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n";
+    for side in [CLIENT, SERVER] {
+        let mut wire = open();
+        wire.send(CLIENT, get("/1")).send(SERVER, OK);
+        forge_rst(&mut wire, side, 0);
+        // Longer than a flow that is over is remembered.
+        for n in 2..5 {
+            wire.wait(2000)
+                .send(CLIENT, get(&format!("/{n}")))
+                .send(SERVER, OK);
+        }
+        wire.close();
+        let events = events_of(&wire.frames, &Limits::default());
+        assert_eq!(
+            exchanges(&events).iter().map(Seen::line).collect::<Vec<_>>(),
+            (1..5)
+                .map(|n| format!("GET /{n} a > 200 0/2"))
+                .collect::<Vec<_>>(),
+            "between messages, by {side}"
+        );
+        let flows = flows(&events);
+        assert_eq!(flows.len(), 1);
+        assert!(flows[0].flags.names().any(|f| f == "gap"));
+
+        let mut wire = open();
+        wire.send(CLIENT, get("/1")).send(SERVER, [long, "0123"].concat());
+        forge_rst(&mut wire, side, 0);
+        wire.send(SERVER, "4567")
+            .ack(CLIENT)
+            .send(CLIENT, get("/2"))
+            .send(SERVER, OK)
+            .close();
+        assert_eq!(
+            lines(&wire),
+            ["GET /1 a > 200 0/4~ truncated", "GET /2 a > 200 0/2"],
+            "in a body, by {side}"
+        );
+    }
+    // One direction alone.
+    let mut wire = open();
+    wire.send(CLIENT, get("/1")).send(SERVER, OK);
+    forge_rst(&mut wire, CLIENT, 0);
+    wire.send(CLIENT, get("/2")).send(SERVER, OK).close();
+    wire.frames.retain(|f| f.side == CLIENT);
+    let found = lines(&wire);
+    assert!(found.len() == 2 && found[1].starts_with("GET /2"), "{found:?}");
+}
+
+/// Forged in answer to a SYN, with a sequence number of its own or none.
+#[test]
+fn a_reset_before_the_handshake_is_over() {
+    for fin in [true, false] {
+        let mut wire = Wire::new(40_000);
+        wire.raw(CLIENT, 0, b"", Flags::SYN, 0);
+        wire.raw(SERVER, 900_000, b"", Flags::RST.and(Flags::ACK), 0);
+        if fin {
+            wire.raw(SERVER, 900_000, b"", Flags::FIN.and(Flags::ACK), 0);
+        }
+        wire.raw(SERVER, 0, b"", Flags::SYN.and(Flags::ACK), 0);
+        wire.ack(CLIENT).send(CLIENT, get("/1")).send(SERVER, OK).close();
+        assert_eq!(lines(&wire), ["GET /1 a > 200 0/2"], "with a FIN: {fin}");
+    }
+}
+
+#[test]
+fn a_reset_that_comes_before_bytes_sent_earlier() {
+    let mut wire = open();
+    wire.send(CLIENT, get("/1"))
+        .send(SERVER, "HTTP/1.0 200 OK\r\n\r\nsome ")
+        .send(SERVER, "text")
+        .rst(SERVER);
+    // The RST is mirrored before the two segments in front of it, in either order.
+    let rst = wire.frames.pop().unwrap();
+    wire.frames.insert(4, rst);
+    for swap in [false, true] {
+        let mut frames = wire.frames.clone();
+        if swap {
+            frames.swap(5, 6);
+        }
+        for (n, frame) in frames.iter_mut().enumerate() {
+            frame.at = (1000 + n as u64) * MS;
+        }
+        let mut reassembler = Reassembler::new(Limits::default());
+        for frame in &frames {
+            reassembler.push(&packet(LinkType::RAW, &frame.ip, frame.at));
+        }
+        reassembler.advance(Timestamp(1500 * MS));
+        let events: Vec<Event> = std::iter::from_fn(|| reassembler.poll()).collect();
+        assert_eq!(exchanges(&events)[0].line(), "GET /1 a > 200 0/9~ truncated");
+    }
+}
+
+#[test]
+fn what_comes_after_a_reset_is_held_within_limits_and_let_go() {
+    let limits = Limits {
+        held_total: 100_000,
+        ..Limits::default()
+    };
+    let mut reassembler = Reassembler::new(limits);
+    let mut sent = 0;
+    for round in 0..3u64 {
+        for port in 40_000..40_010 {
+            let mut wire = Wire::new(port);
+            wire.now += round * 10_000 * MS;
+            wire.open().send(CLIENT, get("/1"));
+            forge_rst(&mut wire, CLIENT, 0);
+            let part = "x".repeat(1000);
+            for _ in 0..20 {
+                wire.send(SERVER, &part);
+                sent += part.len() as u64;
+            }
+            for frame in &wire.frames {
+                reassembler.push(&packet(LinkType::RAW, &frame.ip, frame.at));
+            }
+            assert!(reassembler.weight() < 400_000);
+        }
+    }
+    // The room is there again for a flow that goes on.
+    let mut wire = Wire::new(50_000);
+    wire.now += 40_000 * MS;
+    wire.open();
+    forge_rst(&mut wire, CLIENT, 0);
+    let long = "y".repeat(60_000);
+    wire.send(CLIENT, get(&format!("/{long}")))
+        .send(SERVER, OK)
+        .close();
+    for frame in &wire.frames {
+        reassembler.push(&packet(LinkType::RAW, &frame.ip, frame.at));
+    }
+    reassembler.finish();
+    assert_eq!(reassembler.weight(), 0);
+    assert_eq!(reassembler.counters().after_reset_bytes, sent);
+    let events: Vec<Event> = std::iter::from_fn(|| reassembler.poll()).collect();
+    let found = exchanges(&events);
+    assert_eq!(found.last().unwrap().line(), format!("GET /{long} a > 200 0/2"));
+}

@@ -176,7 +176,7 @@ impl Connection {
                     }
                     piece.len()
                 }
-                State::Tunnel | State::Foreign => rest.len(),
+                State::Tunnel | State::Foreign | State::Over => rest.len(),
             };
             rest = &rest[used..];
         }
@@ -534,7 +534,7 @@ impl Connection {
             _ => {}
         }
         match reader.state {
-            State::Tunnel | State::Foreign => {}
+            State::Tunnel | State::Foreign | State::Over => {}
             State::Start | State::Search => {
                 reader.clear();
                 reader.lost = true;
@@ -641,9 +641,24 @@ impl Connection {
             State::Body(_) | State::Peek(_) => self.finish_message(direction, false, cx),
             _ => {}
         }
-        self.reader(direction).clear();
-        self.reader(direction).state = State::Tunnel;
+        let reader = self.reader(direction);
+        reader.clear();
+        if !matches!(reader.state, State::Tunnel | State::Foreign) {
+            reader.state = State::Over;
+        }
         self.release(cx, out);
+    }
+
+    /// The flow goes on although it was ended: what comes next may be the rest of anything.
+    pub(crate) fn resume(&mut self) {
+        for reader in [&mut self.requests, &mut self.responses] {
+            if matches!(reader.state, State::Over) {
+                reader.state = State::Search;
+                reader.lost = true;
+            }
+        }
+        self.pairing.requests_lost();
+        self.pairing.responses_lost();
     }
 
     /// Both directions are over: what waits for its other half is given out.

@@ -28,6 +28,8 @@ pub(super) enum State {
     Tunnel,
     /// This direction carries no HTTP.
     Foreign,
+    /// This direction has ended.
+    Over,
 }
 
 /// Place in a body.

@@ -208,6 +208,12 @@ impl Stream {
         self.held.keys().next().copied()
     }
 
+    /// Offset behind the last byte that was seen.
+    pub(crate) fn known_end(&self) -> u64 {
+        let held = self.held.last_key_value();
+        held.map_or(self.next, |(at, h)| (at + h.bytes.len() as u64).max(self.next))
+    }
+
     /// Takes the first held segment out.
     pub(crate) fn take_first(&mut self) -> Option<Held> {
         let (_, held) = self.held.pop_first()?;
