@@ -1094,3 +1094,56 @@ fn what_comes_after_a_reset_is_held_within_limits_and_let_go() {
     let found = exchanges(&events);
     assert_eq!(found.last().unwrap().line(), format!("GET /{long} a > 200 0/2"));
 }
+
+#[test]
+fn a_handshake_of_one_side_with_itself_changes_nothing() {
+    let syn_ack = Flags::SYN.and(Flags::ACK);
+    let want = ["GET /1 a > 200 0/2", "GET /2 a > 200 0/2"];
+    let check = |name: &str, wire: &Wire| {
+        let events = events_of(&wire.frames, &Limits::default());
+        let found: Vec<String> = exchanges(&events)
+            .iter()
+            .map(|e| e.line().replace(" midstream", ""))
+            .collect();
+        assert_eq!(found, want, "{name}");
+        let flows = flows(&events);
+        assert_eq!(flows.len(), 1, "{name}");
+        assert_eq!(flows[0].flow.server.port(), 80, "{name}");
+    };
+    let talk = |wire: &mut Wire| {
+        for n in [1, 2] {
+            wire.send(CLIENT, get(&format!("/{n}"))).send(SERVER, OK);
+        }
+        wire.close();
+    };
+    for side in [CLIENT, SERVER] {
+        let mut wire = open();
+        wire.send(CLIENT, get("/1")).send(SERVER, OK);
+        wire.bare(side, 5_000, 0, Flags::SYN)
+            .bare(side, 6_000, 5_001, syn_ack);
+        wire.send(CLIENT, get("/2")).send(SERVER, OK).close();
+        check("in a flow", &wire);
+
+        let mut wire = Wire::new(40_000);
+        wire.raw(CLIENT, 0, b"", Flags::SYN, 0);
+        let forged = if side == CLIENT { syn_ack } else { Flags::SYN };
+        wire.bare(side, 5_000, 5_001, forged);
+        wire.raw(SERVER, 0, b"", syn_ack, 0);
+        wire.ack(CLIENT);
+        talk(&mut wire);
+        check("in a handshake", &wire);
+    }
+    let mut wire = Wire::new(40_000);
+    wire.raw(SERVER, 0, b"", syn_ack, 0);
+    wire.bare(SERVER, 5_000, 0, Flags::SYN).ack(CLIENT);
+    talk(&mut wire);
+    check("behind the answer to a SYN", &wire);
+
+    let mut wire = open();
+    wire.frames.clear();
+    wire.ack(CLIENT)
+        .ack(SERVER)
+        .bare(SERVER, 900_000_000, 0, Flags::SYN);
+    talk(&mut wire);
+    check("in a flow joined midway", &wire);
+}

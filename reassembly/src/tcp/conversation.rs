@@ -23,7 +23,7 @@ const WINDOW: u64 = 1 << 30;
 const ACK_AHEAD: u64 = 1 << 24;
 
 /// How far back the beginning of a direction may move while it settles.
-const SETTLE_BACK: u64 = 1 << 20;
+pub(crate) const SETTLE_BACK: u64 = 1 << 20;
 
 /// Bytes held per direction after a RST, in case the flow goes on.
 const HELD_AFTER_RESET: usize = 1 << 16;
