@@ -60,7 +60,7 @@ fn limits() -> Limits {
         key_by_vlan: true,
         key_by_vni: true,
         memory: 30_000,
-        fragments_total: 600,
+        fragments_total: 3000,
         fragment_wait: Duration::from_secs(5),
         ..Limits::default()
     }

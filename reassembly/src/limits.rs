@@ -36,7 +36,7 @@ pub struct Limits {
     pub key_by_vni: bool,
     /// Where tunnels are looked for.
     pub tunnels: TunnelPorts,
-    /// Bytes of IP fragments held while their datagrams are not whole.
+    /// Bytes of memory that IP fragments may take while their datagrams are not whole.
     pub fragments_total: usize,
     /// How long fragments wait for each other, in capture time.
     pub fragment_wait: Duration,
