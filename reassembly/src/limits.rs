@@ -9,7 +9,8 @@ use crate::packet::{TunnelPorts, Wrapping};
 pub struct Limits {
     /// Flows tracked at once; the flow quiet for longest makes way for a new one.
     pub flows: usize,
-    /// Bytes of memory that flows may take with all they hold; the flow quiet for longest makes way.
+    /// Bytes of memory that flows may take with all they hold; the flow quiet for longest makes way. The windows of
+    /// brotli bodies may take half as much beside it; a body that finds no room there is not decoded.
     pub memory: usize,
     /// Quiet period, in capture time, after which a flow is closed.
     pub idle: Duration,

@@ -5,6 +5,8 @@ use std::io::{self, Write};
 
 use flate2::{Decompress, FlushDecompress, Status};
 
+use super::brotli::Windows;
+
 /// Bytes decoded in one go.
 const PIECE: usize = 16 << 10;
 
@@ -16,15 +18,19 @@ const MAX_HEADER: usize = 64 << 10;
 
 /// Decoders that wait for work.
 #[derive(Default)]
-#[expect(
-    clippy::vec_box,
-    reason = "an engine goes to a body and back without being copied"
-)]
-pub(crate) struct Pool(Vec<Box<Engine>>);
+pub(crate) struct Pool {
+    #[expect(
+        clippy::vec_box,
+        reason = "an engine goes to a body and back without being copied"
+    )]
+    engines: Vec<Box<Engine>>,
+    /// What the windows of brotli take.
+    pub(crate) windows: Windows,
+}
 
 impl Pool {
     fn take(&mut self, zlib: bool) -> Box<Engine> {
-        match self.0.pop() {
+        match self.engines.pop() {
             Some(mut engine) => {
                 engine.state.reset(zlib);
                 engine
@@ -38,8 +44,8 @@ impl Pool {
 
     /// Takes a decoder back.
     pub(crate) fn give(&mut self, engine: Box<Engine>) {
-        if self.0.len() < KEPT {
-            self.0.push(engine);
+        if self.engines.len() < KEPT {
+            self.engines.push(engine);
         }
     }
 }
