@@ -17,9 +17,9 @@ pub struct Limits {
     /// How long bytes wait for ones sent before them. A mirror port may deliver the two directions, or
     /// two queues of a card, that much apart.
     pub reorder_wait: Duration,
-    /// Bytes held per flow while earlier ones are missing.
+    /// Bytes of memory held per direction of a flow while earlier ones are missing.
     pub held_per_flow: usize,
-    /// Bytes held by all flows together while earlier ones are missing.
+    /// Bytes of memory held by all flows together while earlier ones are missing.
     pub held_total: usize,
     /// Bytes of a message head (start line and fields).
     pub head: usize,

@@ -12,7 +12,7 @@ use crate::http1::inflate::Pool;
 use crate::limits::{Counters, Limits};
 use crate::packet::{self, Memory, Packet, Segment, Skipped, Wrapping};
 use crate::tcp::conversation::{self, Conversation, Receiver, SETTLE_BACK, Standing};
-use crate::tcp::stream::Meta;
+use crate::tcp::stream::{Meta, Stream};
 use crate::tcp::table::{FlowId, FlowKey, Table};
 use crate::time::Timestamp;
 use crate::tls::Handshake;
@@ -63,16 +63,9 @@ struct Entry {
 impl Entry {
     /// Bytes of memory it takes with all it holds; its place in the table included.
     fn weigh(&self) -> usize {
-        /// A held segment beside its bytes: its place in a tree.
-        const HELD: usize = 128;
         /// Keys, links and the spare room of the index.
         const TABLE: usize = 256;
-        let held: usize = self
-            .conversation
-            .sides
-            .iter()
-            .map(|s| s.held_bytes + s.held.len() * HELD)
-            .sum();
+        let held: usize = self.conversation.sides.iter().map(Stream::held_weight).sum();
         let content = match &self.content {
             Content::Http(connection) => connection.weight(),
             Content::Tls(handshake) => size_of::<Handshake>() + handshake.weight(),

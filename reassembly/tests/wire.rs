@@ -1147,3 +1147,41 @@ fn a_handshake_of_one_side_with_itself_changes_nothing() {
     talk(&mut wire);
     check("in a flow joined midway", &wire);
 }
+
+#[test]
+fn segments_of_one_byte_are_held_with_all_the_memory_they_take() {
+    let total = 256 << 10;
+    for (per_flow, ports) in [(64 << 10, 1_u16), (1 << 20, 40)] {
+        let limits = Limits {
+            held_per_flow: per_flow,
+            held_total: total,
+            ..Limits::default()
+        };
+        let ceiling = per_flow.min(total);
+        let mut reassembler = Reassembler::new(limits);
+        let empty = 4000 * usize::from(ports);
+        for port in 40_000..40_000 + ports {
+            let mut wire = Wire::new(port);
+            // All at one time, so that nothing is given up for its age.
+            wire.step = 0;
+            wire.open();
+            for at in 0..4000 {
+                wire.raw(CLIENT, 2 * at + 1, b"x", Flags::ACK, 0);
+            }
+            // One segment over all the holes does not double what is held.
+            wire.raw(CLIENT, 1, &[b'y'; 8000], Flags::ACK, 0);
+            for frame in &wire.frames {
+                reassembler.push(&packet(LinkType::RAW, &frame.ip, frame.at));
+                assert!(
+                    reassembler.weight() <= ceiling + empty,
+                    "{}",
+                    reassembler.weight()
+                );
+            }
+        }
+        assert!(reassembler.weight() > ceiling / 2);
+        assert!(reassembler.counters().held_overflow > 0 || reassembler.counters().gaps > 0);
+        reassembler.finish();
+        assert_eq!(reassembler.weight(), 0);
+    }
+}

@@ -11,7 +11,7 @@ use std::hash::BuildHasher;
 
 use crate::limits::{Counters, Limits};
 use crate::packet::Segment;
-use crate::tcp::stream::{Meta, Stream, Told};
+use crate::tcp::stream::{HELD, Meta, Stream, Told};
 use crate::time::Timestamp;
 
 /// Farther than this behind or ahead of the next byte no honest segment lies: the largest window is
@@ -25,7 +25,7 @@ const ACK_AHEAD: u64 = 1 << 24;
 /// How far back the beginning of a direction may move while it settles.
 pub(crate) const SETTLE_BACK: u64 = 1 << 20;
 
-/// Bytes held per direction after a RST, in case the flow goes on.
+/// Bytes of memory held per direction after a RST, in case the flow goes on.
 const HELD_AFTER_RESET: usize = 1 << 16;
 
 /// What takes ordered bytes. `side` is 0 or 1 as in the conversation.
@@ -169,7 +169,7 @@ impl Conversation {
             self.payload(side, segment.payload, offset, meta, cx, out);
             if let Settling::Waiting(since) = self.settling {
                 let full =
-                    self.sides.iter().map(|s| s.held_bytes).sum::<usize>() > cx.limits.held_per_flow / 2;
+                    self.sides.iter().map(Stream::held_weight).sum::<usize>() > cx.limits.held_per_flow / 2;
                 if full || (out.begins(segment.payload) && offset <= first) {
                     self.settle();
                 } else if since.is_none() {
@@ -274,14 +274,13 @@ impl Conversation {
             return;
         }
         cx.counters.reordered += u64::from(offset > s.next);
-        if s.held_bytes + bytes.len() > cx.limits.held_per_flow
-            || *cx.held_total + bytes.len() > cx.limits.held_total
-        {
+        let cost = s.cost(offset, bytes);
+        if s.held_weight() + cost > cx.limits.held_per_flow || *cx.held_total + cost > cx.limits.held_total {
             self.give_up(side, meta.ts, cx, out);
             self.drain(cx, out, meta.ts);
             let s = &mut self.sides[side];
-            if s.held_bytes + bytes.len() > cx.limits.held_per_flow
-                || *cx.held_total + bytes.len() > cx.limits.held_total
+            if s.held_weight() + cost > cx.limits.held_per_flow
+                || *cx.held_total + cost > cx.limits.held_total
             {
                 cx.counters.held_overflow += 1;
                 return;
@@ -291,9 +290,9 @@ impl Conversation {
             }
         }
         let s = &mut self.sides[side];
-        let held_before = s.held_bytes;
+        let held_before = s.held_weight();
         let repeated = s.hold(offset, bytes, meta);
-        *cx.held_total += s.held_bytes - held_before;
+        *cx.held_total += s.held_weight() - held_before;
         cx.counters.retransmitted_bytes += repeated.bytes;
         if repeated.differs {
             cx.counters.conflicts += 1;
@@ -347,7 +346,7 @@ impl Conversation {
         let Some(held) = s.take_first() else {
             return false;
         };
-        *cx.held_total = cx.held_total.saturating_sub(held.bytes.len());
+        *cx.held_total = cx.held_total.saturating_sub(held.bytes.len() + HELD);
         let offset = s.next;
         let seen = usize::try_from(offset.saturating_sub(held.meta.offset)).unwrap_or(usize::MAX);
         let Some(bytes) = held.bytes.get(seen..).filter(|b| !b.is_empty()) else {
@@ -586,8 +585,9 @@ impl Conversation {
         let (known, fresh) = segment.payload.split_at(known.min(segment.payload.len()));
         cx.counters.retransmitted_bytes += known.len() as u64;
         let offset = offset + known.len() as u64;
-        if s.held_bytes + fresh.len() > HELD_AFTER_RESET
-            || *cx.held_total + fresh.len() > cx.limits.held_total
+        let cost = s.cost(offset, fresh);
+        if s.held_weight() + cost > HELD_AFTER_RESET
+            || *cx.held_total + cost > cx.limits.held_total
             || offset.saturating_sub(s.next) >= WINDOW
         {
             cx.counters.after_reset_bytes += fresh.len() as u64;
@@ -600,9 +600,9 @@ impl Conversation {
             ack,
             other,
         };
-        let held_before = s.held_bytes;
+        let held_before = s.held_weight();
         cx.counters.retransmitted_bytes += s.hold(offset, fresh, meta).bytes;
-        *cx.held_total += s.held_bytes - held_before;
+        *cx.held_total += s.held_weight() - held_before;
     }
 
     fn resume<S>(&mut self, cx: &mut Context<'_, S>, out: &mut impl Receiver) {
@@ -629,7 +629,7 @@ impl Conversation {
             // What came after a RST has led nowhere.
             for s in &mut self.sides {
                 cx.counters.after_reset_bytes += s.held_bytes as u64;
-                *cx.held_total = cx.held_total.saturating_sub(s.held_bytes);
+                *cx.held_total = cx.held_total.saturating_sub(s.held_weight());
                 s.held_bytes = 0;
                 s.held.clear();
             }

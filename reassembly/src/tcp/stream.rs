@@ -16,6 +16,9 @@ const RECENT: usize = 4;
 /// be several exchanges ahead.
 const TOLD: usize = 8;
 
+/// Bytes of memory that a held segment takes beside its bytes: its place in a tree, and an allocation.
+pub(crate) const HELD: usize = 160;
+
 /// Where bytes came from; goes with them to the messages they become.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Meta {
@@ -148,6 +151,17 @@ impl Stream {
             return false;
         };
         *hash != fold(hasher, bytes)
+    }
+
+    /// Bytes of memory that `held` takes.
+    pub(crate) fn held_weight(&self) -> usize {
+        self.held_bytes + self.held.len() * HELD
+    }
+
+    /// Bytes of memory that holding these bytes may take. Each segment held among them cuts them once more.
+    pub(crate) fn cost(&self, offset: u64, bytes: &[u8]) -> usize {
+        let within = self.held.range(offset..offset + bytes.len() as u64).count();
+        bytes.len() + (within + 1) * HELD
     }
 
     /// Holds bytes that cannot be delivered yet. Of two copies of a byte the first taken stays.
