@@ -275,7 +275,12 @@ impl Conversation {
         }
         cx.counters.reordered += u64::from(offset > s.next);
         let cost = s.cost(offset, bytes);
-        if s.held_weight() + cost > cx.limits.held_per_flow || *cx.held_total + cost > cx.limits.held_total {
+        // What was waited for is let through: it is delivered at once, with what it held up.
+        let awaited = offset == s.next && ready && self.settling == Settling::Done;
+        if !awaited
+            && (s.held_weight() + cost > cx.limits.held_per_flow
+                || *cx.held_total + cost > cx.limits.held_total)
+        {
             self.give_up(side, meta.ts, cx, out);
             self.drain(cx, out, meta.ts);
             let s = &mut self.sides[side];
