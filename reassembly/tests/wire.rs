@@ -1217,3 +1217,74 @@ fn the_segment_that_was_waited_for_is_taken_however_much_is_held() {
         assert_eq!(found[0].line(), format!("POST /u a > 200 {count}000/2"));
     }
 }
+
+#[test]
+fn what_is_pipelined_behind_connect_is_the_answers_to_tell() {
+    let connect = "CONNECT db:443 HTTP/1.1\r\nHost: db:443\r\n\r\n";
+    let no = "HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n";
+    let declined = ["CONNECT db:443 db:443 > 403 0/0", "GET /n a > 200 0/2"];
+    let pipelined = [connect, &get("/n")].concat();
+    talk(
+        "declined",
+        &[(CLIENT, &pipelined), (SERVER, &[no, OK].concat())],
+        close,
+        &declined,
+    );
+    talk(
+        "answered",
+        &[
+            (CLIENT, &pipelined),
+            (SERVER, "HTTP/1.1 200 Yes\r\n\r\n"),
+            (SERVER, OK),
+        ],
+        close,
+        &["CONNECT db:443 db:443 > 200 0/0"],
+    );
+    talk(
+        "declined, with a body",
+        &[
+            (
+                CLIENT,
+                &format!(
+                    "{}Content-Length: 3\r\n\r\nabc{}",
+                    &connect[..connect.len() - 2],
+                    get("/n")
+                ),
+            ),
+            (SERVER, &[no, OK].concat()),
+        ],
+        close,
+        &["CONNECT db:443 db:443 > 403 3/0", declined[1]],
+    );
+    talk(
+        "not answered",
+        &[(CLIENT, &pipelined)],
+        close,
+        &["CONNECT db:443 db:443 > - 0/0~ no_response"],
+    );
+    let mut wire = open();
+    wire.send(CLIENT, &pipelined)
+        .fin(CLIENT)
+        .send(SERVER, [no, OK].concat())
+        .fin(SERVER)
+        .ack(CLIENT);
+    assert_eq!(lines(&wire), declined, "closed by the client before the answer");
+
+    // No more is put by than a head may have, and what follows is found again.
+    let mut wire = open();
+    wire.send(CLIENT, connect);
+    for _ in 0..300 {
+        wire.send(CLIENT, [0; 1000]);
+    }
+    wire.send(SERVER, no)
+        .ack(CLIENT)
+        .send(CLIENT, get("/n"))
+        .send(SERVER, OK)
+        .close();
+    let mut reassembler = Reassembler::new(Limits::default());
+    for frame in &wire.frames {
+        reassembler.push(&packet(LinkType::RAW, &frame.ip, frame.at));
+        assert!(reassembler.weight() < 160 << 10, "{}", reassembler.weight());
+    }
+    assert_eq!(lines(&wire), declined, "much behind it");
+}

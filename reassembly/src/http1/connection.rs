@@ -176,6 +176,16 @@ impl Connection {
                     }
                     piece.len()
                 }
+                State::Connect(_) => {
+                    if reader.buf.len() + rest.len() > cx.limits.head {
+                        cx.counters.unparsable_bytes += reader.buf.len() as u64;
+                        reader.lost = true;
+                        reader.lost_bytes += reader.buf.len() as u64;
+                        reader.clear();
+                    }
+                    reader.keep(rest, at);
+                    rest.len()
+                }
                 State::Tunnel | State::Foreign | State::Over => rest.len(),
             };
             rest = &rest[used..];
@@ -288,8 +298,11 @@ impl Connection {
         self.requests.lost_bytes = 0;
         self.enter_body(Direction::Request, framing, false, cx);
         if method == Method::Connect {
-            // What follows belongs to the tunnel, unless the server declines.
-            self.requests.state = State::Tunnel;
+            let within = match self.requests.state {
+                State::Body(place) => Some(place),
+                _ => None,
+            };
+            self.requests.state = State::Connect(within);
         }
         true
     }
@@ -341,12 +354,45 @@ impl Connection {
             if self.requests.current.is_some() {
                 self.finish_message(Direction::Request, true, cx);
             }
+            self.requests.clear();
+            self.requests.buf = Vec::new();
             self.requests.state = State::Tunnel;
             self.responses.state = State::Tunnel;
         } else if place.method == Some(Method::Connect) && kept {
-            self.requests.state = State::Start;
+            self.declined(cx);
         }
         true
+    }
+
+    /// There is no tunnel: what came behind CONNECT is read as what it was sent as.
+    fn declined(&mut self, cx: &mut Context<'_>) {
+        let State::Connect(within) = self.requests.state else {
+            return;
+        };
+        let (buf, origins) = (
+            std::mem::take(&mut self.requests.buf),
+            std::mem::take(&mut self.requests.origins),
+        );
+        self.requests.clear();
+        self.requests.skips();
+        self.requests.state = match within {
+            Some(place) => State::Body(place),
+            None => State::Start,
+        };
+        if self.requests.lost {
+            if let Some(current) = self.requests.current.as_mut() {
+                current.flags.insert(Flags::GAP);
+            }
+            self.finish_message(Direction::Request, false, cx);
+            self.requests.state = State::Search;
+        }
+        let ends = origins.iter().skip(1).map(|(from, _)| *from).chain([buf.len()]);
+        for ((from, meta), end) in origins.iter().zip(ends) {
+            let mut again = self.read(Direction::Request, &buf[*from..end], *meta, cx);
+            while let Some((bytes, meta)) = again {
+                again = self.read(Direction::Request, &bytes, meta, cx);
+            }
+        }
     }
 
     fn enter_body(&mut self, direction: Direction, framing: Framing, peek: bool, cx: &mut Context<'_>) {
@@ -528,13 +574,17 @@ impl Connection {
         let reader = self.reader(direction);
         reader.skips();
         match reader.state {
-            State::Start | State::Search | State::Head => {
+            State::Start | State::Search | State::Head | State::Connect(_) => {
                 reader.lost_bytes += reader.buf.len() as u64 + len;
             }
             _ => {}
         }
         match reader.state {
             State::Tunnel | State::Foreign | State::Over => {}
+            State::Connect(_) => {
+                reader.clear();
+                reader.lost = true;
+            }
             State::Start | State::Search => {
                 reader.clear();
                 reader.lost = true;
@@ -628,6 +678,9 @@ impl Connection {
         self.unpeek(direction, cx);
         let reader = self.reader(direction);
         match reader.state {
+            // The answer may still come.
+            State::Connect(_) if clean => return,
+            State::Connect(_) => self.finish_message(direction, false, cx),
             State::Body(Place::Close) | State::Peek(Place::Close) => {
                 let whole = clean
                     && !reader

@@ -22,6 +22,9 @@ pub(super) enum State {
     Body(Place),
     /// Behind the head of a response whose request is unknown: to HEAD, it has no body.
     Peek(Place),
+    /// Behind CONNECT, in its body where it has one: whether what follows is the tunnel's or the next request, the answer
+    /// tells, so it is put by.
+    Connect(Option<Place>),
     /// Framing was lost: looking for a message.
     Search,
     /// No HTTP/1 any more: a tunnel, or another protocol after an upgrade.
