@@ -50,8 +50,8 @@ fn limits() -> Limits {
         flows: 4,
         idle: Duration::from_secs(20),
         reorder_wait: Duration::from_millis(100),
-        held_per_flow: 200,
-        held_total: 500,
+        held_per_flow: 1000,
+        held_total: 2500,
         head: 200,
         body_capture: 50,
         body_capture_total: 120,
@@ -60,7 +60,7 @@ fn limits() -> Limits {
         key_by_vlan: true,
         key_by_vni: true,
         memory: 30_000,
-        fragments_total: 600,
+        fragments_total: 3000,
         fragment_wait: Duration::from_secs(5),
         ..Limits::default()
     }

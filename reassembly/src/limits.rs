@@ -9,16 +9,17 @@ use crate::packet::{TunnelPorts, Wrapping};
 pub struct Limits {
     /// Flows tracked at once; the flow quiet for longest makes way for a new one.
     pub flows: usize,
-    /// Bytes of memory that flows may take with all they hold; the flow quiet for longest makes way.
+    /// Bytes of memory that flows may take with all they hold; the flow quiet for longest makes way. The windows of
+    /// brotli bodies may take half as much beside it; a body that finds no room there is not decoded.
     pub memory: usize,
     /// Quiet period, in capture time, after which a flow is closed.
     pub idle: Duration,
     /// How long bytes wait for ones sent before them. A mirror port may deliver the two directions, or
     /// two queues of a card, that much apart.
     pub reorder_wait: Duration,
-    /// Bytes held per flow while earlier ones are missing.
+    /// Bytes of memory held per direction of a flow while earlier ones are missing.
     pub held_per_flow: usize,
-    /// Bytes held by all flows together while earlier ones are missing.
+    /// Bytes of memory held by all flows together while earlier ones are missing.
     pub held_total: usize,
     /// Bytes of a message head (start line and fields).
     pub head: usize,
@@ -36,7 +37,7 @@ pub struct Limits {
     pub key_by_vni: bool,
     /// Where tunnels are looked for.
     pub tunnels: TunnelPorts,
-    /// Bytes of IP fragments held while their datagrams are not whole.
+    /// Bytes of memory that IP fragments may take while their datagrams are not whole.
     pub fragments_total: usize,
     /// How long fragments wait for each other, in capture time.
     pub fragment_wait: Duration,
@@ -144,6 +145,8 @@ counters! {
     conflicts, "retransmissions that differ";
     /// Segments that came before ones sent earlier.
     reordered, "segments out of order";
+    /// Payload bytes sent after a reset in a flow that did not go on.
+    after_reset_bytes, "payload bytes after a reset";
     /// Places where bytes were never seen.
     gaps, "gaps";
     /// Bytes never seen.

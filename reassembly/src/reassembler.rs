@@ -11,8 +11,8 @@ use crate::http1::connection::{self, Connection, Direction, Verdict};
 use crate::http1::inflate::Pool;
 use crate::limits::{Counters, Limits};
 use crate::packet::{self, Memory, Packet, Segment, Skipped, Wrapping};
-use crate::tcp::conversation::{self, Conversation, Receiver, Standing};
-use crate::tcp::stream::Meta;
+use crate::tcp::conversation::{self, Conversation, Receiver, SETTLE_BACK, Standing};
+use crate::tcp::stream::{Meta, Stream};
 use crate::tcp::table::{FlowId, FlowKey, Table};
 use crate::time::Timestamp;
 use crate::tls::Handshake;
@@ -49,8 +49,8 @@ struct Entry {
     packets: u64,
     wrapping: Wrapping,
     flags: Flags,
-    /// A SYN that would begin another flow on the same addresses, until its answer is seen.
-    reuse: Option<u32>,
+    /// A SYN that would begin another flow on the same addresses, with its side, until the other side answers it.
+    reuse: Option<(usize, u32)>,
     syn: Option<(usize, u32)>,
     closed: Option<Timestamp>,
     queued: bool,
@@ -63,16 +63,9 @@ struct Entry {
 impl Entry {
     /// Bytes of memory it takes with all it holds; its place in the table included.
     fn weigh(&self) -> usize {
-        /// A held segment beside its bytes: its place in a tree.
-        const HELD: usize = 128;
         /// Keys, links and the spare room of the index.
         const TABLE: usize = 256;
-        let held: usize = self
-            .conversation
-            .sides
-            .iter()
-            .map(|s| s.held_bytes + s.held.len() * HELD)
-            .sum();
+        let held: usize = self.conversation.sides.iter().map(Stream::held_weight).sum();
         let content = match &self.content {
             Content::Http(connection) => connection.weight(),
             Content::Tls(handshake) => size_of::<Handshake>() + handshake.weight(),
@@ -239,7 +232,10 @@ impl Reassembler {
                 break;
             }
             self.closing.pop_front();
-            self.end(id);
+            // One that went on after a reset is not over.
+            if self.flows.get_mut(id).is_some_and(|e| e.closed == Some(since)) {
+                self.end(id);
+            }
         }
         while let Some((id, entry)) = self.flows.oldest() {
             if now.since(entry.last) < self.limits.idle {
@@ -292,7 +288,9 @@ impl Reassembler {
         let isn = segment.seq;
         if segment.flags.ack {
             // The answer to a SYN that did not fit: now both sides agree on a new flow.
-            return entry.reuse.is_some_and(|seq| segment.ack == seq.wrapping_add(1));
+            return entry
+                .reuse
+                .is_some_and(|(from, seq)| from != side && segment.ack == seq.wrapping_add(1));
         }
         if entry.syn == Some((side, isn)) {
             return false;
@@ -301,16 +299,19 @@ impl Reassembler {
             return true;
         }
         let stream = &entry.conversation.sides[side];
-        // A SYN that fits what was seen is one that came late.
-        if stream.started && stream.offset(isn.wrapping_add(1)) <= stream.next && entry.syn.is_none() {
-            return false;
-        }
         if !stream.started {
             return false;
         }
-        // Anybody can send a SYN; the flow goes on until the other side agrees (RFC 9293 section 3.10.7.4).
-        entry.reuse = Some(isn);
-        !entry.conversation.sides[1 - side].seen
+        // A SYN that fits what was seen is one that came late.
+        let before = stream.next.checked_sub(stream.offset(isn.wrapping_add(1)));
+        let read = stream.delivered + stream.lost;
+        if entry.syn.is_none() && before.is_some_and(|before| before <= read + SETTLE_BACK) {
+            return false;
+        }
+        // Anybody can send a SYN; the flow goes on until the other side agrees (RFC 9293 section 3.10.7.4). Where that
+        // one is not seen, the client alone begins another.
+        entry.reuse = Some((side, isn));
+        !entry.conversation.sides[1 - side].seen && (side == entry.client || !entry.certain)
     }
 
     fn begin(&mut self, key: FlowKey, side: usize, segment: &Segment<'_>, ts: Timestamp) -> FlowId {
@@ -367,12 +368,25 @@ impl Reassembler {
         entry.packets += u64::from(!segment.copy);
         entry.sides_seen[side] = true;
         entry.last = now;
-        if segment.flags.syn && !segment.flags.ack && entry.syn.is_none() {
+        if segment.flags.syn
+            && !segment.flags.ack
+            && entry.syn.is_none()
+            && entry.reuse != Some((side, segment.seq))
+            && (side == entry.client || !entry.certain)
+        {
             entry.syn = Some((side, segment.seq));
-            if !entry.certain {
-                entry.client = side;
-                entry.certain = true;
-            }
+            entry.client = side;
+            entry.certain = true;
+        }
+        // The side that opened the flow answers no SYN, and the other one sends none of its own: where either stands in
+        // the other's stream is not for such a segment to tell.
+        if segment.flags.syn
+            && entry
+                .syn
+                .is_some_and(|(opened, _)| (opened == side) == segment.flags.ack)
+        {
+            self.counters.held_overflow += u64::from(!segment.payload.is_empty());
+            return;
         }
         if segment.cut > 0 {
             entry.flags.insert(Flags::TRUNCATED);
@@ -396,6 +410,9 @@ impl Reassembler {
             return;
         };
         entry.conversation = conversation;
+        if standing == Some(Standing::Open) {
+            entry.closed = None;
+        }
         if standing == Some(Standing::Closed) && entry.closed.is_none() {
             entry.closed = Some(now);
             self.closing.push_back((now, id));
@@ -720,5 +737,16 @@ impl Receiver for Sink<'_> {
     fn end(&mut self, side: usize, clean: bool, _now: Timestamp) {
         let direction = self.direction(side);
         self.connection(|connection, cx, mut out| connection.end(direction, clean, cx, &mut out));
+    }
+
+    fn resumes(&mut self) {
+        match &mut self.entry.content {
+            Content::Http(connection) => connection.resume(),
+            // It may have been given up only because it ended early.
+            Content::Opaque(App::Unknown) => {
+                self.entry.content = Content::Http(Box::new(Connection::new(true)));
+            }
+            Content::Empty | Content::Tls(_) | Content::Opaque(_) => {}
+        }
     }
 }

@@ -837,3 +837,454 @@ fn flows_that_hold_much_make_way_and_others_are_still_read() {
     });
     assert!(evicted > 3500, "segments behind a gap: {evicted}");
 }
+
+#[test]
+fn a_body_that_comes_too_late_for_its_exchange_leaves_room_for_others() {
+    let limits = Limits {
+        body_capture_total: 64,
+        pipelined: 2,
+        ..Limits::default()
+    };
+    let body = "0123456789";
+    let head = "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n";
+    let mut frames = Vec::new();
+    for port in 40_000..40_020 {
+        let mut wire = Wire::new(port);
+        wire.open()
+            .send(CLIENT, get("/0"))
+            .send(SERVER, [head, body].concat());
+        for _ in 0..4 {
+            wire.send(CLIENT, get("/more"));
+        }
+        wire.send(SERVER, body).close();
+        frames.extend(wire.frames);
+    }
+    let mut ordinary = Wire::new(50_000);
+    ordinary
+        .open()
+        .send(CLIENT, get("/last"))
+        .send(SERVER, [head, body, body].concat())
+        .close();
+    frames.extend(ordinary.frames);
+    let found = exchanges(&events_of(&frames, &limits));
+    let last = found.last().and_then(|e| e.received.as_ref()).unwrap();
+    assert_eq!(last.body, [body, body].concat().as_bytes());
+}
+
+#[test]
+fn a_head_that_is_too_long_does_not_hide_what_follows() {
+    let limits = Limits {
+        head: 1000,
+        ..Limits::default()
+    };
+    let fields = "X-Long: 0123456789\r\n".repeat(4000);
+    let target = "x".repeat(80_000);
+    for (name, request, response) in [
+        (
+            "request",
+            format!("GET /long HTTP/1.1\r\nHost: a\r\n{fields}\r\n"),
+            OK.to_owned(),
+        ),
+        (
+            "target",
+            format!("GET /{target} HTTP/1.1\r\nHost: a\r\n\r\n"),
+            OK.to_owned(),
+        ),
+        (
+            "response",
+            get("/long"),
+            format!("HTTP/1.1 200 OK\r\n{fields}Content-Length: 0\r\n\r\n"),
+        ),
+    ] {
+        for size in [1, 500, 1460, 16_000, 100_000] {
+            let mut wire = open();
+            for part in request.as_bytes().chunks(size) {
+                wire.send(CLIENT, part);
+            }
+            for part in response.as_bytes().chunks(size) {
+                wire.send(SERVER, part);
+            }
+            wire.ack(CLIENT)
+                .send(CLIENT, get("/next"))
+                .send(SERVER, OK)
+                .close();
+            let events = events_of(&wire.frames, &limits);
+            let found: Vec<String> = exchanges(&events).iter().map(Seen::line).collect();
+            assert!(
+                found.contains(&"GET /next a > 200 0/2".to_owned()),
+                "{name} by {size}: {found:?}"
+            );
+            assert_eq!(flows(&events)[0].app, App::Http1);
+        }
+    }
+}
+
+#[test]
+fn a_long_method_is_read_wherever_it_is_cut() {
+    let method = "M".repeat(40);
+    let request = format!("{method} /m HTTP/1.1\r\nHost: a\r\n\r\n");
+    talk(
+        "long method",
+        &[(CLIENT, &request), (SERVER, OK)],
+        close,
+        &[&format!("{method} /m a > 200 0/2")],
+    );
+}
+
+/// A RST that stands `ahead` of what its side has sent, with no more said than that.
+fn forge_rst(wire: &mut Wire, side: usize, ahead: usize) {
+    wire.raw(side, wire.sent(side) + ahead, b"", Flags::RST, 0);
+}
+
+#[test]
+fn a_reset_that_hosts_do_not_believe_hides_nothing() {
+    for side in [CLIENT, SERVER] {
+        for ahead in [1, 2, 700, 60_000] {
+            let mut wire = open();
+            wire.send(CLIENT, get("/1")).send(SERVER, OK);
+            forge_rst(&mut wire, side, ahead);
+            wire.ack(1 - side)
+                .send(CLIENT, get("/2"))
+                .send(SERVER, OK)
+                .close();
+            assert_eq!(
+                lines(&wire),
+                ["GET /1 a > 200 0/2", "GET /2 a > 200 0/2"],
+                "{ahead} ahead of {side}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_flow_that_goes_on_after_a_reset_is_read_on() {
+    let long = "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n";
+    for side in [CLIENT, SERVER] {
+        let mut wire = open();
+        wire.send(CLIENT, get("/1")).send(SERVER, OK);
+        forge_rst(&mut wire, side, 0);
+        // Longer than a flow that is over is remembered.
+        for n in 2..5 {
+            wire.wait(2000)
+                .send(CLIENT, get(&format!("/{n}")))
+                .send(SERVER, OK);
+        }
+        wire.close();
+        let events = events_of(&wire.frames, &Limits::default());
+        assert_eq!(
+            exchanges(&events).iter().map(Seen::line).collect::<Vec<_>>(),
+            (1..5)
+                .map(|n| format!("GET /{n} a > 200 0/2"))
+                .collect::<Vec<_>>(),
+            "between messages, by {side}"
+        );
+        let flows = flows(&events);
+        assert_eq!(flows.len(), 1);
+        assert!(flows[0].flags.names().any(|f| f == "gap"));
+
+        let mut wire = open();
+        wire.send(CLIENT, get("/1")).send(SERVER, [long, "0123"].concat());
+        forge_rst(&mut wire, side, 0);
+        wire.send(SERVER, "4567")
+            .ack(CLIENT)
+            .send(CLIENT, get("/2"))
+            .send(SERVER, OK)
+            .close();
+        assert_eq!(
+            lines(&wire),
+            ["GET /1 a > 200 0/4~ truncated", "GET /2 a > 200 0/2"],
+            "in a body, by {side}"
+        );
+    }
+    // One direction alone.
+    let mut wire = open();
+    wire.send(CLIENT, get("/1")).send(SERVER, OK);
+    forge_rst(&mut wire, CLIENT, 0);
+    wire.send(CLIENT, get("/2")).send(SERVER, OK).close();
+    wire.frames.retain(|f| f.side == CLIENT);
+    let found = lines(&wire);
+    assert!(found.len() == 2 && found[1].starts_with("GET /2"), "{found:?}");
+}
+
+/// Forged in answer to a SYN, with a sequence number of its own or none.
+#[test]
+fn a_reset_before_the_handshake_is_over() {
+    for fin in [true, false] {
+        let mut wire = Wire::new(40_000);
+        wire.raw(CLIENT, 0, b"", Flags::SYN, 0);
+        wire.raw(SERVER, 900_000, b"", Flags::RST.and(Flags::ACK), 0);
+        if fin {
+            wire.raw(SERVER, 900_000, b"", Flags::FIN.and(Flags::ACK), 0);
+        }
+        wire.raw(SERVER, 0, b"", Flags::SYN.and(Flags::ACK), 0);
+        wire.ack(CLIENT).send(CLIENT, get("/1")).send(SERVER, OK).close();
+        assert_eq!(lines(&wire), ["GET /1 a > 200 0/2"], "with a FIN: {fin}");
+    }
+}
+
+#[test]
+fn a_reset_that_comes_before_bytes_sent_earlier() {
+    let mut wire = open();
+    wire.send(CLIENT, get("/1"))
+        .send(SERVER, "HTTP/1.0 200 OK\r\n\r\nsome ")
+        .send(SERVER, "text")
+        .rst(SERVER);
+    // The RST is mirrored before the two segments in front of it, in either order.
+    let rst = wire.frames.pop().unwrap();
+    wire.frames.insert(4, rst);
+    for swap in [false, true] {
+        let mut frames = wire.frames.clone();
+        if swap {
+            frames.swap(5, 6);
+        }
+        for (n, frame) in frames.iter_mut().enumerate() {
+            frame.at = (1000 + n as u64) * MS;
+        }
+        let mut reassembler = Reassembler::new(Limits::default());
+        for frame in &frames {
+            reassembler.push(&packet(LinkType::RAW, &frame.ip, frame.at));
+        }
+        reassembler.advance(Timestamp(1500 * MS));
+        let events: Vec<Event> = std::iter::from_fn(|| reassembler.poll()).collect();
+        assert_eq!(exchanges(&events)[0].line(), "GET /1 a > 200 0/9~ truncated");
+    }
+}
+
+#[test]
+fn what_comes_after_a_reset_is_held_within_limits_and_let_go() {
+    let limits = Limits {
+        held_total: 100_000,
+        ..Limits::default()
+    };
+    let mut reassembler = Reassembler::new(limits);
+    let mut sent = 0;
+    for round in 0..3u64 {
+        for port in 40_000..40_010 {
+            let mut wire = Wire::new(port);
+            wire.now += round * 10_000 * MS;
+            wire.open().send(CLIENT, get("/1"));
+            forge_rst(&mut wire, CLIENT, 0);
+            let part = "x".repeat(1000);
+            for _ in 0..20 {
+                wire.send(SERVER, &part);
+                sent += part.len() as u64;
+            }
+            for frame in &wire.frames {
+                reassembler.push(&packet(LinkType::RAW, &frame.ip, frame.at));
+            }
+            assert!(reassembler.weight() < 400_000);
+        }
+    }
+    // The room is there again for a flow that goes on.
+    let mut wire = Wire::new(50_000);
+    wire.now += 40_000 * MS;
+    wire.open();
+    forge_rst(&mut wire, CLIENT, 0);
+    let long = "y".repeat(60_000);
+    wire.send(CLIENT, get(&format!("/{long}")))
+        .send(SERVER, OK)
+        .close();
+    for frame in &wire.frames {
+        reassembler.push(&packet(LinkType::RAW, &frame.ip, frame.at));
+    }
+    reassembler.finish();
+    assert_eq!(reassembler.weight(), 0);
+    assert_eq!(reassembler.counters().after_reset_bytes, sent);
+    let events: Vec<Event> = std::iter::from_fn(|| reassembler.poll()).collect();
+    let found = exchanges(&events);
+    assert_eq!(found.last().unwrap().line(), format!("GET /{long} a > 200 0/2"));
+}
+
+#[test]
+fn a_handshake_of_one_side_with_itself_changes_nothing() {
+    let syn_ack = Flags::SYN.and(Flags::ACK);
+    let want = ["GET /1 a > 200 0/2", "GET /2 a > 200 0/2"];
+    let check = |name: &str, wire: &Wire| {
+        let events = events_of(&wire.frames, &Limits::default());
+        let found: Vec<String> = exchanges(&events)
+            .iter()
+            .map(|e| e.line().replace(" midstream", ""))
+            .collect();
+        assert_eq!(found, want, "{name}");
+        let flows = flows(&events);
+        assert_eq!(flows.len(), 1, "{name}");
+        assert_eq!(flows[0].flow.server.port(), 80, "{name}");
+    };
+    let talk = |wire: &mut Wire| {
+        for n in [1, 2] {
+            wire.send(CLIENT, get(&format!("/{n}"))).send(SERVER, OK);
+        }
+        wire.close();
+    };
+    for side in [CLIENT, SERVER] {
+        let mut wire = open();
+        wire.send(CLIENT, get("/1")).send(SERVER, OK);
+        wire.bare(side, 5_000, 0, Flags::SYN)
+            .bare(side, 6_000, 5_001, syn_ack);
+        wire.send(CLIENT, get("/2")).send(SERVER, OK).close();
+        check("in a flow", &wire);
+
+        let mut wire = Wire::new(40_000);
+        wire.raw(CLIENT, 0, b"", Flags::SYN, 0);
+        let forged = if side == CLIENT { syn_ack } else { Flags::SYN };
+        wire.bare(side, 5_000, 5_001, forged);
+        wire.raw(SERVER, 0, b"", syn_ack, 0);
+        wire.ack(CLIENT);
+        talk(&mut wire);
+        check("in a handshake", &wire);
+    }
+    let mut wire = Wire::new(40_000);
+    wire.raw(SERVER, 0, b"", syn_ack, 0);
+    wire.bare(SERVER, 5_000, 0, Flags::SYN).ack(CLIENT);
+    talk(&mut wire);
+    check("behind the answer to a SYN", &wire);
+
+    let mut wire = open();
+    wire.frames.clear();
+    wire.ack(CLIENT)
+        .ack(SERVER)
+        .bare(SERVER, 900_000_000, 0, Flags::SYN);
+    talk(&mut wire);
+    check("in a flow joined midway", &wire);
+}
+
+#[test]
+fn segments_of_one_byte_are_held_with_all_the_memory_they_take() {
+    let total = 256 << 10;
+    for (per_flow, ports) in [(64 << 10, 1_u16), (1 << 20, 40)] {
+        let limits = Limits {
+            held_per_flow: per_flow,
+            held_total: total,
+            ..Limits::default()
+        };
+        let ceiling = per_flow.min(total);
+        let mut reassembler = Reassembler::new(limits);
+        let empty = 4000 * usize::from(ports);
+        let mut most = 0;
+        for port in 40_000..40_000 + ports {
+            let mut wire = Wire::new(port);
+            // All at one time, so that nothing is given up for its age.
+            wire.step = 0;
+            // What is no HTTP is not held beside.
+            wire.open().send(CLIENT, b"\0\0\n\n");
+            for at in 0..4000 {
+                wire.raw(CLIENT, 2 * at + 5, b"x", Flags::ACK, 0);
+            }
+            // One segment over all the holes does not double what is held.
+            wire.raw(CLIENT, 5, &[b'y'; 8000], Flags::ACK, 0);
+            for frame in &wire.frames {
+                reassembler.push(&packet(LinkType::RAW, &frame.ip, frame.at));
+                most = most.max(reassembler.weight());
+                assert!(most <= ceiling + empty, "{most}");
+            }
+        }
+        assert!(most > ceiling / 2);
+        assert!(reassembler.counters().held_overflow > 0 || reassembler.counters().gaps > 0);
+        reassembler.finish();
+        assert_eq!(reassembler.weight(), 0);
+    }
+}
+
+#[test]
+fn the_segment_that_was_waited_for_is_taken_however_much_is_held() {
+    let limits = Limits {
+        held_per_flow: 64 << 10,
+        ..Limits::default()
+    };
+    for count in 50..60 {
+        let head = format!(
+            "POST /u HTTP/1.1\r\nHost: a\r\nX: {}\r\nContent-Length: {count}000\r\n\r\n",
+            "x".repeat(1000)
+        );
+        let mut wire = open();
+        wire.send(CLIENT, head);
+        for _ in 0..count {
+            wire.send(CLIENT, [b'x'; 1000]);
+        }
+        let first = wire.frames.remove(3);
+        // What is over the limit is lost; up to it, nothing is.
+        let fits = 56;
+        wire.frames.insert(
+            3 + count.min(fits),
+            Frame {
+                at: wire.now,
+                ..first
+            },
+        );
+        wire.step = 0;
+        wire.send(SERVER, OK).close();
+        let found = exchanges(&events_of(&wire.frames, &limits));
+        assert_eq!(found[0].line(), format!("POST /u a > 200 {count}000/2"));
+    }
+}
+
+#[test]
+fn what_is_pipelined_behind_connect_is_the_answers_to_tell() {
+    let connect = "CONNECT db:443 HTTP/1.1\r\nHost: db:443\r\n\r\n";
+    let no = "HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n";
+    let declined = ["CONNECT db:443 db:443 > 403 0/0", "GET /n a > 200 0/2"];
+    let pipelined = [connect, &get("/n")].concat();
+    talk(
+        "declined",
+        &[(CLIENT, &pipelined), (SERVER, &[no, OK].concat())],
+        close,
+        &declined,
+    );
+    talk(
+        "answered",
+        &[
+            (CLIENT, &pipelined),
+            (SERVER, "HTTP/1.1 200 Yes\r\n\r\n"),
+            (SERVER, OK),
+        ],
+        close,
+        &["CONNECT db:443 db:443 > 200 0/0"],
+    );
+    talk(
+        "declined, with a body",
+        &[
+            (
+                CLIENT,
+                &format!(
+                    "{}Content-Length: 3\r\n\r\nabc{}",
+                    &connect[..connect.len() - 2],
+                    get("/n")
+                ),
+            ),
+            (SERVER, &[no, OK].concat()),
+        ],
+        close,
+        &["CONNECT db:443 db:443 > 403 3/0", declined[1]],
+    );
+    talk(
+        "not answered",
+        &[(CLIENT, &pipelined)],
+        close,
+        &["CONNECT db:443 db:443 > - 0/0~ no_response"],
+    );
+    let mut wire = open();
+    wire.send(CLIENT, &pipelined)
+        .fin(CLIENT)
+        .send(SERVER, [no, OK].concat())
+        .fin(SERVER)
+        .ack(CLIENT);
+    assert_eq!(lines(&wire), declined, "closed by the client before the answer");
+
+    // No more is put by than a head may have, and what follows is found again.
+    let mut wire = open();
+    wire.send(CLIENT, connect);
+    for _ in 0..300 {
+        wire.send(CLIENT, [0; 1000]);
+    }
+    wire.send(SERVER, no)
+        .ack(CLIENT)
+        .send(CLIENT, get("/n"))
+        .send(SERVER, OK)
+        .close();
+    let mut reassembler = Reassembler::new(Limits::default());
+    for frame in &wire.frames {
+        reassembler.push(&packet(LinkType::RAW, &frame.ip, frame.at));
+        assert!(reassembler.weight() < 160 << 10, "{}", reassembler.weight());
+    }
+    assert_eq!(lines(&wire), declined, "much behind it");
+}

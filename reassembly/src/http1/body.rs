@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use crate::limits::{Counters, Limits};
 
+use super::brotli::Brotli;
 use super::inflate::{Inflate, Pool, Wrapper};
 
 /// What any body may unpack to, however small it is.
@@ -20,115 +21,157 @@ const ALLOWANCE_STEP: u64 = 4096;
 /// takes no memory.
 const RESERVE: u64 = 64 << 10;
 
+/// The largest window of brotli (RFC 7932 section 9.1).
+const BROTLI_WINDOW: usize = 16 << 20;
+
+/// The windows of brotli may take that part of the memory for flows, beside it.
+const BROTLI_SHARE: usize = 2;
+
+/// RFC 9659 section 3: a receiver may refuse windows over 8 MiB.
+const ZSTD_WINDOW_LOG: u32 = 23;
+
 /// Codings on one body that are undone; more is a bomb or a mistake.
 const MAX_CODINGS: usize = 2;
 
-/// The end of a decoder: counts, and keeps the first bytes.
+/// The end of the decoders: keeps the first bytes.
 struct Tap {
     kept: Vec<u8>,
     keep: usize,
-    count: u64,
+}
+
+/// One stage of decoding, with what came into it. Each decoder writes into the next stage.
+struct Layer {
+    taken: u64,
     limit: u64,
+    stage: Stage,
 }
 
-impl Write for Tap {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.count += bytes.len() as u64;
-        if self.count > self.limit {
-            return Err(io::Error::other("over the decompression limit"));
-        }
-        let room = self.keep.saturating_sub(self.kept.len()).min(bytes.len());
-        self.kept.extend_from_slice(&bytes[..room]);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Layers of decoding; each writes into the next.
-enum Layer {
+enum Stage {
     Tap(Tap),
     Inflate(Box<Inflate<Layer>>),
-    Brotli(Box<brotli_decompressor::DecompressorWriter<Layer>>),
+    Brotli(Box<Brotli<Layer>>),
     Zstd(Box<zstd::stream::write::Decoder<'static, Layer>>),
 }
 
 impl Write for Layer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Tap(w) => w.write(bytes),
-            Self::Inflate(w) => w.write(bytes),
-            Self::Brotli(w) => w.write(bytes),
-            Self::Zstd(w) => w.write(bytes),
+        let used = match &mut self.stage {
+            Stage::Tap(tap) => {
+                let room = tap.keep.saturating_sub(tap.kept.len()).min(bytes.len());
+                if self.taken + bytes.len() as u64 <= self.limit {
+                    tap.kept.extend_from_slice(&bytes[..room]);
+                }
+                bytes.len()
+            }
+            Stage::Inflate(w) => w.write(bytes)?,
+            Stage::Brotli(w) => w.write(bytes)?,
+            Stage::Zstd(w) => w.write(bytes)?,
+        };
+        self.taken += used as u64;
+        if self.taken > self.limit {
+            return Err(io::Error::other("over the decompression limit"));
         }
+        Ok(used)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Self::Tap(_) => Ok(()),
-            Self::Inflate(w) => w.flush(),
-            Self::Brotli(w) => w.flush(),
-            Self::Zstd(w) => w.flush(),
+        match &mut self.stage {
+            Stage::Tap(_) => Ok(()),
+            Stage::Inflate(w) => w.flush(),
+            Stage::Brotli(w) => w.flush(),
+            Stage::Zstd(w) => w.flush(),
         }
     }
 }
 
 impl Layer {
-    fn tap(&mut self) -> Option<&mut Tap> {
-        match self {
-            Self::Tap(tap) => Some(tap),
-            Self::Inflate(w) => w.next.tap(),
-            Self::Brotli(w) => w.get_mut().tap(),
-            Self::Zstd(w) => w.get_mut().tap(),
+    /// Without a limit until it is told one.
+    fn new(stage: Stage) -> Self {
+        Self {
+            taken: 0,
+            limit: u64::MAX,
+            stage,
         }
+    }
+
+    fn next(&self) -> Option<&Self> {
+        match &self.stage {
+            Stage::Tap(_) => None,
+            Stage::Inflate(w) => Some(&w.next),
+            Stage::Brotli(w) => Some(w.get_ref()),
+            Stage::Zstd(w) => Some(w.get_ref()),
+        }
+    }
+
+    fn next_mut(&mut self) -> Option<&mut Self> {
+        match &mut self.stage {
+            Stage::Tap(_) => None,
+            Stage::Inflate(w) => Some(&mut w.next),
+            Stage::Brotli(w) => Some(w.get_mut()),
+            Stage::Zstd(w) => Some(w.get_mut()),
+        }
+    }
+
+    fn tap(&mut self) -> Option<&mut Tap> {
+        match &mut self.stage {
+            Stage::Tap(tap) => Some(tap),
+            Stage::Inflate(w) => w.next.tap(),
+            Stage::Brotli(w) => w.get_mut().tap(),
+            Stage::Zstd(w) => w.get_mut().tap(),
+        }
+    }
+
+    /// What may come out of each decoder from here on: what the last one takes in shows nothing of the others' output.
+    fn allow(&mut self, limit: u64) {
+        if let Some(next) = self.next_mut() {
+            next.limit = limit;
+            next.allow(limit);
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.taken > self.limit || self.next().is_some_and(Self::is_over)
     }
 
     /// About the bytes of memory it takes. A window grows with what came out of it.
     fn weight(&self) -> usize {
         const INFLATE: usize = 48 << 10;
         const OTHER: usize = 256 << 10;
-        const WINDOW: u64 = 8 << 20;
-        let window = |count: u64| usize::try_from(count.min(WINDOW)).unwrap_or(usize::MAX);
-        match self {
-            Self::Tap(tap) => tap.kept.capacity(),
-            Self::Inflate(w) => INFLATE + w.next.weight(),
-            Self::Brotli(w) => OTHER + window(w.get_ref().count()) + w.get_ref().weight(),
-            Self::Zstd(w) => OTHER + window(w.get_ref().count()) + w.get_ref().weight(),
-        }
+        let own = match &self.stage {
+            Stage::Tap(tap) => tap.kept.capacity(),
+            Stage::Inflate(_) => INFLATE,
+            Stage::Brotli(_) => OTHER + self.window(BROTLI_WINDOW),
+            Stage::Zstd(_) => OTHER + self.window(1 << ZSTD_WINDOW_LOG),
+        };
+        own + self.next().map_or(0, Self::weight)
+    }
+
+    /// What of a window was written to.
+    fn window(&self, largest: usize) -> usize {
+        let made = self.next().map_or(0, |next| next.taken);
+        usize::try_from(made).unwrap_or(usize::MAX).min(largest)
     }
 
     /// Bytes that came out of the last decoder.
     fn count(&self) -> u64 {
-        match self {
-            Self::Tap(tap) => tap.count,
-            Self::Inflate(w) => w.next.count(),
-            Self::Brotli(w) => w.get_ref().count(),
-            Self::Zstd(w) => w.get_ref().count(),
-        }
+        self.next().map_or(self.taken, Self::count)
     }
 
     /// Hands over what is still inside; an error when the coded stream had not ended.
     fn finish(&mut self) -> io::Result<()> {
-        match self {
-            Self::Tap(_) => Ok(()),
-            Self::Inflate(w) if !w.ended() => Err(io::ErrorKind::UnexpectedEof.into()),
-            Self::Inflate(w) => w.next.finish(),
-            Self::Brotli(w) => {
-                w.close()?;
-                w.get_mut().finish()
-            }
-            Self::Zstd(w) => {
-                w.flush()?;
-                w.get_mut().finish()
-            }
+        match &mut self.stage {
+            Stage::Tap(_) => return Ok(()),
+            Stage::Inflate(w) if !w.ended() => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Stage::Inflate(_) => {}
+            Stage::Brotli(w) => w.close()?,
+            Stage::Zstd(w) => w.flush()?,
         }
+        self.next_mut().map_or(Ok(()), Self::finish)
     }
 
     /// Gives the memory of decoders back.
     fn release(self, pool: &mut Pool) {
-        if let Self::Inflate(inflate) = self {
+        if let Stage::Inflate(inflate) = self.stage {
             inflate.release(pool).release(pool);
         }
     }
@@ -182,30 +225,25 @@ impl Body {
         }
         for name in coded {
             let tap = || {
-                Layer::Tap(Tap {
+                Layer::new(Stage::Tap(Tap {
                     kept: Vec::new(),
                     keep: limits.body_capture,
-                    count: 0,
-                    limit: limits.decoded,
-                })
+                }))
             };
             let inner = layer.take().unwrap_or_else(tap);
-            layer = Some(
+            layer = Some(Layer::new(
                 if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") {
-                    Layer::Inflate(Box::new(Inflate::new(Wrapper::Gzip, inner, pool)))
+                    Stage::Inflate(Box::new(Inflate::new(Wrapper::Gzip, inner, pool)))
                 } else if name.eq_ignore_ascii_case("deflate") {
-                    Layer::Inflate(Box::new(Inflate::new(Wrapper::Deflate, inner, pool)))
+                    Stage::Inflate(Box::new(Inflate::new(Wrapper::Deflate, inner, pool)))
                 } else if name.eq_ignore_ascii_case("br") {
-                    Layer::Brotli(Box::new(brotli_decompressor::DecompressorWriter::new(
-                        inner,
-                        16 << 10,
-                    )))
+                    let limit = limits.memory / BROTLI_SHARE;
+                    Stage::Brotli(Box::new(Brotli::new(inner, &pool.windows, limit)))
                 } else if name.eq_ignore_ascii_case("zstd") {
                     match zstd::stream::write::Decoder::new(inner) {
                         Ok(mut decoder) => {
-                            // RFC 9659 section 3: a receiver may refuse windows over 8 MiB.
-                            let _ = decoder.window_log_max(23);
-                            Layer::Zstd(Box::new(decoder))
+                            let _ = decoder.window_log_max(ZSTD_WINDOW_LOG);
+                            Stage::Zstd(Box::new(decoder))
                         }
                         Err(_) => {
                             unknown = true;
@@ -216,7 +254,7 @@ impl Body {
                     unknown = true;
                     break;
                 },
-            );
+            ));
         }
         let content = match layer {
             _ if unknown => Content::Opaque(Vec::new()),
@@ -280,15 +318,13 @@ impl Body {
     fn decode(&mut self, bytes: &[u8], allowed: u64, room: &mut usize) {
         match &mut self.content {
             Content::Coded(layer) => {
+                layer.allow(allowed);
                 let before = layer.tap().map_or(0, |t| {
-                    t.limit = allowed;
                     t.keep = t.keep.min(t.kept.len() + *room);
                     t.kept.len()
                 });
                 let failed = write_all(layer, bytes).is_err();
-                let (after, over) = layer
-                    .tap()
-                    .map_or((0, false), |t| (t.kept.len(), t.count > t.limit));
+                let (after, over) = (layer.tap().map_or(0, |t| t.kept.len()), layer.is_over());
                 *room = room.saturating_sub(after - before);
                 if failed {
                     self.over_limit = over;
@@ -328,9 +364,10 @@ impl Body {
             },
             Content::Coded(mut layer) => {
                 let ended = bytes == 0 || layer.finish().is_ok();
-                let (count, kept) = layer
+                let count = layer.count();
+                let kept = layer
                     .tap()
-                    .map(|t| (t.count, std::mem::take(&mut t.kept)))
+                    .map(|t| std::mem::take(&mut t.kept))
                     .unwrap_or_default();
                 let opaque = complete && !ended;
                 layer.release(pool);
@@ -468,5 +505,84 @@ mod tests {
             assert!(done.opaque, "{coding}");
             assert_eq!(done.content_bytes, wire.len() as u64);
         }
+    }
+
+    /// A brotli stream with a window of so many bits, in which that many bytes are to come and none does.
+    fn window(bits: u8) -> Vec<u8> {
+        assert!((18..=24).contains(&bits));
+        // RFC 7932 sections 9.1 and 9.2: the window, not the last block, four nibbles of length, no padding.
+        let length = 0xffff_u32;
+        let header = u32::from(bits - 17) << 1 | 1 | length << 7;
+        // Uncompressed; then the first byte of the block.
+        let mut wire = (header | 1 << 23).to_le_bytes()[..3].to_vec();
+        wire.push(b'x');
+        wire
+    }
+
+    #[test]
+    fn windows_of_brotli_share_what_memory_there_is() {
+        let limits = Limits {
+            memory: 64 << 20,
+            ..Limits::default()
+        };
+        let mut pool = Pool::default();
+        let mut room = limits.body_capture_total;
+        let mut bodies: Vec<Body> = (0..100)
+            .map(|_| {
+                let mut body = Body::new(["br"].into_iter(), None, &limits, &mut pool, room);
+                body.push(&window(22), &limits, &mut room);
+                body
+            })
+            .collect();
+        let decoding = |bodies: &[Body]| {
+            let coded = bodies.iter().filter(|b| matches!(b.content, Content::Coded(_)));
+            coded.count()
+        };
+        assert_eq!(decoding(&bodies), 7, "of 4 MiB each in 32 MiB");
+        // One that is over makes room for another, however it ended.
+        let ended = bodies.remove(0);
+        ended.finish(false, &mut Counters::default(), &mut pool);
+        bodies.remove(0);
+        bodies[0].gap();
+        for _ in 0..10 {
+            let mut body = Body::new(["br"].into_iter(), None, &limits, &mut pool, room);
+            body.push(&window(22), &limits, &mut room);
+            bodies.push(body);
+        }
+        assert_eq!(decoding(&bodies), 7);
+        bodies.clear();
+        assert_eq!(pool.windows.taken(), 0);
+    }
+
+    #[test]
+    fn a_large_window_is_no_brotli() {
+        // Streams of no bytes, whole in themselves: one with a large window, and one with a window of 16 bits.
+        for (wire, opaque) in [(&[0x11, 0xd8][..], true), (&[0x06], false)] {
+            let done = through("br", wire, 1, &Limits::default());
+            assert_eq!(done.opaque, opaque, "{wire:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_decoder_makes_counts_whatever_the_next_one_makes_of_it() {
+        // A frame that is skipped (RFC 8878 section 3.1.2): nothing comes out of the last decoder.
+        let mut skipped = vec![0x50, 0x2a, 0x4d, 0x18];
+        skipped.extend_from_slice(&(8_u32 << 20).to_le_bytes());
+        skipped.resize(8 + (8 << 20), 0);
+        let wire = zstd::bulk::compress(&skipped, 3).expect("compresses");
+        let done = through("zstd, zstd", &wire, 1460, &Limits::default());
+        assert!(done.opaque && done.over_limit);
+        // As much of a window as was written to is weighed.
+        let once = zstd::bulk::compress(&skipped[..1 << 20], 3).expect("compresses");
+        let limits = Limits::default();
+        let mut body = Body::new(
+            ["zstd, zstd"].into_iter(),
+            None,
+            &limits,
+            &mut Pool::default(),
+            1 << 20,
+        );
+        body.push(&once, &limits, &mut (1 << 20));
+        assert!(body.weight() > 1 << 20);
     }
 }

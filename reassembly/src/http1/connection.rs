@@ -13,7 +13,7 @@ use super::chunked::Chunked;
 use super::framing::{self, Framing};
 use super::head::{self, RequestHead, ResponseHead};
 use super::pairing::{Half, Method, Pairing, Ready};
-use super::reader::{Current, Place, Reader, Start, State};
+use super::reader::{Current, Place, Reader, Start, StartLine, State};
 use super::resync::{self, Found};
 
 /// Bytes searched for a first message in a flow that was joined midway before it is called unknown.
@@ -176,7 +176,17 @@ impl Connection {
                     }
                     piece.len()
                 }
-                State::Tunnel | State::Foreign => rest.len(),
+                State::Connect(_) => {
+                    if reader.buf.len() + rest.len() > cx.limits.head {
+                        cx.counters.unparsable_bytes += reader.buf.len() as u64;
+                        reader.lost = true;
+                        reader.lost_bytes += reader.buf.len() as u64;
+                        reader.clear();
+                    }
+                    reader.keep(rest, at);
+                    rest.len()
+                }
+                State::Tunnel | State::Foreign | State::Over => rest.len(),
             };
             rest = &rest[used..];
         }
@@ -191,8 +201,9 @@ impl Connection {
             let mut scanned = 0;
             if let Some(end) = head::end_of_head(bytes, &mut scanned) {
                 reader.position = at.offset + end as u64;
-                if end > cx.limits.head || !self.begin(direction, &bytes[..end], at, at, cx) {
-                    self.foreign(direction, cx);
+                let head = &bytes[..end];
+                if end > cx.limits.head || !self.begin(direction, head, at, at, cx) {
+                    self.unread(direction, is_http(direction, head), cx);
                     return 0;
                 }
                 return end;
@@ -212,7 +223,8 @@ impl Connection {
                 let reader = self.reader(direction);
                 reader.buf = buf;
                 reader.origins.push((0, first));
-                self.foreign(direction, cx);
+                let http = is_http(direction, &reader.buf);
+                self.unread(direction, http, cx);
                 return bytes.len();
             }
             // The allocation serves the next head that comes in pieces.
@@ -222,8 +234,11 @@ impl Connection {
             return end - before;
         }
         let reader = self.reader(direction);
-        if reader.buf.len() > cx.limits.head || !begins_well(direction, &reader.buf) {
-            self.foreign(direction, cx);
+        if !begins_well(direction, reader, before) {
+            self.unread(direction, false, cx);
+        } else if reader.buf.len() > cx.limits.head {
+            let http = is_http(direction, &reader.buf);
+            self.unread(direction, http, cx);
         }
         bytes.len()
     }
@@ -283,8 +298,11 @@ impl Connection {
         self.requests.lost_bytes = 0;
         self.enter_body(Direction::Request, framing, false, cx);
         if method == Method::Connect {
-            // What follows belongs to the tunnel, unless the server declines.
-            self.requests.state = State::Tunnel;
+            let within = match self.requests.state {
+                State::Body(place) => Some(place),
+                _ => None,
+            };
+            self.requests.state = State::Connect(within);
         }
         true
     }
@@ -336,12 +354,45 @@ impl Connection {
             if self.requests.current.is_some() {
                 self.finish_message(Direction::Request, true, cx);
             }
+            self.requests.clear();
+            self.requests.buf = Vec::new();
             self.requests.state = State::Tunnel;
             self.responses.state = State::Tunnel;
         } else if place.method == Some(Method::Connect) && kept {
-            self.requests.state = State::Start;
+            self.declined(cx);
         }
         true
+    }
+
+    /// There is no tunnel: what came behind CONNECT is read as what it was sent as.
+    fn declined(&mut self, cx: &mut Context<'_>) {
+        let State::Connect(within) = self.requests.state else {
+            return;
+        };
+        let (buf, origins) = (
+            std::mem::take(&mut self.requests.buf),
+            std::mem::take(&mut self.requests.origins),
+        );
+        self.requests.clear();
+        self.requests.skips();
+        self.requests.state = match within {
+            Some(place) => State::Body(place),
+            None => State::Start,
+        };
+        if self.requests.lost {
+            if let Some(current) = self.requests.current.as_mut() {
+                current.flags.insert(Flags::GAP);
+            }
+            self.finish_message(Direction::Request, false, cx);
+            self.requests.state = State::Search;
+        }
+        let ends = origins.iter().skip(1).map(|(from, _)| *from).chain([buf.len()]);
+        for ((from, meta), end) in origins.iter().zip(ends) {
+            let mut again = self.read(Direction::Request, &buf[*from..end], *meta, cx);
+            while let Some((bytes, meta)) = again {
+                again = self.read(Direction::Request, &bytes, meta, cx);
+            }
+        }
     }
 
     fn enter_body(&mut self, direction: Direction, framing: Framing, peek: bool, cx: &mut Context<'_>) {
@@ -487,8 +538,11 @@ impl Connection {
         }
     }
 
-    /// What was being read is no HTTP.
-    fn foreign(&mut self, direction: Direction, cx: &mut Context<'_>) {
+    /// What was being read makes no message; `http` tells whether it began like one, and is only too long.
+    fn unread(&mut self, direction: Direction, http: bool, cx: &mut Context<'_>) {
+        if http {
+            self.verdict = Verdict::Http;
+        }
         let first_of_flow = self.verdict == Verdict::Undecided;
         let reader = self.reader(direction);
         cx.counters.unparsable_bytes += reader.buf.len() as u64;
@@ -520,13 +574,17 @@ impl Connection {
         let reader = self.reader(direction);
         reader.skips();
         match reader.state {
-            State::Start | State::Search | State::Head => {
+            State::Start | State::Search | State::Head | State::Connect(_) => {
                 reader.lost_bytes += reader.buf.len() as u64 + len;
             }
             _ => {}
         }
         match reader.state {
-            State::Tunnel | State::Foreign => {}
+            State::Tunnel | State::Foreign | State::Over => {}
+            State::Connect(_) => {
+                reader.clear();
+                reader.lost = true;
+            }
             State::Start | State::Search => {
                 reader.clear();
                 reader.lost = true;
@@ -620,6 +678,9 @@ impl Connection {
         self.unpeek(direction, cx);
         let reader = self.reader(direction);
         match reader.state {
+            // The answer may still come.
+            State::Connect(_) if clean => return,
+            State::Connect(_) => self.finish_message(direction, false, cx),
             State::Body(Place::Close) | State::Peek(Place::Close) => {
                 let whole = clean
                     && !reader
@@ -633,9 +694,24 @@ impl Connection {
             State::Body(_) | State::Peek(_) => self.finish_message(direction, false, cx),
             _ => {}
         }
-        self.reader(direction).clear();
-        self.reader(direction).state = State::Tunnel;
+        let reader = self.reader(direction);
+        reader.clear();
+        if !matches!(reader.state, State::Tunnel | State::Foreign) {
+            reader.state = State::Over;
+        }
         self.release(cx, out);
+    }
+
+    /// The flow goes on although it was ended: what comes next may be the rest of anything.
+    pub(crate) fn resume(&mut self) {
+        for reader in [&mut self.requests, &mut self.responses] {
+            if matches!(reader.state, State::Over) {
+                reader.state = State::Search;
+                reader.lost = true;
+            }
+        }
+        self.pairing.requests_lost();
+        self.pairing.responses_lost();
     }
 
     /// Both directions are over: what waits for its other half is given out.
@@ -693,7 +769,8 @@ impl Connection {
             body: done.kept,
         };
         cx.counters.ambiguous += u64::from(!ambiguities.is_empty());
-        match start {
+        // A message that comes too late for its exchange is dropped, and makes room for other bodies.
+        let dropped = match start {
             Start::Request(h) => {
                 let RequestHead {
                     head,
@@ -710,15 +787,13 @@ impl Connection {
                     host,
                     message: message(head),
                 };
-                self.pairing.request_finished(
-                    index,
-                    end,
-                    Half {
-                        message,
-                        flags,
-                        ambiguities,
-                    },
-                );
+                let half = Half {
+                    message,
+                    flags,
+                    ambiguities,
+                };
+                let late = self.pairing.request_finished(index, end, half);
+                late.map(|half| half.message.message)
             }
             Start::Response(h) if kept => {
                 let ResponseHead {
@@ -730,18 +805,17 @@ impl Connection {
                     interim: 0,
                     message: message(head),
                 };
-                self.pairing.response_finished(
-                    index,
-                    end,
-                    Half {
-                        message,
-                        flags,
-                        ambiguities,
-                    },
-                );
+                let half = Half {
+                    message,
+                    flags,
+                    ambiguities,
+                };
+                let late = self.pairing.response_finished(index, end, half);
+                late.map(|half| half.message.message)
             }
-            Start::Response(_) => {}
-        }
+            Start::Response(h) => Some(message(h.head)),
+        };
+        *cx.room += dropped.map_or(0, |m| m.body.len());
     }
 
     /// Gives out what is over.
@@ -841,27 +915,49 @@ fn declared(framing: Framing) -> Option<u64> {
     }
 }
 
-/// Whether the beginning of a head can still become one.
-fn begins_well(direction: Direction, buf: &[u8]) -> bool {
-    let line_end = memchr::memchr(b'\n', buf);
+/// Whether the beginning of a head can still become one; the bytes in front of `from` were judged before. Each byte is
+/// looked at once, and the line as a whole when its end comes.
+fn begins_well(direction: Direction, reader: &mut Reader, from: usize) -> bool {
+    let Reader { buf, start_line, .. } = reader;
+    if *start_line == StartLine::Whole {
+        return true;
+    }
+    let new = &buf[from..];
+    if let Some(end) = memchr::memchr(b'\n', new) {
+        *start_line = StartLine::Whole;
+        return is_start_line(direction, &buf[..from + end]);
+    }
     match direction {
-        Direction::Request => match line_end {
-            Some(end) => head::request_line(&buf[..end]).is_some(),
-            None => {
-                let method = buf
-                    .iter()
-                    .position(|b| matches!(b, b' ' | b'\t'))
-                    .unwrap_or(buf.len());
-                method <= 32 && buf[..method].iter().all(|b| b.is_ascii_graphic())
+        Direction::Request if *start_line == StartLine::Word => {
+            let space = new.iter().position(u8::is_ascii_whitespace);
+            if space.is_some() {
+                *start_line = StartLine::Rest;
             }
-        },
-        Direction::Response => match line_end {
-            Some(end) => head::status_line(&buf[..end]).is_some(),
-            None => {
-                let len = buf.len().min(5);
-                buf[..len].eq_ignore_ascii_case(&b"HTTP/"[..len])
-            }
-        },
+            new[..space.unwrap_or(new.len())]
+                .iter()
+                .all(|b| head::is_token(*b))
+        }
+        Direction::Request => true,
+        Direction::Response => {
+            let len = buf.len().min(5);
+            buf[..len].eq_ignore_ascii_case(&b"HTTP/"[..len])
+        }
+    }
+}
+
+/// Whether a head begins like one of HTTP, as far as it was seen.
+fn is_http(direction: Direction, head: &[u8]) -> bool {
+    match memchr::memchr(b'\n', head) {
+        Some(end) => is_start_line(direction, &head[..end]),
+        None => looks_like(head) == Some(direction),
+    }
+}
+
+/// Whether a line, without its line feed, begins a message.
+fn is_start_line(direction: Direction, line: &[u8]) -> bool {
+    match direction {
+        Direction::Request => head::request_line(line).is_some(),
+        Direction::Response => head::status_line(line).is_some(),
     }
 }
 
@@ -883,4 +979,26 @@ pub(crate) fn looks_like(bytes: &[u8]) -> Option<Direction> {
         .iter()
         .any(|m| line.starts_with(m) && line.get(m.len()) == Some(&b' '));
     (method || head::request_line(line).is_some()).then_some(Direction::Request)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_line_is_judged_once() {
+        let line = format!("GET /{} HTTP/1.1\r\nHost: a\r\n", "x".repeat(4000));
+        let mut reader = Reader::new();
+        for (at, byte) in line.bytes().enumerate() {
+            reader.keep(&[byte], Meta::default());
+            if byte != b'\n' || reader.start_line == StartLine::Whole {
+                // What was judged before could be anything now.
+                reader.buf[..at].fill(b'\n');
+            } else {
+                reader.buf[..at].copy_from_slice(&line.as_bytes()[..at]);
+            }
+            assert!(begins_well(Direction::Request, &mut reader, at), "at {at}");
+        }
+        assert_eq!(reader.start_line, StartLine::Whole);
+    }
 }

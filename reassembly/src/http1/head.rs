@@ -262,7 +262,7 @@ impl Tolerant {
     }
 }
 
-fn is_token(b: u8) -> bool {
+pub(crate) fn is_token(b: u8) -> bool {
     b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b)
 }
 
@@ -315,7 +315,7 @@ pub(crate) fn request_line(line: &[u8]) -> Option<RequestLine<'_>> {
     let trimmed = line.trim_ascii();
     let space = trimmed.iter().position(|b| matches!(b, b' ' | b'\t'))?;
     let (method, rest) = (&trimmed[..space], trimmed[space..].trim_ascii_start());
-    if method.is_empty() || method.len() > 32 || !method.iter().all(|b| is_token(*b)) {
+    if method.is_empty() || !method.iter().all(|b| is_token(*b)) {
         return None;
     }
     let version_at = rest.iter().rposition(|b| matches!(b, b' ' | b'\t'));

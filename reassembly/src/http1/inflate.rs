@@ -5,6 +5,8 @@ use std::io::{self, Write};
 
 use flate2::{Decompress, FlushDecompress, Status};
 
+use super::brotli::Windows;
+
 /// Bytes decoded in one go.
 const PIECE: usize = 16 << 10;
 
@@ -16,15 +18,19 @@ const MAX_HEADER: usize = 64 << 10;
 
 /// Decoders that wait for work.
 #[derive(Default)]
-#[expect(
-    clippy::vec_box,
-    reason = "an engine goes to a body and back without being copied"
-)]
-pub(crate) struct Pool(Vec<Box<Engine>>);
+pub(crate) struct Pool {
+    #[expect(
+        clippy::vec_box,
+        reason = "an engine goes to a body and back without being copied"
+    )]
+    engines: Vec<Box<Engine>>,
+    /// What the windows of brotli take.
+    pub(crate) windows: Windows,
+}
 
 impl Pool {
     fn take(&mut self, zlib: bool) -> Box<Engine> {
-        match self.0.pop() {
+        match self.engines.pop() {
             Some(mut engine) => {
                 engine.state.reset(zlib);
                 engine
@@ -38,8 +44,8 @@ impl Pool {
 
     /// Takes a decoder back.
     pub(crate) fn give(&mut self, engine: Box<Engine>) {
-        if self.0.len() < KEPT {
-            self.0.push(engine);
+        if self.engines.len() < KEPT {
+            self.engines.push(engine);
         }
     }
 }
@@ -59,8 +65,7 @@ pub(crate) enum Wrapper {
 }
 
 enum Place {
-    /// In a gzip header, of which these bytes were seen.
-    Header(Vec<u8>),
+    Header(Header),
     /// Before the first byte of `deflate`.
     First,
     Data,
@@ -83,7 +88,7 @@ pub(crate) struct Inflate<W> {
 impl<W: Write> Inflate<W> {
     pub(crate) fn new(wrapper: Wrapper, next: W, pool: &mut Pool) -> Self {
         let place = match wrapper {
-            Wrapper::Gzip => Place::Header(Vec::new()),
+            Wrapper::Gzip => Place::Header(Header::START),
             Wrapper::Deflate => Place::First,
         };
         Self {
@@ -147,15 +152,13 @@ impl<W: Write> Write for Inflate<W> {
                     self.engine.state.reset(first & 0x0f == 8 && first >> 4 <= 7);
                     self.place = Place::Data;
                 }
-                Place::Header(seen) => {
-                    seen.push(bytes[at]);
+                Place::Header(header) => {
+                    if !header.step(bytes[at]) {
+                        return Err(io::Error::new(io::ErrorKind::InvalidData, "not gzip"));
+                    }
                     at += 1;
-                    match header_len(seen) {
-                        Some(len) if seen.len() >= len => self.place = Place::Data,
-                        _ if bad_header(seen) || seen.len() > MAX_HEADER => {
-                            return Err(io::Error::new(io::ErrorKind::InvalidData, "not gzip"));
-                        }
-                        _ => {}
+                    if header.part == Part::Done {
+                        self.place = Place::Data;
                     }
                 }
                 Place::Data => {
@@ -169,7 +172,7 @@ impl<W: Write> Write for Inflate<W> {
                     // Another member may follow (RFC 1952 section 2.2); anything else is padding.
                     if bytes[at] == 0x1f {
                         self.engine.state.reset(false);
-                        self.place = Place::Header(Vec::new());
+                        self.place = Place::Header(Header::START);
                     } else {
                         self.place = Place::Done;
                     }
@@ -189,27 +192,162 @@ impl<W: Write> Write for Inflate<W> {
     }
 }
 
-fn bad_header(seen: &[u8]) -> bool {
-    seen.iter().zip([0x1f, 0x8b, 8]).any(|(a, b)| *a != b)
+/// Place in a gzip header (RFC 1952 section 2.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// In the ten bytes that every header has; that many were seen.
+    Fixed(usize),
+    /// Before the length of the extra field, of which the low byte may be known.
+    ExtraLen(Option<u8>),
+    /// In the extra field, of which that many bytes are left.
+    Extra(u16),
+    Name,
+    Comment,
+    /// Before the checksum of the header, of which that many bytes are left.
+    Checksum(u8),
+    Done,
 }
 
-/// Length of the gzip header that begins with `seen`, as far as that tells (RFC 1952 section 2.3).
-fn header_len(seen: &[u8]) -> Option<usize> {
-    if bad_header(seen) {
-        return None;
+/// A gzip header being read. It takes each byte once and keeps none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Header {
+    part: Part,
+    flags: u8,
+    seen: usize,
+}
+
+impl Header {
+    const CHECKSUM: u8 = 2;
+    const EXTRA: u8 = 4;
+    const NAME: u8 = 8;
+    const COMMENT: u8 = 16;
+
+    const START: Self = Self {
+        part: Part::Fixed(0),
+        flags: 0,
+        seen: 0,
+    };
+
+    /// Takes one byte; false when this is no gzip header, or one too long to wait for.
+    fn step(&mut self, byte: u8) -> bool {
+        self.seen += 1;
+        self.part = match self.part {
+            Part::Fixed(at) => {
+                if [0x1f, 0x8b, 8].get(at).is_some_and(|want| *want != byte) {
+                    return false;
+                }
+                if at == 3 {
+                    self.flags = byte;
+                }
+                if at < 9 {
+                    Part::Fixed(at + 1)
+                } else {
+                    self.behind(0)
+                }
+            }
+            Part::ExtraLen(None) => Part::ExtraLen(Some(byte)),
+            Part::ExtraLen(Some(low)) => match u16::from_le_bytes([low, byte]) {
+                0 => self.behind(Self::EXTRA),
+                len => Part::Extra(len),
+            },
+            Part::Extra(1) => self.behind(Self::EXTRA),
+            Part::Extra(left) => Part::Extra(left - 1),
+            Part::Name if byte == 0 => self.behind(Self::NAME),
+            Part::Comment if byte == 0 => self.behind(Self::COMMENT),
+            Part::Checksum(2..) => Part::Checksum(1),
+            Part::Checksum(_) => Part::Done,
+            part @ (Part::Name | Part::Comment | Part::Done) => part,
+        };
+        self.seen < MAX_HEADER || self.part == Part::Done
     }
-    let flags = *seen.get(3)?;
-    let mut len = 10;
-    if flags & 4 != 0 {
-        len += 2 + usize::from(u16::from_le_bytes([*seen.get(10)?, *seen.get(11)?]));
-    }
-    for flag in [8, 16] {
-        if flags & flag != 0 {
-            len += seen.get(len..)?.iter().position(|b| *b == 0)? + 1;
+
+    /// What follows the part that goes with a flag; zero stands for the fixed part.
+    fn behind(&self, flag: u8) -> Part {
+        let follows = |next: u8| flag < next && self.flags & next != 0;
+        if follows(Self::EXTRA) {
+            Part::ExtraLen(None)
+        } else if follows(Self::NAME) {
+            Part::Name
+        } else if follows(Self::COMMENT) {
+            Part::Comment
+        } else if self.flags & Self::CHECKSUM != 0 {
+            Part::Checksum(2)
+        } else {
+            Part::Done
         }
     }
-    if flags & 2 != 0 {
-        len += 2;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A gzip file of `text` with these parts in its header; the place behind the header.
+    fn gzip(text: &[u8], flags: u8, parts: &[&[u8]]) -> (Vec<u8>, usize) {
+        let mut wire = vec![0x1f, 0x8b, 8, flags, 0, 0, 0, 0, 0, 255];
+        wire.extend(parts.concat());
+        let header = wire.len();
+        let mut deflate = flate2::write::DeflateEncoder::new(wire, flate2::Compression::fast());
+        deflate.write_all(text).unwrap();
+        let mut wire = deflate.finish().unwrap();
+        wire.extend([0; 8]);
+        (wire, header)
     }
-    Some(len)
+
+    #[test]
+    fn gzip_headers_of_any_parts_cut_at_each_byte() {
+        let all: [(u8, &[u8]); 4] = [
+            (Header::EXTRA, b"\x05\0a\0b\0c"),
+            (Header::NAME, b"name.txt\0"),
+            (Header::COMMENT, b"\xe9 comment\0"),
+            (Header::CHECKSUM, b"\0\x01"),
+        ];
+        for choice in 0..16u8 {
+            let chosen = all.iter().enumerate().filter(|(n, _)| choice & (1 << n) != 0);
+            let (mut flags, mut parts) = (0, Vec::new());
+            for (_, (flag, part)) in chosen {
+                flags |= flag;
+                parts.push(*part);
+            }
+            let (wire, header) = gzip(b"some text", flags, &parts);
+            for cut in 0..=header + 1 {
+                let mut body = Inflate::new(Wrapper::Gzip, Vec::new(), &mut Pool::default());
+                body.write_all(&wire[..cut]).unwrap();
+                assert_eq!(
+                    matches!(body.place, Place::Header(_)),
+                    cut < header,
+                    "{flags} at {cut}"
+                );
+                body.write_all(&wire[cut..]).unwrap();
+                assert!(body.ended() && body.next == b"some text", "{flags} at {cut}");
+            }
+        }
+        let (wire, _) = gzip(b"text", Header::EXTRA, &[b"\0\0"]);
+        let mut body = Inflate::new(Wrapper::Gzip, Vec::new(), &mut Pool::default());
+        body.write_all(&wire).unwrap();
+        assert_eq!(body.next, b"text", "an extra field of no bytes");
+    }
+
+    #[test]
+    fn a_long_name_is_read_once_and_not_kept() {
+        let mut header = Header::START;
+        for byte in [0x1f, 0x8b, 8, Header::NAME, 0, 0, 0, 0, 0, 255] {
+            assert!(header.step(byte));
+        }
+        for seen in 10..MAX_HEADER - 1 {
+            let before = header;
+            assert!(header.step(b'n'));
+            // One step a byte, and nothing of what came before is looked at.
+            assert_eq!(
+                header,
+                Header {
+                    seen: seen + 1,
+                    ..before
+                }
+            );
+        }
+        assert!(!header.step(b'n'), "too long");
+        header.seen -= 1;
+        assert!(header.step(0) && header.part == Part::Done);
+    }
 }

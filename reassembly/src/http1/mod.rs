@@ -9,6 +9,7 @@
 //! [`resync`] finds the next message after bytes were lost; [`connection`] drives the stages.
 
 mod body;
+mod brotli;
 mod chunked;
 pub(crate) mod connection;
 mod framing;

@@ -161,14 +161,23 @@ impl Pairing {
         index
     }
 
-    /// A request is over; `end` is the offset behind its last byte.
-    pub(crate) fn request_finished(&mut self, index: u32, end: u64, half: Half<Request>) {
-        if let Some(entry) = self.open.iter_mut().rev().find(|e| e.index == index) {
-            self.weight += half.message.message.weight();
-            entry.end = end;
-            entry.request = Some(half);
-        }
+    /// A request is over; `end` is the offset behind its last byte. Gives it back when its exchange was given out
+    /// without it.
+    #[must_use]
+    pub(crate) fn request_finished(
+        &mut self,
+        index: u32,
+        end: u64,
+        half: Half<Request>,
+    ) -> Option<Half<Request>> {
+        let Some(entry) = self.open.iter_mut().rev().find(|e| e.index == index) else {
+            return Some(half);
+        };
+        self.weight += half.message.message.weight();
+        entry.end = end;
+        entry.request = Some(half);
         self.release();
+        None
     }
 
     /// Requests may have been lost here.
@@ -266,8 +275,15 @@ impl Pairing {
         }
     }
 
-    /// A final response is over; `end` is the offset behind its last byte.
-    pub(crate) fn response_finished(&mut self, index: u32, end: u64, half: Half<Response>) {
+    /// A final response is over; `end` is the offset behind its last byte. Gives it back when its exchange was given
+    /// out without it.
+    #[must_use]
+    pub(crate) fn response_finished(
+        &mut self,
+        index: u32,
+        end: u64,
+        half: Half<Response>,
+    ) -> Option<Half<Response>> {
         let weight = half.message.message.weight();
         if let Some(entry) = self.open.iter_mut().find(|e| e.index == index) {
             self.weight += weight;
@@ -276,8 +292,11 @@ impl Pairing {
             self.weight += weight;
             orphan.end = end;
             orphan.response = Some(half);
+        } else {
+            return Some(half);
         }
         self.release();
+        None
     }
 
     /// Everything that is over, in order.

@@ -22,12 +22,17 @@ pub(super) enum State {
     Body(Place),
     /// Behind the head of a response whose request is unknown: to HEAD, it has no body.
     Peek(Place),
+    /// Behind CONNECT, in its body where it has one: whether what follows is the tunnel's or the next request, the answer
+    /// tells, so it is put by.
+    Connect(Option<Place>),
     /// Framing was lost: looking for a message.
     Search,
     /// No HTTP/1 any more: a tunnel, or another protocol after an upgrade.
     Tunnel,
     /// This direction carries no HTTP.
     Foreign,
+    /// This direction has ended.
+    Over,
 }
 
 /// Place in a body.
@@ -41,6 +46,17 @@ pub(super) enum Place {
 pub(super) enum Start {
     Request(Box<RequestHead>),
     Response(Box<ResponseHead>),
+}
+
+/// How much of the start line in `buf` was judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StartLine {
+    /// Its first word may still grow.
+    Word,
+    /// Its first word was seen whole.
+    Rest,
+    /// The line was seen whole, and is one.
+    Whole,
 }
 
 /// A message of which the head was read.
@@ -61,6 +77,7 @@ pub(super) struct Reader {
     pub(super) state: State,
     pub(super) buf: Vec<u8>,
     pub(super) scanned: usize,
+    pub(super) start_line: StartLine,
     /// Where the bytes in `buf` came from, by their place in it.
     pub(super) origins: Vec<(usize, Meta)>,
     /// Slices behind the first were forgotten.
@@ -84,6 +101,7 @@ impl Reader {
             state: State::Start,
             buf: Vec::new(),
             scanned: 0,
+            start_line: StartLine::Word,
             origins: Vec::new(),
             thinned: false,
             current: None,
@@ -122,6 +140,7 @@ impl Reader {
     pub(super) fn clear(&mut self) {
         self.buf.clear();
         self.scanned = 0;
+        self.start_line = StartLine::Word;
         self.origins.clear();
         self.thinned = false;
     }

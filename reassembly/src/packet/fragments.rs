@@ -19,6 +19,12 @@ const MAX_PIECES: usize = 256;
 /// Bytes of one datagram: IP has 16 bits for its length.
 const MAX_LEN: usize = 65_535;
 
+/// Bytes of memory that a datagram takes beside its pieces: its places in two tables, and a first node for its pieces.
+const DATAGRAM: usize = 768;
+
+/// Bytes of memory that a piece takes beside its bytes: its place among the pieces, and an allocation.
+const PIECE: usize = 96;
+
 /// What tells datagrams apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Key {
@@ -53,7 +59,8 @@ pub(crate) struct Fragments {
     datagrams: HashMap<Key, Datagram>,
     /// By arrival of the first piece.
     order: BTreeMap<u64, (Key, Timestamp)>,
-    bytes: usize,
+    /// Bytes of memory that all of them take.
+    weight: usize,
     next_turn: u64,
 }
 
@@ -100,14 +107,10 @@ impl Fragments {
             },
             vni,
         };
-        while self.bytes + data.len() > limits.fragments_total {
-            if !self.drop_oldest(gone) {
-                return Taken::Refused;
-            }
-        }
         let datagram = self.datagrams.entry(key).or_insert_with(|| {
             self.next_turn += 1;
             self.order.insert(self.next_turn, (key, now));
+            self.weight += DATAGRAM;
             Datagram {
                 pieces: BTreeMap::new(),
                 total: None,
@@ -116,9 +119,9 @@ impl Fragments {
                 turn: self.next_turn,
             }
         });
-        let before = datagram.bytes;
+        let before = datagram.weight();
         let fits = datagram.put(piece, data);
-        self.bytes = self.bytes + datagram.bytes - before;
+        self.weight = self.weight + datagram.weight() - before;
         let v6 = matches!(piece.addresses.src, IpAddr::V6(_));
         if !fits || (v6 && datagram.overlap) || datagram.pieces.len() > MAX_PIECES {
             self.remove(&key);
@@ -126,7 +129,12 @@ impl Fragments {
             return Taken::Refused;
         }
         if !datagram.is_whole() {
-            return Taken::Waits;
+            while self.weight > limits.fragments_total && self.drop_oldest(gone) {}
+            return if self.datagrams.contains_key(&key) {
+                Taken::Waits
+            } else {
+                Taken::Refused
+            };
         }
         match self.remove(&key) {
             Some(datagram) => Taken::Whole(Whole {
@@ -156,7 +164,7 @@ impl Fragments {
     fn remove(&mut self, key: &Key) -> Option<Datagram> {
         let datagram = self.datagrams.remove(key)?;
         self.order.remove(&datagram.turn);
-        self.bytes -= datagram.bytes;
+        self.weight -= datagram.weight();
         Some(datagram)
     }
 }
@@ -197,6 +205,11 @@ impl Datagram {
             self.insert(at, &data[at - piece.offset..]);
         }
         true
+    }
+
+    /// Bytes of memory it takes.
+    fn weight(&self) -> usize {
+        DATAGRAM + self.pieces.len() * PIECE + self.bytes
     }
 
     fn insert(&mut self, at: usize, data: &[u8]) {
@@ -259,7 +272,7 @@ mod tests {
             overlap: false,
         });
         assert_eq!(put(&mut store, 4, 0, true, b"abcdefgh"), whole);
-        assert_eq!((store.bytes, store.order.len()), (0, 0));
+        assert_eq!((store.weight, store.order.len()), (0, 0));
     }
 
     #[test]
@@ -274,7 +287,7 @@ mod tests {
         assert_eq!(put(&mut store, 4, 16, false, b"end"), whole);
         put(&mut store, 6, 8, true, b"ijklmnop");
         assert_eq!(put(&mut store, 6, 0, true, b"abcdefghIJKLMNOP"), Taken::Refused);
-        assert_eq!(store.bytes, 0);
+        assert_eq!(store.weight, 0);
     }
 
     #[test]
@@ -288,7 +301,7 @@ mod tests {
             Taken::Refused,
             "behind the end"
         );
-        assert_eq!(store.bytes, 0);
+        assert_eq!(store.weight, 0);
     }
 
     #[test]
@@ -296,7 +309,7 @@ mod tests {
         let mut store = Fragments::default();
         let mut counters = Counters::default();
         let limits = Limits {
-            fragments_total: 6400,
+            fragments_total: 100 * (DATAGRAM + PIECE + 64),
             ..Limits::default()
         };
         for id in 0..1000u32 {
@@ -312,11 +325,37 @@ mod tests {
                 &limits,
                 &mut counters,
             );
-            assert!(store.bytes <= 6400);
+            assert!(store.weight <= limits.fragments_total);
         }
         assert_eq!((counters.fragments_lost, store.datagrams.len()), (900, 100));
         let late = Timestamp(60_000_000_000);
         store.take(&piece(4, 0, true, 8), &[0; 8], None, late, &limits, &mut counters);
         assert_eq!((counters.fragments_lost, store.datagrams.len()), (1000, 1));
+    }
+
+    #[test]
+    fn small_pieces_take_no_more_room_than_large_ones() {
+        let limits = Limits {
+            fragments_total: 1 << 20,
+            ..Limits::default()
+        };
+        for pieces in [1, 200] {
+            let mut store = Fragments::default();
+            for number in 0..200_000_u32 {
+                let at = (number % pieces) as usize * 16;
+                let piece = Fragment {
+                    id: number / pieces,
+                    ..piece(4, at, true, 8)
+                };
+                let now = Timestamp(u64::from(number));
+                store.take(&piece, &[0; 8], None, now, &limits, &mut Counters::default());
+            }
+            let held: usize = store.datagrams.values().map(|d| d.pieces.len()).sum();
+            let tables = store.datagrams.capacity() * size_of::<(Key, Datagram)>()
+                + store.order.len() * size_of::<(u64, Key, Timestamp)>()
+                + held * size_of::<(usize, Vec<u8>)>();
+            assert!(tables < 1 << 20, "{tables} for {pieces} pieces a datagram");
+            assert!(held > 500, "{held} for {pieces} pieces a datagram");
+        }
     }
 }

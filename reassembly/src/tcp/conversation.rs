@@ -11,7 +11,7 @@ use std::hash::BuildHasher;
 
 use crate::limits::{Counters, Limits};
 use crate::packet::Segment;
-use crate::tcp::stream::{Meta, Stream, Told};
+use crate::tcp::stream::{HELD, Meta, Stream, Told};
 use crate::time::Timestamp;
 
 /// Farther than this behind or ahead of the next byte no honest segment lies: the largest window is
@@ -23,10 +23,10 @@ const WINDOW: u64 = 1 << 30;
 const ACK_AHEAD: u64 = 1 << 24;
 
 /// How far back the beginning of a direction may move while it settles.
-const SETTLE_BACK: u64 = 1 << 20;
+pub(crate) const SETTLE_BACK: u64 = 1 << 20;
 
-/// How far past everything known a RST may stand and still be believed.
-const RST_WINDOW: u64 = 1 << 16;
+/// Bytes of memory held per direction after a RST, in case the flow goes on.
+const HELD_AFTER_RESET: usize = 1 << 16;
 
 /// What takes ordered bytes. `side` is 0 or 1 as in the conversation.
 pub(crate) trait Receiver {
@@ -38,6 +38,8 @@ pub(crate) trait Receiver {
     fn begins(&self, bytes: &[u8]) -> bool;
     /// A direction is over; `clean` tells whether by a FIN.
     fn end(&mut self, side: usize, clean: bool, now: Timestamp);
+    /// A flow that was over goes on: the hosts did not believe the RST that ended it.
+    fn resumes(&mut self);
 }
 
 /// What [`Conversation::push`] needs from outside.
@@ -69,8 +71,19 @@ pub(crate) struct Conversation {
     /// Joined midway: the first packet seen may not be the first one sent, so everything is held until a
     /// message begins or the wait is over. Holds the time of the first payload.
     settling: Settling,
-    /// A RST came while bytes were missing; they may still come.
-    reset: Option<Timestamp>,
+    /// A RST that has not ended the flow yet: bytes before it may still come.
+    reset: Option<Reset>,
+    /// A RST has ended the flow.
+    by_reset: bool,
+}
+
+/// A RST of one side.
+#[derive(Debug, Clone, Copy)]
+struct Reset {
+    side: usize,
+    /// Its offset, where the beginning of the direction is known.
+    at: Option<u64>,
+    since: Timestamp,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -100,8 +113,15 @@ impl Conversation {
         out: &mut impl Receiver,
     ) -> Standing {
         if self.closed {
-            cx.counters.retransmitted_bytes += segment.payload.len() as u64;
-            return Standing::Closed;
+            if !self.by_reset {
+                cx.counters.retransmitted_bytes += segment.payload.len() as u64;
+                return Standing::Closed;
+            }
+            if !self.goes_on(side, segment) {
+                self.hold_after_reset(side, segment, ts, frame, cx);
+                return Standing::Closed;
+            }
+            self.resume(cx, out);
         }
         let other = 1 - side;
         self.sides[side].seen = true;
@@ -149,7 +169,7 @@ impl Conversation {
             self.payload(side, segment.payload, offset, meta, cx, out);
             if let Settling::Waiting(since) = self.settling {
                 let full =
-                    self.sides.iter().map(|s| s.held_bytes).sum::<usize>() > cx.limits.held_per_flow / 2;
+                    self.sides.iter().map(Stream::held_weight).sum::<usize>() > cx.limits.held_per_flow / 2;
                 if full || (out.begins(segment.payload) && offset <= first) {
                     self.settle();
                 } else if since.is_none() {
@@ -254,14 +274,18 @@ impl Conversation {
             return;
         }
         cx.counters.reordered += u64::from(offset > s.next);
-        if s.held_bytes + bytes.len() > cx.limits.held_per_flow
-            || *cx.held_total + bytes.len() > cx.limits.held_total
+        let cost = s.cost(offset, bytes);
+        // What was waited for is let through: it is delivered at once, with what it held up.
+        let awaited = offset == s.next && ready && self.settling == Settling::Done;
+        if !awaited
+            && (s.held_weight() + cost > cx.limits.held_per_flow
+                || *cx.held_total + cost > cx.limits.held_total)
         {
             self.give_up(side, meta.ts, cx, out);
             self.drain(cx, out, meta.ts);
             let s = &mut self.sides[side];
-            if s.held_bytes + bytes.len() > cx.limits.held_per_flow
-                || *cx.held_total + bytes.len() > cx.limits.held_total
+            if s.held_weight() + cost > cx.limits.held_per_flow
+                || *cx.held_total + cost > cx.limits.held_total
             {
                 cx.counters.held_overflow += 1;
                 return;
@@ -271,9 +295,9 @@ impl Conversation {
             }
         }
         let s = &mut self.sides[side];
-        let held_before = s.held_bytes;
+        let held_before = s.held_weight();
         let repeated = s.hold(offset, bytes, meta);
-        *cx.held_total += s.held_bytes - held_before;
+        *cx.held_total += s.held_weight() - held_before;
         cx.counters.retransmitted_bytes += repeated.bytes;
         if repeated.differs {
             cx.counters.conflicts += 1;
@@ -327,7 +351,7 @@ impl Conversation {
         let Some(held) = s.take_first() else {
             return false;
         };
-        *cx.held_total = cx.held_total.saturating_sub(held.bytes.len());
+        *cx.held_total = cx.held_total.saturating_sub(held.bytes.len() + HELD);
         let offset = s.next;
         let seen = usize::try_from(offset.saturating_sub(held.meta.offset)).unwrap_or(usize::MAX);
         let Some(bytes) = held.bytes.get(seen..).filter(|b| !b.is_empty()) else {
@@ -409,10 +433,16 @@ impl Conversation {
             }
             self.drain(cx, out, now);
         }
-        if let Some(since) = self.reset
-            && (!self.lacks() || now.since(since) >= cx.limits.reorder_wait)
-        {
-            self.finish(now, cx, out);
+        if let Some(reset) = self.reset {
+            // What the hosts had before the RST may come late to a sensor.
+            let waited = now.since(reset.since) >= cx.limits.reorder_wait;
+            let believed = self.is_believed(reset);
+            if believed && (waited || !self.lacks()) {
+                self.by_reset = true;
+                self.finish(now, cx, out);
+            } else if waited {
+                self.reset = None;
+            }
         }
         self.standing()
     }
@@ -479,26 +509,118 @@ impl Conversation {
         cx: &mut Context<'_, S>,
         out: &mut impl Receiver,
     ) -> Standing {
-        let s = &self.sides[side];
-        if s.started {
-            // A RST outside the window is not believed (RFC 5961 section 3.2): anybody can send one.
-            let at = s.offset(segment.seq);
-            let known = s
-                .held
-                .last_key_value()
-                .map_or(s.next, |(o, h)| o + h.bytes.len() as u64)
-                .max(s.acked);
-            if at + 1 < s.next || at > known + RST_WINDOW {
-                return Standing::Open;
-            }
+        if !self.reset.is_some_and(|known| self.is_believed(known)) {
+            let s = &self.sides[side];
+            self.reset = Some(Reset {
+                side,
+                at: s.started.then(|| s.offset(segment.seq)),
+                since: now,
+            });
         }
-        if self.lacks() {
-            // What the hosts had before the RST may come late to a sensor.
-            self.reset.get_or_insert(now);
-            return self.overdue(now, cx, out);
+        if !self.lacks() {
+            self.settle();
         }
-        self.finish(now, cx, out);
-        Standing::Closed
+        self.overdue(now, cx, out)
+    }
+
+    /// Whether a RST stands where its receiver does. Anybody can send one; a host believes it only at the very next
+    /// byte it waits for (RFC 5961 section 3.2). That is the next one here, or, where bytes were lost or wait, what was
+    /// acknowledged or the end of what was seen. A host that has sent its FIN may send a RST that does not count it.
+    fn is_believed(&self, reset: Reset) -> bool {
+        let s = &self.sides[reset.side];
+        let Some(at) = reset.at else {
+            // An answer to a SYN, before anything of this direction is known.
+            return true;
+        };
+        let next_is = |next: u64| at == next || (s.ended && at + 1 == next);
+        at + 1 >= s.acked
+            && (next_is(s.next)
+                || (at > s.next
+                    && (at == s.acked || at == s.known_end() || s.fin.is_some_and(|f| at == f + 1))))
+    }
+
+    /// Whether a segment after a RST acknowledges what the other side sent after it: then neither host believed it.
+    /// What was merely under way at the time is not acknowledged any more. Where one direction alone is captured, its
+    /// sender tells by sending on.
+    fn goes_on(&self, side: usize, segment: &Segment<'_>) -> bool {
+        if segment.flags.rst {
+            return false;
+        }
+        let (own, other) = (&self.sides[side], &self.sides[1 - side]);
+        if own.seen && !other.seen {
+            let ahead = own.offset(segment.seq).checked_sub(own.next);
+            return !segment.payload.is_empty() && ahead.is_some_and(|ahead| ahead < ACK_AHEAD);
+        }
+        let ack = other.offset(segment.ack);
+        segment.flags.ack
+            && ack < other.next + ACK_AHEAD
+            && other.first_held().is_some_and(|first| ack > first)
+    }
+
+    /// Holds what comes after a RST until it is clear whether the flow goes on.
+    fn hold_after_reset<S>(
+        &mut self,
+        side: usize,
+        segment: &Segment<'_>,
+        ts: Timestamp,
+        frame: u64,
+        cx: &mut Context<'_, S>,
+    ) {
+        if segment.flags.rst {
+            return;
+        }
+        let payload_seq = segment.seq.wrapping_add(u32::from(segment.flags.syn));
+        let s = &mut self.sides[side];
+        if segment.flags.syn && s.delivered == 0 && s.held.is_empty() {
+            // The RST came before the handshake was over: only now is it known where the direction begins.
+            *s = Stream::default();
+        }
+        s.seen = true;
+        s.start(payload_seq);
+        let offset = s.offset(payload_seq);
+        let mut ack = 0;
+        if segment.flags.ack {
+            self.sides[1 - side].start(segment.ack);
+            ack = self.sides[1 - side].offset(segment.ack);
+            self.sides[side].tells(offset, ack);
+        }
+        let other = self.sides[1 - side].told_before(ack);
+        let s = &mut self.sides[side];
+        let known = usize::try_from(s.next.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let (known, fresh) = segment.payload.split_at(known.min(segment.payload.len()));
+        cx.counters.retransmitted_bytes += known.len() as u64;
+        let offset = offset + known.len() as u64;
+        let cost = s.cost(offset, fresh);
+        if s.held_weight() + cost > HELD_AFTER_RESET
+            || *cx.held_total + cost > cx.limits.held_total
+            || offset.saturating_sub(s.next) >= WINDOW
+        {
+            cx.counters.after_reset_bytes += fresh.len() as u64;
+            return;
+        }
+        let meta = Meta {
+            ts,
+            frame,
+            offset,
+            ack,
+            other,
+        };
+        let held_before = s.held_weight();
+        cx.counters.retransmitted_bytes += s.hold(offset, fresh, meta).bytes;
+        *cx.held_total += s.held_weight() - held_before;
+    }
+
+    fn resume<S>(&mut self, cx: &mut Context<'_, S>, out: &mut impl Receiver) {
+        self.closed = false;
+        self.by_reset = false;
+        self.reset = None;
+        for s in &mut self.sides {
+            s.ended = s.fin.is_some_and(|fin| fin < s.next);
+            s.stuck = None;
+        }
+        // Whatever was being read when the RST came was given out as it stood.
+        cx.gap = true;
+        out.resumes();
     }
 
     /// Delivers all that is held, in an order its causes allow, and ends both directions.
@@ -509,6 +631,13 @@ impl Conversation {
         out: &mut impl Receiver,
     ) {
         if self.closed {
+            // What came after a RST has led nowhere.
+            for s in &mut self.sides {
+                cx.counters.after_reset_bytes += s.held_bytes as u64;
+                *cx.held_total = cx.held_total.saturating_sub(s.held_weight());
+                s.held_bytes = 0;
+                s.held.clear();
+            }
             return;
         }
         self.settle();

@@ -16,6 +16,9 @@ const RECENT: usize = 4;
 /// be several exchanges ahead.
 const TOLD: usize = 8;
 
+/// Bytes of memory that a held segment takes beside its bytes: its place in a tree, and an allocation.
+pub(crate) const HELD: usize = 160;
+
 /// Where bytes came from; goes with them to the messages they become.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Meta {
@@ -150,6 +153,17 @@ impl Stream {
         *hash != fold(hasher, bytes)
     }
 
+    /// Bytes of memory that `held` takes.
+    pub(crate) fn held_weight(&self) -> usize {
+        self.held_bytes + self.held.len() * HELD
+    }
+
+    /// Bytes of memory that holding these bytes may take. Each segment held among them cuts them once more.
+    pub(crate) fn cost(&self, offset: u64, bytes: &[u8]) -> usize {
+        let within = self.held.range(offset..offset + bytes.len() as u64).count();
+        bytes.len() + (within + 1) * HELD
+    }
+
     /// Holds bytes that cannot be delivered yet. Of two copies of a byte the first taken stays.
     pub(crate) fn hold(&mut self, offset: u64, bytes: &[u8], meta: Meta) -> Repeated {
         if bytes.is_empty() {
@@ -206,6 +220,12 @@ impl Stream {
     /// Offset of the first held byte.
     pub(crate) fn first_held(&self) -> Option<u64> {
         self.held.keys().next().copied()
+    }
+
+    /// Offset behind the last byte that was seen.
+    pub(crate) fn known_end(&self) -> u64 {
+        let held = self.held.last_key_value();
+        held.map_or(self.next, |(at, h)| (at + h.bytes.len() as u64).max(self.next))
     }
 
     /// Takes the first held segment out.

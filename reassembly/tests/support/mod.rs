@@ -116,6 +116,17 @@ impl Wire {
         self.now += self.step;
     }
 
+    /// A packet without payload of which the numbers are given as they stand on the wire.
+    pub fn bare(&mut self, side: usize, seq: u32, ack: u32, flags: Flags) -> &mut Self {
+        let isn = self.isn;
+        let other = 1 - side;
+        self.isn[side] = seq.wrapping_sub(u32::from(flags.0 & Flags::SYN.0 == 0));
+        self.isn[other] = ack.wrapping_sub(1);
+        self.raw(side, 0, b"", flags, 0);
+        self.isn = isn;
+        self
+    }
+
     /// The handshake.
     pub fn open(&mut self) -> &mut Self {
         self.raw(CLIENT, 0, b"", Flags::SYN, 0);
