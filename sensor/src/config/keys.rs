@@ -129,9 +129,9 @@ keys! {
         /// How long bytes wait for earlier ones that are missing. A mirror may deliver the two directions of a
         /// connection that much apart.
         reorder_wait: Duration = Duration::from_millis(250), Rule::Range(0, 60 * SECOND);
-        /// Bytes held for one flow while earlier ones are missing.
+        /// Memory held for one direction of a flow while earlier bytes are missing.
         held_per_flow: Size = Size(1 << 20), Rule::Range(4096, 1 << 30);
-        /// Bytes held for all flows together while earlier ones are missing.
+        /// Memory held for all flows together while earlier bytes are missing.
         held_total: Size = Size(64 << 20), Rule::Range(1 << 20, 64 << 30);
         /// Longest head (start line and fields) of a message.
         head: Size = Size(64 << 10), Rule::Range(1024, 16 << 20);
@@ -148,8 +148,8 @@ keys! {
         key_by_vlan: bool = false, Rule::Any;
         /// Whether equal addresses in different virtual networks (VXLAN, GENEVE, NVGRE) are different flows.
         key_by_vni: bool = false, Rule::Any;
-        /// Bytes of IP fragments held while their datagrams are not whole.
-        fragments: Size = Size(4 << 20), Rule::Range(64 << 10, 1 << 30);
+        /// Memory held for IP fragments while their datagrams are not whole.
+        fragments: Size = Size(4 << 20), Rule::Range(128 << 10, 1 << 30);
         /// How long IP fragments wait for each other, in packet time.
         fragment_wait: Duration = seconds(30), Rule::Range(SECOND, 600 * SECOND);
         /// A packet seen again within this time, in packet time, was mirrored twice and is not counted twice. Zero
