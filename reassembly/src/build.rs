@@ -203,6 +203,7 @@ fn message(head: &str, body: Vec<u8>, at: Timestamp, frames: (u64, u64), complet
     }
     Message {
         head: Head { text, fields },
+        trailers: Head::default(),
         first: at,
         last: at,
         frames,

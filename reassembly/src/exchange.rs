@@ -31,17 +31,23 @@ pub enum Protocol {
     Http10,
     /// HTTP/1.1.
     Http11,
-    /// An HTTP/1.1 exchange upgraded to WebSocket (RFC 6455).
+    /// HTTP/2 (RFC 9113).
+    Http2,
+    /// gRPC over HTTP/2.
+    Grpc,
+    /// An exchange that opened a WebSocket (RFC 6455; over HTTP/2, RFC 8441).
     WebSocket,
 }
 
 impl Protocol {
-    /// The name used in records: `http/1.0`, `http/1.1`, `websocket`.
+    /// The name used in records: `http/1.0`, `http/1.1`, `http/2`, `grpc`, `websocket`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Http10 => "http/1.0",
             Self::Http11 => "http/1.1",
+            Self::Http2 => "http/2",
+            Self::Grpc => "grpc",
             Self::WebSocket => "websocket",
         }
     }
@@ -140,6 +146,12 @@ flag_set! {
         EARLY_RESPONSE = 14, "early_response";
         /// The content-coding named is not the one used.
         CONTENT_CODING = 15, "content_coding_malformed";
+        /// Fewer or more body bytes than Content-Length says, in HTTP/2 (RFC 9113 section 8.1.1).
+        LENGTH_DIFFERS = 16, "content_length_differs";
+        /// A field of HTTP/1 connections in HTTP/2 (RFC 9113 section 8.2.2).
+        CONNECTION_FIELD = 17, "connection_field";
+        /// A pseudo-field that is malformed, misplaced, unknown or sent twice (RFC 9113 section 8.3).
+        PSEUDO_FIELD = 18, "pseudo_field_malformed";
     }
 }
 
@@ -190,6 +202,8 @@ impl Head {
 pub struct Message {
     /// Fields of the head.
     pub head: Head,
+    /// Fields behind the body, in HTTP/2 (RFC 9113 section 8.1).
+    pub trailers: Head,
     /// Capture time of the message's first byte.
     pub first: Timestamp,
     /// Capture time of the message's last byte seen.
@@ -211,7 +225,7 @@ pub struct Message {
 impl Message {
     /// Bytes of memory it takes beside itself.
     pub(crate) fn weight(&self) -> usize {
-        self.head.weight() + self.body.capacity()
+        self.head.weight() + self.trailers.weight() + self.body.capacity()
     }
 
     /// The first field of this name, compared without regard to case.
@@ -240,7 +254,7 @@ impl Message {
 pub struct Request {
     pub(crate) method: (u32, u32),
     pub(crate) target: (u32, u32),
-    /// Minor version of HTTP/1 (`0` or `1`); `9` stands for a request line without a version.
+    /// Minor version of HTTP/1 (`0` or `1`), zero in HTTP/2; `9` stands for a request line without a version.
     pub minor: u8,
     /// Host the request is for: from an absolute-form target, else the Host field; lower case, without
     /// default port. Empty when neither was sent.
@@ -280,7 +294,7 @@ impl Request {
 pub struct Response {
     /// The status code; zero when the status line has no number of three digits.
     pub status: u16,
-    /// Minor version of HTTP/1.
+    /// Minor version of HTTP/1; zero in HTTP/2.
     pub minor: u8,
     /// Interim (1xx) responses that came before it.
     pub interim: u16,

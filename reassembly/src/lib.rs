@@ -19,6 +19,7 @@ mod tcp;
 mod tls;
 
 mod http1;
+mod http2;
 
 pub mod exchange;
 pub mod flow;

@@ -31,6 +31,8 @@ pub struct Limits {
     pub decoded: u64,
     /// Requests of one flow that wait for their responses.
     pub pipelined: usize,
+    /// Streams open at once in one flow of HTTP/2.
+    pub streams: usize,
     /// Whether the VLAN id is a part of what tells flows apart.
     pub key_by_vlan: bool,
     /// Whether the network identifier of a tunnel is.
@@ -59,6 +61,7 @@ impl Default for Limits {
             body_capture_total: 64 << 20,
             decoded: 64 << 20,
             pipelined: 256,
+            streams: 1024,
             key_by_vlan: false,
             key_by_vni: false,
             tunnels: TunnelPorts::default(),
@@ -130,7 +133,7 @@ counters! {
     /// Flows recognised as TLS.
     tls_flows, "flows with TLS (opaque)";
     /// Flows recognised as HTTP/2, which is not decoded.
-    http2_flows, "flows with HTTP/2 (not decoded)";
+    http2_flows, "flows with HTTP/2";
     /// Flows with payload that is none of these.
     unknown_flows, "flows with other content";
     /// Flows that made way for others.
@@ -168,5 +171,11 @@ counters! {
     /// Bodies cut at the decompression limit.
     decoded_overflow, "bodies over the decompression limit";
     /// Messages with a reading that receivers may not share.
-    ambiguous, "ambiguous messages";
+    ambiguous, "messages that receivers may read differently";
+    /// Fields of HTTP/2 that refer to others which were not seen (RFC 7541).
+    hpack_unknown, "fields of HTTP/2 that refer to what was not seen";
+    /// Header blocks of HTTP/2 that broke off or break RFC 7541.
+    hpack_broken, "blocks of HTTP/2 fields that cannot be read";
+    /// Streams of HTTP/2 given up at the limit.
+    evicted_streams, "streams of HTTP/2 given up at the limit";
 }

@@ -1,5 +1,6 @@
 //! The stages tied together: packets in, events out.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
@@ -9,6 +10,7 @@ use crate::exchange::{Exchange, Flags, FlowRef};
 use crate::flow::{App, Flow};
 use crate::http1::connection::{self, Connection, Direction, Verdict};
 use crate::http1::inflate::Pool;
+use crate::http2;
 use crate::limits::{Counters, Limits};
 use crate::packet::{self, Memory, Packet, Segment, Skipped, Wrapping};
 use crate::tcp::conversation::{self, Conversation, Receiver, SETTLE_BACK, Standing};
@@ -68,8 +70,9 @@ impl Entry {
         let held: usize = self.conversation.sides.iter().map(Stream::held_weight).sum();
         let content = match &self.content {
             Content::Http(connection) => connection.weight(),
+            Content::Http2(connection) => connection.weight(),
             Content::Tls(handshake) => size_of::<Handshake>() + handshake.weight(),
-            Content::Empty | Content::Opaque(_) => 0,
+            Content::Empty | Content::Begun(..) | Content::Opaque(_) => 0,
         };
         size_of::<Self>() + TABLE + held + content
     }
@@ -79,8 +82,12 @@ impl Entry {
 enum Content {
     /// No payload yet.
     Empty,
+    /// The first few bytes of a side, too few to tell what they begin.
+    Begun(usize, Vec<u8>, Meta),
     /// Read as HTTP/1 until that turns out wrong.
     Http(Box<Connection>),
+    /// HTTP/2.
+    Http2(Box<http2::Connection>),
     /// TLS, of which the handshake is read.
     Tls(Box<Handshake>),
     /// Recognised, or given up.
@@ -515,24 +522,28 @@ impl Reassembler {
         };
         self.weight -= entry.weight;
         let app = match &entry.content {
-            Content::Empty => App::Unknown,
+            Content::Empty | Content::Begun(..) => App::Unknown,
             Content::Tls(_) => App::Tls,
             Content::Opaque(app) => *app,
             Content::Http(connection) if connection.verdict() == Verdict::Http => App::Http1,
             Content::Http(_) => App::Unknown,
+            Content::Http2(_) => App::Http2,
         };
         let had_payload = conversation.sides.iter().any(|s| s.delivered > 0);
         match app {
             App::Http1 => self.counters.http_flows += u64::from(entry.exchanges > 0),
+            App::Http2 => {
+                self.counters.http_flows += u64::from(entry.exchanges > 0);
+                self.counters.http2_flows += 1;
+            }
             App::Tls => self.counters.tls_flows += 1,
-            App::Http2 => self.counters.http2_flows += 1,
             App::Unknown => self.counters.unknown_flows += u64::from(had_payload),
         }
         let (client, server) = (entry.client, 1 - entry.client);
         if conversation.sides[client].seen != conversation.sides[server].seen {
             entry.flags.insert(Flags::ONE_SIDED);
         }
-        if had_payload && app != App::Http1 {
+        if had_payload && !matches!(app, App::Http1 | App::Http2) {
             entry.flags.insert(Flags::OPAQUE);
         }
         self.events.push_back(Event::Flow(Box::new(Flow {
@@ -604,10 +615,11 @@ impl Sink<'_> {
         }
     }
 
-    /// Runs `work` on the connection, if the content is one.
+    /// Runs the work that fits the content, if it is HTTP.
     fn connection(
         &mut self,
-        work: impl FnOnce(&mut Connection, &mut connection::Context<'_>, &mut dyn FnMut(Exchange)),
+        http1: impl FnOnce(&mut Connection, &mut connection::Context<'_>, &mut dyn FnMut(Exchange)),
+        http2: impl FnOnce(&mut http2::Connection, &mut connection::Context<'_>, &mut dyn FnMut(Exchange)),
     ) {
         self.used = true;
         let flow = self.entry.flow_ref();
@@ -617,9 +629,6 @@ impl Sink<'_> {
                 flags.insert(flag);
             }
         }
-        let Content::Http(connection) = &mut self.entry.content else {
-            return;
-        };
         let mut cx = connection::Context {
             limits: self.limits,
             counters: self.counters,
@@ -632,18 +641,62 @@ impl Sink<'_> {
         };
         let events = &mut *self.events;
         let mut count = 0;
-        work(connection, &mut cx, &mut |exchange| {
+        let mut give = |exchange| {
             count += 1;
             events.push_back(Event::Exchange(Box::new(exchange)));
-        });
-        self.entry.exchanges += count;
-        if connection.verdict() == Verdict::Foreign {
-            self.entry.content = Content::Opaque(App::Unknown);
+        };
+        match &mut self.entry.content {
+            Content::Http(connection) => {
+                http1(connection, &mut cx, &mut give);
+                if let Some(handed) = connection.hand_over() {
+                    connection.finish(&mut cx, &mut give);
+                    let mut connection = http2::Connection::upgraded(handed.index, handed.request);
+                    for (bytes, meta) in handed.rest {
+                        connection.data(Direction::Response, &bytes, meta, &mut cx, &mut give);
+                    }
+                    self.entry.content = Content::Http2(Box::new(connection));
+                } else if connection.verdict() == Verdict::Foreign {
+                    self.entry.content = Content::Opaque(App::Unknown);
+                }
+            }
+            Content::Http2(connection) => {
+                http2(connection, &mut cx, &mut give);
+                if connection.turn() {
+                    self.entry.client = 1 - self.entry.client;
+                }
+            }
+            Content::Empty | Content::Begun(..) | Content::Tls(_) | Content::Opaque(_) => {}
         }
+        self.entry.exchanges += count;
+    }
+
+    /// Hands bytes to the content.
+    fn read(&mut self, side: usize, bytes: &[u8], meta: Meta) {
+        if let Content::Http(connection) = &self.entry.content
+            && connection.verdict() == Verdict::Undecided
+            && self.entry.flags.intersects(Flags::MIDSTREAM)
+            && http2::looks_like(bytes, self.direction(side))
+        {
+            // Joined within a frame: only now does one begin with a segment.
+            self.entry.content = Content::Http2(Box::new(http2::Connection::new(true)));
+        }
+        let direction = self.direction(side);
+        if let Content::Tls(handshake) = &mut self.entry.content {
+            handshake.data(direction == Direction::Request, bytes);
+            return;
+        }
+        self.connection(
+            |connection, cx, mut out| connection.data(direction, bytes, meta, cx, &mut out),
+            |connection, cx, mut out| connection.data(direction, bytes, meta, cx, &mut out),
+        );
     }
 
     fn finish(&mut self) {
-        self.connection(|connection, cx, mut out| connection.finish(cx, &mut out));
+        self.settle_beginning();
+        self.connection(
+            |connection, cx, mut out| connection.finish(cx, &mut out),
+            |connection, cx, mut out| connection.finish(cx, &mut out),
+        );
         if let Content::Http(connection) = &self.entry.content
             && connection.verdict() == Verdict::Undecided
         {
@@ -653,6 +706,10 @@ impl Sink<'_> {
 
     /// A flow joined midway: its messages tell which side is the client.
     fn orient(&mut self, side: usize, bytes: &[u8]) {
+        if matches!(self.entry.content, Content::Http2(_)) {
+            // It knows by what its header blocks say.
+            return;
+        }
         if let Content::Http(connection) = &self.entry.content
             && connection.verdict() == Verdict::Http
         {
@@ -679,46 +736,85 @@ impl Sink<'_> {
         self.entry.certain = true;
     }
 
-    /// The first payload of a flow tells what it carries.
-    fn recognise(&mut self, side: usize, bytes: &[u8]) {
-        let app = match bytes {
-            // RFC 8446 section 5.1: a handshake record.
-            [0x16, 0x03, ..] => Some(App::Tls),
-            // RFC 9113 section 3.4.
-            _ if bytes.starts_with(b"PRI * HTTP/2.0\r\n") => Some(App::Http2),
-            _ => None,
-        };
-        if let Some(app) = app {
-            self.entry.content = match app {
-                App::Tls => Content::Tls(Box::default()),
-                other => Content::Opaque(other),
-            };
+    /// What was too short to tell is read as what it most likely is.
+    fn settle_beginning(&mut self) {
+        if let Content::Begun(side, bytes, meta) = &mut self.entry.content {
+            let (side, bytes, meta) = (*side, std::mem::take(bytes), *meta);
+            self.entry.content = Content::Empty;
+            self.recognise(side, &bytes, meta, true);
+            self.read(side, &bytes, meta);
+        }
+    }
+
+    /// The first payload of a flow tells what it carries; `whole` tells that there is no waiting for more of it.
+    fn recognise(&mut self, side: usize, bytes: &[u8], meta: Meta, whole: bool) {
+        let midstream = self.entry.flags.contains(Flags::MIDSTREAM);
+        // RFC 8446 section 5.1: a handshake record.
+        if let [0x16, 0x03, ..] = bytes {
+            self.entry.content = Content::Tls(Box::default());
+            return;
+        }
+        match http2::begins(bytes) {
+            http2::Beginning::Preface => {
+                // Only a client sends it (RFC 9113 section 3.4).
+                self.entry.client = side;
+                self.entry.certain = true;
+                self.entry.content = Content::Http2(Box::new(http2::Connection::new(false)));
+                return;
+            }
+            http2::Beginning::Settings if !midstream => {
+                self.entry.content = Content::Http2(Box::new(http2::Connection::new(false)));
+                return;
+            }
+            http2::Beginning::Short if !whole => {
+                self.entry.content = Content::Begun(side, bytes.to_vec(), meta);
+                return;
+            }
+            _ => {}
+        }
+        if midstream && http2::looks_like(bytes, self.direction(side)) {
+            self.entry.content = Content::Http2(Box::new(http2::Connection::new(true)));
             return;
         }
         if !self.entry.certain {
             self.orient(side, bytes);
         }
-        let midstream = self.entry.flags.contains(Flags::MIDSTREAM);
         self.entry.content = Content::Http(Box::new(Connection::new(midstream)));
     }
 }
 
 impl Receiver for Sink<'_> {
     fn data(&mut self, side: usize, bytes: &[u8], meta: Meta) {
+        let mut before = None;
+        if let Content::Begun(begun, held, first) = &mut self.entry.content {
+            if *begun == side {
+                before = Some((std::mem::take(held), *first));
+                self.entry.content = Content::Empty;
+            } else {
+                self.settle_beginning();
+            }
+        }
         if matches!(self.entry.content, Content::Empty) {
-            self.recognise(side, bytes);
+            let first = before.as_ref().map_or(meta, |(_, first)| *first);
+            let whole: Cow<'_, [u8]> = match &before {
+                Some((held, _)) => [held, bytes].concat().into(),
+                None => bytes.into(),
+            };
+            self.recognise(side, &whole, first, false);
         } else if !self.entry.certain {
             self.orient(side, bytes);
         }
-        let direction = self.direction(side);
-        if let Content::Tls(handshake) = &mut self.entry.content {
-            handshake.data(direction == Direction::Request, bytes);
+        if matches!(self.entry.content, Content::Begun(..)) {
             return;
         }
-        self.connection(|connection, cx, mut out| connection.data(direction, bytes, meta, cx, &mut out));
+        if let Some((held, first)) = before {
+            self.read(side, &held, first);
+        }
+        self.read(side, bytes, meta);
     }
 
     fn gap(&mut self, side: usize, len: u64, _meta: Meta) {
+        self.settle_beginning();
         if matches!(self.entry.content, Content::Empty) {
             self.entry.content = Content::Http(Box::new(Connection::new(true)));
         }
@@ -727,7 +823,10 @@ impl Receiver for Sink<'_> {
             handshake.gap(direction == Direction::Request);
             return;
         }
-        self.connection(|connection, cx, mut out| connection.gap(direction, len, cx, &mut out));
+        self.connection(
+            |connection, cx, mut out| connection.gap(direction, len, cx, &mut out),
+            |connection, cx, mut out| connection.gap(direction, len, cx, &mut out),
+        );
     }
 
     fn begins(&self, bytes: &[u8]) -> bool {
@@ -735,18 +834,24 @@ impl Receiver for Sink<'_> {
     }
 
     fn end(&mut self, side: usize, clean: bool, _now: Timestamp) {
+        self.settle_beginning();
         let direction = self.direction(side);
-        self.connection(|connection, cx, mut out| connection.end(direction, clean, cx, &mut out));
+        self.connection(
+            |connection, cx, mut out| connection.end(direction, clean, cx, &mut out),
+            // Streams end by themselves; what is open is given out when both directions are over.
+            |_, _, _| {},
+        );
     }
 
     fn resumes(&mut self) {
         match &mut self.entry.content {
             Content::Http(connection) => connection.resume(),
+            Content::Http2(connection) => connection.resume(),
             // It may have been given up only because it ended early.
             Content::Opaque(App::Unknown) => {
                 self.entry.content = Content::Http(Box::new(Connection::new(true)));
             }
-            Content::Empty | Content::Tls(_) | Content::Opaque(_) => {}
+            Content::Empty | Content::Begun(..) | Content::Tls(_) | Content::Opaque(_) => {}
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Knows what of a message has been read and what comes next; leaves the order of bytes to
 //! [`crate::tcp`], and what a head or a body means to the modules beside it.
 
-use crate::exchange::{Ambiguities, Exchange, Flags, FlowRef, Message, Protocol, Request, Response};
+use crate::exchange::{Ambiguities, Exchange, Flags, FlowRef, Head, Message, Protocol, Request, Response};
 use crate::limits::{Counters, Limits};
 use crate::tcp::stream::Meta;
 use crate::time::Timestamp;
@@ -72,6 +72,16 @@ pub(crate) struct Connection {
     clean: (bool, bool),
     /// A head is being read of which the end was lost.
     salvaging: bool,
+    /// The flow goes on as HTTP/2.
+    handed: Option<Box<Handed>>,
+}
+
+/// A request that is answered in HTTP/2, since the server took up the offer to change (RFC 7540 section 3.2).
+pub(crate) struct Handed {
+    pub(crate) index: u32,
+    pub(crate) request: Half<Request>,
+    /// What the server sent behind its 101.
+    pub(crate) rest: Vec<(Vec<u8>, Meta)>,
 }
 
 impl Connection {
@@ -84,6 +94,7 @@ impl Connection {
             verdict: Verdict::Undecided,
             clean: (false, false),
             salvaging: false,
+            handed: None,
         };
         if midstream {
             new.requests.state = State::Search;
@@ -99,6 +110,11 @@ impl Connection {
 
     pub(crate) fn verdict(&self) -> Verdict {
         self.verdict
+    }
+
+    /// What is to be read as HTTP/2 from here on, once.
+    pub(crate) fn hand_over(&mut self) -> Option<Box<Handed>> {
+        self.handed.take()
     }
 
     fn reader(&mut self, direction: Direction) -> &mut Reader {
@@ -184,6 +200,12 @@ impl Connection {
                         reader.clear();
                     }
                     reader.keep(rest, at);
+                    rest.len()
+                }
+                State::Handed => {
+                    if let Some(handed) = &mut self.handed {
+                        handed.rest.push((rest.to_vec(), at));
+                    }
                     rest.len()
                 }
                 State::Tunnel | State::Foreign | State::Over => rest.len(),
@@ -318,6 +340,18 @@ impl Connection {
             self.pairing.responses_lost();
         }
         let place = self.pairing.response_began(status, first);
+        if status == 101 && place.method.is_some() && upgrades_to(&found.head, "h2c") {
+            if self.requests.current.is_some() {
+                self.finish_message(Direction::Request, true, cx);
+            }
+            if let Some((index, request)) = self.pairing.take_request(place.index) {
+                let rest = Vec::new();
+                self.handed = Some(Box::new(Handed { index, request, rest }));
+                self.requests.state = State::Handed;
+                self.responses.state = State::Handed;
+                return true;
+            }
+        }
         let method = place.method.map(Method::name);
         let framing = framing::response(&found.head, found.minor, status, method, &mut ambiguities);
         if place.early {
@@ -580,7 +614,7 @@ impl Connection {
             _ => {}
         }
         match reader.state {
-            State::Tunnel | State::Foreign | State::Over => {}
+            State::Tunnel | State::Foreign | State::Handed | State::Over => {}
             State::Connect(_) => {
                 reader.clear();
                 reader.lost = true;
@@ -760,6 +794,7 @@ impl Connection {
         }
         let message = |head| Message {
             head,
+            trailers: Head::default(),
             first: first.ts,
             last: last.ts,
             frames: (first.frame, last.frame),
@@ -830,6 +865,13 @@ impl Connection {
     }
 }
 
+/// Whether a head names this protocol as one to change to (RFC 9110 section 7.8).
+fn upgrades_to(head: &Head, protocol: &str) -> bool {
+    let named = |value: &str| value.split(',').any(|p| p.trim().eq_ignore_ascii_case(protocol));
+    head.fields()
+        .any(|(name, value)| name.eq_ignore_ascii_case("upgrade") && named(value))
+}
+
 fn exchange(ready: Ready, cx: &mut Context<'_>) -> Exchange {
     let Ready {
         index,
@@ -881,8 +923,7 @@ fn exchange(ready: Ready, cx: &mut Context<'_>) -> Exchange {
     let websocket = upgraded
         && request
             .as_ref()
-            .and_then(|r| r.message.field("upgrade"))
-            .is_some_and(|u| u.split(',').any(|p| p.trim().eq_ignore_ascii_case("websocket")));
+            .is_some_and(|r| upgrades_to(&r.message.head, "websocket"));
     cx.counters.exchanges += 1;
     Exchange {
         flow: cx.flow,

@@ -8,7 +8,7 @@
 //!
 //! [`resync`] finds the next message after bytes were lost; [`connection`] drives the stages.
 
-mod body;
+pub(crate) mod body;
 mod brotli;
 mod chunked;
 pub(crate) mod connection;
@@ -16,6 +16,6 @@ mod framing;
 mod head;
 pub(crate) mod inflate;
 mod order;
-mod pairing;
+pub(crate) mod pairing;
 mod reader;
 mod resync;

@@ -275,6 +275,15 @@ impl Pairing {
         }
     }
 
+    /// Takes a request away with its exchange: it is answered elsewhere.
+    pub(crate) fn take_request(&mut self, index: u32) -> Option<(u32, Half<Request>)> {
+        let at = self.open.iter().position(|e| e.index == index)?;
+        let request = self.open.get_mut(at)?.request.take()?;
+        self.open.remove(at);
+        self.weight = self.weight.saturating_sub(request.message.message.weight());
+        Some((index, request))
+    }
+
     /// A final response is over; `end` is the offset behind its last byte. Gives it back when its exchange was given
     /// out without it.
     #[must_use]

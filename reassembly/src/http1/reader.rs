@@ -31,6 +31,8 @@ pub(super) enum State {
     Tunnel,
     /// This direction carries no HTTP.
     Foreign,
+    /// What follows is read as HTTP/2.
+    Handed,
     /// This direction has ended.
     Over,
 }

@@ -144,6 +144,8 @@ keys! {
         decoded: Size = Size(64 << 20), Rule::Range(64 << 10, 16 << 30);
         /// Requests of one flow that may wait for their responses.
         pipelined: u64 = 256, Rule::Range(1, 65_536);
+        /// Streams open at once in one flow of HTTP/2; the oldest makes way.
+        streams: u64 = 1024, Rule::Range(1, 1 << 20);
         /// Whether equal addresses in different VLANs are different flows.
         key_by_vlan: bool = false, Rule::Any;
         /// Whether equal addresses in different virtual networks (VXLAN, GENEVE, NVGRE) are different flows.

@@ -42,6 +42,7 @@ impl Config {
             body_capture_total: count(l.body_capture_total.0),
             decoded: l.decoded.0,
             pipelined: count(l.pipelined),
+            streams: count(l.streams),
             key_by_vlan: l.key_by_vlan,
             key_by_vni: l.key_by_vni,
             tunnels: reassembly::TunnelPorts {

@@ -4,12 +4,13 @@ use super::page::{Look, Page, bytes, thousands, wrap};
 use crate::pipeline::{Run, Stopped};
 
 /// Counters that tell of size or of work, not of loss.
-const NO_LOSS: [&str; 9] = [
+const NO_LOSS: [&str; 10] = [
     "packets",
     "packet_bytes",
     "tcp_packets",
     "flows",
     "http_flows",
+    "http2_flows",
     "payload_bytes",
     "retransmitted_bytes",
     "reordered",
@@ -88,7 +89,7 @@ impl Funnel {
         let counts: Vec<String> = self
             .stages
             .iter()
-            .map(|(name, count, ..)| format!("{} {name}", thousands(*count)))
+            .map(|(name, count, ..)| counted(*count, name))
             .collect();
         let lost: Vec<&str> = self
             .stages
@@ -169,17 +170,19 @@ fn in_words(name: &str) -> String {
     }
 }
 
-/// A count and what it counts; one is not several.
+/// A count and what it counts; one is not several. The noun comes first, or behind an abbreviation (`TCP segments`).
 fn counted(count: u64, text: &str) -> String {
-    let (first, rest) = text
-        .split_once(' ')
-        .map_or((text, ""), |(first, rest)| (first, rest));
-    let first = match (count, first) {
-        (1, "bodies") => "body",
-        (1, plural) => plural.strip_suffix('s').unwrap_or(plural),
-        (_, plural) => plural,
+    let noun = text
+        .split(' ')
+        .find(|word| word.starts_with(|c: char| c.is_lowercase()));
+    let one = match noun {
+        Some("bodies") => Some("body"),
+        Some(plural) => plural.strip_suffix('s'),
+        None => None,
     };
-    format!("{} {first} {rest}", thousands(count))
-        .trim_end()
-        .to_owned()
+    let text = match (count, noun, one) {
+        (1, Some(noun), Some(one)) => text.replacen(noun, one, 1),
+        _ => text.to_owned(),
+    };
+    format!("{} {text}", thousands(count))
 }

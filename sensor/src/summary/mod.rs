@@ -161,8 +161,6 @@ fn nothing_seen(run: &Run) -> &'static str {
         "No packets: nothing came through. Check the interface and the filter."
     } else if c.tls_flows > 0 {
         "No HTTP in the clear: the flows are TLS, which cannot be read. Mirror the traffic behind the point that ends TLS."
-    } else if c.http2_flows > 0 {
-        "No HTTP/1 in the clear: the flows are HTTP/2, which is recognised but not read."
     } else if c.flows == 0 {
         "No TCP in these packets. Check that the capture has the servers' traffic, and its link type."
     } else {

@@ -286,7 +286,6 @@ fn an_empty_result_says_why() {
     };
     assert!(nothing_seen(&Run::default()).contains("No packets"));
     assert!(with(|c| c.tls_flows = 1).contains("TLS"));
-    assert!(with(|c| c.http2_flows = 1).contains("HTTP/2"));
     assert!(with(|_| ()).contains("No TCP"));
     assert!(with(|c| c.flows = 1).contains("No HTTP"));
 }

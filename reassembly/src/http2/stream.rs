@@ -1,0 +1,258 @@
+//! One stream: a request and its response, each as far as it was seen (RFC 9113 sections 5 and 8.1).
+
+use crate::exchange::{Ambiguities, Exchange, Flags, Head, Message, Protocol, Request, Response};
+use crate::http1::body::Body;
+use crate::http1::connection::{Context, Direction};
+use crate::http1::pairing;
+use crate::tcp::stream::Meta;
+
+use super::fields::RequestFields;
+
+/// What a message begins with.
+#[derive(Debug)]
+pub(super) enum Start {
+    Request(Box<RequestFields>),
+    Response(u16, Head),
+}
+
+impl Start {
+    fn head(&self) -> &Head {
+        match self {
+            Self::Request(request) => &request.head,
+            Self::Response(_, head) => head,
+        }
+    }
+}
+
+/// One direction of a stream.
+#[derive(Default)]
+pub(super) struct Half {
+    pub(super) start: Option<Start>,
+    pub(super) trailers: Head,
+    body: Option<Body>,
+    first: Meta,
+    last: Meta,
+    /// The sender has said that this was all.
+    pub(super) ended: bool,
+    pub(super) flags: Flags,
+    pub(super) ambiguities: Ambiguities,
+}
+
+impl Half {
+    /// Bytes of memory it takes beside itself.
+    fn weight(&self) -> usize {
+        self.start.as_ref().map_or(0, |start| start.head().weight())
+            + self.trailers.weight()
+            + self.body.as_ref().map_or(0, Body::weight)
+    }
+
+    /// A head was read.
+    pub(super) fn begin(&mut self, start: Start, first: Meta, last: Meta, cx: &mut Context<'_>) {
+        let head = start.head();
+        let length = head.field("content-length").and_then(|v| v.parse().ok());
+        let codings = head
+            .fields()
+            .filter(|(name, _)| name.eq_ignore_ascii_case("content-encoding"))
+            .map(|(_, value)| value);
+        self.body = Some(Body::new(codings, length, cx.limits, cx.pool, *cx.room));
+        self.first = first;
+        self.last = last;
+        self.start = Some(start);
+    }
+
+    pub(super) fn data(&mut self, bytes: &[u8], at: Meta, cx: &mut Context<'_>) {
+        if let Some(body) = &mut self.body {
+            body.push(bytes, cx.limits, cx.room);
+            self.last = at;
+        }
+    }
+
+    /// The last part of it that was seen.
+    pub(super) fn reach(&mut self, at: Meta) {
+        self.last = at;
+    }
+
+    /// Some of it was never seen.
+    pub(super) fn gap(&mut self) {
+        if !self.ended {
+            self.flags.insert(Flags::GAP);
+            if let Some(body) = &mut self.body {
+                body.gap();
+            }
+        }
+    }
+
+    /// The message, with whether there was more of it to come; nothing when its head was not seen.
+    fn finish(
+        self,
+        flags: &mut Flags,
+        ambiguities: &mut Ambiguities,
+        cx: &mut Context<'_>,
+    ) -> Option<(Start, Message)> {
+        flags.insert(self.flags);
+        let (start, body) = (self.start?, self.body?);
+        let complete = self.ended && !self.flags.contains(Flags::GAP);
+        if !complete && !self.flags.contains(Flags::GAP) {
+            flags.insert(Flags::TRUNCATED);
+        }
+        let done = body.finish(complete, cx.counters, cx.pool);
+        if done.opaque {
+            flags.insert(Flags::OPAQUE);
+        }
+        if done.over_limit {
+            flags.insert(Flags::TRUNCATED);
+        }
+        let declared = start.head().field("content-length").map(str::parse::<u64>);
+        // An answer to HEAD, or of status 304, tells the length of what it does not send.
+        if complete && done.bytes > 0 && declared.is_some_and(|length| length != Ok(done.bytes)) {
+            ambiguities.insert(Ambiguities::LENGTH_DIFFERS);
+        }
+        cx.counters.ambiguous += u64::from(!ambiguities.is_empty());
+        cx.counters.damaged += u64::from(self.flags.contains(Flags::GAP));
+        let message = Message {
+            head: Head::default(),
+            trailers: self.trailers,
+            first: self.first.ts,
+            last: self.last.ts,
+            frames: (self.first.frame, self.last.frame),
+            body_bytes: done.bytes,
+            content_bytes: done.content_bytes,
+            complete,
+            body: done.kept,
+        };
+        Some((start, message))
+    }
+}
+
+/// A stream that is open, or waits for a part that was sent before.
+#[derive(Default)]
+pub(super) struct Stream {
+    /// Its place among the exchanges of the flow.
+    pub(super) index: u32,
+    /// Request and response.
+    halves: [Half; 2],
+    /// A request of HTTP/1 that is answered here.
+    upgraded: Option<Box<Request>>,
+    pub(super) interim: u16,
+    /// One side gave it up.
+    pub(super) reset: bool,
+}
+
+impl Stream {
+    pub(super) fn new(index: u32) -> Self {
+        Self {
+            index,
+            ..Self::default()
+        }
+    }
+
+    /// The stream on which a request of HTTP/1 is answered.
+    pub(super) fn upgraded(index: u32, request: pairing::Half<Request>) -> Self {
+        let mut new = Self::new(index);
+        let half = new.half(Direction::Request);
+        half.ended = true;
+        half.flags = request.flags;
+        half.ambiguities = request.ambiguities;
+        new.upgraded = Some(Box::new(request.message));
+        new
+    }
+
+    /// Bytes of memory it takes, with its place in a table.
+    pub(super) fn weight(&self) -> usize {
+        let upgraded = self.upgraded.as_ref().map_or(0, |r| r.message.weight());
+        size_of::<Self>() + 64 + upgraded + self.halves.iter().map(Half::weight).sum::<usize>()
+    }
+
+    pub(super) fn half(&mut self, direction: Direction) -> &mut Half {
+        &mut self.halves[direction as usize]
+    }
+
+    /// Whether nothing more can come. `late` tells that a request that was not seen yet will not be.
+    pub(super) fn is_over(&self, late: bool) -> bool {
+        let [request, response] = &self.halves;
+        self.reset || (response.ended && (request.ended || (request.start.is_none() && late)))
+    }
+
+    /// The exchange as it stands; nothing when neither head was seen.
+    pub(super) fn into_exchange(self, cx: &mut Context<'_>) -> Option<Exchange> {
+        let (mut flags, mut asked, mut answered) = (cx.flags, Ambiguities::empty(), Ambiguities::empty());
+        let [request, response] = self.halves;
+        asked.insert(request.ambiguities);
+        answered.insert(response.ambiguities);
+        let request = request.finish(&mut flags, &mut asked, cx);
+        let response = response.finish(&mut flags, &mut answered, cx);
+        if request.is_none() && response.is_none() && self.upgraded.is_none() {
+            return None;
+        }
+        let mut websocket = false;
+        let request = request.and_then(|(start, message)| match start {
+            Start::Response(..) => None,
+            Start::Request(fields) => {
+                websocket = fields.websocket;
+                Some(Request {
+                    method: fields.method,
+                    target: fields.target,
+                    minor: 0,
+                    host: fields.host,
+                    message: Message {
+                        head: fields.head,
+                        ..message
+                    },
+                })
+            }
+        });
+        let request = request.or(self.upgraded.map(|request| *request));
+        let response = response.and_then(|(start, message)| match start {
+            Start::Request(_) => None,
+            Start::Response(status, head) => Some(Response {
+                status,
+                minor: 0,
+                interim: self.interim,
+                message: Message { head, ..message },
+            }),
+        });
+        if request.is_none() {
+            flags.insert(Flags::NO_REQUEST);
+            cx.counters.no_request += 1;
+        }
+        if response.is_none() {
+            flags.insert(Flags::NO_RESPONSE);
+            cx.counters.no_response += 1;
+        }
+        let mut ambiguities = asked;
+        ambiguities.insert(answered);
+        if !ambiguities.is_empty() {
+            flags.insert(Flags::AMBIGUOUS);
+        }
+        if !cx.server_seen && response.is_none() {
+            flags.insert(Flags::ONE_SIDED);
+        }
+        let bodies = [
+            request.as_ref().map(|r| &r.message),
+            response.as_ref().map(|r| &r.message),
+        ];
+        *cx.room += bodies.iter().flatten().map(|m| m.body.len()).sum::<usize>();
+        let grpc = bodies.iter().flatten().any(|message| {
+            let kind = message.field("content-type").unwrap_or("");
+            kind.get(..16)
+                .is_some_and(|k| k.eq_ignore_ascii_case("application/grpc"))
+        });
+        let accepted = response.as_ref().is_none_or(|r| (200..300).contains(&r.status));
+        cx.counters.exchanges += 1;
+        Some(Exchange {
+            flow: cx.flow,
+            index: self.index,
+            protocol: match (websocket && accepted, grpc) {
+                (true, _) => Protocol::WebSocket,
+                (false, true) => Protocol::Grpc,
+                (false, false) => Protocol::Http2,
+            },
+            request,
+            response,
+            flags,
+            ambiguities,
+            request_ambiguities: asked,
+            completed: cx.now,
+        })
+    }
+}
