@@ -89,7 +89,7 @@ macro_rules! flag_set {
 flag_set! {
     /// What was missing or damaged.
     Flags {
-        /// Bytes of the exchange were never seen.
+        /// Bytes of the exchange, or bytes that its fields refer to, were never seen.
         GAP = 0, "gap";
         /// Frames of the exchange were cut off by the capture, its flow ended before it did, or a limit of ours was reached.
         TRUNCATED = 1, "truncated";

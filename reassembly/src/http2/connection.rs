@@ -402,6 +402,7 @@ impl Connection {
         if read.is_err() || tail.len() > most {
             // What was inserted behind this is not known.
             block.broken = true;
+            block.fields.unknown += 1;
             block.tail = Vec::new();
             side.decoder.lost();
             cx.counters.hpack_broken += 1;
@@ -435,6 +436,7 @@ impl Connection {
                 if let Some(mut block) = side.block.take() {
                     if !block.tail.is_empty() {
                         block.broken = true;
+                        block.fields.unknown += 1;
                         side.decoder.lost();
                         cx.counters.hpack_broken += 1;
                     }
@@ -475,6 +477,7 @@ impl Connection {
         side.decoder.lost();
         if let Some(mut block) = side.block.take() {
             block.broken = true;
+            block.fields.unknown += 1;
             self.block_ends(direction, *block, at, cx, out);
         }
     }
@@ -528,18 +531,16 @@ impl Connection {
             return None;
         }
         let mut ambiguities = block.fields.ambiguities;
-        let cut = block.fields.cut;
+        let (cut, unknown) = (block.fields.cut, block.fields.unknown > 0);
         let request = block.fields.into_request();
         let stream = self.stream(id, cx)?;
         let before = stream.weight();
         let half = stream.half(Direction::Request);
-        match request {
-            Some((request, more)) => {
-                ambiguities.insert(more);
-                half.begin(Start::Request(Box::new(request)), block.first, at, cx);
-            }
-            None => half.flags.insert(Flags::MIDSTREAM),
+        if let Some((request, more)) = request {
+            ambiguities.insert(more);
+            half.begin(Start::Request(Box::new(request)), block.first, at, cx);
         }
+        half.unknown |= unknown;
         half.ambiguities = ambiguities;
         half.ended |= block.ends_stream;
         if cut {
@@ -578,6 +579,7 @@ impl Connection {
         let before = stream.weight();
         let half = stream.half(Direction::Response);
         half.ambiguities = block.fields.ambiguities;
+        half.unknown |= block.fields.unknown > 0;
         half.ended |= block.ends_stream;
         if block.fields.cut {
             half.flags.insert(Flags::TRUNCATED);

@@ -34,6 +34,8 @@ pub(super) struct Half {
     last: Meta,
     /// The sender has said that this was all.
     pub(super) ended: bool,
+    /// Some of its fields refer to bytes that were never seen.
+    pub(super) unknown: bool,
     pub(super) flags: Flags,
     pub(super) ambiguities: Ambiguities,
 }
@@ -90,6 +92,9 @@ impl Half {
         cx: &mut Context<'_>,
     ) -> Option<(Start, Message)> {
         flags.insert(self.flags);
+        if self.unknown {
+            flags.insert(Flags::GAP);
+        }
         let (start, body) = (self.start?, self.body?);
         let complete = self.ended && !self.flags.contains(Flags::GAP);
         if !complete && !self.flags.contains(Flags::GAP) {
