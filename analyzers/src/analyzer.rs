@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 use std::net::IpAddr;
 
-use reassembly::{Exchange, Flags, Request};
+use reassembly::Exchange;
 
 use crate::behaviour::stage::{Behaviour, World};
 use crate::behaviour::{Activity, bola_enumeration, is_text, named};
@@ -149,7 +149,7 @@ impl Analyzer {
         let identity = self
             .resolver
             .resolve(&signals, exchange.flow.client.ip(), &self.settings);
-        if identity.scheme == Scheme::None && head_may_be_cut(exchange, request) {
+        if identity.scheme == Scheme::None && request.message.head_cut {
             // The credential may be among the fields that were lost: what is left names nobody, and an
             // answer to it says nothing about who is let in.
             self.cut += 1;
@@ -197,7 +197,7 @@ impl Analyzer {
             endpoint: None,
             place: &place,
             call: call.as_ref(),
-            status: exchange.status(),
+            status: rpc::status(exchange),
             found: found.as_ref(),
             trace: OnceCell::new(),
         };
@@ -226,7 +226,10 @@ impl Analyzer {
         Labels {
             endpoint: activity.endpoint.map(|e| e.id.to_string()),
             principal: Some(identity.text.to_string()),
-            rpc: call.map(|c| (c.protocol.to_owned(), c.method, c.name)),
+            rpc: match call {
+                Some(call) => Some((call.protocol.to_owned(), call.method, call.name)),
+                None => rpc::grpc_method(exchange).map(|method| ("grpc".to_owned(), method, None)),
+            },
             exchange: exchange_id.to_string(),
         }
     }
@@ -339,12 +342,6 @@ impl Analyzer {
 /// Prefixes of keys of rows that share a table with others.
 const HOST: &str = "host/";
 const SCAN: &str = "scan/";
-
-/// Whether fields of the request may be missing: bytes of it were lost, and they need not have been body.
-fn head_may_be_cut(exchange: &Exchange, request: &Request) -> bool {
-    !request.message.complete
-        && (exchange.flags.contains(Flags::GAP) || exchange.flags.contains(Flags::TRUNCATED))
-}
 
 fn changes<'a, V: Row>(
     store: &'a mut Store<V>,

@@ -23,6 +23,9 @@ pub struct ExchangeBuilder {
     wait_ns: u64,
     frames: [u64; 4],
     flags: Flags,
+    protocol: Option<Protocol>,
+    /// Fields behind the response's body, as lines.
+    trailers: String,
     /// Of the request and of the response.
     ambiguities: [Ambiguities; 2],
 }
@@ -47,6 +50,8 @@ impl ExchangeBuilder {
             wait_ns: 5_000_000,
             frames: [0; 4],
             flags: Flags::empty(),
+            protocol: None,
+            trailers: String::new(),
             ambiguities: [Ambiguities::empty(); 2],
         }
     }
@@ -102,6 +107,20 @@ impl ExchangeBuilder {
         self
     }
 
+    /// What was spoken; HTTP/1 of the version in the request line unless said otherwise.
+    #[must_use]
+    pub fn protocol(mut self, protocol: Protocol) -> Self {
+        self.protocol = Some(protocol);
+        self
+    }
+
+    /// Fields behind the response's body, a line each.
+    #[must_use]
+    pub fn trailers(mut self, lines: &str) -> Self {
+        self.trailers = format!("\n{lines}");
+        self
+    }
+
     /// Where receivers may read the bytes of the request and of the response differently.
     #[must_use]
     pub fn ambiguities(mut self, request: Ambiguities, response: Ambiguities) -> Self {
@@ -125,10 +144,14 @@ impl ExchangeBuilder {
         let request = self
             .request
             .map(|(head, body)| request(&head, body, self.sent, (request_first, request_last), complete));
-        let response = self
-            .response
-            .map(|(head, body)| response(&head, body, answered, (response_first, response_last), complete));
+        let trailers = head(&self.trailers);
+        let response = self.response.map(|(head, body)| {
+            let mut response = response(&head, body, answered, (response_first, response_last), complete);
+            response.message.trailers = trailers;
+            response
+        });
         let protocol = match &request {
+            _ if self.protocol.is_some() => self.protocol.unwrap_or(Protocol::Http11),
             Some(r) if r.minor != 1 => Protocol::Http10,
             _ => Protocol::Http11,
         };
@@ -185,8 +208,24 @@ fn response(head: &str, body: Vec<u8>, at: Timestamp, frames: (u64, u64), comple
     }
 }
 
-fn message(head: &str, body: Vec<u8>, at: Timestamp, frames: (u64, u64), complete: bool) -> Message {
-    let text = head.to_owned();
+fn message(text: &str, body: Vec<u8>, at: Timestamp, frames: (u64, u64), complete: bool) -> Message {
+    Message {
+        head: head(text),
+        trailers: Head::default(),
+        first: at,
+        last: at,
+        frames,
+        body_bytes: body.len() as u64,
+        content_bytes: body.len() as u64,
+        complete,
+        head_cut: !complete,
+        body,
+    }
+}
+
+/// The fields of a head: every line behind the first.
+fn head(text: &str) -> Head {
+    let text = text.to_owned();
     let mut fields = Vec::new();
     let mut offset = 0;
     for (number, line) in text.split_inclusive('\n').enumerate() {
@@ -201,17 +240,7 @@ fn message(head: &str, body: Vec<u8>, at: Timestamp, frames: (u64, u64), complet
         }
         offset += line.len();
     }
-    Message {
-        head: Head { text, fields },
-        trailers: Head::default(),
-        first: at,
-        last: at,
-        frames,
-        body_bytes: body.len() as u64,
-        content_bytes: body.len() as u64,
-        complete,
-        body,
-    }
+    Head { text, fields }
 }
 
 /// Offsets in a head fit in 32 bits: heads are far below 4 GiB, and a longer one reads as empty.

@@ -152,6 +152,8 @@ flag_set! {
         CONNECTION_FIELD = 17, "connection_field";
         /// A pseudo-field that is malformed, misplaced, unknown or sent twice (RFC 9113 section 8.3).
         PSEUDO_FIELD = 18, "pseudo_field_malformed";
+        /// A line end inside a field of HTTP/2, which begins another field in HTTP/1 (RFC 9113 section 8.2.1).
+        LINE_IN_FIELD = 19, "line_end_in_field";
     }
 }
 
@@ -218,6 +220,8 @@ pub struct Message {
     pub content_bytes: u64,
     /// Whether head and body were seen to their end.
     pub complete: bool,
+    /// Whether fields of the head may be missing: lost, beyond a limit, or references of HTTP/2 to what was not seen.
+    pub head_cut: bool,
     /// The first decoded body bytes, up to [`crate::Limits::body_capture`].
     pub body: Vec<u8>,
 }

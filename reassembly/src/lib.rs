@@ -1,7 +1,7 @@
 //! Turns captured packets into HTTP exchanges.
 //!
 //! ```text
-//! packet ─▶ flow ─▶ stream ─▶ http1 ─▶ exchange
+//! packet ─▶ flow ─▶ stream ─▶ http ─▶ exchange
 //!  headers   found by  ordered bytes,  messages   request and
 //!  decoded   addresses gaps marked     in order   response, paired
 //! ```

@@ -232,6 +232,24 @@ fn a_lost_head_makes_later_references_unknown() {
 }
 
 #[test]
+fn a_table_may_change_its_size() {
+    let (mut ask, mut answer) = (Encoder::default(), Encoder::default());
+    let mut wire = open();
+    for (id, size) in [(1, 4096), (3, 0), (5, 100), (7, 1 << 20), (9, 1 << 20)] {
+        ask.resize(size);
+        let fields = [
+            (":method", "GET"),
+            (":path", "/a"),
+            (":authority", "h"),
+            ("x", "y"),
+        ];
+        wire.send(CLIENT, ask.headers(id, END_STREAM, &fields))
+            .send(SERVER, answer.answer(id, "200", b""));
+    }
+    assert_eq!(lines(&wire), ["GET /a h > 200 0/0"; 5]);
+}
+
+#[test]
 fn what_another_hop_may_read_otherwise_is_named() {
     let (mut ask, mut answer) = (Encoder::default(), Encoder::default());
     let mut wire = open();
@@ -324,13 +342,6 @@ fn plan() -> impl Strategy<Value = Plan> {
                 fields,
             },
         )
-}
-
-/// The truth of an exchange as its line, and the frames of both sides.
-struct Written {
-    line: String,
-    asks: Vec<Vec<u8>>,
-    answers: Vec<Vec<u8>>,
 }
 
 /// Writes the plans as streams, which go on side by side; `dice` decides whose frame is next.

@@ -3,12 +3,13 @@
 //! Reports, once per client, host, set of reasons and day, a request whose framing RFC 9112 forbids or leaves to the
 //! receiver: both Content-Length and Transfer-Encoding, differing lengths, a transfer-coding some receivers do
 //! not recognise (all high); a malformed length or chunk, space before a colon, NUL or
-//! bare CR in the head (medium); a Host that differs from the target (low).
+//! bare CR in the head (medium); a Host that differs from the target (low). In HTTP/2, which a proxy may pass on as
+//! HTTP/1 (RFC 9113 section 10.3): a Content-Length that the body does not have, or a line end in a field (high); a
+//! field that speaks of connections, a pseudo-field out of place (medium).
 //!
-//! Source: RFC 9112 sections 6.1, 6.3 and 11.2; OWASP API8:2023.
+//! Source: RFC 9112 sections 6.1, 6.3 and 11.2; RFC 9113 sections 8.1.1, 8.2 and 10.3; OWASP API8:2023.
 //!
-//! Blind to: smuggling through HTTP/2 downgrades (the front leg is not seen), and through heads that are in
-//! order.
+//! Blind to: smuggling through HTTP/2 that only a proxy sees in the clear, and through heads that are in order.
 //!
 //! Quiet when: only the response is at fault (servers do send both fields; nobody can smuggle through it), or
 //! the fault is one that no receiver frames by (folding, bare LF).
@@ -34,6 +35,10 @@ pub(crate) fn observe(activity: &Activity<'_>, ledger: &mut Ledger) {
         (Ambiguities::LENGTHS_DIFFER, Severity::High),
         (Ambiguities::CODING_MALFORMED, Severity::High),
         (Ambiguities::CODING_IN_HTTP10, Severity::High),
+        (Ambiguities::LENGTH_DIFFERS, Severity::High),
+        (Ambiguities::LINE_IN_FIELD, Severity::High),
+        (Ambiguities::CONNECTION_FIELD, Severity::Medium),
+        (Ambiguities::PSEUDO_FIELD, Severity::Medium),
         (Ambiguities::LENGTH_MALFORMED, Severity::Medium),
         (Ambiguities::CHUNK_MALFORMED, Severity::Medium),
         (Ambiguities::SPACE_BEFORE_COLON, Severity::Medium),
@@ -107,6 +112,10 @@ fn in_words(reason: &str) -> &str {
         "space_before_colon" => "white space before the colon of a field",
         "nul" => "a NUL byte in its head",
         "bare_cr" => "a CR without LF in its head",
+        "content_length_differs" => "a Content-Length that its body does not have",
+        "line_end_in_field" => "a line end inside a field",
+        "connection_field" => "a field that speaks of an HTTP/1 connection",
+        "pseudo_field_malformed" => "a pseudo-field that is malformed or out of place",
         "host_differs" => "more than one name of its host",
         other => other,
     }
@@ -118,6 +127,16 @@ fn reading(seen: Ambiguities) -> &'static str {
         "Transfer-Encoding was followed and Content-Length ignored"
     } else if seen.contains(Ambiguities::LENGTHS_DIFFER) {
         "the first Content-Length was followed"
+    } else if [
+        Ambiguities::LENGTH_DIFFERS,
+        Ambiguities::LINE_IN_FIELD,
+        Ambiguities::CONNECTION_FIELD,
+        Ambiguities::PSEUDO_FIELD,
+    ]
+    .iter()
+    .any(|flag| seen.contains(*flag))
+    {
+        "the frames of HTTP/2 were followed"
     } else {
         "the strict reading of RFC 9112 was followed"
     }

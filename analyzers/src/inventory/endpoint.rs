@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::EndpointView;
 use super::digest::Digest;
+use super::rpc;
 use super::sensitive::{DataClass, Found};
 use crate::finding::trace::Trace;
 use crate::id::Id;
@@ -195,11 +196,12 @@ impl Endpoint {
             self.no_response += 1;
             return;
         };
-        let class = usize::from(response.status / 100);
+        let status = rpc::status(seen.exchange).unwrap_or(0);
+        let class = usize::from(status / 100);
         if let Some(count) = class.checked_sub(1).and_then(|c| self.status.get_mut(c)) {
             *count += 1;
         }
-        let ok = (200..300).contains(&response.status);
+        let ok = (200..300).contains(&status);
         match seen.scheme {
             Scheme::None if ok => {
                 self.open_ok += 1;
@@ -207,7 +209,7 @@ impl Endpoint {
                     self.first_open = seen.evidence();
                 }
             }
-            Scheme::None if matches!(response.status, 401 | 403) => self.denied += 1,
+            Scheme::None if matches!(status, 401 | 403) => self.denied += 1,
             Scheme::None | Scheme::Cookie | Scheme::SignedUrl => {}
             _ => self.auth_ok += u64::from(ok),
         }

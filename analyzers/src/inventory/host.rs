@@ -7,7 +7,7 @@ use reassembly::{Exchange, Request, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::endpoint::{Endpoint, Seen, proves, refuses};
-use super::rpc::Call;
+use super::rpc::{self, Call};
 use super::template::{Names, Templated, at_places};
 use crate::id::{HashTable, Id, Seed};
 use crate::identity::Scheme;
@@ -122,7 +122,7 @@ impl Inventory {
     ) -> (Id, Place) {
         let (host_id, host) = self.host_name(request, seen.exchange);
         let key = self.key(&host, request, call);
-        let status = seen.exchange.status();
+        let status = rpc::status(seen.exchange);
         let known = self.recent.get(&key).or_else(|| self.older.get(&key)).cloned();
         let alive = known.filter(|p| p.endpoint.is_some_and(|e| self.endpoints.get(e).is_some()));
         let place = match alive {

@@ -2,8 +2,8 @@
 
 use crate::identity::signals::Signals;
 use crate::json::{Scalar, Scanner};
-use crate::privacy::safe_name;
-use reassembly::Request;
+use crate::privacy::{redact_target, safe_name};
+use reassembly::{Exchange, Protocol, Request};
 
 /// A call found in a request. What it names is fit to be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +72,46 @@ pub(crate) fn detect(request: &Request, signals: &Signals<'_>, key: &[u8; 32]) -
             operation_name(key, &method)
         },
         client: seen.client.map(|c| safe_name(key, &text(c))),
+    })
+}
+
+/// The method of a gRPC call, `package.Service/Method`, as far as it may be shown. The path is nothing else
+/// (gRPC over HTTP/2, "Requests"), so it needs no operation behind its template.
+pub(crate) fn grpc_method(exchange: &Exchange) -> Option<String> {
+    let request = exchange
+        .request
+        .as_ref()
+        .filter(|_| exchange.protocol == Protocol::Grpc)?;
+    let shown = redact_target(request.path());
+    Some(shown.trim_start_matches('/').to_owned()).filter(|method| !method.is_empty())
+}
+
+/// How an exchange ended. gRPC answers 200 also when it fails and says so in `grpc-status`, behind the body or, without
+/// one, in the head; that counts as the status of HTTP that it stands for in its documentation ("HTTP to gRPC status
+/// code mapping", read backwards, and google.rpc.Code).
+pub(crate) fn status(exchange: &Exchange) -> Option<u16> {
+    let status = exchange.status()?;
+    if exchange.protocol != Protocol::Grpc || status != 200 {
+        return Some(status);
+    }
+    let message = &exchange.response.as_ref()?.message;
+    let code = message
+        .trailers
+        .field("grpc-status")
+        .or_else(|| message.field("grpc-status"));
+    Some(match code.and_then(|code| code.parse().ok()) {
+        None | Some(0) => 200,
+        Some(1) => 499,
+        Some(3 | 9 | 11) => 400,
+        Some(4) => 504,
+        Some(5) => 404,
+        Some(6 | 10) => 409,
+        Some(7) => 403,
+        Some(8) => 429,
+        Some(12) => 501,
+        Some(14) => 503,
+        Some(16) => 401,
+        Some(_) => 500,
     })
 }
 
@@ -148,6 +188,27 @@ mod tests {
         let settings = Settings::default();
         let signals = Signals::gather(&request, &settings);
         detect(&request, &signals, &settings.hash_key)
+    }
+
+    #[test]
+    fn a_grpc_call_is_its_path_and_its_own_status() {
+        let build = |trailers: &str| {
+            ExchangeBuilder::new(Timestamp(1))
+                .request(
+                    "POST /shop.v1.Orders/Get HTTP/2\ncontent-type: application/grpc\n",
+                    "",
+                )
+                .response("HTTP/2 200\ncontent-type: application/grpc\n", "")
+                .protocol(Protocol::Grpc)
+                .trailers(trailers)
+                .build()
+        };
+        let found = build("grpc-status: 5\ngrpc-message: none\n");
+        assert_eq!(grpc_method(&found).as_deref(), Some("shop.v1.Orders/Get"));
+        assert_eq!((found.status(), status(&found)), (Some(200), Some(404)));
+        assert_eq!(status(&build("grpc-status: 0\n")), Some(200));
+        assert_eq!(status(&build("grpc-status: 16\n")), Some(401));
+        assert_eq!(status(&build("")), Some(200));
     }
 
     #[test]

@@ -174,8 +174,24 @@ pub(super) fn whole(text: &str) -> Option<Segment> {
     bytes.iter().any(odd).then_some(Segment::Name)
 }
 
+/// Whether a text is the name of a service with its version, as packages of gRPC have it (`shop.v1.Orders`).
+fn is_service(text: &str) -> bool {
+    let versions = text.split('.').filter(|part| is_version(part)).count();
+    let words: Vec<&str> = text.split('.').filter(|part| !is_version(part)).collect();
+    versions == 1
+        && words.len() >= 2
+        && text.len() <= LONGEST
+        && words
+            .iter()
+            .all(|word| word.len() > 1 && word.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_'))
+        && words::are_words(words.join(".").as_bytes())
+}
+
 /// What a text of parts between `-`, `_` and `.` is.
 pub(super) fn compound(text: &str, s: &Shape) -> Segment {
+    if is_service(text) {
+        return Segment::Literal;
+    }
     if let Some(kind) = account(text, s) {
         return kind;
     }

@@ -801,6 +801,7 @@ impl Connection {
             body_bytes: done.bytes,
             content_bytes: done.content_bytes,
             complete,
+            head_cut: !complete && (flags.contains(Flags::GAP) || flags.contains(Flags::TRUNCATED)),
             body: done.kept,
         };
         cx.counters.ambiguous += u64::from(!ambiguities.is_empty());

@@ -531,7 +531,8 @@ impl Connection {
             return None;
         }
         let mut ambiguities = block.fields.ambiguities;
-        let (cut, unknown) = (block.fields.cut, block.fields.unknown > 0);
+        let cut = block.fields.cut;
+        let unknown = cut || block.fields.unknown > 0;
         let request = block.fields.into_request();
         let stream = self.stream(id, cx)?;
         let before = stream.weight();

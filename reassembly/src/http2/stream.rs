@@ -34,7 +34,7 @@ pub(super) struct Half {
     last: Meta,
     /// The sender has said that this was all.
     pub(super) ended: bool,
-    /// Some of its fields refer to bytes that were never seen.
+    /// Some of its fields refer to bytes that were never seen, were lost themselves, or are more than are kept.
     pub(super) unknown: bool,
     pub(super) flags: Flags,
     pub(super) ambiguities: Ambiguities,
@@ -123,6 +123,7 @@ impl Half {
             body_bytes: done.bytes,
             content_bytes: done.content_bytes,
             complete,
+            head_cut: self.unknown,
             body: done.kept,
         };
         Some((start, message))

@@ -1,5 +1,7 @@
 //! Writes HTTP/2: frames, and header blocks with a table that is really used.
 
+#![allow(unreachable_pub, reason = "a module of tests")]
+
 use std::collections::VecDeque;
 
 pub const DATA: u8 = 0;
