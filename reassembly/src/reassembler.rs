@@ -15,7 +15,7 @@ use crate::tcp::conversation::{self, Conversation, Receiver, SETTLE_BACK, Standi
 use crate::tcp::stream::{Meta, Stream};
 use crate::tcp::table::{FlowId, FlowKey, Table};
 use crate::time::Timestamp;
-use crate::tls::Handshake;
+use crate::tls::{self, Handshake, KeyLogRead, Opened, Secrets, Session};
 
 /// How long a closed flow is remembered, in capture time, so that late packets do not begin a new one.
 const LINGER: std::time::Duration = std::time::Duration::from_secs(5);
@@ -41,6 +41,9 @@ struct Entry {
     key: FlowKey,
     conversation: Conversation,
     content: Content,
+    /// Whether the flow is TLS, and what its content comes out of where secrets are at hand.
+    tls: bool,
+    session: Option<Box<Session>>,
     /// The side that is the client, and whether that is certain.
     client: usize,
     certain: bool,
@@ -71,7 +74,8 @@ impl Entry {
             Content::Tls(handshake) => size_of::<Handshake>() + handshake.weight(),
             Content::Empty | Content::Opaque(_) => 0,
         };
-        size_of::<Self>() + TABLE + held + content
+        let session = self.session.as_ref().map_or(0, |s| size_of::<Session>() + s.weight());
+        size_of::<Self>() + TABLE + held + content + session
     }
 }
 
@@ -81,7 +85,7 @@ enum Content {
     Empty,
     /// Read as HTTP/1 until that turns out wrong.
     Http(Box<Connection>),
-    /// TLS, of which the handshake is read.
+    /// TLS without secrets, of which the handshake is read.
     Tls(Box<Handshake>),
     /// Recognised, or given up.
     Opaque(App),
@@ -102,6 +106,7 @@ pub struct Reassembler {
     /// Bytes of memory that flows take with all they hold.
     weight: usize,
     pool: Pool,
+    secrets: Secrets,
     room: usize,
     now: Timestamp,
     events: VecDeque<Event>,
@@ -135,11 +140,18 @@ impl Reassembler {
             held_total: 0,
             weight: 0,
             pool: Pool::default(),
+            secrets: Secrets::default(),
             now: Timestamp(0),
             events: VecDeque::new(),
             memory: Memory::default(),
             datagram: Vec::new(),
         }
+    }
+
+    /// Takes the secrets of TLS connections from a key log in the format of NSS (`SSLKEYLOGFILE`). They count for what is
+    /// pushed from here on, beside those taken before.
+    pub fn add_secrets(&mut self, key_log: &[u8]) -> KeyLogRead {
+        self.secrets.read(key_log)
     }
 
     /// Takes one packet. Never fails: what cannot be read is counted.
@@ -342,6 +354,8 @@ impl Reassembler {
                     Conversation::midstream()
                 },
                 content: Content::Empty,
+                tls: false,
+                session: None,
                 client,
                 certain,
                 start: ts,
@@ -472,6 +486,7 @@ impl Reassembler {
             limits: &self.limits,
             counters: &mut http_counters,
             pool: &mut self.pool,
+            secrets: &self.secrets,
             room: &mut self.room,
             events: &mut self.events,
             now: self.now,
@@ -515,6 +530,7 @@ impl Reassembler {
         };
         self.weight -= entry.weight;
         let app = match &entry.content {
+            Content::Empty if entry.session.is_some() => App::Tls,
             Content::Empty => App::Unknown,
             Content::Tls(_) => App::Tls,
             Content::Opaque(app) => *app,
@@ -528,11 +544,14 @@ impl Reassembler {
             App::Http2 => self.counters.http2_flows += 1,
             App::Unknown => self.counters.unknown_flows += u64::from(had_payload),
         }
+        let decrypted = entry.session.as_ref().is_some_and(|s| s.has_opened());
+        self.counters.tls_decrypted += u64::from(decrypted);
         let (client, server) = (entry.client, 1 - entry.client);
         if conversation.sides[client].seen != conversation.sides[server].seen {
             entry.flags.insert(Flags::ONE_SIDED);
         }
-        if had_payload && app != App::Http1 {
+        let partial = entry.session.as_ref().is_some_and(|s| s.is_partial());
+        if had_payload && (app != App::Http1 || partial) {
             entry.flags.insert(Flags::OPAQUE);
         }
         self.events.push_back(Event::Flow(Box::new(Flow {
@@ -547,8 +566,9 @@ impl Reassembler {
             exchanges: entry.exchanges,
             tunnel: entry.wrapping.tunnel,
             app,
-            tls: match &entry.content {
-                Content::Tls(handshake) => handshake.told().cloned(),
+            tls: match (&entry.session, &entry.content) {
+                (Some(session), _) => session.told().told().cloned(),
+                (None, Content::Tls(handshake)) => handshake.told().cloned(),
                 _ => None,
             },
             flags: entry.flags,
@@ -577,6 +597,7 @@ impl Entry {
             start: self.start,
             vlan: self.wrapping.vlan,
             vni: self.wrapping.vni,
+            tls: self.tls,
         }
     }
 }
@@ -587,6 +608,7 @@ struct Sink<'a> {
     limits: &'a Limits,
     counters: &'a mut Counters,
     pool: &'a mut Pool,
+    secrets: &'a Secrets,
     room: &'a mut usize,
     events: &'a mut VecDeque<Event>,
     now: Timestamp,
@@ -689,10 +711,15 @@ impl Sink<'_> {
             _ => None,
         };
         if let Some(app) = app {
-            self.entry.content = match app {
-                App::Tls => Content::Tls(Box::default()),
-                other => Content::Opaque(other),
-            };
+            match app {
+                // TLS in TLS is left alone.
+                App::Tls if !self.secrets.is_empty() && !self.entry.tls => {
+                    self.entry.session = Some(Box::default());
+                }
+                App::Tls => self.entry.content = Content::Tls(Box::default()),
+                other => self.entry.content = Content::Opaque(other),
+            }
+            self.entry.tls |= app == App::Tls;
             return;
         }
         if !self.entry.certain {
@@ -703,10 +730,49 @@ impl Sink<'_> {
     }
 }
 
-impl Receiver for Sink<'_> {
-    fn data(&mut self, side: usize, bytes: &[u8], meta: Meta) {
+/// The length of a gap of unknown length: longer than any body.
+const UNKNOWN: u64 = u64::MAX;
+
+impl Sink<'_> {
+    /// Runs `work` on the TLS of the flow, and takes what comes out of it to the content. False without such TLS.
+    fn decrypt(
+        &mut self,
+        side: usize,
+        work: impl FnOnce(&mut Session, bool, &mut tls::Context<'_>, &mut dyn FnMut(Opened<'_>)),
+    ) -> bool {
+        let Some(mut session) = self.entry.session.take() else {
+            return false;
+        };
+        let from_client = self.direction(side) == Direction::Request;
+        let mut counters = Counters::default();
+        let mut cx = tls::Context {
+            secrets: self.secrets,
+            counters: &mut counters,
+        };
+        work(&mut session, from_client, &mut cx, &mut |opened| match opened {
+            Opened::Text(bytes, meta) => self.carried(side, bytes, meta),
+            Opened::Gap => self.missing(side, UNKNOWN),
+        });
+        self.counters.add(&counters);
+        self.used = true;
+        if session.is_over() && matches!(self.entry.content, Content::Empty) {
+            // Nothing was read of it, and nothing will be.
+            self.entry.content = Content::Tls(Box::new(session.into_told()));
+        } else {
+            self.entry.session = Some(session);
+        }
+        true
+    }
+
+    /// The next bytes of the content.
+    fn carried(&mut self, side: usize, bytes: &[u8], meta: Meta) {
         if matches!(self.entry.content, Content::Empty) {
             self.recognise(side, bytes);
+            if self.decrypt(side, |session, from_client, cx, out| {
+                session.data(from_client, bytes, meta, cx, out);
+            }) {
+                return;
+            }
         } else if !self.entry.certain {
             self.orient(side, bytes);
         }
@@ -718,7 +784,8 @@ impl Receiver for Sink<'_> {
         self.connection(|connection, cx, mut out| connection.data(direction, bytes, meta, cx, &mut out));
     }
 
-    fn gap(&mut self, side: usize, len: u64, _meta: Meta) {
+    /// The next `len` bytes of the content were never seen.
+    fn missing(&mut self, side: usize, len: u64) {
         if matches!(self.entry.content, Content::Empty) {
             self.entry.content = Content::Http(Box::new(Connection::new(true)));
         }
@@ -728,6 +795,24 @@ impl Receiver for Sink<'_> {
             return;
         }
         self.connection(|connection, cx, mut out| connection.gap(direction, len, cx, &mut out));
+    }
+}
+
+impl Receiver for Sink<'_> {
+    fn data(&mut self, side: usize, bytes: &[u8], meta: Meta) {
+        let decrypted = self.decrypt(side, |session, from_client, cx, out| {
+            session.data(from_client, bytes, meta, cx, out);
+        });
+        if !decrypted {
+            self.carried(side, bytes, meta);
+        }
+    }
+
+    fn gap(&mut self, side: usize, len: u64, _meta: Meta) {
+        let decrypted = self.decrypt(side, |session, from_client, _, out| session.gap(from_client, len, out));
+        if !decrypted {
+            self.missing(side, len);
+        }
     }
 
     fn begins(&self, bytes: &[u8]) -> bool {

@@ -1,10 +1,20 @@
-//! TLS: what the handshake of a flow shows in clear (RFC 8446 section 4, RFC 5246 section 7.4).
+//! TLS: what the handshake of a flow shows in clear (RFC 8446 section 4, RFC 5246 section 7.4), and what it carries when its
+//! secrets are at hand.
 //!
-//! Knows hello messages; nothing is decrypted here. What a flow carries behind them stays opaque.
+//! `hello` reads what anybody can; without secrets the rest of a flow stays opaque. With them, `keys` finds those of a
+//! connection, `record` cuts its directions into records, `protection` opens one record, and `session` knows which key is
+//! in force.
 
 mod hello;
+mod keys;
+mod protection;
+mod record;
+mod session;
 
 pub(crate) use hello::Handshake;
+pub(crate) use keys::Secrets;
+pub use keys::{KeyLogError, KeyLogRead};
+pub(crate) use session::{Context, Opened, Session};
 
 /// What the handshake of a flow told.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
