@@ -74,7 +74,10 @@ impl Entry {
             Content::Tls(handshake) => size_of::<Handshake>() + handshake.weight(),
             Content::Empty | Content::Opaque(_) => 0,
         };
-        let session = self.session.as_ref().map_or(0, |s| size_of::<Session>() + s.weight());
+        let session = self
+            .session
+            .as_ref()
+            .map_or(0, |s| size_of::<Session>() + s.weight());
         size_of::<Self>() + TABLE + held + content + session
     }
 }
@@ -809,7 +812,9 @@ impl Receiver for Sink<'_> {
     }
 
     fn gap(&mut self, side: usize, len: u64, _meta: Meta) {
-        let decrypted = self.decrypt(side, |session, from_client, _, out| session.gap(from_client, len, out));
+        let decrypted = self.decrypt(side, |session, from_client, _, out| {
+            session.gap(from_client, len, out)
+        });
         if !decrypted {
             self.missing(side, len);
         }

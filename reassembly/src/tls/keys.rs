@@ -240,7 +240,12 @@ mod tests {
     fn nothing_shows_a_secret() {
         let (random, long) = ("ab".repeat(32), "12".repeat(48));
         let mut secrets = Secrets::default();
-        assert_eq!(secrets.read(format!("CLIENT_RANDOM {random} {long}").as_bytes()).taken, 1);
+        assert_eq!(
+            secrets
+                .read(format!("CLIENT_RANDOM {random} {long}").as_bytes())
+                .taken,
+            1
+        );
         assert_eq!(format!("{secrets:?}"), "Secrets { connections: 1, .. }");
     }
 }

@@ -2,14 +2,18 @@
 //! secrets are at hand.
 //!
 //! `hello` reads what anybody can; without secrets the rest of a flow stays opaque. With them, `keys` finds those of a
-//! connection, `record` cuts its directions into records, `protection` opens one record, and `session` knows which key is
-//! in force.
+//! connection, `record` cuts its directions into records, `protection` opens one record, `messages` reads what of the
+//! handshake decides about keys, `progress` counts plaintext, and `session` knows which key is in force.
 
 mod hello;
 mod keys;
+mod messages;
+mod progress;
 mod protection;
 mod record;
 mod session;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use hello::Handshake;
 pub(crate) use keys::Secrets;

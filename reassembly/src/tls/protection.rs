@@ -202,7 +202,13 @@ impl Opener {
 
     /// Opens the record with this header and protected fragment as number `sequence`. Leaves what was in it in `out` and
     /// returns its content type; `None` when it is not authentic.
-    pub(super) fn open(&self, header: [u8; 5], fragment: &[u8], sequence: u64, out: &mut Vec<u8>) -> Option<u8> {
+    pub(super) fn open(
+        &self,
+        header: [u8; 5],
+        fragment: &[u8],
+        sequence: u64,
+        out: &mut Vec<u8>,
+    ) -> Option<u8> {
         out.clear();
         let mut nonce = self.iv;
         let mut sealed = fragment;
@@ -276,7 +282,9 @@ impl Opener {
             }
         }
         let outer = if self.suite.tls13 { 23 } else { kind };
-        let len = u16::try_from(explicit.len() + inner.len() + TAG).unwrap().to_be_bytes();
+        let len = u16::try_from(explicit.len() + inner.len() + TAG)
+            .unwrap()
+            .to_be_bytes();
         let header = [outer, 3, 3, len[0], len[1]];
         let mut beside = header.to_vec();
         if !self.suite.tls13 {

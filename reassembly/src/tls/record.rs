@@ -26,7 +26,9 @@ fn sound(bytes: &[u8]) -> bool {
         [kind, ..] if !(CHANGE_CIPHER_SPEC..=HEARTBEAT).contains(&kind) => false,
         [_, major, ..] if major != 3 => false,
         [_, _, minor, ..] if minor > 4 => false,
-        [_, _, _, high, low, ..] => (1..=MAX_FRAGMENT).contains(&usize::from(u16::from_be_bytes([high, low]))),
+        [_, _, _, high, low, ..] => {
+            (1..=MAX_FRAGMENT).contains(&usize::from(u16::from_be_bytes([high, low])))
+        }
         _ => true,
     }
 }
@@ -209,7 +211,11 @@ impl Records {
             return;
         }
         self.buffer.drain(..count);
-        let of_first = self.origins.iter().rposition(|(from, _)| *from <= count).unwrap_or(0);
+        let of_first = self
+            .origins
+            .iter()
+            .rposition(|(from, _)| *from <= count)
+            .unwrap_or(0);
         self.origins.drain(..of_first);
         for (from, meta) in &mut self.origins {
             if *from < count {

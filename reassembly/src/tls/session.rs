@@ -8,34 +8,24 @@
 //! Not read: early data of TLS 1.3 (it is passed over, and said to be missing), renegotiation in TLS 1.2 (nothing is
 //! read behind it), suites without authenticated encryption.
 
-use std::collections::VecDeque;
-
 use super::hello::Handshake;
 use super::keys::{Label, Secrets};
+use super::messages::{self, CLIENT_HELLO, FINISHED, KEY_UPDATE, Messages, SERVER_HELLO};
+use super::progress::Progress;
 use super::protection::{Opener, Suite};
-use super::record::{
-    ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, HANDSHAKE, HEADER, Loss, Record, Records,
-};
+use super::record::{ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, HANDSHAKE, HEADER, Loss, Record, Records};
 use crate::limits::Counters;
 use crate::tcp::stream::{Meta, Told};
 
-const CLIENT_HELLO: u8 = 1;
-const SERVER_HELLO: u8 = 2;
-const FINISHED: u8 = 20;
-const KEY_UPDATE: u8 = 24;
-const EXTENSION_EARLY_DATA: u16 = 42;
-const EXTENSION_SUPPORTED_VERSIONS: u16 = 43;
 const TLS13: u16 = 0x0304;
 const TLS12: u16 = 0x0303;
 
 /// The random value that makes a server hello a HelloRetryRequest (RFC 8446 section 4.1.3).
 const RETRY: [u8; 32] = [
-    0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91, 0xc2, 0xa2, 0x11,
-    0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
+    0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91, 0xc2,
+    0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
 ];
 
-/// Bytes of a hello that is kept.
-const MAX_HELLO: usize = 16 << 10;
 /// Numbers tried for the first record behind a loss: records of 16 KiB for 64 MiB, small ones for far less.
 const MAX_TRIED: u64 = 4096;
 /// The smallest protected record: header, content type and tag.
@@ -47,8 +37,6 @@ const PER_TRIAL: usize = 128;
 const PER_PLACE: usize = 1 << 10;
 /// Records in a row that do not open although nothing is missing, until the keys are taken for wrong ones.
 const MAX_REFUSED: u32 = 32;
-/// Places remembered at which the plaintext stood.
-const MAX_MARKS: usize = 256;
 
 /// What comes out of a session, for the direction that was read.
 pub(crate) enum Opened<'a> {
@@ -242,7 +230,8 @@ impl Session {
                     return if understood { Outcome::Done } else { Outcome::Close };
                 }
                 // RFC 8446 section 5: in TLS 1.3 it is there for the sake of others, and means nothing.
-                CHANGE_CIPHER_SPEC if tls13 || (self.suite.is_none() && side == 0) => return Outcome::Done,
+                // It may come before the answer to a HelloRetryRequest; in TLS 1.2 it never does.
+                CHANGE_CIPHER_SPEC if tls13 || self.suite.is_none() => return Outcome::Done,
                 CHANGE_CIPHER_SPEC => {
                     // Whatever was lost before was in clear.
                     self.sides[side].gap = false;
@@ -313,7 +302,7 @@ impl Session {
             (0, Some(&CLIENT_HELLO)) => {
                 // The second one, after a retry, has the same random value (RFC 8446 section 4.1.2).
                 if self.client_random.is_none() {
-                    let Some((random, early)) = client_hello(message) else {
+                    let Some((random, early)) = messages::client_hello(message) else {
                         return false;
                     };
                     self.client_random = Some(random);
@@ -322,7 +311,7 @@ impl Session {
                 true
             }
             (1, Some(&SERVER_HELLO)) => {
-                let Some((random, suite, version)) = server_hello(message) else {
+                let Some((random, suite, version)) = messages::server_hello(message) else {
                     return false;
                 };
                 if random == RETRY {
@@ -348,10 +337,7 @@ impl Session {
         };
         let client = side == 0;
         let this = &mut self.sides[side];
-        this.messages = Messages {
-            broken: lost,
-            ..Messages::default()
-        };
+        this.messages = Messages::behind_loss(lost || this.messages.is_broken());
         this.sequence = 0;
         if !suite.tls13 {
             this.epoch = Epoch::Application;
@@ -392,7 +378,7 @@ impl Session {
             this.trials = this.trials.saturating_sub(PER_PLACE);
         }
         let missed = this.missed.min(MAX_TRIED);
-        let uncertain = missed > 0 || lost || this.messages.broken;
+        let uncertain = missed > 0 || lost || this.messages.is_broken();
         let mut tried = |opener: &Opener, from: u64, trials: &mut usize| {
             for sequence in from..=from.saturating_add(missed) {
                 if uncertain {
@@ -507,13 +493,13 @@ impl Session {
             };
             let known = told.at != 0 && told.received != 0;
             let meta = Meta {
-                offset: this.progress.next,
+                offset: this.progress.next(),
                 ack: other.at(meta.ack).unwrap_or(0),
                 other: if known { told } else { Told::default() },
                 ..*meta
             };
             out(Opened::Text(&text[done..end], meta));
-            this.progress.next += (end - done) as u64;
+            this.progress.advance(end - done);
             done = end;
         }
     }
@@ -526,10 +512,7 @@ impl Session {
         let Some(loss) = this.records.gap(len) else {
             return;
         };
-        this.messages = Messages {
-            broken: true,
-            ..Messages::default()
-        };
+        this.messages = Messages::behind_loss(true);
         match loss {
             Loss::Within => {
                 this.missed += 1;
@@ -550,11 +533,11 @@ impl Session {
     fn lacks(&mut self, side: usize, out: &mut dyn FnMut(Opened<'_>)) {
         let this = &mut self.sides[side];
         let protected = this.epoch != Epoch::Clear;
-        if protected && self.opened && !this.gap && this.progress.next > Progress::FIRST {
+        if protected && self.opened && !this.gap && this.progress.has_begun() {
             this.progress.passes_over();
             out(Opened::Gap);
         } else {
-            this.progress.marks.clear();
+            this.progress.forget();
             this.gap = true;
         }
     }
@@ -588,7 +571,7 @@ impl Session {
     pub(crate) fn weight(&self) -> usize {
         let of_side = |side: &Side| {
             let key = if side.opener.is_some() { 1 << 10 } else { 0 };
-            side.records.weight() + side.messages.kept.capacity() + key + side.progress.weight()
+            side.records.weight() + side.messages.weight() + key + side.progress.weight()
         };
         self.told.weight() + self.text.capacity() + self.sides.iter().map(of_side).sum::<usize>()
     }
@@ -630,175 +613,6 @@ impl Side {
         self.opener = None;
         self.secret = Vec::new();
         self.messages = Messages::default();
-        self.progress.marks = VecDeque::new();
+        self.progress.forget();
     }
-}
-
-/// Handshake messages of one direction; of the hellos the whole is kept, of others the first byte.
-#[derive(Default)]
-struct Messages {
-    header: Vec<u8>,
-    kept: Vec<u8>,
-    left: usize,
-    keep: bool,
-    /// Bytes were lost, so that it is not known where a message begins.
-    broken: bool,
-}
-
-impl Messages {
-    /// Takes the next bytes; returns the messages that are whole.
-    fn push(&mut self, mut bytes: &[u8]) -> Vec<Vec<u8>> {
-        let mut whole = Vec::new();
-        while !bytes.is_empty() && !self.broken {
-            if self.header.len() < 4 {
-                let take = bytes.len().min(4 - self.header.len());
-                self.header.extend_from_slice(&bytes[..take]);
-                bytes = &bytes[take..];
-                let [kind, a, b, c] = self.header[..] else {
-                    break;
-                };
-                self.left = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
-                self.keep = matches!(kind, CLIENT_HELLO | SERVER_HELLO) && self.left <= MAX_HELLO;
-                self.kept.clear();
-                self.kept.extend_from_slice(&self.header);
-            }
-            let take = bytes.len().min(self.left);
-            if self.keep {
-                self.kept.extend_from_slice(&bytes[..take]);
-            }
-            bytes = &bytes[take..];
-            self.left -= take;
-            if self.left == 0 {
-                self.header.clear();
-                whole.push(std::mem::take(&mut self.kept));
-            }
-        }
-        whole
-    }
-}
-
-/// Where the plaintext of a direction stood at which place of its stream.
-///
-/// Acknowledgments speak of the stream; what a sender had of the plaintext is what whole records gave before that.
-struct Progress {
-    /// Offset of the next byte of plaintext.
-    next: u64,
-    /// From and to where in the stream the plaintext stood where: nothing of it lies between.
-    marks: VecDeque<(u64, u64, u64)>,
-}
-
-impl Default for Progress {
-    fn default() -> Self {
-        Self {
-            next: Self::FIRST,
-            marks: VecDeque::new(),
-        }
-    }
-}
-
-impl Progress {
-    /// The offset of the first byte; zero stands for unknown.
-    const FIRST: u64 = 1;
-    /// What is missing counts as this much, so that nothing behind it seems to follow what was before.
-    const MISSING: u64 = 1 << 20;
-
-    fn weight(&self) -> usize {
-        self.marks.capacity() * size_of::<(u64, u64, u64)>()
-    }
-
-    /// A record ended at this place of the stream.
-    fn stands_at(&mut self, place: u64) {
-        match self.marks.back_mut() {
-            Some((_, to, next)) if *next == self.next => *to = place,
-            _ => self.marks.push_back((place, place, self.next)),
-        }
-        if self.marks.len() > MAX_MARKS {
-            self.marks.pop_front();
-        }
-    }
-
-    /// A record ended there of which the plaintext is not known.
-    fn skips(&mut self, place: u64) {
-        self.marks.clear();
-        self.stands_at(place);
-    }
-
-    /// Plaintext is missing.
-    fn passes_over(&mut self) {
-        self.next += Self::MISSING;
-        self.marks.clear();
-    }
-
-    /// The plaintext before this place of the stream.
-    fn at(&self, place: u64) -> Option<u64> {
-        let before = self.marks.partition_point(|(from, _, _)| *from <= place);
-        let (_, _, next) = self.marks.get(before.checked_sub(1)?)?;
-        Some(*next)
-    }
-
-    /// The same, when no record is cut there.
-    fn exactly(&self, place: u64) -> Option<u64> {
-        let before = self.marks.partition_point(|(from, _, _)| *from <= place);
-        let (_, to, next) = self.marks.get(before.checked_sub(1)?)?;
-        (place <= *to).then_some(*next)
-    }
-}
-
-/// Reads fields one after another.
-struct Fields<'a>(&'a [u8]);
-
-impl<'a> Fields<'a> {
-    fn take(&mut self, len: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(len)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn number(&mut self, bytes: usize) -> Option<usize> {
-        Some(self.take(bytes)?.iter().fold(0, |n, b| n << 8 | usize::from(*b)))
-    }
-
-    /// What follows its own length, of so many bytes.
-    fn list(&mut self, bytes: usize) -> Option<Self> {
-        let len = self.number(bytes)?;
-        self.take(len).map(Self)
-    }
-
-    /// The extension of this number in a list of them.
-    fn extension(mut self, wanted: u16) -> Option<Self> {
-        loop {
-            let kind = self.number(2)?;
-            let data = self.list(2)?;
-            if kind == usize::from(wanted) {
-                return Some(data);
-            }
-        }
-    }
-}
-
-/// The random value, and whether early data is offered (RFC 8446 section 4.1.2).
-fn client_hello(message: &[u8]) -> Option<([u8; 32], bool)> {
-    let mut fields = Fields(message.get(6..)?);
-    let random = fields.take(32)?.try_into().ok()?;
-    fields.list(1)?;
-    fields.list(2)?;
-    fields.list(1)?;
-    let early = fields.list(2).and_then(|e| e.extension(EXTENSION_EARLY_DATA));
-    Some((random, early.is_some()))
-}
-
-/// The random value, the cipher suite and the version (RFC 8446 section 4.1.3).
-fn server_hello(message: &[u8]) -> Option<([u8; 32], u16, u16)> {
-    let mut fields = Fields(message.get(4..)?);
-    let version = fields.number(2)?;
-    let random = fields.take(32)?.try_into().ok()?;
-    fields.list(1)?;
-    let suite = fields.number(2)?;
-    fields.take(1)?;
-    let selected = fields
-        .list(2)
-        .and_then(|e| e.extension(EXTENSION_SUPPORTED_VERSIONS))
-        .and_then(|mut data| data.number(2));
-    let number = |n: usize| u16::try_from(n).ok();
-    Some((random, number(suite)?, number(selected.unwrap_or(version))?))
 }
