@@ -605,6 +605,15 @@ impl Entry {
     }
 }
 
+/// Takes the default port of `https` off the host (RFC 9110 section 4.2.2); the head is read without regard to TLS.
+fn without_https_port(exchange: &mut Exchange) {
+    if let Some(request) = &mut exchange.request
+        && let Some(host) = request.host.strip_suffix(":443")
+    {
+        request.host.truncate(host.len());
+    }
+}
+
 /// Takes the ordered bytes of one flow to its content.
 struct Sink<'a> {
     entry: &'a mut Entry,
@@ -657,8 +666,11 @@ impl Sink<'_> {
         };
         let events = &mut *self.events;
         let mut count = 0;
-        work(connection, &mut cx, &mut |exchange| {
+        work(connection, &mut cx, &mut |mut exchange| {
             count += 1;
+            if exchange.flow.tls {
+                without_https_port(&mut exchange);
+            }
             events.push_back(Event::Exchange(Box::new(exchange)));
         });
         self.entry.exchanges += count;

@@ -198,7 +198,7 @@ fn record(out: &Path) -> Option<Captured> {
     let filter = format!("tcp port {port} or tcp port {retrying}");
     let mut tcpdump = Running(
         Command::new("tcpdump")
-            .args(["-i", "lo", "-s", "0", "-B", "32768", "-U", "-w", &pcap, &filter])
+            .args(["-i", "lo", "-s", "0", "-B", "32768", "-U", "--immediate-mode", "-w", &pcap, &filter])
             .stderr(Stdio::piped())
             .spawn()
             .expect("tcpdump starts"),
@@ -260,8 +260,22 @@ fn record(out: &Path) -> Option<Captured> {
             .expect("curl runs");
         assert!(status.success(), "curl with {suite}: {status}");
     }
-    std::thread::sleep(Duration::from_millis(500));
+    // What is captured reaches the file a moment later.
+    let (mut length, mut since) = (0, Instant::now());
+    wait_for("the end of the capture", || {
+        let now = fs::metadata(&pcap).map_or(0, |m| m.len());
+        if now != length {
+            (length, since) = (now, Instant::now());
+        }
+        since.elapsed() > Duration::from_secs(1)
+    });
     tcpdump.stop();
+    let mut last = String::new();
+    let _ = std::io::Read::read_to_string(&mut stderr, &mut last);
+    assert!(
+        last.contains("\n0 packets dropped by kernel"),
+        "the capture is not whole: {last}"
+    );
     nginx.stop();
     let log = fs::read_to_string(out.join("access.log")).expect("the log");
     Some(Captured {
