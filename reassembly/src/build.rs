@@ -42,6 +42,7 @@ impl ExchangeBuilder {
                 start: sent,
                 vlan: None,
                 vni: None,
+                tls: false,
             },
             index: 0,
             request: None,
@@ -61,6 +62,13 @@ impl ExchangeBuilder {
     pub fn between(mut self, client: SocketAddr, server: SocketAddr) -> Self {
         self.flow.client = client;
         self.flow.server = server;
+        self
+    }
+
+    /// Decrypted out of TLS.
+    #[must_use]
+    pub fn over_tls(mut self) -> Self {
+        self.flow.tls = true;
         self
     }
 

@@ -21,6 +21,8 @@ pub struct FlowRef {
     pub vlan: Option<u16>,
     /// VXLAN or GENEVE network identifier, when the flow came through a tunnel.
     pub vni: Option<u32>,
+    /// Whether the flow is TLS; what it carries was decrypted then.
+    pub tls: bool,
 }
 
 /// What was spoken in an exchange.

@@ -34,4 +34,4 @@ pub use limits::{Counters, Limits};
 pub use packet::{LinkType, Packet, Tunnel, TunnelPorts};
 pub use reassembler::{Event, Reassembler};
 pub use time::Timestamp;
-pub use tls::{Tls, Version as TlsVersion};
+pub use tls::{KeyLogError, KeyLogRead, Tls, Version as TlsVersion};

@@ -130,8 +130,12 @@ counters! {
     flows, "TCP flows";
     /// Flows that gave out at least one exchange.
     http_flows, "flows with HTTP";
-    /// Flows recognised as TLS.
+    /// Flows recognised as TLS whose content could not be read.
     tls_flows, "flows with TLS (opaque)";
+    /// Flows with TLS whose content could be read with the secrets at hand.
+    tls_decrypted, "flows with TLS (decrypted)";
+    /// Records of TLS that the secrets at hand did not open.
+    tls_refused, "TLS records that did not open";
     /// Flows recognised as HTTP/2, which is not decoded.
     http2_flows, "flows with HTTP/2";
     /// Flows with payload that is none of these.

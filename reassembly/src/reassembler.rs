@@ -17,7 +17,7 @@ use crate::tcp::conversation::{self, Conversation, Receiver, SETTLE_BACK, Standi
 use crate::tcp::stream::{Meta, Stream};
 use crate::tcp::table::{FlowId, FlowKey, Table};
 use crate::time::Timestamp;
-use crate::tls::Handshake;
+use crate::tls::{self, Handshake, KeyLogRead, Opened, Secrets, Session};
 
 /// How long a closed flow is remembered, in capture time, so that late packets do not begin a new one.
 const LINGER: std::time::Duration = std::time::Duration::from_secs(5);
@@ -43,6 +43,9 @@ struct Entry {
     key: FlowKey,
     conversation: Conversation,
     content: Content,
+    /// Whether the flow is TLS, and what its content comes out of where secrets are at hand.
+    tls: bool,
+    session: Option<Box<Session>>,
     /// The side that is the client, and whether that is certain.
     client: usize,
     certain: bool,
@@ -74,7 +77,11 @@ impl Entry {
             Content::Tls(handshake) => size_of::<Handshake>() + handshake.weight(),
             Content::Empty | Content::Begun(..) | Content::Opaque(_) => 0,
         };
-        size_of::<Self>() + TABLE + held + content
+        let session = self
+            .session
+            .as_ref()
+            .map_or(0, |s| size_of::<Session>() + s.weight());
+        size_of::<Self>() + TABLE + held + content + session
     }
 }
 
@@ -88,7 +95,7 @@ enum Content {
     Http(Box<Connection>),
     /// HTTP/2.
     Http2(Box<http2::Connection>),
-    /// TLS, of which the handshake is read.
+    /// TLS without secrets, of which the handshake is read.
     Tls(Box<Handshake>),
     /// Recognised, or given up.
     Opaque(App),
@@ -109,6 +116,7 @@ pub struct Reassembler {
     /// Bytes of memory that flows take with all they hold.
     weight: usize,
     pool: Pool,
+    secrets: Secrets,
     room: usize,
     now: Timestamp,
     events: VecDeque<Event>,
@@ -142,11 +150,18 @@ impl Reassembler {
             held_total: 0,
             weight: 0,
             pool: Pool::default(),
+            secrets: Secrets::default(),
             now: Timestamp(0),
             events: VecDeque::new(),
             memory: Memory::default(),
             datagram: Vec::new(),
         }
+    }
+
+    /// Takes the secrets of TLS connections from a key log in the format of NSS (`SSLKEYLOGFILE`). They count for what is
+    /// pushed from here on, beside those taken before.
+    pub fn add_secrets(&mut self, key_log: &[u8]) -> KeyLogRead {
+        self.secrets.read(key_log)
     }
 
     /// Takes one packet. Never fails: what cannot be read is counted.
@@ -349,6 +364,8 @@ impl Reassembler {
                     Conversation::midstream()
                 },
                 content: Content::Empty,
+                tls: false,
+                session: None,
                 client,
                 certain,
                 start: ts,
@@ -479,6 +496,7 @@ impl Reassembler {
             limits: &self.limits,
             counters: &mut http_counters,
             pool: &mut self.pool,
+            secrets: &self.secrets,
             room: &mut self.room,
             events: &mut self.events,
             now: self.now,
@@ -522,6 +540,7 @@ impl Reassembler {
         };
         self.weight -= entry.weight;
         let app = match &entry.content {
+            Content::Empty if entry.session.is_some() => App::Tls,
             Content::Empty | Content::Begun(..) => App::Unknown,
             Content::Tls(_) => App::Tls,
             Content::Opaque(app) => *app,
@@ -539,11 +558,14 @@ impl Reassembler {
             App::Tls => self.counters.tls_flows += 1,
             App::Unknown => self.counters.unknown_flows += u64::from(had_payload),
         }
+        let decrypted = entry.session.as_ref().is_some_and(|s| s.has_opened());
+        self.counters.tls_decrypted += u64::from(decrypted);
         let (client, server) = (entry.client, 1 - entry.client);
         if conversation.sides[client].seen != conversation.sides[server].seen {
             entry.flags.insert(Flags::ONE_SIDED);
         }
-        if had_payload && !matches!(app, App::Http1 | App::Http2) {
+        let partial = entry.session.as_ref().is_some_and(|s| s.is_partial());
+        if had_payload && (!matches!(app, App::Http1 | App::Http2) || partial) {
             entry.flags.insert(Flags::OPAQUE);
         }
         self.events.push_back(Event::Flow(Box::new(Flow {
@@ -558,8 +580,9 @@ impl Reassembler {
             exchanges: entry.exchanges,
             tunnel: entry.wrapping.tunnel,
             app,
-            tls: match &entry.content {
-                Content::Tls(handshake) => handshake.told().cloned(),
+            tls: match (&entry.session, &entry.content) {
+                (Some(session), _) => session.told().told().cloned(),
+                (None, Content::Tls(handshake)) => handshake.told().cloned(),
                 _ => None,
             },
             flags: entry.flags,
@@ -588,7 +611,17 @@ impl Entry {
             start: self.start,
             vlan: self.wrapping.vlan,
             vni: self.wrapping.vni,
+            tls: self.tls,
         }
+    }
+}
+
+/// Takes the default port of `https` off the host (RFC 9110 section 4.2.2); the head is read without regard to TLS.
+fn without_https_port(exchange: &mut Exchange) {
+    if let Some(request) = &mut exchange.request
+        && let Some(host) = request.host.strip_suffix(":443")
+    {
+        request.host.truncate(host.len());
     }
 }
 
@@ -598,6 +631,7 @@ struct Sink<'a> {
     limits: &'a Limits,
     counters: &'a mut Counters,
     pool: &'a mut Pool,
+    secrets: &'a Secrets,
     room: &'a mut usize,
     events: &'a mut VecDeque<Event>,
     now: Timestamp,
@@ -641,8 +675,11 @@ impl Sink<'_> {
         };
         let events = &mut *self.events;
         let mut count = 0;
-        let mut give = |exchange| {
+        let mut give = |mut exchange: Exchange| {
             count += 1;
+            if exchange.flow.tls {
+                without_https_port(&mut exchange);
+            }
             events.push_back(Event::Exchange(Box::new(exchange)));
         };
         match &mut self.entry.content {
@@ -751,7 +788,13 @@ impl Sink<'_> {
         let midstream = self.entry.flags.contains(Flags::MIDSTREAM);
         // RFC 8446 section 5.1: a handshake record.
         if let [0x16, 0x03, ..] = bytes {
-            self.entry.content = Content::Tls(Box::default());
+            // TLS in TLS is left alone.
+            if !self.secrets.is_empty() && !self.entry.tls {
+                self.entry.session = Some(Box::default());
+            } else {
+                self.entry.content = Content::Tls(Box::default());
+            }
+            self.entry.tls = true;
             return;
         }
         match http2::begins(bytes) {
@@ -783,8 +826,42 @@ impl Sink<'_> {
     }
 }
 
-impl Receiver for Sink<'_> {
-    fn data(&mut self, side: usize, bytes: &[u8], meta: Meta) {
+/// The length of a gap of unknown length: longer than any body.
+const UNKNOWN: u64 = u64::MAX;
+
+impl Sink<'_> {
+    /// Runs `work` on the TLS of the flow, and takes what comes out of it to the content. False without such TLS.
+    fn decrypt(
+        &mut self,
+        side: usize,
+        work: impl FnOnce(&mut Session, bool, &mut tls::Context<'_>, &mut dyn FnMut(Opened<'_>)),
+    ) -> bool {
+        let Some(mut session) = self.entry.session.take() else {
+            return false;
+        };
+        let from_client = self.direction(side) == Direction::Request;
+        let mut counters = Counters::default();
+        let mut cx = tls::Context {
+            secrets: self.secrets,
+            counters: &mut counters,
+        };
+        work(&mut session, from_client, &mut cx, &mut |opened| match opened {
+            Opened::Text(bytes, meta) => self.carried(side, bytes, meta),
+            Opened::Gap => self.missing(side, UNKNOWN),
+        });
+        self.counters.add(&counters);
+        self.used = true;
+        if session.is_over() && matches!(self.entry.content, Content::Empty) {
+            // Nothing was read of it, and nothing will be.
+            self.entry.content = Content::Tls(Box::new(session.into_told()));
+        } else {
+            self.entry.session = Some(session);
+        }
+        true
+    }
+
+    /// The next bytes of the content.
+    fn carried(&mut self, side: usize, bytes: &[u8], meta: Meta) {
         let mut before = None;
         if let Content::Begun(begun, held, first) = &mut self.entry.content {
             if *begun == side {
@@ -801,6 +878,12 @@ impl Receiver for Sink<'_> {
                 None => bytes.into(),
             };
             self.recognise(side, &whole, first, false);
+            let begins_tls = self.decrypt(side, |session, from_client, cx, out| {
+                session.data(from_client, &whole, first, cx, out);
+            });
+            if begins_tls {
+                return;
+            }
         } else if !self.entry.certain {
             self.orient(side, bytes);
         }
@@ -813,7 +896,8 @@ impl Receiver for Sink<'_> {
         self.read(side, bytes, meta);
     }
 
-    fn gap(&mut self, side: usize, len: u64, _meta: Meta) {
+    /// The next `len` bytes of the content were never seen.
+    fn missing(&mut self, side: usize, len: u64) {
         self.settle_beginning();
         if matches!(self.entry.content, Content::Empty) {
             self.entry.content = Content::Http(Box::new(Connection::new(true)));
@@ -827,6 +911,26 @@ impl Receiver for Sink<'_> {
             |connection, cx, mut out| connection.gap(direction, len, cx, &mut out),
             |connection, cx, mut out| connection.gap(direction, len, cx, &mut out),
         );
+    }
+}
+
+impl Receiver for Sink<'_> {
+    fn data(&mut self, side: usize, bytes: &[u8], meta: Meta) {
+        let decrypted = self.decrypt(side, |session, from_client, cx, out| {
+            session.data(from_client, bytes, meta, cx, out);
+        });
+        if !decrypted {
+            self.carried(side, bytes, meta);
+        }
+    }
+
+    fn gap(&mut self, side: usize, len: u64, _meta: Meta) {
+        let decrypted = self.decrypt(side, |session, from_client, _, out| {
+            session.gap(from_client, len, out)
+        });
+        if !decrypted {
+            self.missing(side, len);
+        }
     }
 
     fn begins(&self, bytes: &[u8]) -> bool {

@@ -90,6 +90,10 @@ pub(crate) struct ReplayArgs {
     /// Bytes read at a time; changes speed, never results
     #[arg(long, value_name = "BYTES", default_value = "1MiB", value_parser = read_size)]
     pub(crate) read_size: usize,
+    /// Read TLS with the secrets in this key log (SSLKEYLOGFILE), beside those that a pcapng file brings along; only
+    /// for captures from a laboratory
+    #[arg(long, value_name = "KEYS")]
+    pub(crate) keylog: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) run: RunArgs,
 }

@@ -11,6 +11,7 @@ mod config;
 mod exit;
 mod message;
 
+mod keylog;
 mod source;
 
 mod pipeline;

@@ -12,8 +12,9 @@ use std::time::{Duration, Instant, SystemTime};
 use reassembly::{Counters, Event, Limits, Packet, Reassembler, Timestamp};
 
 use crate::desk::Desk;
+use crate::keylog::{self, KeyLog};
 use crate::signals::Stop;
-use crate::source::file::{Capture, FileError, Inputs};
+use crate::source::file::{Capture, FileError, Inputs, Piece};
 use crate::source::live::{Live, LiveError};
 use crate::source::{Drops, Step};
 
@@ -235,11 +236,15 @@ pub(crate) fn replay(
     inputs: Inputs<'_>,
     total: Option<u64>,
     limits: Limits,
+    key_logs: &[KeyLog],
     desk: Desk,
     workers: u8,
     stop: &Stop,
 ) -> anyhow::Result<(Run, Desk)> {
     let mut stages = Stages::new(limits, desk, workers);
+    for log in key_logs {
+        keylog::tell(&log.name, &stages.reassembler.add_secrets(&log.text));
+    }
     let mut run = Run::default();
     let mut read = Some(0);
     for input in inputs {
@@ -291,8 +296,20 @@ fn stopped(stop: &Stop, read: Option<u64>, total: Option<u64>) -> Stopped {
 /// Reads one file; says whether it came to the end.
 fn replay_one(capture: &mut Capture, stages: &mut Stages, stop: &Stop) -> Result<bool, FileError> {
     let mut count = 0_u32;
-    while let Some(packet) = capture.next()? {
-        stages.packet(&packet);
+    // Key logs of one file are numbered, for those who look for a wrong line.
+    let mut key_logs = 0_u32;
+    while let Some(piece) = capture.next()? {
+        match piece {
+            Piece::Packet(packet) => stages.packet(&packet),
+            Piece::KeyLog(text) => {
+                let read = stages.reassembler.add_secrets(text);
+                key_logs += 1;
+                keylog::tell(
+                    &format!("{}, decryption secrets block {key_logs}", capture.name()),
+                    &read,
+                );
+            }
+        }
         // Asking is cheap, but not as cheap as a packet.
         count = count.wrapping_add(1);
         if count.is_multiple_of(1024) && (stop.asked() || stages.downstream.wants_no_more()) {

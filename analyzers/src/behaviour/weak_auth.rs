@@ -11,8 +11,8 @@
 //! Blind to: what happens beyond a TLS-terminating proxy that does not say so. Where it does
 //! (`X-Forwarded-Proto`, `Forwarded`), the cleartext reasons are a note (info) on the inner leg only.
 //!
-//! Quiet when: an unsigned token was refused; the client is the same machine (loopback); the query holds the
-//! signature of a URL made for one use.
+//! Quiet when: an unsigned token was refused; the query holds the signature of a URL made for one use. The cleartext
+//! reasons also when the client is the same machine (loopback), or the connection is TLS that was decrypted.
 
 use serde_json::json;
 
@@ -35,7 +35,7 @@ pub(crate) fn observe(activity: &Activity<'_>, ledger: &mut Ledger) {
     if activity.signals.query.is_some_and(|q| !q.signature) {
         report(activity, ledger, "in_url", Severity::Medium);
     }
-    if activity.exchange.flow.client.ip().is_loopback() {
+    if activity.exchange.flow.tls || activity.exchange.flow.client.ip().is_loopback() {
         return;
     }
     let lowered = |severity| {

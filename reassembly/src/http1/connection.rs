@@ -196,7 +196,7 @@ impl Connection {
                     if reader.buf.len() + rest.len() > cx.limits.head {
                         cx.counters.unparsable_bytes += reader.buf.len() as u64;
                         reader.lost = true;
-                        reader.lost_bytes += reader.buf.len() as u64;
+                        reader.lost_bytes = reader.lost_bytes.saturating_add(reader.buf.len() as u64);
                         reader.clear();
                     }
                     reader.keep(rest, at);
@@ -609,7 +609,8 @@ impl Connection {
         reader.skips();
         match reader.state {
             State::Start | State::Search | State::Head | State::Connect(_) => {
-                reader.lost_bytes += reader.buf.len() as u64 + len;
+                let passed = (reader.buf.len() as u64).saturating_add(len);
+                reader.lost_bytes = reader.lost_bytes.saturating_add(passed);
             }
             _ => {}
         }
@@ -659,7 +660,7 @@ impl Connection {
                         let reader = self.reader(direction);
                         reader.clear();
                         reader.lost = true;
-                        reader.lost_bytes += len;
+                        reader.lost_bytes = reader.lost_bytes.saturating_add(len);
                         reader.state = State::Search;
                     }
                 }

@@ -123,7 +123,7 @@ impl Reader {
     /// Whether a message that nothing was made of may have gone by since the last one. The byte that a lost
     /// FIN takes is none.
     pub(super) fn may_lack_a_message(&self) -> bool {
-        self.lost && self.lost_bytes + self.searched >= SHORTEST
+        self.lost && self.lost_bytes.saturating_add(self.searched) >= SHORTEST
     }
 
     /// Notes where the bytes that are read next came from.

@@ -1,10 +1,24 @@
-//! TLS: what the handshake of a flow shows in clear (RFC 8446 section 4, RFC 5246 section 7.4).
+//! TLS: what the handshake of a flow shows in clear (RFC 8446 section 4, RFC 5246 section 7.4), and what it carries when its
+//! secrets are at hand.
 //!
-//! Knows hello messages; nothing is decrypted here. What a flow carries behind them stays opaque.
+//! `hello` reads what anybody can; without secrets the rest of a flow stays opaque. With them, `keys` finds those of a
+//! connection, `record` cuts its directions into records, `protection` opens one record, `messages` reads what of the
+//! handshake decides about keys, `progress` counts plaintext, and `session` knows which key is in force.
 
 mod hello;
+mod keys;
+mod messages;
+mod progress;
+mod protection;
+mod record;
+mod session;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use hello::Handshake;
+pub(crate) use keys::Secrets;
+pub use keys::{KeyLogError, KeyLogRead};
+pub(crate) use session::{Context, Opened, Session};
 
 /// What the handshake of a flow told.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -8,6 +8,7 @@ use crate::args::{CaptureArgs, ReplayArgs, Reveal, RunArgs};
 use crate::config::{self, Config};
 use crate::desk::{Desk, DeskSettings};
 use crate::exit::{Failure, Status};
+use crate::keylog;
 use crate::message::{self, Level};
 use crate::output::Outputs;
 use crate::output::kafka::{Delivery, KafkaConfig, KafkaSink, Mode};
@@ -22,7 +23,7 @@ use crate::summary::{self, Kept};
 pub(super) fn replay(args: &ReplayArgs) -> Result<Status, Failure> {
     let config = configuration(&args.run)?;
     let stop = Stop::on_signals();
-    check_outputs(&args.run, &config, &args.files)?;
+    check_outputs(&args.run, &config, &args.files, &args.keylog)?;
     let progress = Progress::default();
     let inputs = Inputs::open(&args.files, args.read_size, &progress, &stop);
     if let Some(why) = inputs.unreadable() {
@@ -35,6 +36,7 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<Status, Failure> {
         why.iter().for_each(|error| message::error(error));
         return Ok(Status::Input);
     }
+    let key_logs = keylog::read(&args.keylog).map_err(Failure::usage)?;
     let desk = desk(&args.run, &config, false)?;
     let total = total_bytes(&args.files);
     let bar = summary::progress::Bar::start(total, &progress);
@@ -42,6 +44,7 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<Status, Failure> {
         inputs,
         total,
         config.reassembly_limits(),
+        &key_logs,
         desk,
         args.run.workers,
         &stop,
@@ -57,7 +60,7 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<Status, Failure> {
 
 pub(super) fn capture(args: &CaptureArgs) -> Result<Status, Failure> {
     let config = configuration(&args.run)?;
-    check_outputs(&args.run, &config, &[])?;
+    check_outputs(&args.run, &config, &[], &[])?;
     let interface = args
         .interface
         .clone()
@@ -120,8 +123,16 @@ fn configuration(args: &RunArgs) -> Result<Config, Failure> {
 
 /// Whether no output would overwrite what the run reads or keeps, and Kafka's options are right, before anything is
 /// opened.
-fn check_outputs(args: &RunArgs, config: &Config, inputs: &[PathBuf]) -> Result<(), Failure> {
-    let captures = inputs.iter().map(|input| ("the capture", input.as_path()));
+fn check_outputs(
+    args: &RunArgs,
+    config: &Config,
+    inputs: &[PathBuf],
+    key_logs: &[PathBuf],
+) -> Result<(), Failure> {
+    let captures = inputs
+        .iter()
+        .map(|input| ("the capture", input.as_path()))
+        .chain(key_logs.iter().map(|log| ("the key log", log.as_path())));
     let named = |what, path: &'_ PathBuf| (!path.as_os_str().is_empty()).then(|| (what, path.clone()));
     let kafka = &config.kafka;
     let files: Vec<_> = [

@@ -22,7 +22,7 @@ pub(crate) fn write(out: &mut Vec<u8>, exchange: &Exchange, labels: &Labels, rev
     out.extend_from_slice(b",\"protocol\":");
     string(out, exchange.protocol.name());
     if let Some(request) = &exchange.request {
-        line(out, request, reveal);
+        line(out, request, exchange.flow.tls, reveal);
     }
     if let Some(status) = exchange.status() {
         out.extend_from_slice(b",\"status\":");
@@ -86,7 +86,7 @@ fn flow(out: &mut Vec<u8>, flow: &FlowRef, index: u32) {
     out.push(b'}');
 }
 
-fn line(out: &mut Vec<u8>, request: &Request, reveal: bool) {
+fn line(out: &mut Vec<u8>, request: &Request, tls: bool, reveal: bool) {
     out.extend_from_slice(b",\"method\":");
     string(
         out,
@@ -97,7 +97,7 @@ fn line(out: &mut Vec<u8>, request: &Request, reveal: bool) {
         },
     );
     out.extend_from_slice(b",\"scheme\":");
-    string(out, scheme(request.target()));
+    string(out, scheme(request.target(), tls));
     if !request.host.is_empty() {
         out.extend_from_slice(b",\"host\":");
         let host = if reveal {
@@ -115,9 +115,10 @@ fn line(out: &mut Vec<u8>, request: &Request, reveal: bool) {
     }
 }
 
-/// Everything read here came without TLS, so only an absolute-form target can say something else.
-fn scheme(target: &str) -> &'static str {
+/// What the connection was; an absolute-form target can say something else, as one to a proxy does.
+fn scheme(target: &str, tls: bool) -> &'static str {
     match authority_range(target) {
+        None if tls => "https",
         None => "http",
         Some(_) => match target.as_bytes().get(..5) {
             Some(start) if start.eq_ignore_ascii_case(b"https") => "https",

@@ -134,6 +134,14 @@ impl<R: Read> Read for Counted<R> {
     }
 }
 
+/// What a capture file holds.
+pub(crate) enum Piece<'a> {
+    /// A frame.
+    Packet(Packet<'a>),
+    /// A key log of TLS, which may open what comes after it.
+    KeyLog(&'a [u8]),
+}
+
 enum Format {
     Pcap(Header),
     Pcapng(Section),
@@ -226,28 +234,37 @@ impl Capture {
         Err(Damage::NotACapture)
     }
 
+    /// What the file is called in messages.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Bytes of the file that the frames given out so far take, when it is not packed.
     pub(crate) fn consumed(&self) -> Option<u64> {
         (!self.packed).then(|| self.window.offset())
     }
 
-    /// The next frame; `None` at the end.
+    /// The next frame or key log; `None` at the end.
     ///
     /// # Errors
     ///
     /// When the rest cannot be read; the frames given out before stand.
     #[inline]
-    pub(crate) fn next(&mut self) -> Result<Option<Packet<'_>>, FileError> {
+    pub(crate) fn next(&mut self) -> Result<Option<Piece<'_>>, FileError> {
         let frame = self.frames + 1;
         let offset = self.window.offset();
         let result = match &mut self.format {
-            Format::Pcap(header) => header.next(&mut self.window, frame),
+            Format::Pcap(header) => header
+                .next(&mut self.window, frame)
+                .map(|found| found.map(Piece::Packet)),
             Format::Pcapng(section) => section.next(&mut self.window, frame),
         };
         match result {
-            Ok(Some(packet)) => {
-                self.frames = frame;
-                Ok(Some(packet))
+            Ok(Some(piece)) => {
+                if matches!(piece, Piece::Packet(_)) {
+                    self.frames = frame;
+                }
+                Ok(Some(piece))
             }
             Ok(None) => Ok(None),
             Err(damage) => {

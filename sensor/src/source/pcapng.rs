@@ -1,11 +1,12 @@
 //! The pcapng format: blocks, of which some describe interfaces and some hold frames.
 //!
 //! Source: draft-ietf-opsawg-pcapng. Read are any number of sections and interfaces, enhanced, simple and
-//! obsolete packet blocks, and each interface's own link type, time resolution and time offset.
+//! obsolete packet blocks, each interface's own link type, time resolution and time offset, and key logs of TLS in
+//! decryption secrets blocks.
 
 use reassembly::{LinkType, Packet, Timestamp};
 
-use super::file::Damage;
+use super::file::{Damage, Piece};
 use super::pcap_file::MAX_FRAME;
 use super::window::Window;
 
@@ -14,6 +15,10 @@ const INTERFACE: u32 = 1;
 const OBSOLETE_PACKET: u32 = 2;
 const SIMPLE_PACKET: u32 = 3;
 const ENHANCED_PACKET: u32 = 6;
+const DECRYPTION_SECRETS: u32 = 10;
+
+/// A decryption secrets block whose content is a key log of TLS: `TLSK`.
+const TLS_KEY_LOG: u32 = 0x544c_534b;
 
 const BYTE_ORDER_MAGIC: u32 = 0x1a2b_3c4d;
 const OPTION_TIME_RESOLUTION: u16 = 9;
@@ -102,12 +107,12 @@ impl Section {
         self.at
     }
 
-    /// The next frame, numbered `frame`; `None` at the end of the file.
+    /// The next frame, numbered `frame`, or a key log; `None` at the end of the file.
     pub(super) fn next<'w>(
         &mut self,
         window: &'w mut Window,
         frame: u64,
-    ) -> Result<Option<Packet<'w>>, Damage> {
+    ) -> Result<Option<Piece<'w>>, Damage> {
         // The frame is described first and borrowed last, so that the loop may go on using the window.
         let (link, ts, wire_len, block, from, captured) = loop {
             self.at = window.offset();
@@ -136,7 +141,7 @@ impl Section {
             }
             if !matches!(
                 kind,
-                INTERFACE | OBSOLETE_PACKET | SIMPLE_PACKET | ENHANCED_PACKET
+                INTERFACE | OBSOLETE_PACKET | SIMPLE_PACKET | ENHANCED_PACKET | DECRYPTION_SECRETS
             ) {
                 if !window.skip(u64::from(length))? {
                     return Err(Damage::Cut {
@@ -156,7 +161,10 @@ impl Section {
             let block = length as usize;
             if !window.need(block)? {
                 return Err(Damage::Cut {
-                    what: if kind == INTERFACE { "a block" } else { "a frame" },
+                    what: match kind {
+                        INTERFACE | DECRYPTION_SECRETS => "a block",
+                        _ => "a frame",
+                    },
                     end: window.end(),
                 });
             }
@@ -179,18 +187,42 @@ impl Section {
                 window.consume(block);
                 continue;
             }
+            if kind == DECRYPTION_SECRETS {
+                let secrets = self.secrets(body)?;
+                let Some(length) = secrets else {
+                    window.consume(block);
+                    continue;
+                };
+                return Ok(Some(Piece::KeyLog(&window.take(block)[16..16 + length])));
+            }
             let (ts, link, wire_len, from, captured) = self.frame(kind, body)?;
             self.last = ts;
             break (link, ts, wire_len, block, from + 8, captured);
         };
         let data = &window.take(block)[from..from + captured];
-        Ok(Some(Packet {
+        Ok(Some(Piece::Packet(Packet {
             ts,
             link,
             data,
             wire_len,
             frame,
-        }))
+        })))
+    }
+
+    /// The length of the key log in a decryption secrets block; `None` when it holds secrets of another kind.
+    fn secrets(&self, body: &[u8]) -> Result<Option<usize>, Damage> {
+        if body.len() < 8 {
+            return Err(Damage::Malformed {
+                what: "a decryption secrets block is too short",
+            });
+        }
+        let length = self.u32(body, 4) as usize;
+        if length > body.len() - 8 {
+            return Err(Damage::Malformed {
+                what: "secrets are longer than their block",
+            });
+        }
+        Ok((self.u32(body, 0) == TLS_KEY_LOG).then_some(length))
     }
 
     /// Begins a section: byte order from the header, no interfaces yet.

@@ -4,13 +4,14 @@ use super::page::{Look, Page, bytes, thousands, wrap};
 use crate::pipeline::{Run, Stopped};
 
 /// Counters that tell of size or of work, not of loss.
-const NO_LOSS: [&str; 10] = [
+const NO_LOSS: [&str; 11] = [
     "packets",
     "packet_bytes",
     "tcp_packets",
     "flows",
     "http_flows",
     "http2_flows",
+    "tls_decrypted",
     "payload_bytes",
     "retransmitted_bytes",
     "reordered",
