@@ -210,6 +210,7 @@ fn message(head: &str, body: Vec<u8>, at: Timestamp, frames: (u64, u64), complet
         content_bytes: body.len() as u64,
         complete,
         body,
+        parts: 0,
     }
 }
 

@@ -11,6 +11,7 @@ use crate::http1::connection::{self, Connection, Direction, Verdict};
 use crate::http1::inflate::Pool;
 use crate::limits::{Counters, Limits};
 use crate::packet::{self, Memory, Packet, Segment, Skipped, Wrapping};
+use crate::part::PartOf;
 use crate::tcp::conversation::{self, Conversation, Receiver, SETTLE_BACK, Standing};
 use crate::tcp::stream::{Meta, Stream};
 use crate::tcp::table::{FlowId, FlowKey, Table};
@@ -32,6 +33,8 @@ const SERVER_PORTS: [u16; 8] = [80, 443, 3000, 5000, 8000, 8080, 8443, 9000];
 pub enum Event {
     /// An exchange is over.
     Exchange(Box<Exchange>),
+    /// A part of an exchange: a message of a WebSocket, a server-sent event.
+    Part(Box<PartOf>),
     /// A flow is over; its exchanges have been given out before.
     Flow(Box<Flow>),
 }
@@ -607,7 +610,7 @@ impl Sink<'_> {
     /// Runs `work` on the connection, if the content is one.
     fn connection(
         &mut self,
-        work: impl FnOnce(&mut Connection, &mut connection::Context<'_>, &mut dyn FnMut(Exchange)),
+        work: impl FnOnce(&mut Connection, &mut connection::Context<'_>, &mut dyn FnMut(Event)),
     ) {
         self.used = true;
         let flow = self.entry.flow_ref();
@@ -632,9 +635,9 @@ impl Sink<'_> {
         };
         let events = &mut *self.events;
         let mut count = 0;
-        work(connection, &mut cx, &mut |exchange| {
-            count += 1;
-            events.push_back(Event::Exchange(Box::new(exchange)));
+        work(connection, &mut cx, &mut |event| {
+            count += u32::from(matches!(event, Event::Exchange(_)));
+            events.push_back(event);
         });
         self.entry.exchanges += count;
         if connection.verdict() == Verdict::Foreign {

@@ -8,7 +8,7 @@
 //!
 //! [`resync`] finds the next message after bytes were lost; [`connection`] drives the stages.
 
-mod body;
+pub(crate) mod body;
 mod brotli;
 mod chunked;
 pub(crate) mod connection;
