@@ -228,6 +228,7 @@ fn message(text: &str, body: Vec<u8>, at: Timestamp, frames: (u64, u64), complet
         complete,
         head_cut: !complete,
         body,
+        parts: 0,
     }
 }
 

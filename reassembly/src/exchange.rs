@@ -226,6 +226,9 @@ pub struct Message {
     pub head_cut: bool,
     /// The first decoded body bytes, up to [`crate::Limits::body_capture`].
     pub body: Vec<u8>,
+    /// Parts of it that were given out by themselves ([`crate::Part`]): events of an event stream. What comes behind an
+    /// upgrade is not of a message.
+    pub parts: u64,
 }
 
 impl Message {

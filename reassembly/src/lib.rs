@@ -4,6 +4,9 @@
 //! packet ─▶ flow ─▶ stream ─▶ http ─▶ exchange
 //!  headers   found by  ordered bytes,  messages   request and
 //!  decoded   addresses gaps marked     in order   response, paired
+//!                                        │
+//!                                        └──▶ websocket, sse ─▶ part
+//!                                              messages and events, as they come
 //! ```
 //!
 //! Each stage sees only the stage to its left. Nothing here reads a clock, opens a file or starts a
@@ -20,9 +23,12 @@ mod tls;
 
 mod http1;
 mod http2;
+mod sse;
+mod websocket;
 
 pub mod exchange;
 pub mod flow;
+pub mod part;
 
 mod reassembler;
 
@@ -32,6 +38,7 @@ pub use exchange::{Ambiguities, Exchange, Flags, FlowRef, Head, Message, Protoco
 pub use flow::{App, Flow};
 pub use limits::{Counters, Limits};
 pub use packet::{LinkType, Packet, Tunnel, TunnelPorts};
+pub use part::{Direction, Part, PartKind, PartOf};
 pub use reassembler::{Event, Reassembler};
 pub use time::Timestamp;
 pub use tls::{KeyLogError, KeyLogRead, Tls, Version as TlsVersion};

@@ -172,6 +172,12 @@ counters! {
     unparsable_bytes, "bytes that are no HTTP message";
     /// Bodies whose content-coding could not be decoded.
     opaque_bodies, "bodies that could not be decoded";
+    /// Bytes of WebSockets in which no frame could be found.
+    unframed_bytes, "bytes that are no WebSocket frame";
+    /// Parts of exchanges: messages of WebSockets, server-sent events.
+    parts, "messages and events in streams";
+    /// Parts not given out because they are too many for the bytes they came in.
+    parts_dropped, "messages and events given up at the limit";
     /// Bodies cut at the decompression limit.
     decoded_overflow, "bodies over the decompression limit";
     /// Messages with a reading that receivers may not share.

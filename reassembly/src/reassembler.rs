@@ -13,6 +13,7 @@ use crate::http1::inflate::Pool;
 use crate::http2;
 use crate::limits::{Counters, Limits};
 use crate::packet::{self, Memory, Packet, Segment, Skipped, Wrapping};
+use crate::part::PartOf;
 use crate::tcp::conversation::{self, Conversation, Receiver, SETTLE_BACK, Standing};
 use crate::tcp::stream::{Meta, Stream};
 use crate::tcp::table::{FlowId, FlowKey, Table};
@@ -34,6 +35,8 @@ const SERVER_PORTS: [u16; 8] = [80, 443, 3000, 5000, 8000, 8080, 8443, 9000];
 pub enum Event {
     /// An exchange is over.
     Exchange(Box<Exchange>),
+    /// A part of an exchange: a message of a WebSocket, a server-sent event.
+    Part(Box<PartOf>),
     /// A flow is over; its exchanges have been given out before.
     Flow(Box<Flow>),
 }
@@ -652,8 +655,8 @@ impl Sink<'_> {
     /// Runs the work that fits the content, if it is HTTP.
     fn connection(
         &mut self,
-        http1: impl FnOnce(&mut Connection, &mut connection::Context<'_>, &mut dyn FnMut(Exchange)),
-        http2: impl FnOnce(&mut http2::Connection, &mut connection::Context<'_>, &mut dyn FnMut(Exchange)),
+        http1: impl FnOnce(&mut Connection, &mut connection::Context<'_>, &mut dyn FnMut(Event)),
+        http2: impl FnOnce(&mut http2::Connection, &mut connection::Context<'_>, &mut dyn FnMut(Event)),
     ) {
         self.used = true;
         let flow = self.entry.flow_ref();
@@ -675,12 +678,14 @@ impl Sink<'_> {
         };
         let events = &mut *self.events;
         let mut count = 0;
-        let mut give = |mut exchange: Exchange| {
-            count += 1;
-            if exchange.flow.tls {
-                without_https_port(&mut exchange);
+        let mut give = |mut event: Event| {
+            if let Event::Exchange(exchange) = &mut event {
+                count += 1;
+                if exchange.flow.tls {
+                    without_https_port(exchange);
+                }
             }
-            events.push_back(Event::Exchange(Box::new(exchange)));
+            events.push_back(event);
         };
         match &mut self.entry.content {
             Content::Http(connection) => {

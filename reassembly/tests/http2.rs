@@ -87,7 +87,7 @@ fn padding_priority_continuation_interim_and_trailers() {
     assert_eq!((found[0].status, found[0].protocol), (Some((200, 2)), "grpc"));
     let trailers = events.iter().find_map(|event| match event {
         reassembly::Event::Exchange(e) => e.response.as_ref().map(|r| r.message.trailers.clone()),
-        reassembly::Event::Flow(_) => None,
+        _ => None,
     });
     assert_eq!(trailers.unwrap().field("grpc-status"), Some("5"));
 }
@@ -229,6 +229,29 @@ fn a_lost_head_makes_later_references_unknown() {
             "- > 404 0~/1 gap,no_request"
         ]
     );
+}
+
+#[test]
+fn server_sent_events_come_as_parts_before_the_response_ends() {
+    let (mut ask, mut answer) = (Encoder::default(), Encoder::default());
+    let mut wire = open();
+    wire.send(CLIENT, ask.get(1, "/stream"));
+    let head = [(":status", "200"), ("content-type", "text/event-stream")];
+    wire.send(SERVER, answer.headers(1, 0, &head))
+        .send(SERVER, frame(DATA, 0, 1, b"data: one\n\nda"))
+        .send(SERVER, frame(DATA, 0, 1, b"ta: two\n\n"));
+    let told: Vec<_> = events_of(&wire.frames, &Limits::default())
+        .iter()
+        .map(|event| match event {
+            reassembly::Event::Part(of) => {
+                let body = String::from_utf8_lossy(&of.part.body);
+                format!("{} {} {body}", of.exchange, of.part.number)
+            }
+            reassembly::Event::Exchange(e) => format!("exchange {}", e.index),
+            _ => "flow".into(),
+        })
+        .collect();
+    assert_eq!(told, ["0 0 one", "0 1 two", "exchange 0", "flow"]);
 }
 
 #[test]
@@ -466,7 +489,7 @@ fn travel(turns: &[(usize, Vec<u8>)], dice: &[u8], lost: &dyn Fn(usize) -> bool,
 proptest! {
     #![proptest_config(ProptestConfig {
         failure_persistence: None,
-        cases: 100,
+        cases: 48,
         ..ProptestConfig::default()
     })]
 

@@ -193,6 +193,8 @@ impl Desk {
                     self.snapshot();
                 }
             }
+            // Counted where they are made; what they say is for nobody to read yet, and it does not leave.
+            Item::Event(Event::Part(_)) => {}
             Item::Event(Event::Flow(flow)) => {
                 if let Some(lines) = &mut self.outputs.flows {
                     lines.line(&to_json(&FlowRecord::new(&flow)));

@@ -112,11 +112,15 @@ impl Downstream {
                 bytes,
                 ..
             } => {
-                if let Item::Event(Event::Exchange(exchange)) = &item {
-                    let held = |m: &reassembly::Message| m.body.len();
-                    *bytes += exchange.request.as_ref().map_or(0, |r| held(&r.message))
-                        + exchange.response.as_ref().map_or(0, |r| held(&r.message));
-                }
+                let held = |m: &reassembly::Message| m.body.len();
+                *bytes += match &item {
+                    Item::Event(Event::Exchange(exchange)) => {
+                        exchange.request.as_ref().map_or(0, |r| held(&r.message))
+                            + exchange.response.as_ref().map_or(0, |r| held(&r.message))
+                    }
+                    Item::Event(Event::Part(part)) => part.part.body.len(),
+                    _ => 0,
+                };
                 parcel.push(item);
                 if parcel.len() >= PARCEL_EVENTS || *bytes >= PARCEL_BYTES {
                     *bytes = 0;

@@ -3,19 +3,21 @@
 use std::io::{self, Write};
 
 use crate::limits::{Counters, Limits};
+use crate::part::{Part, Stamp};
+use crate::sse::Events;
 
 use super::brotli::Brotli;
 use super::inflate::{Inflate, Pool, Wrapper};
 
 /// What any body may unpack to, however small it is.
-const FREE_EXPANSION: u64 = 2 << 20;
+pub(crate) const FREE_EXPANSION: u64 = 2 << 20;
 
 /// Beyond that, a body may unpack to this many times the bytes sent. Text compresses to a tenth or a fiftieth; bombs to a
 /// thousandth (gzip) or less, and unpacking them takes the time of a thousand honest packets.
-const EXPANSION: u64 = 128;
+pub(crate) const EXPANSION: u64 = 128;
 
 /// The allowance is worked out anew each time this much was sent.
-const ALLOWANCE_STEP: u64 = 4096;
+pub(crate) const ALLOWANCE_STEP: u64 = 4096;
 
 /// Room made at once for a body whose length is known; longer ones grow as they come, so that a length alone
 /// takes no memory.
@@ -33,10 +35,12 @@ const ZSTD_WINDOW_LOG: u32 = 23;
 /// Codings on one body that are undone; more is a bomb or a mistake.
 const MAX_CODINGS: usize = 2;
 
-/// The end of the decoders: keeps the first bytes.
+/// The end of the decoders: keeps the first bytes, and reads events where they are wanted.
 struct Tap {
     kept: Vec<u8>,
     keep: usize,
+    /// Here for as long as bytes are being decoded.
+    events: Option<Box<Events>>,
 }
 
 /// One stage of decoding, with what came into it. Each decoder writes into the next stage.
@@ -60,6 +64,9 @@ impl Write for Layer {
                 let room = tap.keep.saturating_sub(tap.kept.len()).min(bytes.len());
                 if self.taken + bytes.len() as u64 <= self.limit {
                     tap.kept.extend_from_slice(&bytes[..room]);
+                    if let Some(events) = &mut tap.events {
+                        events.push(bytes);
+                    }
                 }
                 bytes.len()
             }
@@ -192,6 +199,8 @@ pub(crate) struct Body {
     pub(crate) bytes: u64,
     content: Content,
     over_limit: bool,
+    /// The content is read as events too.
+    events: Option<Box<Events>>,
 }
 
 /// A body that is over.
@@ -201,6 +210,8 @@ pub(crate) struct Done {
     pub(crate) kept: Vec<u8>,
     pub(crate) opaque: bool,
     pub(crate) over_limit: bool,
+    /// Events given out.
+    pub(crate) parts: u64,
 }
 
 impl Body {
@@ -228,6 +239,7 @@ impl Body {
                 Layer::new(Stage::Tap(Tap {
                     kept: Vec::new(),
                     keep: limits.body_capture,
+                    events: None,
                 }))
             };
             let inner = layer.take().unwrap_or_else(tap);
@@ -271,15 +283,40 @@ impl Body {
             bytes: 0,
             content,
             over_limit: false,
+            events: None,
         }
+    }
+
+    /// Has the content read as events too.
+    pub(crate) fn read_events(&mut self, limits: &Limits) {
+        self.events = Some(Box::new(Events::new(limits)));
+    }
+
+    /// Where the bytes pushed next come from.
+    pub(crate) fn at(&mut self, stamp: Stamp) {
+        if let Some(events) = &mut self.events {
+            events.stamp = stamp;
+        }
+    }
+
+    /// Events that ended. What was kept of them may be kept of other bodies from here on.
+    pub(crate) fn take_events(&mut self, room: &mut usize) -> Vec<Part> {
+        let Some(events) = &mut self.events else {
+            return Vec::new();
+        };
+        events.room = *room;
+        let parts = events.take();
+        *room = events.room;
+        parts
     }
 
     /// About the bytes of memory it takes beside itself, decoders included.
     pub(crate) fn weight(&self) -> usize {
-        match &self.content {
+        let content = match &self.content {
             Content::Plain(kept) | Content::Opaque(kept) => kept.capacity(),
             Content::Coded(layer) => layer.weight(),
-        }
+        };
+        content + self.events.as_ref().map_or(0, |events| events.weight())
     }
 
     /// Takes body bytes. `room` is what may still be kept of all bodies; it is lowered by what is.
@@ -294,6 +331,21 @@ impl Body {
                     .min(*room);
                 kept.extend_from_slice(&bytes[..keep]);
                 *room -= keep;
+                // As below: how many events bytes account for does not depend on how they were cut.
+                let mut rest = bytes;
+                let mut at = self.bytes - bytes.len() as u64;
+                while let Some(events) = &mut self.events
+                    && !rest.is_empty()
+                {
+                    let step = at - at % ALLOWANCE_STEP;
+                    let len = usize::try_from(step + ALLOWANCE_STEP - at).unwrap_or(usize::MAX);
+                    let (piece, behind) = rest.split_at(len.min(rest.len()));
+                    (events.wire, events.room) = (step, *room);
+                    events.push(piece);
+                    *room = events.room;
+                    rest = behind;
+                    at += piece.len() as u64;
+                }
             }
             Content::Coded(_) => {
                 // The allowance grows with what was sent, in steps that do not depend on how it was cut.
@@ -305,6 +357,9 @@ impl Body {
                     let len = usize::try_from(step + ALLOWANCE_STEP - at)
                         .unwrap_or(usize::MAX)
                         .min(rest.len());
+                    if let Some(events) = &mut self.events {
+                        events.wire = step;
+                    }
                     self.decode(&rest[..len], allowed, room);
                     rest = &rest[len..];
                     at += len as u64;
@@ -319,13 +374,32 @@ impl Body {
         match &mut self.content {
             Content::Coded(layer) => {
                 layer.allow(allowed);
+                let mut events = self.events.take();
+                let wanted = events.is_some();
                 let before = layer.tap().map_or(0, |t| {
                     t.keep = t.keep.min(t.kept.len() + *room);
+                    if let Some(events) = &mut events {
+                        // Both keep of the same bytes.
+                        events.room = room.saturating_sub(t.keep - t.kept.len());
+                    }
+                    t.events = events.take();
                     t.kept.len()
                 });
-                let failed = write_all(layer, bytes).is_err();
+                let lent = layer.tap().and_then(|t| t.events.as_ref()).map_or(0, |e| e.room);
+                // Some decoders put by what they made until more comes; events are not to wait for that.
+                let failed = write_all(layer, bytes).is_err() || (wanted && layer.flush().is_err());
                 let (after, over) = (layer.tap().map_or(0, |t| t.kept.len()), layer.is_over());
                 *room = room.saturating_sub(after - before);
+                self.events = layer.tap().and_then(|t| t.events.take());
+                if let Some(events) = &mut self.events {
+                    *room = (*room + events.room).saturating_sub(lent);
+                    if failed {
+                        // Events that come behind cannot be read.
+                        events.room = *room;
+                        events.end();
+                        *room = events.room;
+                    }
+                }
                 if failed {
                     self.over_limit = over;
                     self.content = Content::Opaque(
@@ -341,7 +415,7 @@ impl Body {
     }
 
     /// Bytes of the body were lost: a coded stream cannot go on behind them.
-    pub(crate) fn gap(&mut self) {
+    pub(crate) fn gap(&mut self, room: &mut usize) {
         if let Content::Coded(layer) = &mut self.content {
             let kept = layer
                 .tap()
@@ -349,11 +423,31 @@ impl Body {
                 .unwrap_or_default();
             self.content = Content::Opaque(kept);
         }
+        if let Some(events) = &mut self.events {
+            events.room = *room;
+            events.gap();
+            *room = events.room;
+        }
     }
 
     /// Ends the body; `complete` tells whether it was seen to its end.
-    pub(crate) fn finish(self, complete: bool, counters: &mut Counters, pool: &mut Pool) -> Done {
+    pub(crate) fn finish(
+        mut self,
+        complete: bool,
+        counters: &mut Counters,
+        pool: &mut Pool,
+        room: &mut usize,
+    ) -> Done {
         let bytes = self.bytes;
+        let (mut parts, mut dropped) = (0, 0);
+        if let Some(events) = &mut self.events {
+            (parts, dropped) = events.counts();
+            events.room = *room;
+            events.end();
+            *room = events.room;
+        }
+        counters.parts += parts;
+        counters.parts_dropped += dropped;
         let done = match self.content {
             Content::Plain(kept) => Done {
                 bytes,
@@ -361,6 +455,7 @@ impl Body {
                 kept,
                 opaque: false,
                 over_limit: false,
+                parts,
             },
             Content::Coded(mut layer) => {
                 let ended = bytes == 0 || layer.finish().is_ok();
@@ -378,6 +473,7 @@ impl Body {
                     kept,
                     opaque,
                     over_limit: false,
+                    parts,
                 }
             }
             Content::Opaque(kept) => {
@@ -388,6 +484,7 @@ impl Body {
                     kept,
                     opaque,
                     over_limit: self.over_limit,
+                    parts,
                 }
             }
         };
@@ -426,7 +523,7 @@ mod tests {
         for part in wire.chunks(step) {
             body.push(part, limits, &mut room);
         }
-        body.finish(true, &mut Counters::default(), &mut pool)
+        body.finish(true, &mut Counters::default(), &mut pool, &mut room)
     }
 
     fn gzip(data: &[u8]) -> Vec<u8> {
@@ -541,9 +638,9 @@ mod tests {
         assert_eq!(decoding(&bodies), 7, "of 4 MiB each in 32 MiB");
         // One that is over makes room for another, however it ended.
         let ended = bodies.remove(0);
-        ended.finish(false, &mut Counters::default(), &mut pool);
+        ended.finish(false, &mut Counters::default(), &mut pool, &mut room);
         bodies.remove(0);
-        bodies[0].gap();
+        bodies[0].gap(&mut room);
         for _ in 0..10 {
             let mut body = Body::new(["br"].into_iter(), None, &limits, &mut pool, room);
             body.push(&window(22), &limits, &mut room);

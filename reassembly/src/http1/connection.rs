@@ -5,8 +5,12 @@
 
 use crate::exchange::{Ambiguities, Exchange, Flags, FlowRef, Head, Message, Protocol, Request, Response};
 use crate::limits::{Counters, Limits};
+use crate::part::{self, Part, PartOf, Stamp};
+use crate::reassembler::Event;
+use crate::sse::Events;
 use crate::tcp::stream::Meta;
 use crate::time::Timestamp;
+use crate::websocket::{self, Extensions, WebSocket};
 
 use super::body::Body;
 use super::chunked::Chunked;
@@ -74,6 +78,10 @@ pub(crate) struct Connection {
     salvaging: bool,
     /// The flow goes on as HTTP/2.
     handed: Option<Box<Handed>>,
+    /// Behind an upgrade: what goes over the connection, and the exchange that led to it.
+    websocket: Option<Box<Upgraded>>,
+    /// Parts to be given out.
+    parts: Vec<Unsent>,
 }
 
 /// A request that is answered in HTTP/2, since the server took up the offer to change (RFC 7540 section 3.2).
@@ -82,6 +90,20 @@ pub(crate) struct Handed {
     pub(crate) request: Half<Request>,
     /// What the server sent behind its 101.
     pub(crate) rest: Vec<(Vec<u8>, Meta)>,
+}
+
+/// A WebSocket and the exchange that it belongs to.
+struct Upgraded {
+    index: u32,
+    settled: bool,
+    websocket: WebSocket,
+}
+
+/// A part and its exchange.
+struct Unsent {
+    index: u32,
+    settled: bool,
+    part: Part,
 }
 
 impl Connection {
@@ -95,6 +117,8 @@ impl Connection {
             clean: (false, false),
             salvaging: false,
             handed: None,
+            websocket: None,
+            parts: Vec::new(),
         };
         if midstream {
             new.requests.state = State::Search;
@@ -105,7 +129,16 @@ impl Connection {
 
     /// Bytes of memory it takes, with what it holds.
     pub(crate) fn weight(&self) -> usize {
-        size_of::<Self>() + self.requests.weight() + self.responses.weight() + self.pairing.weight()
+        let websocket = self
+            .websocket
+            .as_ref()
+            .map_or(0, |upgraded| size_of::<u64>() + upgraded.websocket.weight());
+        size_of::<Self>()
+            + self.requests.weight()
+            + self.responses.weight()
+            + self.pairing.weight()
+            + websocket
+            + self.parts.capacity() * size_of::<Unsent>()
     }
 
     pub(crate) fn verdict(&self) -> Verdict {
@@ -131,7 +164,7 @@ impl Connection {
         bytes: &[u8],
         meta: Meta,
         cx: &mut Context<'_>,
-        out: &mut impl FnMut(Exchange),
+        out: &mut impl FnMut(Event),
     ) {
         let mut again = self.read(direction, bytes, meta, cx);
         while let Some((bytes, meta)) = again {
@@ -208,7 +241,17 @@ impl Connection {
                     }
                     rest.len()
                 }
-                State::Tunnel | State::Foreign | State::Over => rest.len(),
+                State::Tunnel => {
+                    self.tunnelled(direction, cx, |websocket, direction, cx, out| {
+                        let stamp = Stamp {
+                            ts: at.ts,
+                            frame: at.frame,
+                        };
+                        websocket.data(direction, rest, stamp, cx, out);
+                    });
+                    rest.len()
+                }
+                State::Foreign | State::Over => rest.len(),
             };
             rest = &rest[used..];
         }
@@ -314,6 +357,7 @@ impl Connection {
             first,
             last,
             kept: true,
+            settled: true,
         };
         self.requests.current = Some(Box::new(current));
         self.requests.searched = 0;
@@ -357,13 +401,19 @@ impl Connection {
         if place.early {
             ambiguities.insert(Ambiguities::EARLY_RESPONSE);
         }
-        let body = Body::new(
+        let mut body = Body::new(
             encodings(&found.head),
             declared(framing),
             cx.limits,
             cx.pool,
             *cx.room,
         );
+        if found.head.field("content-type").is_some_and(Events::are_in) {
+            body.read_events(cx.limits);
+        }
+        let upgrade = (status == 101)
+            .then(|| websocket_extensions(&found.head))
+            .flatten();
         let kept = !(100..200).contains(&status) || status == 101;
         let start = Start::Response(Box::new(found));
         let current = Current {
@@ -375,6 +425,7 @@ impl Connection {
             first,
             last,
             kept,
+            settled: place.method.is_some(),
         };
         self.responses.current = Some(Box::new(current));
         self.responses.searched = 0;
@@ -385,8 +436,22 @@ impl Connection {
         }
         self.enter_body(Direction::Response, framing, place.method.is_none(), cx);
         if tunnel {
+            // Where the client speaks the other protocol from is known when it waited for the answer.
+            let in_step = matches!(self.requests.state, State::Start) && !self.requests.lost;
             if self.requests.current.is_some() {
                 self.finish_message(Direction::Request, true, cx);
+            }
+            if let Some(extensions) = upgrade.filter(|_| !self.salvaging) {
+                self.websocket = Some(Box::new(Upgraded {
+                    index: place.index,
+                    settled: place.method.is_some(),
+                    websocket: WebSocket::new(&extensions),
+                }));
+                if !in_step {
+                    self.tunnelled(Direction::Request, cx, |websocket, direction, cx, out| {
+                        websocket.gap(direction, 0, cx, out);
+                    });
+                }
             }
             self.requests.clear();
             self.requests.buf = Vec::new();
@@ -396,6 +461,32 @@ impl Connection {
             self.declined(cx);
         }
         true
+    }
+
+    /// Takes what comes behind an upgrade to where it belongs.
+    fn tunnelled(
+        &mut self,
+        direction: Direction,
+        cx: &mut Context<'_>,
+        work: impl FnOnce(&mut WebSocket, part::Direction, &mut websocket::Context<'_>, &mut dyn FnMut(Part)),
+    ) {
+        let Some(upgraded) = &mut self.websocket else {
+            return;
+        };
+        let direction = match direction {
+            Direction::Request => part::Direction::ToServer,
+            Direction::Response => part::Direction::ToClient,
+        };
+        let mut cx = websocket::Context {
+            limits: cx.limits,
+            counters: cx.counters,
+            pool: cx.pool,
+            room: cx.room,
+        };
+        let (index, settled, parts) = (upgraded.index, upgraded.settled, &mut self.parts);
+        work(&mut upgraded.websocket, direction, &mut cx, &mut |part| {
+            parts.push(Unsent { index, settled, part });
+        });
     }
 
     /// There is no tunnel: what came behind CONNECT is read as what it was sent as.
@@ -469,9 +560,14 @@ impl Connection {
             return 0;
         };
         current.last = at;
+        current.body.at(Stamp {
+            ts: at.ts,
+            frame: at.frame,
+        });
         match place {
             Place::Close => {
                 current.body.push(bytes, cx.limits, cx.room);
+                self.events(direction, cx);
                 bytes.len()
             }
             Place::Length(left) => {
@@ -480,6 +576,7 @@ impl Connection {
                 let left = left - take as u64;
                 reader.state = State::Body(Place::Length(left));
                 reader.position = at.offset + take as u64;
+                self.events(direction, cx);
                 if left == 0 {
                     self.finish_message(direction, true, cx);
                 }
@@ -496,10 +593,12 @@ impl Connection {
                     match chunked {
                         Chunked::Done => {
                             reader.position = at.offset + used as u64;
+                            self.events(direction, cx);
                             self.finish_message(direction, true, cx);
                             return used;
                         }
                         Chunked::Broken => {
+                            self.events(direction, cx);
                             self.finish_message(direction, false, cx);
                             let reader = self.reader(direction);
                             reader.lost = true;
@@ -511,9 +610,21 @@ impl Connection {
                     }
                 }
                 reader.state = State::Body(Place::Chunked(chunked));
+                self.events(direction, cx);
                 used
             }
         }
+    }
+
+    /// Puts the events that ended among the parts.
+    fn events(&mut self, direction: Direction, cx: &mut Context<'_>) {
+        let Some(current) = self.reader(direction).current.as_mut() else {
+            return;
+        };
+        let (index, settled) = (current.index, current.settled);
+        let events = current.body.take_events(cx.room);
+        let unsent = |part| Unsent { index, settled, part };
+        self.parts.extend(events.into_iter().map(unsent));
     }
 
     /// Looks for the next message; uses all of `bytes`. Gives back what was put by behind the head found.
@@ -601,7 +712,7 @@ impl Connection {
         direction: Direction,
         len: u64,
         cx: &mut Context<'_>,
-        out: &mut impl FnMut(Exchange),
+        out: &mut impl FnMut(Event),
     ) {
         let peeking = matches!(self.reader(direction).state, State::Peek(_));
         self.unpeek(direction, cx);
@@ -615,7 +726,10 @@ impl Connection {
             _ => {}
         }
         match reader.state {
-            State::Tunnel | State::Foreign | State::Handed | State::Over => {}
+            State::Tunnel => self.tunnelled(direction, cx, |websocket, direction, cx, out| {
+                websocket.gap(direction, len, cx, out);
+            }),
+            State::Foreign | State::Handed | State::Over => {}
             State::Connect(_) => {
                 reader.clear();
                 reader.lost = true;
@@ -637,7 +751,7 @@ impl Connection {
                 cx.counters.damaged += 1;
                 if let Some(current) = reader.current.as_mut() {
                     current.flags.insert(Flags::GAP);
-                    current.body.gap();
+                    current.body.gap(cx.room);
                 }
                 let within = match place {
                     // It may have answered HEAD, and the next response begin anywhere.
@@ -703,7 +817,7 @@ impl Connection {
         direction: Direction,
         clean: bool,
         cx: &mut Context<'_>,
-        out: &mut impl FnMut(Exchange),
+        out: &mut impl FnMut(Event),
     ) {
         let foreign = self.verdict == Verdict::Foreign;
         match direction {
@@ -727,6 +841,9 @@ impl Connection {
             // A head that ends with the connection and lacks only its empty line is read as it is.
             State::Head if !foreign => self.salvage(direction, cx),
             State::Body(_) | State::Peek(_) => self.finish_message(direction, false, cx),
+            State::Tunnel => self.tunnelled(direction, cx, |websocket, direction, cx, out| {
+                websocket.end(direction, cx, out);
+            }),
             _ => {}
         }
         let reader = self.reader(direction);
@@ -750,7 +867,7 @@ impl Connection {
     }
 
     /// Both directions are over: what waits for its other half is given out.
-    pub(crate) fn finish(&mut self, cx: &mut Context<'_>, out: &mut impl FnMut(Exchange)) {
+    pub(crate) fn finish(&mut self, cx: &mut Context<'_>, out: &mut impl FnMut(Event)) {
         self.end(Direction::Request, false, cx, out);
         self.end(Direction::Response, false, cx, out);
         if self.requests.may_lack_a_message() {
@@ -780,13 +897,14 @@ impl Connection {
             first,
             last,
             kept,
+            settled: _,
         } = *current;
         let complete = complete && !flags.contains(Flags::GAP);
         if !complete && !flags.contains(Flags::GAP) {
             // Nothing is missing, but the flow or the capture ended before the message did.
             flags.insert(Flags::TRUNCATED);
         }
-        let done = body.finish(complete, cx.counters, cx.pool);
+        let done = body.finish(complete, cx.counters, cx.pool, cx.room);
         if done.opaque {
             flags.insert(Flags::OPAQUE);
         }
@@ -804,6 +922,7 @@ impl Connection {
             complete,
             head_cut: !complete && (flags.contains(Flags::GAP) || flags.contains(Flags::TRUNCATED)),
             body: done.kept,
+            parts: done.parts,
         };
         cx.counters.ambiguous += u64::from(!ambiguities.is_empty());
         // A message that comes too late for its exchange is dropped, and makes room for other bodies.
@@ -856,14 +975,36 @@ impl Connection {
     }
 
     /// Gives out what is over.
-    fn release(&mut self, cx: &mut Context<'_>, out: &mut impl FnMut(Exchange)) {
+    fn release(&mut self, cx: &mut Context<'_>, out: &mut impl FnMut(Event)) {
         if self.pairing.waiting() > cx.limits.pipelined {
             self.pairing.finish(false);
             self.pairing.responses_lost();
         }
+        // The exchange that led to a WebSocket goes before its parts, any other one behind them.
+        let upgraded = self.websocket.as_ref().map(|upgraded| upgraded.index);
+        let flow = cx.flow;
+        let event = |unsent: Unsent| {
+            Event::Part(Box::new(PartOf {
+                flow,
+                exchange: unsent.index,
+                settled: unsent.settled,
+                part: unsent.part,
+            }))
+        };
+        let of_upgraded = |unsent: &Unsent| Some(unsent.index) == upgraded;
+        let before = self
+            .parts
+            .iter()
+            .take_while(|unsent| !of_upgraded(unsent))
+            .count();
+        self.parts.drain(..before).map(event).for_each(&mut *out);
         while let Some(ready) = self.pairing.poll() {
-            out(exchange(ready, cx));
+            out(Event::Exchange(Box::new(exchange(ready, cx))));
         }
+        std::mem::take(&mut self.parts)
+            .into_iter()
+            .map(event)
+            .for_each(&mut *out);
     }
 }
 
@@ -922,10 +1063,11 @@ fn exchange(ready: Ready, cx: &mut Context<'_>) -> Exchange {
     let minor = request
         .as_ref()
         .map_or_else(|| response.as_ref().map_or(1, |r| r.minor), |r| r.minor);
-    let websocket = upgraded
-        && request
-            .as_ref()
-            .is_some_and(|r| upgrades_to(&r.message.head, "websocket"));
+    let websocket = match (&request, &response) {
+        (Some(request), _) => upgraded && names_websocket(&request.message.head),
+        (None, Some(response)) => response.status == 101 && names_websocket(&response.message.head),
+        (None, None) => false,
+    };
     cx.counters.exchanges += 1;
     Exchange {
         flow: cx.flow,
@@ -944,7 +1086,23 @@ fn exchange(ready: Ready, cx: &mut Context<'_>) -> Exchange {
     }
 }
 
-fn encodings(head: &crate::exchange::Head) -> impl Iterator<Item = &str> {
+/// Whether the Upgrade field names WebSocket (RFC 6455 section 4.2).
+fn names_websocket(head: &Head) -> bool {
+    head.field("upgrade")
+        .is_some_and(|u| u.split(',').any(|p| p.trim().eq_ignore_ascii_case("websocket")))
+}
+
+/// What a response to a handshake settled on, when the connection goes on as a WebSocket.
+fn websocket_extensions(head: &Head) -> Option<Extensions> {
+    names_websocket(head).then(|| {
+        let values = head
+            .fields()
+            .filter(|(name, _)| name.eq_ignore_ascii_case("sec-websocket-extensions"));
+        Extensions::negotiated(values.map(|(_, value)| value))
+    })
+}
+
+fn encodings(head: &Head) -> impl Iterator<Item = &str> {
     head.fields()
         .filter(|(n, _)| n.len() == 16 && n.eq_ignore_ascii_case("content-encoding"))
         .map(|(_, v)| v)

@@ -29,7 +29,8 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    fn take(&mut self, zlib: bool) -> Box<Engine> {
+    /// A decoder at the beginning of a stream, with the wrapper of zlib or with none.
+    pub(crate) fn take(&mut self, zlib: bool) -> Box<Engine> {
         match self.engines.pop() {
             Some(mut engine) => {
                 engine.state.reset(zlib);
@@ -54,6 +55,41 @@ impl Pool {
 pub(crate) struct Engine {
     state: Decompress,
     out: Vec<u8>,
+}
+
+impl Engine {
+    /// Decodes the next bytes of a stream; `next` takes what comes of them. Tells how many were used, and whether the stream
+    /// came to its end.
+    pub(crate) fn decode(
+        &mut self,
+        bytes: &[u8],
+        mut next: impl FnMut(&[u8]) -> io::Result<()>,
+    ) -> io::Result<(usize, bool)> {
+        let Self { state, out } = self;
+        let mut used = 0;
+        loop {
+            let (before_in, before_out) = (state.total_in(), state.total_out());
+            let status = state
+                .decompress(&bytes[used..], out, FlushDecompress::None)
+                .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
+            let taken = usize::try_from(state.total_in() - before_in).unwrap_or(0);
+            let made = usize::try_from(state.total_out() - before_out).unwrap_or(0);
+            used += taken;
+            next(&out[..made])?;
+            if status == Status::StreamEnd {
+                return Ok((used, true));
+            }
+            // A full output buffer means that there may be more; an empty input with room left, that there is not.
+            if (used == bytes.len() && made < out.len()) || (taken == 0 && made == 0) {
+                return Ok((used, false));
+            }
+        }
+    }
+
+    /// Begins a bare stream of which nothing is known.
+    pub(crate) fn reset(&mut self) {
+        self.state.reset(false);
+    }
 }
 
 /// What wraps the deflate stream.
@@ -112,31 +148,17 @@ impl<W: Write> Inflate<W> {
     }
 
     fn data(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let Engine { state, out } = &mut *self.engine;
-        let mut used = 0;
-        loop {
-            let (before_in, before_out) = (state.total_in(), state.total_out());
-            let status = state
-                .decompress(&bytes[used..], out, FlushDecompress::None)
-                .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
-            let taken = usize::try_from(state.total_in() - before_in).unwrap_or(0);
-            let made = usize::try_from(state.total_out() - before_out).unwrap_or(0);
-            used += taken;
-            self.next.write_all(&out[..made])?;
-            if status == Status::StreamEnd {
-                self.ended = true;
-                self.place = if self.wrapper == Wrapper::Gzip {
-                    Place::Trailer(8)
-                } else {
-                    Place::Done
-                };
-                return Ok(used);
-            }
-            // A full output buffer means that there may be more; an empty input with room left, that there is not.
-            if (used == bytes.len() && made < out.len()) || (taken == 0 && made == 0) {
-                return Ok(used);
-            }
+        let next = &mut self.next;
+        let (used, ended) = self.engine.decode(bytes, |piece| next.write_all(piece))?;
+        if ended {
+            self.ended = true;
+            self.place = if self.wrapper == Wrapper::Gzip {
+                Place::Trailer(8)
+            } else {
+                Place::Done
+            };
         }
+        Ok(used)
     }
 }
 

@@ -72,6 +72,8 @@ pub(super) struct Current {
     pub(super) last: Meta,
     /// A final response, or a request; interim responses are dropped.
     pub(super) kept: bool,
+    /// Its exchange is known: one of a response whose request is not may be found to be another.
+    pub(super) settled: bool,
 }
 
 /// One direction.

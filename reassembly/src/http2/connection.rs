@@ -7,9 +7,11 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use crate::exchange::{Exchange, Flags, Request};
+use crate::exchange::{Flags, Request};
 use crate::http1::connection::{Context, Direction};
 use crate::http1::pairing::Half;
+use crate::part::PartOf;
+use crate::reassembler::Event;
 use crate::tcp::stream::Meta;
 
 use super::fields::Fields;
@@ -207,7 +209,7 @@ impl Connection {
         bytes: &[u8],
         meta: Meta,
         cx: &mut Context<'_>,
-        out: &mut impl FnMut(Exchange),
+        out: &mut impl FnMut(Event),
     ) {
         let mut again = self.read(direction, bytes, meta, cx, out);
         while let Some(bytes) = again {
@@ -222,7 +224,7 @@ impl Connection {
         bytes: &[u8],
         meta: Meta,
         cx: &mut Context<'_>,
-        out: &mut impl FnMut(Exchange),
+        out: &mut impl FnMut(Event),
     ) -> Option<Vec<u8>> {
         let mut rest = bytes;
         loop {
@@ -265,7 +267,7 @@ impl Connection {
                     let used = rest.len().min(left as usize);
                     let left = left - used as u32;
                     side.state = State::Payload { frame, left, padding };
-                    self.payload(direction, frame, &rest[..used], meta, cx);
+                    self.payload(direction, frame, &rest[..used], meta, cx, out);
                     if left == 0 {
                         self.payload_ends(direction, frame, padding, meta, cx, out);
                     }
@@ -303,7 +305,7 @@ impl Connection {
         frame: Frame,
         at: Meta,
         cx: &mut Context<'_>,
-        out: &mut impl FnMut(Exchange),
+        out: &mut impl FnMut(Event),
     ) {
         let side = self.side(direction);
         let goes_on = side
@@ -353,7 +355,7 @@ impl Connection {
         padding: u32,
         at: Meta,
         cx: &mut Context<'_>,
-        out: &mut impl FnMut(Exchange),
+        out: &mut impl FnMut(Event),
     ) {
         // More padding than payload is an error of its sender (RFC 9113 section 6.1).
         let padding = padding.min(len);
@@ -364,12 +366,29 @@ impl Connection {
         }
     }
 
-    fn payload(&mut self, direction: Direction, frame: Frame, bytes: &[u8], at: Meta, cx: &mut Context<'_>) {
+    fn payload(
+        &mut self,
+        direction: Direction,
+        frame: Frame,
+        bytes: &[u8],
+        at: Meta,
+        cx: &mut Context<'_>,
+        out: &mut impl FnMut(Event),
+    ) {
         match frame.kind {
             kind::DATA => {
                 if let Some(stream) = self.streams.get_mut(&frame.stream) {
                     let before = stream.weight();
-                    stream.half(direction).data(bytes, at, cx);
+                    let exchange = stream.index;
+                    let flow = cx.flow;
+                    for part in stream.half(direction).data(bytes, at, cx) {
+                        out(Event::Part(Box::new(PartOf {
+                            flow,
+                            exchange,
+                            settled: true,
+                            part,
+                        })));
+                    }
                     self.held = self.held - before + stream.weight();
                 }
             }
@@ -416,7 +435,7 @@ impl Connection {
         padding: u32,
         at: Meta,
         cx: &mut Context<'_>,
-        out: &mut impl FnMut(Exchange),
+        out: &mut impl FnMut(Event),
     ) {
         let side = self.side(direction);
         side.state = match padding {
@@ -471,7 +490,7 @@ impl Connection {
         direction: Direction,
         at: Meta,
         cx: &mut Context<'_>,
-        out: &mut impl FnMut(Exchange),
+        out: &mut impl FnMut(Event),
     ) {
         let side = self.side(direction);
         side.decoder.lost();
@@ -489,7 +508,7 @@ impl Connection {
         block: Block,
         at: Meta,
         cx: &mut Context<'_>,
-        out: &mut impl FnMut(Exchange),
+        out: &mut impl FnMut(Event),
     ) {
         if block.promise {
             return;
@@ -648,7 +667,7 @@ impl Connection {
     }
 
     /// Gives a stream out when nothing more of it can come, and the oldest when there are too many.
-    fn settle(&mut self, id: u32, cx: &mut Context<'_>, out: &mut impl FnMut(Exchange)) {
+    fn settle(&mut self, id: u32, cx: &mut Context<'_>, out: &mut impl FnMut(Event)) {
         let late = id < self.highest || !self.sides_in_order();
         if self.streams.get(&id).is_some_and(|stream| stream.is_over(late)) {
             self.give(id, cx, out);
@@ -667,7 +686,7 @@ impl Connection {
         !matches!(self.sides[0].state, State::Search)
     }
 
-    fn give(&mut self, id: u32, cx: &mut Context<'_>, out: &mut impl FnMut(Exchange)) {
+    fn give(&mut self, id: u32, cx: &mut Context<'_>, out: &mut impl FnMut(Event)) {
         if let Some(stream) = self.streams.remove(&id) {
             self.held = self.held.saturating_sub(stream.weight());
             if id > self.highest {
@@ -675,7 +694,7 @@ impl Connection {
                 self.skip_to(id);
             }
             if let Some(exchange) = stream.into_exchange(cx) {
-                out(exchange);
+                out(Event::Exchange(Box::new(exchange)));
             }
         }
     }
@@ -686,7 +705,7 @@ impl Connection {
         direction: Direction,
         len: u64,
         cx: &mut Context<'_>,
-        out: &mut impl FnMut(Exchange),
+        out: &mut impl FnMut(Event),
     ) {
         let at = self.side(direction).began;
         let side = self.side(direction);
@@ -696,7 +715,7 @@ impl Connection {
                 let left = left - len as u32;
                 side.state = State::Payload { frame, left, padding };
                 side.buf.clear();
-                self.hole(frame, direction);
+                self.hole(frame, direction, cx);
                 if left == 0 {
                     self.payload_ends(direction, frame, padding, at, cx, out);
                 }
@@ -715,16 +734,16 @@ impl Connection {
     }
 
     /// Bytes of a stream's payload were lost.
-    fn hole(&mut self, frame: Frame, direction: Direction) {
+    fn hole(&mut self, frame: Frame, direction: Direction, cx: &mut Context<'_>) {
         if frame.kind == kind::DATA
             && let Some(stream) = self.streams.get_mut(&frame.stream)
         {
-            stream.half(direction).gap();
+            stream.half(direction).gap(cx.room);
         }
     }
 
     /// Frames of a direction were lost: nobody knows of which streams, or what they put into the table of fields.
-    fn lose(&mut self, direction: Direction, at: Meta, cx: &mut Context<'_>, out: &mut impl FnMut(Exchange)) {
+    fn lose(&mut self, direction: Direction, at: Meta, cx: &mut Context<'_>, out: &mut impl FnMut(Event)) {
         if self.side(direction).block.is_some() {
             self.block_lost(direction, at, cx, out);
         }
@@ -735,7 +754,7 @@ impl Connection {
         side.scanned = 0;
         side.state = State::Search;
         for stream in self.streams.values_mut() {
-            stream.half(direction).gap();
+            stream.half(direction).gap(cx.room);
         }
     }
 
@@ -751,7 +770,7 @@ impl Connection {
     }
 
     /// Both directions are over: what is not whole is given out as it stands.
-    pub(crate) fn finish(&mut self, cx: &mut Context<'_>, out: &mut impl FnMut(Exchange)) {
+    pub(crate) fn finish(&mut self, cx: &mut Context<'_>, out: &mut impl FnMut(Event)) {
         for direction in [Direction::Request, Direction::Response] {
             let at = self.side(direction).began;
             if self.side(direction).block.is_some() {

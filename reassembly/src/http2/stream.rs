@@ -4,6 +4,8 @@ use crate::exchange::{Ambiguities, Exchange, Flags, Head, Message, Protocol, Req
 use crate::http1::body::Body;
 use crate::http1::connection::{Context, Direction};
 use crate::http1::pairing;
+use crate::part::{Part, Stamp};
+use crate::sse::Events;
 use crate::tcp::stream::Meta;
 
 use super::fields::RequestFields;
@@ -56,17 +58,29 @@ impl Half {
             .fields()
             .filter(|(name, _)| name.eq_ignore_ascii_case("content-encoding"))
             .map(|(_, value)| value);
-        self.body = Some(Body::new(codings, length, cx.limits, cx.pool, *cx.room));
+        let mut body = Body::new(codings, length, cx.limits, cx.pool, *cx.room);
+        let kind = head.field("content-type").unwrap_or("");
+        if matches!(start, Start::Response(..)) && Events::are_in(kind) {
+            body.read_events(cx.limits);
+        }
+        self.body = Some(body);
         self.first = first;
         self.last = last;
         self.start = Some(start);
     }
 
-    pub(super) fn data(&mut self, bytes: &[u8], at: Meta, cx: &mut Context<'_>) {
-        if let Some(body) = &mut self.body {
-            body.push(bytes, cx.limits, cx.room);
-            self.last = at;
-        }
+    /// Takes bytes of the body; returns the events that end in them.
+    pub(super) fn data(&mut self, bytes: &[u8], at: Meta, cx: &mut Context<'_>) -> Vec<Part> {
+        let Some(body) = &mut self.body else {
+            return Vec::new();
+        };
+        body.at(Stamp {
+            ts: at.ts,
+            frame: at.frame,
+        });
+        body.push(bytes, cx.limits, cx.room);
+        self.last = at;
+        body.take_events(cx.room)
     }
 
     /// The last part of it that was seen.
@@ -75,11 +89,11 @@ impl Half {
     }
 
     /// Some of it was never seen.
-    pub(super) fn gap(&mut self) {
+    pub(super) fn gap(&mut self, room: &mut usize) {
         if !self.ended {
             self.flags.insert(Flags::GAP);
             if let Some(body) = &mut self.body {
-                body.gap();
+                body.gap(room);
             }
         }
     }
@@ -100,7 +114,7 @@ impl Half {
         if !complete && !self.flags.contains(Flags::GAP) {
             flags.insert(Flags::TRUNCATED);
         }
-        let done = body.finish(complete, cx.counters, cx.pool);
+        let done = body.finish(complete, cx.counters, cx.pool, cx.room);
         if done.opaque {
             flags.insert(Flags::OPAQUE);
         }
@@ -125,6 +139,7 @@ impl Half {
             complete,
             head_cut: self.unknown,
             body: done.kept,
+            parts: done.parts,
         };
         Some((start, message))
     }

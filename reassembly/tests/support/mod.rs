@@ -6,7 +6,9 @@
 
 use std::net::SocketAddr;
 
-use reassembly::{Event, Exchange, Flow, Limits, LinkType, Message, Packet, Reassembler, Timestamp};
+use reassembly::{
+    Event, Exchange, Flow, Limits, LinkType, Message, Packet, PartKind, PartOf, Reassembler, Timestamp,
+};
 use testdata::wire::{Flags, Tcp, ip_packet};
 
 /// The side that opens the flow.
@@ -327,7 +329,7 @@ pub fn exchanges(events: &[Event]) -> Vec<Seen> {
         .iter()
         .filter_map(|e| match e {
             Event::Exchange(e) => Some(seen(e)),
-            Event::Flow(_) => None,
+            _ => None,
         })
         .collect();
     all.sort_by_key(|e| e.place);
@@ -340,9 +342,59 @@ pub fn flows(events: &[Event]) -> Vec<&Flow> {
         .iter()
         .filter_map(|e| match e {
             Event::Flow(f) => Some(f.as_ref()),
-            Event::Exchange(_) => None,
+            _ => None,
         })
         .collect()
+}
+
+/// The parts among events.
+pub fn parts(events: &[Event]) -> Vec<&PartOf> {
+    events
+        .iter()
+        .filter_map(|e| match e {
+            Event::Part(p) => Some(p.as_ref()),
+            _ => None,
+        })
+        .collect()
+}
+
+/// A part in short: exchange, direction, number, kind, bytes as sent and as content, body, flags. `~` is for one that is not
+/// whole.
+pub fn part_line(p: &PartOf) -> String {
+    let kind = match &p.part.kind {
+        PartKind::Close(Some(code)) => format!("close {code}"),
+        PartKind::Event { name, id } => {
+            let id = id.as_ref().map_or(String::new(), |id| format!(" id={id}"));
+            format!("event {name}{id}")
+        }
+        other => other.name().to_owned(),
+    };
+    let way = match p.part.direction {
+        reassembly::Direction::ToServer => ">",
+        reassembly::Direction::ToClient => "<",
+    };
+    let flags: Vec<&str> = p.part.flags.names().collect();
+    let text: String = String::from_utf8_lossy(&p.part.body).chars().take(40).collect();
+    format!(
+        "{}{way}{} {} {}/{}{} {text} {}",
+        p.exchange,
+        p.part.number,
+        kind.trim(),
+        p.part.bytes,
+        p.part.content_bytes,
+        if p.part.complete { "" } else { "~" },
+        flags.join(",")
+    )
+    .trim_end()
+    .to_owned()
+}
+
+/// The parts of one flow as lines, those of the client first, with the ordinary limits.
+pub fn part_lines(wire: &Wire) -> Vec<String> {
+    let events = events_of(&wire.frames, &Limits::default());
+    let mut parts = parts(&events);
+    parts.sort_by_key(|p| (p.exchange, p.part.direction, p.part.number));
+    parts.into_iter().map(part_line).collect()
 }
 
 /// The exchanges of one flow, as lines, with the ordinary limits.

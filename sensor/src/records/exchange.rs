@@ -150,6 +150,10 @@ fn message(out: &mut Vec<u8>, message: &Message) {
     if let Some(coding) = coding {
         codings(out, coding);
     }
+    if message.parts > 0 {
+        out.extend_from_slice(b",\"parts\":");
+        number(out, message.parts);
+    }
     out.extend_from_slice(b",\"complete\":");
     out.extend_from_slice(if message.complete { b"true" } else { b"false" });
     out.push(b'}');
