@@ -18,6 +18,9 @@ pub mod packet;
 mod tcp;
 mod tls;
 
+mod quic;
+mod udp;
+
 mod http1;
 
 pub mod exchange;

@@ -10,12 +10,13 @@ use crate::flow::{App, Flow};
 use crate::http1::connection::{self, Connection, Direction, Verdict};
 use crate::http1::inflate::Pool;
 use crate::limits::{Counters, Limits};
-use crate::packet::{self, Memory, Packet, Segment, Skipped, Wrapping};
+use crate::packet::{self, Datagram, Decoded, Memory, Packet, Segment, Skipped, Wrapping};
 use crate::tcp::conversation::{self, Conversation, Receiver, SETTLE_BACK, Standing};
 use crate::tcp::stream::{Meta, Stream};
 use crate::tcp::table::{FlowId, FlowKey, Table};
 use crate::time::Timestamp;
-use crate::tls::Handshake;
+use crate::tls::{self, Handshake, Inside};
+use crate::udp::UdpFlows;
 
 /// How long a closed flow is remembered, in capture time, so that late packets do not begin a new one.
 const LINGER: std::time::Duration = std::time::Duration::from_secs(5);
@@ -41,6 +42,8 @@ struct Entry {
     key: FlowKey,
     conversation: Conversation,
     content: Content,
+    /// TLS that is looked for in another protocol.
+    inside: Option<Box<Inside>>,
     /// The side that is the client, and whether that is certain.
     client: usize,
     certain: bool,
@@ -71,7 +74,11 @@ impl Entry {
             Content::Tls(handshake) => size_of::<Handshake>() + handshake.weight(),
             Content::Empty | Content::Opaque(_) => 0,
         };
-        size_of::<Self>() + TABLE + held + content
+        let inside = self
+            .inside
+            .as_ref()
+            .map_or(0, |i| size_of::<Inside>() + i.weight());
+        size_of::<Self>() + TABLE + held + content + inside
     }
 }
 
@@ -93,6 +100,8 @@ pub struct Reassembler {
     counters: Counters,
     hasher: DefaultHashBuilder,
     flows: Table<Entry>,
+    /// Flows of QUIC and DTLS.
+    udp: UdpFlows,
     /// Flows with something that time alone settles, by deadline; the wait is the same for all, so the
     /// queue is in order.
     waiting: VecDeque<(Timestamp, FlowId)>,
@@ -130,6 +139,7 @@ impl Reassembler {
             counters: Counters::default(),
             hasher: DefaultHashBuilder::default(),
             flows: Table::new(),
+            udp: UdpFlows::new(),
             waiting: VecDeque::new(),
             closing: VecDeque::new(),
             held_total: 0,
@@ -153,11 +163,34 @@ impl Reassembler {
         self.datagram = whole;
     }
 
+    /// A datagram of UDP that is no tunnel.
+    fn datagram(&mut self, datagram: &Datagram<'_>, ts: Timestamp) {
+        let taken = self.udp.take(
+            datagram,
+            ts,
+            &mut self.memory,
+            &self.limits,
+            &mut self.counters,
+            &mut self.events,
+        );
+        if taken {
+            self.counters.udp_packets += 1;
+        } else {
+            self.counters.other_protocol += 1;
+        }
+        self.make_room(None);
+    }
+
     /// `whole` is room for a datagram that came in fragments.
     fn take(&mut self, packet: &Packet<'_>, whole: &mut Vec<u8>) {
         let decoded = packet::decode(packet, &mut self.memory, whole, &self.limits, &mut self.counters);
         let segment = match decoded {
-            Ok(segment) => segment,
+            Ok(Decoded::Tcp(segment)) => segment,
+            Ok(Decoded::Udp(datagram)) => {
+                // What was put together from fragments lies in `whole`, which is not ours.
+                self.datagram(&datagram, packet.ts);
+                return;
+            }
             Err(why) => {
                 let counter = match why {
                     Skipped::Other => &mut self.counters.other_protocol,
@@ -197,12 +230,18 @@ impl Reassembler {
             let weight = entry.weigh();
             self.weight = self.weight + weight - std::mem::replace(&mut entry.weight, weight);
         }
-        while self.weight > self.limits.memory {
+        self.make_room(Some(id));
+    }
+
+    /// Lets flows other than `id` go while all of them take too much.
+    fn make_room(&mut self, id: Option<FlowId>) {
+        while self.weight() > self.limits.memory {
             match self.flows.oldest() {
-                Some((oldest, _)) if oldest != id => {
+                Some((oldest, _)) if Some(oldest) != id => {
                     self.counters.evicted_memory += 1;
                     self.end(oldest);
                 }
+                _ if self.udp.evict(&mut self.counters, &mut self.events) => {}
                 _ => break,
             }
         }
@@ -243,6 +282,8 @@ impl Reassembler {
             }
             self.end(id);
         }
+        self.udp
+            .advance(now, self.limits.idle, &mut self.counters, &mut self.events);
     }
 
     /// Ends every flow as if the capture were over.
@@ -250,6 +291,7 @@ impl Reassembler {
         while let Some((id, _)) = self.flows.oldest() {
             self.end(id);
         }
+        self.udp.finish(&mut self.counters, &mut self.events);
         self.waiting.clear();
         self.closing.clear();
     }
@@ -268,13 +310,13 @@ impl Reassembler {
     /// About the bytes of memory that flows take with all they hold.
     #[must_use]
     pub fn weight(&self) -> usize {
-        self.weight
+        self.weight + self.udp.weight()
     }
 
     /// Flows being followed.
     #[must_use]
     pub fn open_flows(&self) -> usize {
-        self.flows.len()
+        self.flows.len() + self.udp.len()
     }
 
     /// Whether a segment on known addresses begins another flow (port reuse).
@@ -342,6 +384,7 @@ impl Reassembler {
                     Conversation::midstream()
                 },
                 content: Content::Empty,
+                inside: None,
                 client,
                 certain,
                 start: ts,
@@ -514,6 +557,14 @@ impl Reassembler {
             return;
         };
         self.weight -= entry.weight;
+        let (told, asker) = match (&entry.content, &entry.inside) {
+            (Content::Tls(handshake), _) => (
+                handshake.told().cloned(),
+                handshake.reversed().then_some(1 - entry.client),
+            ),
+            (_, Some(inside)) => (inside.told().cloned(), inside.client()),
+            _ => (None, None),
+        };
         let app = match &entry.content {
             Content::Empty => App::Unknown,
             Content::Tls(_) => App::Tls,
@@ -521,18 +572,27 @@ impl Reassembler {
             Content::Http(connection) if connection.verdict() == Verdict::Http => App::Http1,
             Content::Http(_) => App::Unknown,
         };
+        let app = if told.is_some() && app == App::Unknown {
+            App::Tls
+        } else {
+            app
+        };
+        if let Some(asker) = asker.filter(|_| !entry.certain && app == App::Tls) {
+            entry.client = asker;
+        }
         let had_payload = conversation.sides.iter().any(|s| s.delivered > 0);
         match app {
             App::Http1 => self.counters.http_flows += u64::from(entry.exchanges > 0),
             App::Tls => self.counters.tls_flows += 1,
             App::Http2 => self.counters.http2_flows += 1,
+            App::Quic | App::Dtls => {}
             App::Unknown => self.counters.unknown_flows += u64::from(had_payload),
         }
         let (client, server) = (entry.client, 1 - entry.client);
         if conversation.sides[client].seen != conversation.sides[server].seen {
             entry.flags.insert(Flags::ONE_SIDED);
         }
-        if had_payload && app != App::Http1 {
+        if had_payload && (app != App::Http1 || told.is_some()) {
             entry.flags.insert(Flags::OPAQUE);
         }
         self.events.push_back(Event::Flow(Box::new(Flow {
@@ -547,17 +607,14 @@ impl Reassembler {
             exchanges: entry.exchanges,
             tunnel: entry.wrapping.tunnel,
             app,
-            tls: match &entry.content {
-                Content::Tls(handshake) => handshake.told().cloned(),
-                _ => None,
-            },
+            tls: told,
             flags: entry.flags,
         })));
     }
 }
 
 /// The client of a flow joined midway, until its content tells: the end that is not a usual server port.
-fn guess_client(key: &FlowKey, sender: usize) -> usize {
+pub(crate) fn guess_client(key: &FlowKey, sender: usize) -> usize {
     let (low, high) = (key.end(0).1, key.end(1).1);
     match (SERVER_PORTS.contains(&low), SERVER_PORTS.contains(&high)) {
         (true, false) => 1,
@@ -679,11 +736,25 @@ impl Sink<'_> {
         self.entry.certain = true;
     }
 
+    /// A flow that is no HTTP, or goes on as a tunnel, may go over to TLS.
+    fn look_inside(&mut self, side: usize, bytes: &[u8]) {
+        let looks = match &self.entry.content {
+            Content::Http(connection) => connection.verdict() != Verdict::Http || connection.is_tunnel(),
+            Content::Opaque(app) => *app == App::Unknown,
+            Content::Empty | Content::Tls(_) => false,
+        };
+        if looks {
+            let inside = self.entry.inside.get_or_insert_default();
+            inside.data(side, bytes);
+        } else if self.entry.inside.as_ref().is_some_and(|i| i.client().is_none()) {
+            self.entry.inside = None;
+        }
+    }
+
     /// The first payload of a flow tells what it carries.
     fn recognise(&mut self, side: usize, bytes: &[u8]) {
         let app = match bytes {
-            // RFC 8446 section 5.1: a handshake record.
-            [0x16, 0x03, ..] => Some(App::Tls),
+            _ if tls::begins(bytes) => Some(App::Tls),
             // RFC 9113 section 3.4.
             _ if bytes.starts_with(b"PRI * HTTP/2.0\r\n") => Some(App::Http2),
             _ => None,
@@ -716,6 +787,7 @@ impl Receiver for Sink<'_> {
             return;
         }
         self.connection(|connection, cx, mut out| connection.data(direction, bytes, meta, cx, &mut out));
+        self.look_inside(side, bytes);
     }
 
     fn gap(&mut self, side: usize, len: u64, _meta: Meta) {
@@ -726,6 +798,9 @@ impl Receiver for Sink<'_> {
         if let Content::Tls(handshake) = &mut self.entry.content {
             handshake.gap(direction == Direction::Request);
             return;
+        }
+        if let Some(inside) = &mut self.entry.inside {
+            inside.gap(side);
         }
         self.connection(|connection, cx, mut out| connection.gap(direction, len, cx, &mut out));
     }

@@ -1,10 +1,23 @@
 //! TLS: what the handshake of a flow shows in clear (RFC 8446 section 4, RFC 5246 section 7.4).
 //!
-//! Knows hello messages; nothing is decrypted here. What a flow carries behind them stays opaque.
+//! Knows hello messages, over TCP and over UDP (DTLS), and where TLS begins within another protocol; nothing is decrypted
+//! here. What a flow carries behind them stays opaque.
 
+mod assembly;
+mod dtls;
 mod hello;
+mod inside;
 
-pub(crate) use hello::Handshake;
+pub(crate) use assembly::Assembly;
+pub(crate) use dtls::{Dtls, begins as begins_dtls};
+#[cfg(test)]
+pub(crate) mod testing {
+    //! Hellos for tests.
+    pub(crate) use super::dtls::testing::*;
+    pub(crate) use super::hello::testing::*;
+}
+pub(crate) use hello::{Handshake, Hellos, MAX_HELLO, Transport, begins};
+pub(crate) use inside::Inside;
 
 /// What the handshake of a flow told.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -36,6 +49,9 @@ impl Version {
             0x0302 => "TLSv1.1",
             0x0303 => "TLSv1.2",
             0x0304 => "TLSv1.3",
+            0xfeff => "DTLSv1.0",
+            0xfefd => "DTLSv1.2",
+            0xfefc => "DTLSv1.3",
             _ => "unknown",
         }
     }
@@ -49,6 +65,9 @@ impl Version {
             0x0302 => "11",
             0x0303 => "12",
             0x0304 => "13",
+            0xfeff => "d1",
+            0xfefd => "d2",
+            0xfefc => "d3",
             _ => "00",
         }
     }

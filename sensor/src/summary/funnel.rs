@@ -4,10 +4,11 @@ use super::page::{Look, Page, bytes, thousands, wrap};
 use crate::pipeline::{Run, Stopped};
 
 /// Counters that tell of size or of work, not of loss.
-const NO_LOSS: [&str; 9] = [
+const NO_LOSS: [&str; 10] = [
     "packets",
     "packet_bytes",
     "tcp_packets",
+    "udp_packets",
     "flows",
     "http_flows",
     "payload_bytes",
