@@ -30,7 +30,8 @@ impl Version {
             1 | 0xff00_0021 | 0xff00_0022 => Self::One,
             0x6b33_43cf => Self::Two,
             0xff00_001d..=0xff00_0020 => Self::Draft29,
-            0xff00_0017..=0xff00_001c => Self::Draft23,
+            // The last two are of mvfst, which began with draft 27.
+            0xff00_0017..=0xff00_001c | 0xface_b002 | 0xface_b00e => Self::Draft23,
             _ => return None,
         })
     }

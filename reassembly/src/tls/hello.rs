@@ -237,7 +237,13 @@ fn sslv2_hello(message: &[u8]) -> Option<(u8, Version)> {
         // Whether the session is resumed, and the type of the certificate.
         fields.bytes(2)?;
     }
-    Some((kind, Version(fields.u16()?)))
+    let version = fields.u16()?;
+    // A server that agrees on more answers in the form of TLS.
+    let plausible = match kind {
+        CLIENT_HELLO => matches!(version, 0x0002 | 0x0300..=0x0304),
+        _ => version == 0x0002,
+    };
+    plausible.then_some((kind, Version(version)))
 }
 
 impl Side {
