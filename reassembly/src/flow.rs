@@ -13,8 +13,12 @@ pub enum App {
     Http1,
     /// HTTP/2 with its cleartext preface; recognised, not decoded.
     Http2,
-    /// A TLS handshake; what follows cannot be read.
+    /// A TLS handshake, at the beginning or after another protocol went over to TLS; what follows cannot be read.
     Tls,
+    /// QUIC (RFC 9000), of which the client's hello can be read and no more.
+    Quic,
+    /// DTLS (RFC 6347, RFC 9147); what follows the hello messages cannot be read.
+    Dtls,
     /// Nothing known, or no payload.
     Unknown,
 }
@@ -27,6 +31,8 @@ impl App {
             Self::Http1 => "http/1",
             Self::Http2 => "http/2",
             Self::Tls => "tls",
+            Self::Quic => "quic",
+            Self::Dtls => "dtls",
             Self::Unknown => "unknown",
         }
     }

@@ -21,6 +21,9 @@ pub mod packet;
 mod tcp;
 mod tls;
 
+mod quic;
+mod udp;
+
 mod http1;
 mod http2;
 mod sse;

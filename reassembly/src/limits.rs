@@ -7,9 +7,11 @@ use crate::packet::{TunnelPorts, Wrapping};
 /// Ceilings. Every table has one; what is given up is counted in [`Counters`].
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Flows tracked at once; the flow quiet for longest makes way for a new one.
+    /// Flows tracked at once; the flow quiet for longest makes way for a new one. Of QUIC and DTLS an eighth as many are
+    /// tracked beside them.
     pub flows: usize,
-    /// Bytes of memory that flows may take with all they hold; the flow quiet for longest makes way. The windows of
+    /// Bytes of memory that flows may take with all they hold; the flow quiet for longest makes way. Those of QUIC and DTLS
+    /// may take an eighth of it. The windows of
     /// brotli bodies may take half as much beside it; a body that finds no room there is not decoded.
     pub memory: usize,
     /// Quiet period, in capture time, after which a flow is closed.
@@ -106,6 +108,8 @@ counters! {
     packet_bytes, "captured bytes";
     /// Packets that carried a TCP segment.
     tcp_packets, "TCP segments";
+    /// Packets that carried a datagram of a QUIC or DTLS flow.
+    udp_packets, "QUIC and DTLS datagrams";
     /// Packets of another transport or network protocol.
     other_protocol, "packets of other protocols";
     /// Packets whose headers could not be read.
@@ -136,6 +140,10 @@ counters! {
     tls_decrypted, "flows with TLS (decrypted)";
     /// Records of TLS that the secrets at hand did not open.
     tls_refused, "TLS records that did not open";
+    /// Flows recognised as QUIC.
+    quic_flows, "flows with QUIC (opaque)";
+    /// Flows recognised as DTLS.
+    dtls_flows, "flows with DTLS (opaque)";
     /// Flows recognised as HTTP/2, which is not decoded.
     http2_flows, "flows with HTTP/2";
     /// Flows with payload that is none of these.

@@ -12,13 +12,14 @@ use crate::http1::connection::{self, Connection, Direction, Verdict};
 use crate::http1::inflate::Pool;
 use crate::http2;
 use crate::limits::{Counters, Limits};
-use crate::packet::{self, Memory, Packet, Segment, Skipped, Wrapping};
+use crate::packet::{self, Datagram, Decoded, Memory, Packet, Segment, Skipped, Wrapping};
 use crate::part::PartOf;
 use crate::tcp::conversation::{self, Conversation, Receiver, SETTLE_BACK, Standing};
 use crate::tcp::stream::{Meta, Stream};
 use crate::tcp::table::{FlowId, FlowKey, Table};
 use crate::time::Timestamp;
-use crate::tls::{self, Handshake, KeyLogRead, Opened, Secrets, Session};
+use crate::tls::{self, Handshake, Inside, KeyLogRead, Opened, Secrets, Session};
+use crate::udp::UdpFlows;
 
 /// How long a closed flow is remembered, in capture time, so that late packets do not begin a new one.
 const LINGER: std::time::Duration = std::time::Duration::from_secs(5);
@@ -49,6 +50,8 @@ struct Entry {
     /// Whether the flow is TLS, and what its content comes out of where secrets are at hand.
     tls: bool,
     session: Option<Box<Session>>,
+    /// TLS that is looked for in another protocol.
+    inside: Option<Box<Inside>>,
     /// The side that is the client, and whether that is certain.
     client: usize,
     certain: bool,
@@ -84,7 +87,11 @@ impl Entry {
             .session
             .as_ref()
             .map_or(0, |s| size_of::<Session>() + s.weight());
-        size_of::<Self>() + TABLE + held + content + session
+        let inside = self
+            .inside
+            .as_ref()
+            .map_or(0, |i| size_of::<Inside>() + i.weight());
+        size_of::<Self>() + TABLE + held + content + session + inside
     }
 }
 
@@ -110,6 +117,8 @@ pub struct Reassembler {
     counters: Counters,
     hasher: DefaultHashBuilder,
     flows: Table<Entry>,
+    /// Flows of QUIC and DTLS.
+    udp: UdpFlows,
     /// Flows with something that time alone settles, by deadline; the wait is the same for all, so the
     /// queue is in order.
     waiting: VecDeque<(Timestamp, FlowId)>,
@@ -148,6 +157,7 @@ impl Reassembler {
             counters: Counters::default(),
             hasher: DefaultHashBuilder::default(),
             flows: Table::new(),
+            udp: UdpFlows::new(),
             waiting: VecDeque::new(),
             closing: VecDeque::new(),
             held_total: 0,
@@ -178,11 +188,34 @@ impl Reassembler {
         self.datagram = whole;
     }
 
+    /// A datagram of UDP that is no tunnel.
+    fn datagram(&mut self, datagram: &Datagram<'_>, ts: Timestamp) {
+        let taken = self.udp.take(
+            datagram,
+            ts,
+            &mut self.memory,
+            &self.limits,
+            &mut self.counters,
+            &mut self.events,
+        );
+        if taken {
+            self.counters.udp_packets += 1;
+        } else {
+            self.counters.other_protocol += 1;
+        }
+        self.make_room(None);
+    }
+
     /// `whole` is room for a datagram that came in fragments.
     fn take(&mut self, packet: &Packet<'_>, whole: &mut Vec<u8>) {
         let decoded = packet::decode(packet, &mut self.memory, whole, &self.limits, &mut self.counters);
         let segment = match decoded {
-            Ok(segment) => segment,
+            Ok(Decoded::Tcp(segment)) => segment,
+            Ok(Decoded::Udp(datagram)) => {
+                // What was put together from fragments lies in `whole`, which is not ours.
+                self.datagram(&datagram, packet.ts);
+                return;
+            }
             Err(why) => {
                 let counter = match why {
                     Skipped::Other => &mut self.counters.other_protocol,
@@ -222,12 +255,18 @@ impl Reassembler {
             let weight = entry.weigh();
             self.weight = self.weight + weight - std::mem::replace(&mut entry.weight, weight);
         }
-        while self.weight > self.limits.memory {
+        self.make_room(Some(id));
+    }
+
+    /// Lets flows other than `id` go while all of them take too much.
+    fn make_room(&mut self, id: Option<FlowId>) {
+        while self.weight() > self.limits.memory {
             match self.flows.oldest() {
-                Some((oldest, _)) if oldest != id => {
+                Some((oldest, _)) if Some(oldest) != id => {
                     self.counters.evicted_memory += 1;
                     self.end(oldest);
                 }
+                _ if self.udp.evict(&mut self.counters, &mut self.events) => {}
                 _ => break,
             }
         }
@@ -268,6 +307,8 @@ impl Reassembler {
             }
             self.end(id);
         }
+        self.udp
+            .advance(now, self.limits.idle, &mut self.counters, &mut self.events);
     }
 
     /// Ends every flow as if the capture were over.
@@ -275,6 +316,7 @@ impl Reassembler {
         while let Some((id, _)) = self.flows.oldest() {
             self.end(id);
         }
+        self.udp.finish(&mut self.counters, &mut self.events);
         self.waiting.clear();
         self.closing.clear();
     }
@@ -293,13 +335,13 @@ impl Reassembler {
     /// About the bytes of memory that flows take with all they hold.
     #[must_use]
     pub fn weight(&self) -> usize {
-        self.weight
+        self.weight + self.udp.weight()
     }
 
     /// Flows being followed.
     #[must_use]
     pub fn open_flows(&self) -> usize {
-        self.flows.len()
+        self.flows.len() + self.udp.len()
     }
 
     /// Whether a segment on known addresses begins another flow (port reuse).
@@ -369,6 +411,7 @@ impl Reassembler {
                 content: Content::Empty,
                 tls: false,
                 session: None,
+                inside: None,
                 client,
                 certain,
                 start: ts,
@@ -542,6 +585,18 @@ impl Reassembler {
             return;
         };
         self.weight -= entry.weight;
+        let (told, asker) = match (&entry.content, &entry.inside) {
+            _ if entry.session.is_some() => {
+                let told = entry.session.as_ref().and_then(|s| s.told().told().cloned());
+                (told, None)
+            }
+            (Content::Tls(handshake), _) => (
+                handshake.told().cloned(),
+                handshake.reversed().then_some(1 - entry.client),
+            ),
+            (_, Some(inside)) => (inside.told().cloned(), inside.client()),
+            _ => (None, None),
+        };
         let app = match &entry.content {
             Content::Empty if entry.session.is_some() => App::Tls,
             Content::Empty | Content::Begun(..) => App::Unknown,
@@ -551,6 +606,14 @@ impl Reassembler {
             Content::Http(_) => App::Unknown,
             Content::Http2(_) => App::Http2,
         };
+        let app = if told.is_some() && app == App::Unknown {
+            App::Tls
+        } else {
+            app
+        };
+        if let Some(asker) = asker.filter(|_| !entry.certain && app == App::Tls) {
+            entry.client = asker;
+        }
         let had_payload = conversation.sides.iter().any(|s| s.delivered > 0);
         match app {
             App::Http1 => self.counters.http_flows += u64::from(entry.exchanges > 0),
@@ -559,6 +622,7 @@ impl Reassembler {
                 self.counters.http2_flows += 1;
             }
             App::Tls => self.counters.tls_flows += 1,
+            App::Quic | App::Dtls => {}
             App::Unknown => self.counters.unknown_flows += u64::from(had_payload),
         }
         let decrypted = entry.session.as_ref().is_some_and(|s| s.has_opened());
@@ -568,7 +632,8 @@ impl Reassembler {
             entry.flags.insert(Flags::ONE_SIDED);
         }
         let partial = entry.session.as_ref().is_some_and(|s| s.is_partial());
-        if had_payload && (!matches!(app, App::Http1 | App::Http2) || partial) {
+        let within = entry.session.is_none() && told.is_some();
+        if had_payload && (!matches!(app, App::Http1 | App::Http2) || partial || within) {
             entry.flags.insert(Flags::OPAQUE);
         }
         self.events.push_back(Event::Flow(Box::new(Flow {
@@ -583,18 +648,14 @@ impl Reassembler {
             exchanges: entry.exchanges,
             tunnel: entry.wrapping.tunnel,
             app,
-            tls: match (&entry.session, &entry.content) {
-                (Some(session), _) => session.told().told().cloned(),
-                (None, Content::Tls(handshake)) => handshake.told().cloned(),
-                _ => None,
-            },
+            tls: told,
             flags: entry.flags,
         })));
     }
 }
 
 /// The client of a flow joined midway, until its content tells: the end that is not a usual server port.
-fn guess_client(key: &FlowKey, sender: usize) -> usize {
+pub(crate) fn guess_client(key: &FlowKey, sender: usize) -> usize {
     let (low, high) = (key.end(0).1, key.end(1).1);
     match (SERVER_PORTS.contains(&low), SERVER_PORTS.contains(&high)) {
         (true, false) => 1,
@@ -731,6 +792,9 @@ impl Sink<'_> {
             |connection, cx, mut out| connection.data(direction, bytes, meta, cx, &mut out),
             |connection, cx, mut out| connection.data(direction, bytes, meta, cx, &mut out),
         );
+        if !self.entry.tls {
+            self.look_inside(side, bytes);
+        }
     }
 
     fn finish(&mut self) {
@@ -778,6 +842,21 @@ impl Sink<'_> {
         self.entry.certain = true;
     }
 
+    /// A flow that is no HTTP, or goes on as a tunnel, may go over to TLS.
+    fn look_inside(&mut self, side: usize, bytes: &[u8]) {
+        let looks = match &self.entry.content {
+            Content::Http(connection) => connection.verdict() != Verdict::Http || connection.is_tunnel(),
+            Content::Opaque(app) => *app == App::Unknown,
+            Content::Empty | Content::Begun(..) | Content::Http2(_) | Content::Tls(_) => false,
+        };
+        if looks {
+            let inside = self.entry.inside.get_or_insert_default();
+            inside.data(side, bytes);
+        } else if self.entry.inside.as_ref().is_some_and(|i| i.client().is_none()) {
+            self.entry.inside = None;
+        }
+    }
+
     /// What was too short to tell is read as what it most likely is.
     fn settle_beginning(&mut self) {
         if let Content::Begun(side, bytes, meta) = &mut self.entry.content {
@@ -791,8 +870,7 @@ impl Sink<'_> {
     /// The first payload of a flow tells what it carries; `whole` tells that there is no waiting for more of it.
     fn recognise(&mut self, side: usize, bytes: &[u8], meta: Meta, whole: bool) {
         let midstream = self.entry.flags.contains(Flags::MIDSTREAM);
-        // RFC 8446 section 5.1: a handshake record.
-        if let [0x16, 0x03, ..] = bytes {
+        if tls::begins(bytes) {
             // TLS in TLS is left alone.
             if !self.secrets.is_empty() && !self.entry.tls {
                 self.entry.session = Some(Box::default());
@@ -911,6 +989,9 @@ impl Sink<'_> {
         if let Content::Tls(handshake) = &mut self.entry.content {
             handshake.gap(direction == Direction::Request);
             return;
+        }
+        if let Some(inside) = &mut self.entry.inside {
+            inside.gap(side);
         }
         self.connection(
             |connection, cx, mut out| connection.gap(direction, len, cx, &mut out),

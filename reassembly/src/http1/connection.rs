@@ -150,6 +150,11 @@ impl Connection {
         self.handed.take()
     }
 
+    /// Whether what the client sends is no longer HTTP of this connection, or may not be once the server agrees.
+    pub(crate) fn is_tunnel(&self) -> bool {
+        matches!(self.requests.state, State::Tunnel | State::Connect(_))
+    }
+
     fn reader(&mut self, direction: Direction) -> &mut Reader {
         match direction {
             Direction::Request => &mut self.requests,

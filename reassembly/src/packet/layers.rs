@@ -88,6 +88,12 @@ pub(super) enum Found {
         /// Bytes the IP packet has beyond the range.
         cut: usize,
     },
+    /// UDP that is no tunnel; the range begins with its header.
+    Udp {
+        addresses: Addresses,
+        data: Range<usize>,
+        cut: usize,
+    },
     /// A piece of a datagram.
     Fragment(Fragment),
 }
@@ -152,6 +158,13 @@ impl Walk<'_> {
                 Next::Transport(addresses, protocol) => {
                     if protocol == IpNumber::TCP.0 {
                         return Ok(Found::Tcp {
+                            addresses,
+                            data: self.at..self.captured.max(self.at),
+                            cut: self.end.saturating_sub(self.captured.max(self.at)),
+                        });
+                    }
+                    if protocol == IpNumber::UDP.0 && !self.is_tunnel()? {
+                        return Ok(Found::Udp {
                             addresses,
                             data: self.at..self.captured.max(self.at),
                             cut: self.end.saturating_sub(self.captured.max(self.at)),

@@ -1,4 +1,4 @@
-//! Link layers, tunnels and IP: a captured frame in, a TCP segment out.
+//! Link layers, tunnels and IP: a captured frame in, a TCP segment or a UDP datagram out.
 //!
 //! ```text
 //! frame ─▶ layers ─▶ tunnel ─▶ fragments ─▶ duplicates ─▶ segment
@@ -6,7 +6,7 @@
 //!          to the next carries   made whole   marked        header
 //! ```
 //!
-//! Knows headers, and how much of a payload was captured; leaves order, loss and meaning to `tcp`.
+//! Knows headers, and how much of a payload was captured; leaves order, loss and meaning to `tcp` and `udp`.
 
 mod duplicates;
 mod fragments;
@@ -15,7 +15,7 @@ mod segment;
 mod tunnel;
 
 pub(crate) use layers::Skipped;
-pub(crate) use segment::{Memory, Segment, decode};
+pub(crate) use segment::{Datagram, Decoded, Memory, Segment, decode};
 pub use tunnel::Ports as TunnelPorts;
 
 use crate::time::Timestamp;

@@ -1,6 +1,6 @@
-//! A frame in, a TCP segment out.
+//! A frame in, a TCP segment or a UDP datagram out.
 //!
-//! Knows the TCP header, and puts the stages beside it together: [`super::layers`] and [`super::tunnel`] take headers off,
+//! Knows the headers of TCP and UDP, and puts the stages beside it together: [`super::layers`] and [`super::tunnel`] take headers off,
 //! [`super::fragments`] puts datagrams together, [`super::duplicates`] tells copies.
 
 use std::net::IpAddr;
@@ -10,6 +10,7 @@ use super::fragments::{Fragments, Taken};
 use super::layers::{Addresses, Found, Next, Skipped, Walk};
 use super::{Packet, Wrapping};
 use crate::limits::{Counters, Limits};
+use crate::time::Timestamp;
 
 /// The TCP flags that reassembly acts on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -38,6 +39,25 @@ pub(crate) struct Segment<'a> {
     pub(crate) overlap: bool,
 }
 
+/// One UDP datagram with the addresses it went between.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Datagram<'a> {
+    pub(crate) src: (IpAddr, u16),
+    pub(crate) dst: (IpAddr, u16),
+    pub(crate) wrapping: Wrapping,
+    pub(crate) payload: &'a [u8],
+    /// Payload bytes that were sent but not captured.
+    pub(crate) cut: u32,
+    mark: Mark,
+}
+
+/// What a frame carried.
+#[derive(Debug)]
+pub(crate) enum Decoded<'a> {
+    Tcp(Segment<'a>),
+    Udp(Datagram<'a>),
+}
+
 /// What decoding remembers from one frame to the next.
 #[derive(Default)]
 pub(crate) struct Memory {
@@ -52,7 +72,7 @@ pub(crate) fn decode<'a>(
     whole: &'a mut Vec<u8>,
     limits: &Limits,
     counters: &mut Counters,
-) -> Result<Segment<'a>, Skipped> {
+) -> Result<Decoded<'a>, Skipped> {
     let mut next = Next::Link(packet.link);
     let mut wrapping = Wrapping::default();
     let (mut nested, mut overlap, mut reassembled) = (0, false, false);
@@ -77,7 +97,7 @@ pub(crate) fn decode<'a>(
         let found = walk.run(next)?;
         (wrapping, nested) = (walk.wrapping, walk.nested);
         let piece = match found {
-            Found::Tcp { .. } => break found,
+            Found::Tcp { .. } | Found::Udp { .. } => break found,
             Found::Fragment(piece) => piece,
         };
         counters.fragments += 1;
@@ -100,19 +120,67 @@ pub(crate) fn decode<'a>(
             }
         }
     };
-    let Found::Tcp { addresses, data, cut } = found else {
-        return Err(Skipped::Other);
-    };
-    let bytes: &'a [u8] = if reassembled {
-        &whole[data]
-    } else {
-        &packet.data[data]
+    let from: &'a [u8] = if reassembled { whole } else { packet.data };
+    let (addresses, bytes, cut) = match found {
+        Found::Tcp { addresses, data, cut } => (addresses, &from[data], cut),
+        Found::Udp { addresses, data, cut } => {
+            return udp(addresses, wrapping, &from[data], cut, limits).map(Decoded::Udp);
+        }
+        Found::Fragment(_) => return Err(Skipped::Fragment),
     };
     let (mut segment, mark) = tcp(addresses, wrapping, bytes, cut, limits)?;
     segment.overlap = overlap;
     segment.copy = !limits.duplicate_window.is_zero()
         && memory.duplicates.seen(&mark, packet.ts, limits.duplicate_window);
-    Ok(segment)
+    Ok(Decoded::Tcp(segment))
+}
+
+impl Memory {
+    /// Whether a datagram was seen a moment ago; remembers it.
+    pub(crate) fn copy(&mut self, datagram: &Datagram<'_>, now: Timestamp, limits: &Limits) -> bool {
+        !limits.duplicate_window.is_zero()
+            && self.duplicates.seen(&datagram.mark, now, limits.duplicate_window)
+    }
+}
+
+fn udp<'a>(
+    addresses: Addresses,
+    wrapping: Wrapping,
+    data: &'a [u8],
+    cut: usize,
+    limits: &Limits,
+) -> Result<Datagram<'a>, Skipped> {
+    // RFC 768. Its length is that of the IP packet but for padding, and zero in a jumbogram.
+    let (header, payload) = data.split_first_chunk::<8>().ok_or(Skipped::Broken)?;
+    let u16_at = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
+    let len = usize::from(u16_at(4)).saturating_sub(header.len());
+    let sent = match payload.len() + cut {
+        all if len > 0 => all.min(len),
+        all => all,
+    };
+    let payload = &payload[..payload.len().min(sent)];
+    let four = |bytes: Option<&[u8; 4]>| bytes.map_or(0, |b| u32::from_be_bytes(*b));
+    let (src, dst) = ((addresses.src, u16_at(0)), (addresses.dst, u16_at(2)));
+    let mark = Mark {
+        src,
+        dst,
+        network: limits.network_of(wrapping),
+        // What is at either end of a payload tells encrypted datagrams apart where checksums are not filled in.
+        seq: four(payload.first_chunk()),
+        ack: four(payload.last_chunk()),
+        flags: 0,
+        checksum: u16_at(6),
+        len: u32::try_from(sent).unwrap_or(u32::MAX),
+        ip_id: wrapping.ip_id,
+    };
+    Ok(Datagram {
+        src,
+        dst,
+        wrapping,
+        payload,
+        cut: u32::try_from(sent - payload.len()).unwrap_or(0),
+        mark,
+    })
 }
 
 fn tcp<'a>(

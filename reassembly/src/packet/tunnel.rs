@@ -143,7 +143,8 @@ impl Walk<'_> {
         })
     }
 
-    fn udp(&mut self) -> Result<Next, Skipped> {
+    /// Whether UDP comes from or goes to where a tunnel is expected.
+    pub(super) fn is_tunnel(&self) -> Result<bool, Skipped> {
         let (from, to) = (self.u16_at(0)?, self.u16_at(2)?);
         let port = |p: u16| from == p || to == p;
         let ports = self.ports;
@@ -152,9 +153,14 @@ impl Walk<'_> {
             || [VXLAN_GPE, GTP_U, TEREDO, GRE_IN_UDP, MPLS_IN_UDP, TZSP]
                 .into_iter()
                 .any(port);
-        if !known && !self.is_teredo_data() {
-            return Err(Skipped::Other);
-        }
+        Ok(known || self.is_teredo_data())
+    }
+
+    /// A tunnel on one of those ports.
+    fn udp(&mut self) -> Result<Next, Skipped> {
+        let (from, to) = (self.u16_at(0)?, self.u16_at(2)?);
+        let port = |p: u16| from == p || to == p;
+        let ports = self.ports;
         self.skip(8)?;
         match () {
             () if ports.vxlan.contains(&to) => self.vxlan(),

@@ -1,7 +1,8 @@
 //! Reads the hello messages of a handshake as they come.
 //!
 //! Knows records, the two hellos and the extensions that tell who talks to whom; takes any cutting into segments and
-//! records, and gives up for good at the first thing that is no handshake.
+//! records, and gives up for good at the first thing that is no handshake. [`Hellos`] takes whole messages, whatever
+//! brought them: records over TCP here, QUIC and DTLS elsewhere.
 
 use std::fmt::Write;
 
@@ -11,11 +12,17 @@ use super::{Tls, Version};
 
 /// Bytes of handshake kept of either side. A client hello with post-quantum key shares has about 2 KiB, certificates
 /// follow only the server's.
-const MAX_HELLO: usize = 16 << 10;
+pub(crate) const MAX_HELLO: usize = 16 << 10;
 
 const RECORD_HANDSHAKE: u8 = 22;
-const CLIENT_HELLO: u8 = 1;
-const SERVER_HELLO: u8 = 2;
+pub(super) const CLIENT_HELLO: u8 = 1;
+pub(super) const SERVER_HELLO: u8 = 2;
+
+/// The largest record in clear: 2^14 bytes (RFC 8446 section 5.1).
+pub(super) const MAX_RECORD: usize = 1 << 14;
+
+/// Bytes of the header of a record.
+const RECORD_HEADER: usize = 5;
 
 const SERVER_NAME: u16 = 0;
 const SIGNATURE_ALGORITHMS: u16 = 13;
@@ -23,15 +30,100 @@ const ALPN: u16 = 16;
 const SUPPORTED_VERSIONS: u16 = 43;
 const ENCRYPTED_CLIENT_HELLO: u16 = 0xfe0d;
 
+/// What brought a hello; JA4 begins with it, and DTLS has a field more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Transport {
+    Tcp,
+    Quic,
+    Dtls,
+}
+
+impl Transport {
+    /// The first character of JA4.
+    fn ja4(self) -> char {
+        match self {
+            Self::Tcp => 't',
+            Self::Quic => 'q',
+            Self::Dtls => 'd',
+        }
+    }
+}
+
+/// What the hellos of a handshake told so far.
+#[derive(Debug, Default)]
+pub(crate) struct Hellos {
+    told: Tls,
+    asked: bool,
+    answered: bool,
+}
+
+impl Hellos {
+    /// Takes a whole handshake message. The message says who speaks: the side that opened a flow need not be the one
+    /// that says hello first, as in FTP with a server that connects back.
+    pub(crate) fn message(&mut self, message: &[u8], transport: Transport) {
+        match message.first() {
+            // A second one answers a request to say hello again; it offers the same.
+            Some(&CLIENT_HELLO) if !self.asked => self.ask(client_hello(message, transport)),
+            Some(&SERVER_HELLO) => self.answer(server_hello(message)),
+            _ => {}
+        }
+    }
+
+    fn ask(&mut self, hello: Option<Tls>) {
+        let Some(found) = hello else { return };
+        self.asked = true;
+        // The answer may have come first where directions are captured apart.
+        let agreed = self.answered.then(|| (self.told.version, self.told.alpn.take()));
+        self.told = found;
+        if let Some((version, alpn)) = agreed {
+            self.told.version = version;
+            self.told.alpn = alpn.or(self.told.alpn.take());
+        }
+    }
+
+    fn answer(&mut self, hello: Option<(Version, Option<String>)>) {
+        let Some((version, alpn)) = hello else { return };
+        self.answered = true;
+        self.told.version = version;
+        self.told.alpn = alpn.or(self.told.alpn.take());
+    }
+
+    /// Bytes of memory it takes beside itself.
+    pub(crate) fn weight(&self) -> usize {
+        let texts = [&self.told.sni, &self.told.alpn, &self.told.ja4];
+        texts
+            .iter()
+            .filter_map(|t| t.as_ref())
+            .map(String::capacity)
+            .sum()
+    }
+
+    /// Whether a server hello was read.
+    pub(crate) fn answered(&self) -> bool {
+        self.answered
+    }
+
+    /// What was told, when anything was.
+    pub(crate) fn told(&self) -> Option<&Tls> {
+        (self.told.version != Version::default()).then_some(&self.told)
+    }
+}
+
 /// One direction of a handshake.
 #[derive(Debug, Default)]
-struct Side {
+pub(super) struct Side {
     /// Bytes of a record header or of the message that are not whole yet.
     message: Vec<u8>,
     header: Vec<u8>,
     /// Bytes of the present record still to come.
-    record: usize,
-    done: bool,
+    pub(super) record: usize,
+    /// The first record has the form of SSL 2.
+    sslv2: bool,
+    begun: bool,
+    /// The message was given out, or there is none.
+    pub(super) done: bool,
+    /// More of the record was read than the message.
+    pub(super) followed: bool,
 }
 
 /// A handshake being read.
@@ -39,8 +131,8 @@ struct Side {
 pub(crate) struct Handshake {
     client: Side,
     server: Side,
-    told: Tls,
-    answered: bool,
+    hellos: Hellos,
+    reversed: bool,
 }
 
 impl Handshake {
@@ -51,24 +143,29 @@ impl Handshake {
         } else {
             &mut self.server
         };
-        let Some(message) = side.take(bytes) else {
+        let mut bytes = bytes;
+        let Some(message) = side.take(&mut bytes) else {
             return;
         };
-        if from_client {
-            if let Some(found) = client_hello(&message) {
-                // The answer may have come first where directions are captured apart.
-                let agreed = self.answered.then(|| (self.told.version, self.told.alpn.take()));
-                self.told = found;
-                if let Some((version, alpn)) = agreed {
-                    self.told.version = version;
-                    self.told.alpn = alpn.or(self.told.alpn.take());
-                }
+        let asked = self.hellos.asked;
+        if side.sslv2 {
+            match sslv2_hello(&message) {
+                Some((CLIENT_HELLO, version)) if !self.hellos.asked => self.hellos.ask(Some(Tls {
+                    version,
+                    ..Tls::default()
+                })),
+                Some((SSLV2_SERVER_HELLO, version)) => self.hellos.answer(Some((version, None))),
+                _ => {}
             }
-        } else if let Some((version, alpn)) = server_hello(&message) {
-            self.answered = true;
-            self.told.version = version;
-            self.told.alpn = alpn.or(self.told.alpn.take());
+        } else {
+            self.hellos.message(&message, Transport::Tcp);
         }
+        self.reversed |= !from_client && !asked && self.hellos.asked;
+    }
+
+    /// Whether the side taken for the server said the client's hello.
+    pub(crate) fn reversed(&self) -> bool {
+        self.reversed
     }
 
     /// Bytes of a direction were never seen.
@@ -80,42 +177,122 @@ impl Handshake {
         };
         side.done = true;
         side.message = Vec::new();
+        side.header = Vec::new();
     }
 
     /// Bytes of memory it takes beside itself.
     pub(crate) fn weight(&self) -> usize {
-        self.client.message.capacity() + self.server.message.capacity()
+        self.client.weight() + self.server.weight() + self.hellos.weight()
     }
 
     /// What was told, when anything was.
     pub(crate) fn told(&self) -> Option<&Tls> {
-        (self.told.version != Version::default()).then_some(&self.told)
+        self.hellos.told()
     }
 }
 
+/// Whether the first payload of a flow is that of TLS: a handshake record (RFC 8446 section 5.1), or a hello in the form
+/// of SSL 2 that offers more (RFC 5246 appendix E.2) or is meant so.
+pub(crate) fn begins(bytes: &[u8]) -> bool {
+    matches!(bytes, [RECORD_HANDSHAKE, 3, ..]) || begins_sslv2(bytes)
+}
+
+/// A client hello of SSL 2 tells the length of each of its parts, which together make that of the record.
+fn begins_sslv2(bytes: &[u8]) -> bool {
+    let &[
+        high @ 0x80..=0xff,
+        low,
+        CLIENT_HELLO,
+        major,
+        minor,
+        c1,
+        c0,
+        s1,
+        s0,
+        r1,
+        r0,
+        ..,
+    ] = bytes
+    else {
+        return false;
+    };
+    let length = usize::from(high & 0x7f) << 8 | usize::from(low);
+    let [ciphers, session, challenge] =
+        [[c1, c0], [s1, s0], [r1, r0]].map(|pair| usize::from(u16::from_be_bytes(pair)));
+    matches!((major, minor), (0, 2) | (3, 0..=4))
+        && ciphers > 0
+        && ciphers % 3 == 0
+        && matches!(session, 0 | 16)
+        && (16..=32).contains(&challenge)
+        && length == 9 + ciphers + session + challenge
+}
+
+const SSLV2_SERVER_HELLO: u8 = 4;
+
+/// Kind and version of a hello in the form of SSL 2.
+fn sslv2_hello(message: &[u8]) -> Option<(u8, Version)> {
+    let mut fields = Fields(message);
+    let kind = fields.u8()?;
+    if kind == SSLV2_SERVER_HELLO {
+        // Whether the session is resumed, and the type of the certificate.
+        fields.bytes(2)?;
+    }
+    let version = fields.u16()?;
+    // A server that agrees on more answers in the form of TLS.
+    let plausible = match kind {
+        CLIENT_HELLO => matches!(version, 0x0002 | 0x0300..=0x0304),
+        _ => version == 0x0002,
+    };
+    plausible.then_some((kind, Version(version)))
+}
+
 impl Side {
-    /// The first handshake message of the direction, once it is whole.
-    fn take(&mut self, mut bytes: &[u8]) -> Option<Vec<u8>> {
+    /// Bytes of memory it takes beside itself.
+    pub(super) fn weight(&self) -> usize {
+        self.message.capacity() + self.header.capacity()
+    }
+
+    /// The first handshake message of the direction, once it is whole. Leaves in `bytes` what was not looked at.
+    pub(super) fn take(&mut self, bytes: &mut &[u8]) -> Option<Vec<u8>> {
         while !bytes.is_empty() && !self.done {
+            if !std::mem::replace(&mut self.begun, true) {
+                self.sslv2 = bytes[0] & 0x80 != 0;
+            }
             if self.record == 0 {
-                let take = bytes.len().min(5 - self.header.len());
+                let len = if self.sslv2 { 2 } else { RECORD_HEADER };
+                let take = bytes.len().min(len - self.header.len());
                 self.header.extend_from_slice(&bytes[..take]);
-                bytes = &bytes[take..];
-                let [kind, major, _, high, low] = self.header[..] else {
-                    return None;
-                };
-                self.record = usize::from(u16::from_be_bytes([high, low]));
-                self.header.clear();
-                // RFC 8446 section 5.1: up to 2^14 bytes, never none of a handshake.
-                if kind != RECORD_HANDSHAKE || major != 3 || self.record == 0 || self.record > 1 << 14 {
-                    self.done = true;
+                *bytes = &bytes[take..];
+                match self.header[..] {
+                    [high, low] if self.sslv2 => {
+                        self.record = usize::from(high & 0x7f) << 8 | usize::from(low);
+                        self.done = self.record == 0;
+                    }
+                    [kind, major, _, high, low] => {
+                        self.record = usize::from(u16::from_be_bytes([high, low]));
+                        // RFC 8446 section 5.1: up to 2^14 bytes, never none of a handshake.
+                        self.done = kind != RECORD_HANDSHAKE
+                            || major != 3
+                            || self.record == 0
+                            || self.record > MAX_RECORD;
+                    }
+                    _ => return None,
                 }
+                self.header.clear();
                 continue;
             }
             let take = bytes.len().min(self.record);
             self.message.extend_from_slice(&bytes[..take]);
             self.record -= take;
-            bytes = &bytes[take..];
+            *bytes = &bytes[take..];
+            if self.sslv2 {
+                // The versions stand at its beginning; a certificate that follows is not needed.
+                self.done = self.record == 0 || self.message.len() >= RECORD_HEADER;
+                if self.done {
+                    return Some(std::mem::take(&mut self.message));
+                }
+                continue;
+            }
             let Some(&[kind, a, b, c]) = self.message.first_chunk::<4>() else {
                 continue;
             };
@@ -125,12 +302,14 @@ impl Side {
             } else if self.message.len() >= len {
                 self.done = true;
                 let mut message = std::mem::take(&mut self.message);
+                self.followed = message.len() > len || self.record > 0;
                 message.truncate(len);
                 return Some(message);
             }
         }
         if self.done {
             self.message = Vec::new();
+            self.header = Vec::new();
         }
         None
     }
@@ -176,7 +355,40 @@ fn is_grease(number: u16) -> bool {
     number & 0x0f0f == 0x0a0a && number >> 8 == number & 0xff
 }
 
-fn client_hello(message: &[u8]) -> Option<Tls> {
+/// Whether a message is a client hello in every length and count (RFC 8446 section 4.1.2, RFC 5246 section 7.4.1.2): what
+/// stands within another protocol is taken for one only then.
+pub(super) fn is_client_hello(message: &[u8]) -> bool {
+    let check = || {
+        let mut fields = Fields(message);
+        let kind = fields.u8()?;
+        let length = fields.bytes(3)?;
+        let length = usize::from(length[0]) << 16 | usize::from(length[1]) << 8 | usize::from(length[2]);
+        let version = fields.u16()?;
+        fields.bytes(32)?;
+        let session = fields.list8()?.0.len();
+        let ciphers = fields.list16()?.0.len();
+        let compressions = fields.list8()?.0.len();
+        // A hello may end before its extensions.
+        if !fields.0.is_empty() {
+            let mut extensions = fields.list16()?;
+            while !extensions.0.is_empty() {
+                extensions.u16()?;
+                extensions.list16()?;
+            }
+        }
+        let plausible = kind == CLIENT_HELLO
+            && length + 4 == message.len()
+            && version >> 8 == 3
+            && session <= 32
+            && ciphers > 0
+            && ciphers % 2 == 0
+            && compressions > 0;
+        (plausible && fields.0.is_empty()).then_some(())
+    };
+    check().is_some()
+}
+
+fn client_hello(message: &[u8], transport: Transport) -> Option<Tls> {
     let mut fields = Fields(message);
     if fields.u8()? != CLIENT_HELLO {
         return None;
@@ -185,6 +397,10 @@ fn client_hello(message: &[u8]) -> Option<Tls> {
     let legacy = fields.u16()?;
     fields.bytes(32)?;
     fields.list8()?;
+    if transport == Transport::Dtls {
+        // The cookie (RFC 6347 section 4.2.1).
+        fields.list8()?;
+    }
     let mut ciphers = fields.list16()?.numbers();
     fields.list8()?;
     ciphers.retain(|c| !is_grease(*c));
@@ -208,7 +424,13 @@ fn client_hello(message: &[u8]) -> Option<Tls> {
             }
             SUPPORTED_VERSIONS => {
                 let offered = data.list8().map(Fields::numbers).unwrap_or_default();
-                let highest = offered.into_iter().filter(|v| !is_grease(*v)).max();
+                let offered = offered.into_iter().filter(|v| !is_grease(*v));
+                // The numbers of DTLS go down as it goes on (RFC 9147 section 5.3).
+                let highest = if transport == Transport::Dtls {
+                    offered.min()
+                } else {
+                    offered.max()
+                };
                 found.version = highest.map_or(found.version, Version);
             }
             SIGNATURE_ALGORITHMS => {
@@ -220,6 +442,7 @@ fn client_hello(message: &[u8]) -> Option<Tls> {
         }
     }
     found.ja4 = Some(ja4(
+        transport,
         found.version,
         kinds.contains(&SERVER_NAME),
         &ciphers,
@@ -276,8 +499,9 @@ fn server_hello(message: &[u8]) -> Option<(Version, Option<String>)> {
     Some((version, alpn))
 }
 
-/// JA4 of a client hello over TCP, by the published description of FoxIO (BSD 3-clause).
+/// JA4 of a client hello, by the published description of FoxIO (BSD 3-clause).
 fn ja4(
+    transport: Transport,
     version: Version,
     named: bool,
     ciphers: &[u16],
@@ -311,7 +535,8 @@ fn ja4(
         third.push_str(&hexes(signatures));
     }
     format!(
-        "t{}{}{:02}{:02}{first}{last}_{}_{}",
+        "{}{}{}{:02}{:02}{first}{last}_{}_{}",
+        transport.ja4(),
         version.ja4(),
         if named { 'd' } else { 'i' },
         ciphers.len().min(99),
@@ -344,35 +569,36 @@ fn digest(text: &str) -> String {
     hash[..6].iter().map(|b| format!("{b:02x}")).collect()
 }
 
+/// Hellos for tests.
 #[cfg(test)]
-mod tests {
+pub(crate) mod testing {
     use super::*;
 
-    fn list16(bytes: &[u8]) -> Vec<u8> {
+    pub(crate) fn list16(bytes: &[u8]) -> Vec<u8> {
         [&u16::try_from(bytes.len()).unwrap().to_be_bytes()[..], bytes].concat()
     }
 
-    fn extension(kind: u16, data: &[u8]) -> Vec<u8> {
+    pub(crate) fn extension(kind: u16, data: &[u8]) -> Vec<u8> {
         [&kind.to_be_bytes()[..], &list16(data)].concat()
     }
 
-    fn numbers(all: &[u16]) -> Vec<u8> {
+    pub(crate) fn numbers(all: &[u16]) -> Vec<u8> {
         all.iter().flat_map(|n| n.to_be_bytes()).collect()
     }
 
     /// In records of `size` bytes.
-    fn records(message: &[u8], size: usize) -> Vec<u8> {
+    pub(crate) fn records(message: &[u8], size: usize) -> Vec<u8> {
         let record = |part: &[u8]| [&[22, 3, 1][..], &list16(part)].concat();
         message.chunks(size).flat_map(record).collect()
     }
 
-    fn message(kind: u8, body: &[u8]) -> Vec<u8> {
+    pub(crate) fn message(kind: u8, body: &[u8]) -> Vec<u8> {
         let len = u32::try_from(body.len()).unwrap().to_be_bytes();
         [&[kind, len[1], len[2], len[3]][..], body].concat()
     }
 
     /// The hello of the description of JA4: its ciphers, extensions and signature algorithms.
-    fn example() -> Vec<u8> {
+    pub(crate) fn example() -> Vec<u8> {
         let ciphers = [
             0x1a1a, 0x1301, 0x1302, 0x1303, 0xc02b, 0xc02f, 0xc02c, 0xc030, 0xcca9, 0xcca8, 0xc013, 0xc014,
             0x009c, 0x009d, 0x002f, 0x0035,
@@ -407,11 +633,17 @@ mod tests {
         message(CLIENT_HELLO, &body)
     }
 
-    fn answer() -> Vec<u8> {
+    pub(crate) fn answer() -> Vec<u8> {
         let extensions = [extension(SUPPORTED_VERSIONS, &[3, 4]), extension(51, &[0; 36])].concat();
         let body = [&[3, 3][..], &[8; 32], &[0], &[0x13, 1, 0], &list16(&extensions)].concat();
         message(SERVER_HELLO, &body)
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::*;
+    use super::*;
 
     #[test]
     fn a_client_hello_is_read_however_it_is_cut() {
@@ -474,5 +706,60 @@ mod tests {
             let mut handshake = Handshake::default();
             handshake.data(true, &records(&cut, 1 << 14));
         }
+    }
+
+    #[test]
+    fn a_hello_in_the_form_of_ssl_2_tells_its_version() {
+        // RFC 5246 appendix E.2: two ciphers, a challenge of 16 bytes.
+        let mut hello = vec![0x80, 31, 1, 3, 1, 0, 6, 0, 0, 0, 16, 0, 0, 0x2f, 1, 0, 0x80];
+        hello.extend([9; 16]);
+        assert!(begins(&hello));
+        assert!(!begins(&hello[..10]));
+        for (answer, version) in [
+            (records(&answer(), 1 << 14), "TLSv1.3"),
+            (vec![0x80, 11, 4, 0, 1, 0, 2, 0, 0, 0, 0, 0, 0], "SSLv2"),
+        ] {
+            for step in [1, 100] {
+                let mut handshake = Handshake::default();
+                for part in hello.chunks(step) {
+                    handshake.data(true, part);
+                }
+                assert_eq!(handshake.told().unwrap().version.name(), "TLSv1.0");
+                for part in answer.chunks(step) {
+                    handshake.data(false, part);
+                }
+                assert_eq!(handshake.told().unwrap().version.name(), version);
+            }
+        }
+        for at in [1, 6, 8, 10] {
+            let mut other = hello.clone();
+            other[at] ^= 1;
+            assert!(!begins(&other), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn the_side_that_says_hello_is_the_client_of_the_handshake() {
+        let mut handshake = Handshake::default();
+        handshake.data(false, &records(&example(), 1 << 14));
+        handshake.data(true, &records(&answer(), 1 << 14));
+        assert!(handshake.reversed());
+        assert_eq!(handshake.told().unwrap().sni.as_deref(), Some("www.example.com"));
+    }
+
+    #[test]
+    fn a_client_hello_is_known_by_all_its_lengths() {
+        let hello = example();
+        assert!(is_client_hello(&hello));
+        for end in 0..hello.len() {
+            assert!(!is_client_hello(&hello[..end]));
+            // A length that agrees with the cut does not help.
+            assert!(
+                end < 4
+                    || !is_client_hello(&message(CLIENT_HELLO, &hello[4..end]))
+                    || hello[end..].len() > 100
+            );
+        }
+        assert!(!is_client_hello(&[&hello[..], &[0]].concat()));
     }
 }

@@ -1,11 +1,15 @@
 //! TLS: what the handshake of a flow shows in clear (RFC 8446 section 4, RFC 5246 section 7.4), and what it carries when its
 //! secrets are at hand.
 //!
-//! `hello` reads what anybody can; without secrets the rest of a flow stays opaque. With them, `keys` finds those of a
+//! `hello` reads what anybody can, over TCP and over UDP (`dtls`); `inside` finds where TLS begins within another protocol.
+//! Without secrets the rest of a flow stays opaque. With them, `keys` finds those of a
 //! connection, `record` cuts its directions into records, `protection` opens one record, `messages` reads what of the
 //! handshake decides about keys, `progress` counts plaintext, and `session` knows which key is in force.
 
+mod assembly;
+mod dtls;
 mod hello;
+mod inside;
 mod keys;
 mod messages;
 mod progress;
@@ -15,10 +19,19 @@ mod session;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use hello::Handshake;
+pub(crate) use assembly::Assembly;
+pub(crate) use dtls::{Dtls, begins as begins_dtls};
 pub(crate) use keys::Secrets;
 pub use keys::{KeyLogError, KeyLogRead};
 pub(crate) use session::{Context, Opened, Session};
+#[cfg(test)]
+pub(crate) mod testing {
+    //! Hellos for tests.
+    pub(crate) use super::dtls::testing::*;
+    pub(crate) use super::hello::testing::*;
+}
+pub(crate) use hello::{Handshake, Hellos, MAX_HELLO, Transport, begins};
+pub(crate) use inside::Inside;
 
 /// What the handshake of a flow told.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -50,6 +63,9 @@ impl Version {
             0x0302 => "TLSv1.1",
             0x0303 => "TLSv1.2",
             0x0304 => "TLSv1.3",
+            0xfeff => "DTLSv1.0",
+            0xfefd => "DTLSv1.2",
+            0xfefc => "DTLSv1.3",
             _ => "unknown",
         }
     }
@@ -63,6 +79,9 @@ impl Version {
             0x0302 => "11",
             0x0303 => "12",
             0x0304 => "13",
+            0xfeff => "d1",
+            0xfefd => "d2",
+            0xfefc => "d3",
             _ => "00",
         }
     }

@@ -1,4 +1,4 @@
-//! The flow record: one TCP flow, when it is over.
+//! The flow record: one TCP flow, or one of QUIC or DTLS, when it is over.
 
 use reassembly::Flow;
 use serde::Serialize;

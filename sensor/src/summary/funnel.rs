@@ -4,10 +4,11 @@ use super::page::{Look, Page, bytes, thousands, wrap};
 use crate::pipeline::{Run, Stopped};
 
 /// Counters that tell of size or of work, not of loss.
-const NO_LOSS: [&str; 11] = [
+const NO_LOSS: [&str; 12] = [
     "packets",
     "packet_bytes",
     "tcp_packets",
+    "udp_packets",
     "flows",
     "http_flows",
     "http2_flows",

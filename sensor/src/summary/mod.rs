@@ -159,8 +159,8 @@ fn nothing_seen(run: &Run) -> &'static str {
     let c = &run.counters;
     if c.packets == 0 {
         "No packets: nothing came through. Check the interface and the filter."
-    } else if c.tls_flows > 0 {
-        "No HTTP in the clear: the flows are TLS, which cannot be read. Mirror the traffic behind the point that ends TLS."
+    } else if c.tls_flows + c.quic_flows + c.dtls_flows > 0 {
+        "No HTTP in the clear: the flows are TLS or QUIC, which cannot be read. Mirror the traffic behind the point that ends them."
     } else if c.flows == 0 {
         "No TCP in these packets. Check that the capture has the servers' traffic, and its link type."
     } else {
