@@ -96,6 +96,12 @@ fn seal(two: bool, id: &[u8], number: u8, frames: &[u8]) -> Vec<u8> {
     packet
 }
 
+/// A piece of something of that length; often it begins or ends with the whole.
+fn place(from: u8, to: u8, len: usize) -> (usize, usize) {
+    let from = usize::from(from.saturating_sub(128)) % len;
+    (from, usize::from(to).clamp(from, len))
+}
+
 impl Part {
     fn bytes(&self) -> Vec<u8> {
         match self {
@@ -107,8 +113,7 @@ impl Part {
                 for frame in frames {
                     match frame {
                         Frame::Crypto { from, to } => {
-                            let from = usize::from(*from) % message.len();
-                            let to = (usize::from(*to) % (message.len() + 1)).max(from);
+                            let (from, to) = place(*from, *to, message.len());
                             out.extend([6, 0x40, from as u8, 0x40, (to - from) as u8]);
                             out.extend(&message[from..to]);
                         }
@@ -130,8 +135,7 @@ impl Part {
             }
             Self::Dtls { sequence, from, to, change } => {
                 let body = hello(true);
-                let from = usize::from(*from) % body.len();
-                let to = (usize::from(*to) % (body.len() + 1)).max(from);
+                let (from, to) = place(*from, *to, body.len());
                 let len = (to - from) as u8;
                 let mut out = vec![22, 0xfe, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, len + 12];
                 out.extend([1, 0, 0, body.len() as u8, 0, *sequence, 0, 0, from as u8, 0, 0, len]);
