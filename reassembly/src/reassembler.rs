@@ -720,7 +720,7 @@ impl Sink<'_> {
     fn recognise(&mut self, side: usize, bytes: &[u8]) {
         let app = match bytes {
             // RFC 8446 section 5.1: a handshake record.
-            [0x16, 0x03, ..] => Some(App::Tls),
+            [0x16] | [0x16, 0x03, ..] => Some(App::Tls),
             // RFC 9113 section 3.4.
             _ if bytes.starts_with(b"PRI * HTTP/2.0\r\n") => Some(App::Http2),
             _ => None,
