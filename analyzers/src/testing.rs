@@ -26,6 +26,7 @@ pub(crate) struct Call {
     answer_fields: String,
     ambiguities: [Ambiguities; 2],
     flags: Flags,
+    tls: bool,
 }
 
 impl Call {
@@ -42,6 +43,7 @@ impl Call {
             answer_fields: "Content-Type: application/json\n".into(),
             ambiguities: [Ambiguities::empty(); 2],
             flags: Flags::empty(),
+            tls: false,
         }
     }
 
@@ -123,6 +125,12 @@ impl Call {
         self
     }
 
+    /// Decrypted out of TLS.
+    pub(crate) fn over_tls(mut self) -> Self {
+        self.tls = true;
+        self
+    }
+
     pub(crate) fn exchange(&self, at: u64, number: u32) -> Exchange {
         let head = format!(
             "{} {} HTTP/1.1\nHost: {}\n{}",
@@ -132,7 +140,11 @@ impl Call {
         let client: IpAddr = self.client.parse().unwrap();
         let port = 20_000 + (number % 40_000) as u16;
         let server = SocketAddr::new("10.9.9.9".parse().unwrap(), 80);
-        ExchangeBuilder::new(Timestamp(at))
+        let mut builder = ExchangeBuilder::new(Timestamp(at));
+        if self.tls {
+            builder = builder.over_tls();
+        }
+        builder
             .between(SocketAddr::new(client, port), server)
             .in_flow(Timestamp(at - 1), 0)
             .request(&head, self.body.as_bytes())

@@ -863,14 +863,24 @@ impl Sink<'_> {
             let (side, bytes, meta) = (*side, std::mem::take(bytes), *meta);
             self.entry.content = Content::Empty;
             self.recognise(side, &bytes, meta, true);
-            self.read(side, &bytes, meta);
+            let begins_tls = self.decrypt(side, |session, from_client, cx, out| {
+                session.data(from_client, &bytes, meta, cx, out);
+            });
+            if !begins_tls {
+                self.read(side, &bytes, meta);
+            }
         }
     }
 
     /// The first payload of a flow tells what it carries; `whole` tells that there is no waiting for more of it.
     fn recognise(&mut self, side: usize, bytes: &[u8], meta: Meta, whole: bool) {
         let midstream = self.entry.flags.contains(Flags::MIDSTREAM);
-        if tls::begins(bytes) {
+        // Nothing else that is read here begins with the type of a handshake record, but one byte is no proof.
+        if bytes == [0x16] && !whole {
+            self.entry.content = Content::Begun(side, bytes.to_vec(), meta);
+            return;
+        }
+        if tls::begins(bytes) || bytes == [0x16] {
             // TLS in TLS is left alone.
             if !self.secrets.is_empty() && !self.entry.tls {
                 self.entry.session = Some(Box::default());
@@ -952,6 +962,9 @@ impl Sink<'_> {
                 self.entry.content = Content::Empty;
             } else {
                 self.settle_beginning();
+                if self.entry.session.is_some() {
+                    return self.data(side, bytes, meta);
+                }
             }
         }
         if matches!(self.entry.content, Content::Empty) {
@@ -982,6 +995,12 @@ impl Sink<'_> {
     /// The next `len` bytes of the content were never seen.
     fn missing(&mut self, side: usize, len: u64) {
         self.settle_beginning();
+        if self.entry.session.is_some() {
+            self.decrypt(side, |session, from_client, _, out| {
+                session.gap(from_client, len, out)
+            });
+            return;
+        }
         if matches!(self.entry.content, Content::Empty) {
             self.entry.content = Content::Http(Box::new(Connection::new(true)));
         }

@@ -113,6 +113,21 @@ fn with_secrets(pcap: &[u8], key_log: &[u8]) -> Vec<u8> {
     out
 }
 
+/// A capture without one of so many frames.
+fn without(pcap: &[u8], every: usize) -> Vec<u8> {
+    let (mut out, mut at, mut number) = (pcap[..24].to_vec(), 24, 0);
+    while at < pcap.len() {
+        let captured = u32::from_le_bytes(pcap[at + 8..at + 12].try_into().expect("four bytes"));
+        let end = at + 16 + captured as usize;
+        number += 1;
+        if number % every != 0 {
+            out.extend_from_slice(&pcap[at..end]);
+        }
+        at = end;
+    }
+    out
+}
+
 /// What was captured, and what nginx logged: one line an exchange.
 struct Captured {
     connections: usize,
@@ -399,6 +414,25 @@ fn with_its_secrets_a_capture_shows_what_nginx_logged() {
     );
     assert_eq!(lines(&out.join("one.exchanges")).len(), 5);
     told += &one;
+
+    // With frames missing: what comes out without a flag is what was there before.
+    let whole = seen(&out, &exchanges, &flows);
+    for every in [97, 53, 29] {
+        fs::write(out.join("lossy.pcap"), without(&pcap, every)).expect("a file");
+        told += &replay("lossy.pcap", "lossy", &["--keylog", &key_log]);
+        let lossy = out.join("lossy.exchanges");
+        let text = fs::read_to_string(&lossy).expect("text");
+        let unharmed: String = text
+            .lines()
+            .filter(|l| l.contains("\"flags\":[]"))
+            .map(|l| format!("{l}\n"))
+            .collect();
+        assert!(unharmed.lines().count() > text.lines().count() / 2, "{every}");
+        fs::write(&lossy, unharmed).expect("a file");
+        for line in seen(&out, &lossy, &out.join("lossy.flows")) {
+            assert!(whole.contains(&line), "{line}, with one frame of {every} missing");
+        }
+    }
 
     // No output has a secret, nor a part of one.
     for name in ["file", "block", "none", "one"] {

@@ -113,6 +113,20 @@ mod weak_auth {
                     .from("127.0.0.1"),
                 vec![],
             ),
+            (
+                Call::get("/a")
+                    .field("Authorization: Basic YWRtaW46aHVudGVyMg==")
+                    .over_tls(),
+                vec![],
+            ),
+            (
+                Call::get("/a").field("X-Api-Key: 0123456789abcdef").over_tls(),
+                vec![],
+            ),
+            (
+                Call::get("/a?access_token=0123456789abcdef").over_tls(),
+                vec![Severity::Medium],
+            ),
         ] {
             let mut scene = Scene::new();
             for _ in 0..5 {
