@@ -4,7 +4,7 @@ use super::page::{Look, Page, bytes, thousands, wrap};
 use crate::pipeline::{Run, Stopped};
 
 /// Counters that tell of size or of work, not of loss.
-const NO_LOSS: [&str; 12] = [
+const NO_LOSS: &[&str] = &[
     "packets",
     "packet_bytes",
     "tcp_packets",
@@ -17,6 +17,7 @@ const NO_LOSS: [&str; 12] = [
     "retransmitted_bytes",
     "reordered",
     "exchanges",
+    "parts",
 ];
 
 /// What each stage gave, and what it lost, in words.
