@@ -42,10 +42,16 @@ pub enum Event {
     Flow(Box<Flow>),
 }
 
-/// A flow being followed.
+/// A flow being followed: its bytes in order, and what they turn out to be. Apart, so that one can be worked on while
+/// the other is lent.
+struct Tracked {
+    conversation: Conversation,
+    entry: Entry,
+}
+
+/// What is known of a flow.
 struct Entry {
     key: FlowKey,
-    conversation: Conversation,
     content: Content,
     /// Whether the flow is TLS, and what its content comes out of where secrets are at hand.
     tls: bool,
@@ -71,26 +77,26 @@ struct Entry {
     sides_seen: [bool; 2],
 }
 
-impl Entry {
+impl Tracked {
     /// Bytes of memory it takes with all it holds; its place in the table included.
     fn weigh(&self) -> usize {
         /// Keys, links and the spare room of the index.
         const TABLE: usize = 256;
         let held: usize = self.conversation.sides.iter().map(Stream::held_weight).sum();
-        let content = match &self.content {
+        let Entry {
+            content,
+            session,
+            inside,
+            ..
+        } = &self.entry;
+        let content = match content {
             Content::Http(connection) => connection.weight(),
             Content::Http2(connection) => connection.weight(),
             Content::Tls(handshake) => size_of::<Handshake>() + handshake.weight(),
             Content::Empty | Content::Begun(..) | Content::Opaque(_) => 0,
         };
-        let session = self
-            .session
-            .as_ref()
-            .map_or(0, |s| size_of::<Session>() + s.weight());
-        let inside = self
-            .inside
-            .as_ref()
-            .map_or(0, |i| size_of::<Inside>() + i.weight());
+        let session = session.as_ref().map_or(0, |s| size_of::<Session>() + s.weight());
+        let inside = inside.as_ref().map_or(0, |i| size_of::<Inside>() + i.weight());
         size_of::<Self>() + TABLE + held + content + session + inside
     }
 }
@@ -115,8 +121,10 @@ enum Content {
 pub struct Reassembler {
     limits: Limits,
     counters: Counters,
+    /// What the content of flows counted; apart, for both are at work at once.
+    content_counters: Counters,
     hasher: DefaultHashBuilder,
-    flows: Table<Entry>,
+    flows: Table<Tracked>,
     /// Flows of QUIC and DTLS.
     udp: UdpFlows,
     /// Flows with something that time alone settles, by deadline; the wait is the same for all, so the
@@ -142,7 +150,7 @@ impl std::fmt::Debug for Reassembler {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Reassembler")
             .field("flows", &self.flows.len())
-            .field("counters", &self.counters)
+            .field("counters", &self.counters())
             .finish_non_exhaustive()
     }
 }
@@ -155,6 +163,7 @@ impl Reassembler {
             room: limits.body_capture_total,
             limits,
             counters: Counters::default(),
+            content_counters: Counters::default(),
             hasher: DefaultHashBuilder::default(),
             flows: Table::new(),
             udp: UdpFlows::new(),
@@ -251,9 +260,9 @@ impl Reassembler {
 
     /// Weighs a flow that has changed, and lets others go while all of them take too much.
     fn weigh(&mut self, id: FlowId) {
-        if let Some(entry) = self.flows.get_mut(id) {
-            let weight = entry.weigh();
-            self.weight = self.weight + weight - std::mem::replace(&mut entry.weight, weight);
+        if let Some(flow) = self.flows.get_mut(id) {
+            let weight = flow.weigh();
+            self.weight = self.weight + weight - std::mem::replace(&mut flow.entry.weight, weight);
         }
         self.make_room(Some(id));
     }
@@ -297,12 +306,16 @@ impl Reassembler {
             }
             self.closing.pop_front();
             // One that went on after a reset is not over.
-            if self.flows.get_mut(id).is_some_and(|e| e.closed == Some(since)) {
+            if self
+                .flows
+                .get_mut(id)
+                .is_some_and(|f| f.entry.closed == Some(since))
+            {
                 self.end(id);
             }
         }
-        while let Some((id, entry)) = self.flows.oldest() {
-            if now.since(entry.last) < self.limits.idle {
+        while let Some((id, flow)) = self.flows.oldest() {
+            if now.since(flow.entry.last) < self.limits.idle {
                 break;
             }
             self.end(id);
@@ -328,8 +341,10 @@ impl Reassembler {
 
     /// What was seen and lost so far.
     #[must_use]
-    pub fn counters(&self) -> &Counters {
-        &self.counters
+    pub fn counters(&self) -> Counters {
+        let mut counters = self.counters;
+        counters.add(&self.content_counters);
+        counters
     }
 
     /// About the bytes of memory that flows take with all they hold.
@@ -349,7 +364,7 @@ impl Reassembler {
         if !segment.flags.syn || segment.flags.rst {
             return false;
         }
-        let Some(entry) = self.flows.get_mut(id) else {
+        let Some(Tracked { entry, conversation }) = self.flows.get_mut(id) else {
             return true;
         };
         let isn = segment.seq;
@@ -365,7 +380,7 @@ impl Reassembler {
         if entry.closed.is_some() {
             return true;
         }
-        let stream = &entry.conversation.sides[side];
+        let stream = &conversation.sides[side];
         if !stream.started {
             return false;
         }
@@ -378,7 +393,7 @@ impl Reassembler {
         // Anybody can send a SYN; the flow goes on until the other side agrees (RFC 9293 section 3.10.7.4). Where that
         // one is not seen, the client alone begins another.
         entry.reuse = Some((side, isn));
-        !entry.conversation.sides[1 - side].seen && (side == entry.client || !entry.certain)
+        !conversation.sides[1 - side].seen && (side == entry.client || !entry.certain)
     }
 
     fn begin(&mut self, key: FlowKey, side: usize, segment: &Segment<'_>, ts: Timestamp) -> FlowId {
@@ -399,40 +414,38 @@ impl Reassembler {
         if !segment.flags.syn {
             flags.insert(Flags::MIDSTREAM);
         }
-        self.flows.insert(
+        let conversation = if segment.flags.syn {
+            Conversation::default()
+        } else {
+            Conversation::midstream()
+        };
+        let entry = Entry {
             key,
-            Entry {
-                key,
-                conversation: if segment.flags.syn {
-                    Conversation::default()
-                } else {
-                    Conversation::midstream()
-                },
-                content: Content::Empty,
-                tls: false,
-                session: None,
-                inside: None,
-                client,
-                certain,
-                start: ts,
-                last: ts,
-                packets: 0,
-                wrapping: segment.wrapping,
-                flags,
-                reuse: None,
-                syn: None,
-                closed: None,
-                queued: false,
-                weight: 0,
-                exchanges: 0,
-                sides_seen: [false; 2],
-            },
-        )
+            content: Content::Empty,
+            tls: false,
+            session: None,
+            inside: None,
+            client,
+            certain,
+            start: ts,
+            last: ts,
+            packets: 0,
+            wrapping: segment.wrapping,
+            flags,
+            reuse: None,
+            syn: None,
+            closed: None,
+            queued: false,
+            weight: 0,
+            exchanges: 0,
+            sides_seen: [false; 2],
+        };
+        self.flows.insert(key, Tracked { conversation, entry })
     }
 
     fn segment(&mut self, id: FlowId, side: usize, segment: &Segment<'_>, packet: &Packet<'_>) {
         let now = self.now;
-        let Some(entry) = self.flows.get_mut(id) else {
+        let Some(Tracked { entry, .. }) = self.flows.get_mut(id) else {
             return;
         };
         entry.packets += u64::from(!segment.copy);
@@ -464,26 +477,22 @@ impl Reassembler {
         if segment.overlap {
             entry.flags.insert(Flags::CONFLICT);
         }
-        let Entry { conversation, .. } = entry;
         let repeated = self.counters.retransmitted_bytes;
-        // Taken out so that flow and content can be borrowed apart.
-        let mut conversation = std::mem::take(conversation);
-        let standing = self.with(id, |cx, receiver| {
-            conversation.push(side, segment, packet.ts, packet.frame, cx, receiver)
+        let settled = self.with(id, |conversation, cx, receiver| {
+            let standing = conversation.push(side, segment, packet.ts, packet.frame, cx, receiver);
+            (standing, conversation.waits())
         });
         if segment.copy {
             // The network did not send these bytes again; a mirror did.
             self.counters.retransmitted_bytes = repeated;
         }
-        let waits = conversation.waits();
-        let Some(entry) = self.flows.get_mut(id) else {
+        let (Some((standing, waits)), Some(Tracked { entry, .. })) = (settled, self.flows.get_mut(id)) else {
             return;
         };
-        entry.conversation = conversation;
-        if standing == Some(Standing::Open) {
+        if standing == Standing::Open {
             entry.closed = None;
         }
-        if standing == Some(Standing::Closed) && entry.closed.is_none() {
+        if standing == Standing::Closed && entry.closed.is_none() {
             entry.closed = Some(now);
             self.closing.push_back((now, id));
             self.close_content(id);
@@ -495,20 +504,20 @@ impl Reassembler {
 
     fn check_overdue(&mut self, id: FlowId) {
         let now = self.now;
-        let Some(entry) = self.flows.get_mut(id) else {
+        let Some(flow) = self.flows.get_mut(id) else {
             return;
         };
-        entry.queued = false;
-        let mut conversation = std::mem::take(&mut entry.conversation);
-        let standing = self.with(id, |cx, receiver| conversation.overdue(now, cx, receiver));
+        flow.entry.queued = false;
         // Bytes that wait for a retransmission are looked at again when the flow's next packet comes; what
         // time alone settles is looked at again in time.
-        let waits = conversation.waits_on_time();
-        let Some(entry) = self.flows.get_mut(id) else {
+        let settled = self.with(id, |conversation, cx, receiver| {
+            let standing = conversation.overdue(now, cx, receiver);
+            (standing, conversation.waits_on_time())
+        });
+        let (Some((standing, waits)), Some(Tracked { entry, .. })) = (settled, self.flows.get_mut(id)) else {
             return;
         };
-        entry.conversation = conversation;
-        if standing == Some(Standing::Closed) && entry.closed.is_none() {
+        if standing == Standing::Closed && entry.closed.is_none() {
             entry.closed = Some(now);
             self.closing.push_back((now, id));
             self.close_content(id);
@@ -519,15 +528,17 @@ impl Reassembler {
         self.weigh(id);
     }
 
-    /// Runs `work` on a flow whose conversation was taken out.
+    /// Runs `work` on a flow.
     fn with<R>(
         &mut self,
         id: FlowId,
-        work: impl FnOnce(&mut conversation::Context<'_, DefaultHashBuilder>, &mut Sink<'_>) -> R,
+        work: impl FnOnce(
+            &mut Conversation,
+            &mut conversation::Context<'_, DefaultHashBuilder>,
+            &mut Sink<'_>,
+        ) -> R,
     ) -> Option<R> {
-        // The counters are needed on both sides; the reader's part is added afterwards.
-        let mut http_counters = Counters::default();
-        let entry = self.flows.get_mut(id)?;
+        let Tracked { conversation, entry } = self.flows.get_mut(id)?;
         let mut cx = conversation::Context {
             limits: &self.limits,
             counters: &mut self.counters,
@@ -540,48 +551,43 @@ impl Reassembler {
         let mut sink = Sink {
             entry,
             limits: &self.limits,
-            counters: &mut http_counters,
+            counters: &mut self.content_counters,
             pool: &mut self.pool,
             secrets: &self.secrets,
             room: &mut self.room,
             events: &mut self.events,
             now: self.now,
             server_seen,
-            used: false,
         };
-        let result = work(&mut cx, &mut sink);
+        let result = work(conversation, &mut cx, &mut sink);
         let (conflict, gap) = (cx.conflict, cx.gap);
-        let used = sink.used;
-        let entry = self.flows.get_mut(id)?;
+        let entry = sink.entry;
         if conflict {
             entry.flags.insert(Flags::CONFLICT);
         }
         if gap {
             entry.flags.insert(Flags::GAP);
         }
-        if used {
-            self.counters.add(&http_counters);
-        }
         Some(result)
     }
 
     /// Both directions are over: gives out what the content still holds.
     fn close_content(&mut self, id: FlowId) {
-        self.with(id, |_, sink| sink.finish());
+        self.with(id, |_, _, sink| sink.finish());
     }
 
     /// Ends a flow and forgets it.
     fn end(&mut self, id: FlowId) {
         let now = self.now;
-        let Some(entry) = self.flows.get_mut(id) else {
-            return;
-        };
-        let mut conversation = std::mem::take(&mut entry.conversation);
-        self.with(id, |cx, sink| {
+        self.with(id, |conversation, cx, sink| {
             conversation.finish(now, cx, sink);
             sink.finish();
         });
-        let Some(mut entry) = self.flows.remove(id) else {
+        let Some(Tracked {
+            conversation,
+            mut entry,
+        }) = self.flows.remove(id)
+        else {
             return;
         };
         self.weight -= entry.weight;
@@ -701,7 +707,6 @@ struct Sink<'a> {
     now: Timestamp,
     /// Whether a packet from the server was seen.
     server_seen: bool,
-    used: bool,
 }
 
 impl Sink<'_> {
@@ -719,7 +724,6 @@ impl Sink<'_> {
         http1: impl FnOnce(&mut Connection, &mut connection::Context<'_>, &mut dyn FnMut(Event)),
         http2: impl FnOnce(&mut http2::Connection, &mut connection::Context<'_>, &mut dyn FnMut(Event)),
     ) {
-        self.used = true;
         let flow = self.entry.flow_ref();
         let mut flags = Flags::empty();
         for flag in [Flags::MIDSTREAM, Flags::CONFLICT] {
@@ -943,7 +947,6 @@ impl Sink<'_> {
             Opened::Gap => self.missing(side, UNKNOWN),
         });
         self.counters.add(&counters);
-        self.used = true;
         if session.is_over() && matches!(self.entry.content, Content::Empty) {
             // Nothing was read of it, and nothing will be.
             self.entry.content = Content::Tls(Box::new(session.into_told()));

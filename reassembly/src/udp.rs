@@ -577,7 +577,7 @@ mod tests {
             assert!(wire.reassembler.open_flows() <= 10);
             assert!(wire.reassembler.weight() <= 100_000 / SHARE);
         }
-        let counters = *wire.reassembler.counters();
+        let counters = wire.reassembler.counters();
         assert!(counters.evicted_flows + counters.evicted_memory >= 1900);
         assert_eq!(wire.flows().len(), 1999, "each is told");
     }

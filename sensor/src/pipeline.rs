@@ -212,17 +212,14 @@ impl Stages {
 
     fn tick(&mut self, drops: Option<Drops>) {
         self.next_tick = self.now.plus(TICK);
-        self.downstream.take(Item::Tick(
-            self.now,
-            Box::new(*self.reassembler.counters()),
-            drops,
-        ));
+        self.downstream
+            .take(Item::Tick(self.now, Box::new(self.reassembler.counters()), drops));
     }
 
     fn finish(mut self, mut run: Run) -> anyhow::Result<(Run, Desk)> {
         self.reassembler.finish();
         self.drain();
-        run.counters = *self.reassembler.counters();
+        run.counters = self.reassembler.counters();
         run.span = self.first.map(|first| (first, self.now));
         let mut desk = self.downstream.finish()?;
         desk.finish(self.now, &run.counters, run.drops);
