@@ -191,9 +191,18 @@ impl Head {
     /// The first field of this name, compared without regard to case.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&str> {
-        self.fields()
-            .find(|(n, _)| n.eq_ignore_ascii_case(name))
-            .map(|(_, v)| v)
+        self.named(name).next()
+    }
+
+    /// The values of all fields of this name, compared without regard to case.
+    pub(crate) fn named(&self, name: &str) -> impl Iterator<Item = &str> {
+        // Most names differ in length already, and are not looked at.
+        self.fields
+            .iter()
+            .filter(move |f| {
+                (f.name.1 - f.name.0) as usize == name.len() && self.slice(f.name).eq_ignore_ascii_case(name)
+            })
+            .map(|f| self.slice(f.value))
     }
 
     pub(crate) fn slice(&self, (from, to): (u32, u32)) -> &str {

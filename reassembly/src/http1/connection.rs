@@ -1016,8 +1016,7 @@ impl Connection {
 /// Whether a head names this protocol as one to change to (RFC 9110 section 7.8).
 fn upgrades_to(head: &Head, protocol: &str) -> bool {
     let named = |value: &str| value.split(',').any(|p| p.trim().eq_ignore_ascii_case(protocol));
-    head.fields()
-        .any(|(name, value)| name.eq_ignore_ascii_case("upgrade") && named(value))
+    head.named("upgrade").any(named)
 }
 
 fn exchange(ready: Ready, cx: &mut Context<'_>) -> Exchange {
@@ -1099,18 +1098,11 @@ fn names_websocket(head: &Head) -> bool {
 
 /// What a response to a handshake settled on, when the connection goes on as a WebSocket.
 fn websocket_extensions(head: &Head) -> Option<Extensions> {
-    names_websocket(head).then(|| {
-        let values = head
-            .fields()
-            .filter(|(name, _)| name.eq_ignore_ascii_case("sec-websocket-extensions"));
-        Extensions::negotiated(values.map(|(_, value)| value))
-    })
+    names_websocket(head).then(|| Extensions::negotiated(head.named("sec-websocket-extensions")))
 }
 
 fn encodings(head: &Head) -> impl Iterator<Item = &str> {
-    head.fields()
-        .filter(|(n, _)| n.len() == 16 && n.eq_ignore_ascii_case("content-encoding"))
-        .map(|(_, v)| v)
+    head.named("content-encoding")
 }
 
 /// The body length that the framing declares.
