@@ -7,6 +7,7 @@ use crate::part::{Part, Stamp};
 use crate::sse::Events;
 
 use super::brotli::Brotli;
+use super::gathered;
 use super::inflate::{Inflate, Pool, Wrapper};
 
 /// What any body may unpack to, however small it is.
@@ -101,6 +102,15 @@ impl Layer {
         }
     }
 
+    /// The end of the decoders, which keeps that much.
+    fn tapped(keep: usize) -> Self {
+        Self::new(Stage::Tap(Tap {
+            kept: Vec::new(),
+            keep,
+            events: None,
+        }))
+    }
+
     fn next(&self) -> Option<&Self> {
         match &self.stage {
             Stage::Tap(_) => None,
@@ -187,6 +197,8 @@ impl Layer {
 enum Content {
     /// No coding: content is the body.
     Plain(Vec<u8>),
+    /// gzip, gathered to be decoded in one go.
+    Gathered(Vec<u8>),
     /// Being decoded.
     Coded(Box<Layer>),
     /// Cannot be decoded; what was kept until then.
@@ -198,6 +210,9 @@ pub(crate) struct Body {
     /// Bytes after removing the transfer-coding.
     pub(crate) bytes: u64,
     content: Content,
+    /// How much of the content is kept, and what it may unpack to.
+    keep: usize,
+    most: u64,
     over_limit: bool,
     /// The content is read as events too.
     events: Option<Box<Events>>,
@@ -234,39 +249,37 @@ impl Body {
         if coded.len() > MAX_CODINGS {
             unknown = true;
         }
+        if let [name] = coded[..]
+            && is_gzip(name)
+            && length.is_none_or(|length| length <= gathered::MOST as u64)
+        {
+            let room = usize::try_from(length.unwrap_or(0)).unwrap_or(0);
+            return Self::of(Content::Gathered(Vec::with_capacity(room)), limits);
+        }
         for name in coded {
-            let tap = || {
-                Layer::new(Stage::Tap(Tap {
-                    kept: Vec::new(),
-                    keep: limits.body_capture,
-                    events: None,
-                }))
-            };
-            let inner = layer.take().unwrap_or_else(tap);
-            layer = Some(Layer::new(
-                if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") {
-                    Stage::Inflate(Box::new(Inflate::new(Wrapper::Gzip, inner, pool)))
-                } else if name.eq_ignore_ascii_case("deflate") {
-                    Stage::Inflate(Box::new(Inflate::new(Wrapper::Deflate, inner, pool)))
-                } else if name.eq_ignore_ascii_case("br") {
-                    let limit = limits.memory / BROTLI_SHARE;
-                    Stage::Brotli(Box::new(Brotli::new(inner, &pool.windows, limit)))
-                } else if name.eq_ignore_ascii_case("zstd") {
-                    match zstd::stream::write::Decoder::new(inner) {
-                        Ok(mut decoder) => {
-                            let _ = decoder.window_log_max(ZSTD_WINDOW_LOG);
-                            Stage::Zstd(Box::new(decoder))
-                        }
-                        Err(_) => {
-                            unknown = true;
-                            break;
-                        }
+            let inner = layer.take().unwrap_or_else(|| Layer::tapped(limits.body_capture));
+            layer = Some(Layer::new(if is_gzip(name) {
+                Stage::Inflate(Box::new(Inflate::new(Wrapper::Gzip, inner, pool)))
+            } else if name.eq_ignore_ascii_case("deflate") {
+                Stage::Inflate(Box::new(Inflate::new(Wrapper::Deflate, inner, pool)))
+            } else if name.eq_ignore_ascii_case("br") {
+                let limit = limits.memory / BROTLI_SHARE;
+                Stage::Brotli(Box::new(Brotli::new(inner, &pool.windows, limit)))
+            } else if name.eq_ignore_ascii_case("zstd") {
+                match zstd::stream::write::Decoder::new(inner) {
+                    Ok(mut decoder) => {
+                        let _ = decoder.window_log_max(ZSTD_WINDOW_LOG);
+                        Stage::Zstd(Box::new(decoder))
                     }
-                } else {
-                    unknown = true;
-                    break;
-                },
-            ));
+                    Err(_) => {
+                        unknown = true;
+                        break;
+                    }
+                }
+            } else {
+                unknown = true;
+                break;
+            }));
         }
         let content = match layer {
             _ if unknown => Content::Opaque(Vec::new()),
@@ -279,16 +292,37 @@ impl Body {
                 Content::Plain(Vec::with_capacity(usize::try_from(reserve).unwrap_or(0)))
             }
         };
+        Self::of(content, limits)
+    }
+
+    fn of(content: Content, limits: &Limits) -> Self {
         Self {
             bytes: 0,
             content,
+            keep: limits.body_capture,
+            most: limits.decoded,
             over_limit: false,
             events: None,
         }
     }
 
-    /// Has the content read as events too.
-    pub(crate) fn read_events(&mut self, limits: &Limits) {
+    /// What was gathered cannot be decoded in one go: decodes it, and what follows, as it comes.
+    fn stream(&mut self, pool: &mut Pool, room: &mut usize) {
+        if let Content::Gathered(wire) = &mut self.content {
+            let wire = std::mem::take(wire);
+            let layer = Stage::Inflate(Box::new(Inflate::new(
+                Wrapper::Gzip,
+                Layer::tapped(self.keep),
+                pool,
+            )));
+            self.content = Content::Coded(Box::new(Layer::new(layer)));
+            self.coded(&wire, 0, room);
+        }
+    }
+
+    /// Has the content read as events too, as it comes.
+    pub(crate) fn read_events(&mut self, limits: &Limits, pool: &mut Pool, room: &mut usize) {
+        self.stream(pool, room);
         self.events = Some(Box::new(Events::new(limits)));
     }
 
@@ -313,14 +347,19 @@ impl Body {
     /// About the bytes of memory it takes beside itself, decoders included.
     pub(crate) fn weight(&self) -> usize {
         let content = match &self.content {
-            Content::Plain(kept) | Content::Opaque(kept) => kept.capacity(),
+            Content::Plain(kept) | Content::Gathered(kept) | Content::Opaque(kept) => kept.capacity(),
             Content::Coded(layer) => layer.weight(),
         };
         content + self.events.as_ref().map_or(0, |events| events.weight())
     }
 
     /// Takes body bytes. `room` is what may still be kept of all bodies; it is lowered by what is.
-    pub(crate) fn push(&mut self, bytes: &[u8], limits: &Limits, room: &mut usize) {
+    pub(crate) fn push(&mut self, bytes: &[u8], limits: &Limits, pool: &mut Pool, room: &mut usize) {
+        if let Content::Gathered(wire) = &self.content
+            && wire.len() + bytes.len() > gathered::MOST
+        {
+            self.stream(pool, room);
+        }
         self.bytes += bytes.len() as u64;
         match &mut self.content {
             Content::Plain(kept) => {
@@ -347,25 +386,28 @@ impl Body {
                     at += piece.len() as u64;
                 }
             }
-            Content::Coded(_) => {
-                // The allowance grows with what was sent, in steps that do not depend on how it was cut.
-                let mut rest = bytes;
-                let mut at = self.bytes - bytes.len() as u64;
-                while !rest.is_empty() {
-                    let step = at - at % ALLOWANCE_STEP;
-                    let allowed = limits.decoded.min(FREE_EXPANSION + EXPANSION * step);
-                    let len = usize::try_from(step + ALLOWANCE_STEP - at)
-                        .unwrap_or(usize::MAX)
-                        .min(rest.len());
-                    if let Some(events) = &mut self.events {
-                        events.wire = step;
-                    }
-                    self.decode(&rest[..len], allowed, room);
-                    rest = &rest[len..];
-                    at += len as u64;
-                }
-            }
+            Content::Gathered(wire) => wire.extend_from_slice(bytes),
+            Content::Coded(_) => self.coded(bytes, self.bytes - bytes.len() as u64, room),
             Content::Opaque(_) => {}
+        }
+    }
+
+    /// Decodes the next bytes of the body, which are those from `at` on.
+    fn coded(&mut self, bytes: &[u8], mut at: u64, room: &mut usize) {
+        // The allowance grows with what was sent, in steps that do not depend on how it was cut.
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let step = at - at % ALLOWANCE_STEP;
+            let allowed = self.most.min(FREE_EXPANSION + EXPANSION * step);
+            let len = usize::try_from(step + ALLOWANCE_STEP - at)
+                .unwrap_or(usize::MAX)
+                .min(rest.len());
+            if let Some(events) = &mut self.events {
+                events.wire = step;
+            }
+            self.decode(&rest[..len], allowed, room);
+            rest = &rest[len..];
+            at += len as u64;
         }
     }
 
@@ -410,12 +452,13 @@ impl Body {
                     );
                 }
             }
-            Content::Plain(_) | Content::Opaque(_) => {}
+            Content::Plain(_) | Content::Gathered(_) | Content::Opaque(_) => {}
         }
     }
 
     /// Bytes of the body were lost: a coded stream cannot go on behind them.
-    pub(crate) fn gap(&mut self, room: &mut usize) {
+    pub(crate) fn gap(&mut self, pool: &mut Pool, room: &mut usize) {
+        self.stream(pool, room);
         if let Content::Coded(layer) = &mut self.content {
             let kept = layer
                 .tap()
@@ -448,6 +491,21 @@ impl Body {
         }
         counters.parts += parts;
         counters.parts_dropped += dropped;
+        if let Content::Gathered(wire) = &self.content {
+            if let Some(content) = pool.unpacker.unpack(wire, self.most) {
+                let keep = self.keep.min(*room).min(content.len());
+                *room -= keep;
+                return Done {
+                    bytes,
+                    content_bytes: content.len() as u64,
+                    kept: content[..keep].to_vec(),
+                    opaque: false,
+                    over_limit: false,
+                    parts,
+                };
+            }
+            self.stream(pool, room);
+        }
         let done = match self.content {
             Content::Plain(kept) => Done {
                 bytes,
@@ -476,7 +534,8 @@ impl Body {
                     parts,
                 }
             }
-            Content::Opaque(kept) => {
+            // None is gathered any more.
+            Content::Gathered(kept) | Content::Opaque(kept) => {
                 let opaque = bytes > 0;
                 Done {
                     bytes,
@@ -492,6 +551,10 @@ impl Body {
         counters.decoded_overflow += u64::from(done.over_limit);
         done
     }
+}
+
+fn is_gzip(coding: &str) -> bool {
+    coding.eq_ignore_ascii_case("gzip") || coding.eq_ignore_ascii_case("x-gzip")
 }
 
 /// As `write_all`, but bytes behind the end of the coded stream are no error.
@@ -521,7 +584,7 @@ mod tests {
         );
         let mut room = limits.body_capture_total;
         for part in wire.chunks(step) {
-            body.push(part, limits, &mut room);
+            body.push(part, limits, &mut pool, &mut room);
         }
         body.finish(true, &mut Counters::default(), &mut pool, &mut room)
     }
@@ -553,6 +616,50 @@ mod tests {
                 let done = through(coding, &wire, step, &limits);
                 assert_eq!(done.content_bytes, text.len() as u64, "{coding} by {step}");
                 assert!(!done.opaque && done.kept == text, "{coding} by {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn gathered_bodies_read_as_streamed_ones() {
+        let read = |wire: &[u8], gather: bool, limits: &Limits, complete: bool| {
+            let (mut pool, mut room) = (Pool::default(), limits.body_capture_total);
+            // One that declares to be longer is never gathered.
+            let length = (!gather).then_some(u64::MAX);
+            let mut body = Body::new(["gzip"].into_iter(), length, limits, &mut pool, room);
+            assert_eq!(matches!(body.content, Content::Gathered(_)), gather);
+            body.push(wire, limits, &mut pool, &mut room);
+            let mut counters = Counters::default();
+            let done = body.finish(complete, &mut counters, &mut pool, &mut room);
+            let told = (done.bytes, done.content_bytes, done.opaque, done.over_limit);
+            (told, done.kept, room, counters)
+        };
+        let text = |len: u32| -> Vec<u8> {
+            let numbers = (0..len).flat_map(|n| n.to_string().into_bytes());
+            numbers.take(len as usize).collect()
+        };
+        let small = Limits {
+            body_capture: 1000,
+            decoded: 50_000,
+            ..Limits::default()
+        };
+        for limits in [Limits::default(), small] {
+            for len in [0, 1, 999, 1001, 49_999, 50_001, 300_000] {
+                let whole = gzip(&text(len));
+                let mut wires = vec![
+                    whole.clone(),
+                    [&whole[..], b"\0\0padding"].concat(),
+                    [&whole[..], &whole].concat(),
+                    [&whole[..], &gzip(b"more")].concat(),
+                    text(len),
+                ];
+                wires.extend((1..20).map(|n| whole[..whole.len() * n / 20].to_vec()));
+                for wire in wires {
+                    for complete in [true, false] {
+                        let [a, b] = [true, false].map(|gather| read(&wire, gather, &limits, complete));
+                        assert!(a == b, "{len}, {} on the wire: {:?} {:?}", wire.len(), a.0, b.0);
+                    }
+                }
             }
         }
     }
@@ -627,7 +734,7 @@ mod tests {
         let mut bodies: Vec<Body> = (0..100)
             .map(|_| {
                 let mut body = Body::new(["br"].into_iter(), None, &limits, &mut pool, room);
-                body.push(&window(22), &limits, &mut room);
+                body.push(&window(22), &limits, &mut pool, &mut room);
                 body
             })
             .collect();
@@ -640,10 +747,10 @@ mod tests {
         let ended = bodies.remove(0);
         ended.finish(false, &mut Counters::default(), &mut pool, &mut room);
         bodies.remove(0);
-        bodies[0].gap(&mut room);
+        bodies[0].gap(&mut pool, &mut room);
         for _ in 0..10 {
             let mut body = Body::new(["br"].into_iter(), None, &limits, &mut pool, room);
-            body.push(&window(22), &limits, &mut room);
+            body.push(&window(22), &limits, &mut pool, &mut room);
             bodies.push(body);
         }
         assert_eq!(decoding(&bodies), 7);
@@ -670,16 +777,11 @@ mod tests {
         let done = through("zstd, zstd", &wire, 1460, &Limits::default());
         assert!(done.opaque && done.over_limit);
         // As much of a window as was written to is weighed.
+        let mut pool = Pool::default();
         let once = zstd::bulk::compress(&skipped[..1 << 20], 3).expect("compresses");
         let limits = Limits::default();
-        let mut body = Body::new(
-            ["zstd, zstd"].into_iter(),
-            None,
-            &limits,
-            &mut Pool::default(),
-            1 << 20,
-        );
-        body.push(&once, &limits, &mut (1 << 20));
+        let mut body = Body::new(["zstd, zstd"].into_iter(), None, &limits, &mut pool, 1 << 20);
+        body.push(&once, &limits, &mut pool, &mut (1 << 20));
         assert!(body.weight() > 1 << 20);
     }
 }

@@ -414,7 +414,7 @@ impl Connection {
             *cx.room,
         );
         if found.head.field("content-type").is_some_and(Events::are_in) {
-            body.read_events(cx.limits);
+            body.read_events(cx.limits, cx.pool, cx.room);
         }
         let upgrade = (status == 101)
             .then(|| websocket_extensions(&found.head))
@@ -571,13 +571,13 @@ impl Connection {
         });
         match place {
             Place::Close => {
-                current.body.push(bytes, cx.limits, cx.room);
+                current.body.push(bytes, cx.limits, cx.pool, cx.room);
                 self.events(direction, cx);
                 bytes.len()
             }
             Place::Length(left) => {
                 let take = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
-                current.body.push(&bytes[..take], cx.limits, cx.room);
+                current.body.push(&bytes[..take], cx.limits, cx.pool, cx.room);
                 let left = left - take as u64;
                 reader.state = State::Body(Place::Length(left));
                 reader.position = at.offset + take as u64;
@@ -591,7 +591,7 @@ impl Connection {
                 let mut used = 0;
                 while used < bytes.len() {
                     let step = chunked.step(&bytes[used..]);
-                    current.body.push(step.data, cx.limits, cx.room);
+                    current.body.push(step.data, cx.limits, cx.pool, cx.room);
                     current.ambiguities.insert(step.ambiguities);
                     chunked = step.state;
                     used += step.used;
@@ -756,7 +756,7 @@ impl Connection {
                 cx.counters.damaged += 1;
                 if let Some(current) = reader.current.as_mut() {
                     current.flags.insert(Flags::GAP);
-                    current.body.gap(cx.room);
+                    current.body.gap(cx.pool, cx.room);
                 }
                 let within = match place {
                     // It may have answered HEAD, and the next response begin anywhere.

@@ -94,15 +94,16 @@ pub(crate) fn request(bytes: &[u8]) -> Option<RequestHead> {
     ) {
         (Ok(httparse::Status::Complete(_)), Ok(text)) => {
             let span = |s: &str| place(bytes, s.as_bytes());
+            let fields = spans(bytes, strict.headers);
             RequestHead {
                 method: span(strict.method?),
                 target: span(strict.path?),
                 minor: strict.version?,
+                ambiguities: line_endings(bytes, &fields),
                 head: Head {
-                    fields: spans(bytes, strict.headers),
+                    fields,
                     text: text.to_owned(),
                 },
-                ambiguities: line_endings(bytes),
                 ..RequestHead::default()
             }
         }
@@ -126,15 +127,18 @@ pub(crate) fn response(bytes: &[u8]) -> Option<ResponseHead> {
     let strictly = httparse::ParserConfig::default();
     let read = strictly.parse_response_with_uninit_headers(&mut strict, bytes, &mut fields);
     match (read, std::str::from_utf8(bytes)) {
-        (Ok(httparse::Status::Complete(_)), Ok(text)) => Some(ResponseHead {
-            status: strict.code?,
-            minor: strict.version?,
-            head: Head {
-                fields: spans(bytes, strict.headers),
-                text: text.to_owned(),
-            },
-            ambiguities: line_endings(bytes),
-        }),
+        (Ok(httparse::Status::Complete(_)), Ok(text)) => {
+            let fields = spans(bytes, strict.headers);
+            Some(ResponseHead {
+                status: strict.code?,
+                minor: strict.version?,
+                ambiguities: line_endings(bytes, &fields),
+                head: Head {
+                    fields,
+                    text: text.to_owned(),
+                },
+            })
+        }
         _ => tolerant_response(bytes),
     }
 }
@@ -166,21 +170,12 @@ fn trim(value: &[u8]) -> &[u8] {
     value.trim_ascii()
 }
 
-/// The strict reader takes a bare LF for the end of a line, as RFC 9112 section 2.2 allows.
-fn line_endings(bytes: &[u8]) -> Ambiguities {
+/// The strict reader takes a bare LF for the end of a line, as RFC 9112 section 2.2 allows. It takes no folded lines, so
+/// each line ends where the next name begins.
+fn line_endings(bytes: &[u8], fields: &[FieldSpan]) -> Ambiguities {
+    let ends_well = |end: usize| bytes[..end].ends_with(b"\r\n");
     let mut found = Ambiguities::empty();
-    // Counted, not searched: lines are short, and this is done many bytes at a time.
-    let before = bytes.len().saturating_sub(1);
-    let bare = |(before, byte): (&u8, &u8)| u32::from(*byte == b'\n') & u32::from(*before != b'\r');
-    let first = bytes.first() == Some(&b'\n');
-    if first
-        || bytes[..before]
-            .iter()
-            .zip(&bytes[1.min(before)..])
-            .map(bare)
-            .sum::<u32>()
-            > 0
-    {
+    if !bytes.ends_with(b"\r\n\r\n") || !fields.iter().all(|f| ends_well(f.name.0 as usize)) {
         found.insert(Ambiguities::BARE_LF);
     }
     found

@@ -738,7 +738,7 @@ impl Connection {
         if frame.kind == kind::DATA
             && let Some(stream) = self.streams.get_mut(&frame.stream)
         {
-            stream.half(direction).gap(cx.room);
+            stream.half(direction).gap(cx.pool, cx.room);
         }
     }
 
@@ -754,7 +754,7 @@ impl Connection {
         side.scanned = 0;
         side.state = State::Search;
         for stream in self.streams.values_mut() {
-            stream.half(direction).gap(cx.room);
+            stream.half(direction).gap(cx.pool, cx.room);
         }
     }
 

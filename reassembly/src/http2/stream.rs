@@ -3,6 +3,7 @@
 use crate::exchange::{Ambiguities, Exchange, Flags, Head, Message, Protocol, Request, Response};
 use crate::http1::body::Body;
 use crate::http1::connection::{Context, Direction};
+use crate::http1::inflate::Pool;
 use crate::http1::pairing;
 use crate::part::{Part, Stamp};
 use crate::sse::Events;
@@ -61,7 +62,7 @@ impl Half {
         let mut body = Body::new(codings, length, cx.limits, cx.pool, *cx.room);
         let kind = head.field("content-type").unwrap_or("");
         if matches!(start, Start::Response(..)) && Events::are_in(kind) {
-            body.read_events(cx.limits);
+            body.read_events(cx.limits, cx.pool, cx.room);
         }
         self.body = Some(body);
         self.first = first;
@@ -78,7 +79,7 @@ impl Half {
             ts: at.ts,
             frame: at.frame,
         });
-        body.push(bytes, cx.limits, cx.room);
+        body.push(bytes, cx.limits, cx.pool, cx.room);
         self.last = at;
         body.take_events(cx.room)
     }
@@ -89,11 +90,11 @@ impl Half {
     }
 
     /// Some of it was never seen.
-    pub(super) fn gap(&mut self, room: &mut usize) {
+    pub(super) fn gap(&mut self, pool: &mut Pool, room: &mut usize) {
         if !self.ended {
             self.flags.insert(Flags::GAP);
             if let Some(body) = &mut self.body {
-                body.gap(room);
+                body.gap(pool, room);
             }
         }
     }
