@@ -11,7 +11,7 @@ use crate::tls::Tls;
 pub enum App {
     /// HTTP/1.0 or HTTP/1.1.
     Http1,
-    /// HTTP/2 with its cleartext preface; recognised, not decoded.
+    /// HTTP/2: begun with its preface, by upgrade, or joined midway.
     Http2,
     /// A TLS handshake, at the beginning or after another protocol went over to TLS; what follows cannot be read.
     Tls,

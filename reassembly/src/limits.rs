@@ -144,7 +144,7 @@ counters! {
     quic_flows, "flows with QUIC (opaque)";
     /// Flows recognised as DTLS.
     dtls_flows, "flows with DTLS (opaque)";
-    /// Flows recognised as HTTP/2, which is not decoded.
+    /// Flows with HTTP/2.
     http2_flows, "flows with HTTP/2";
     /// Flows with payload that is none of these.
     unknown_flows, "flows with other content";
