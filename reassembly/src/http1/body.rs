@@ -1,9 +1,12 @@
-//! Bodies: transfer-decoded bytes in; counted, content-decoded and a bounded part of them kept.
+//! Bodies: transfer-decoded bytes in; counted, content-decoded and a bounded part of them kept. Content that consists of
+//! parts is read as these too: server-sent events, messages of gRPC.
 
 use std::io::{self, Write};
 
+use crate::exchange::Head;
+use crate::grpc::{self, Messages};
 use crate::limits::{Counters, Limits};
-use crate::part::{Part, Stamp};
+use crate::part::{Direction, Part, Stamp};
 use crate::sse::Events;
 
 use super::brotli::Brotli;
@@ -201,17 +204,25 @@ pub(crate) struct Body {
     over_limit: bool,
     /// The content is read as events too.
     events: Option<Box<Events>>,
+    /// The content is read as messages too.
+    messages: Option<Box<Messages>>,
 }
 
 /// A body that is over.
+#[derive(Default)]
 pub(crate) struct Done {
     pub(crate) bytes: u64,
     pub(crate) content_bytes: u64,
     pub(crate) kept: Vec<u8>,
     pub(crate) opaque: bool,
     pub(crate) over_limit: bool,
-    /// Events given out.
+    /// Events or messages, and their bytes.
     pub(crate) parts: u64,
+    pub(crate) part_bytes: u64,
+    /// A message that was not ended.
+    pub(crate) rest: Vec<Part>,
+    /// Trailers that came as a part.
+    pub(crate) trailers: Head,
 }
 
 impl Body {
@@ -284,12 +295,24 @@ impl Body {
             content,
             over_limit: false,
             events: None,
+            messages: None,
         }
     }
 
-    /// Has the content read as events too.
-    pub(crate) fn read_events(&mut self, limits: &Limits) {
-        self.events = Some(Box::new(Events::new(limits)));
+    /// Has the content read as parts too, where a message with this head consists of some.
+    pub(crate) fn read_parts(&mut self, direction: Direction, head: &Head, limits: &Limits) {
+        let Some(kind) = head.field("content-type") else {
+            return;
+        };
+        if let Some(form) = grpc::Form::of(kind) {
+            // gRPC compresses messages and not the body; where somebody did, nobody reads messages in it.
+            if matches!(self.content, Content::Plain(_)) {
+                let encoding = head.field("grpc-encoding");
+                self.messages = Some(Box::new(Messages::new(direction, form, encoding)));
+            }
+        } else if direction == Direction::ToClient && Events::are_in(kind) {
+            self.events = Some(Box::new(Events::new(limits)));
+        }
     }
 
     /// Where the bytes pushed next come from.
@@ -297,10 +320,23 @@ impl Body {
         if let Some(events) = &mut self.events {
             events.stamp = stamp;
         }
+        if let Some(messages) = &mut self.messages {
+            messages.stamp = stamp;
+        }
     }
 
-    /// Events that ended. What was kept of them may be kept of other bodies from here on.
-    pub(crate) fn take_events(&mut self, room: &mut usize) -> Vec<Part> {
+    /// The sender begins a frame of so many bytes with what is pushed next.
+    pub(crate) fn frame(&mut self, len: u32) {
+        if let Some(messages) = &mut self.messages {
+            messages.frame(len);
+        }
+    }
+
+    /// Parts that ended. What was kept of them may be kept of other bodies from here on.
+    pub(crate) fn take_parts(&mut self, room: &mut usize) -> Vec<Part> {
+        if let Some(messages) = &mut self.messages {
+            return messages.take();
+        }
         let Some(events) = &mut self.events else {
             return Vec::new();
         };
@@ -316,11 +352,13 @@ impl Body {
             Content::Plain(kept) | Content::Opaque(kept) => kept.capacity(),
             Content::Coded(layer) => layer.weight(),
         };
-        content + self.events.as_ref().map_or(0, |events| events.weight())
+        content
+            + self.events.as_ref().map_or(0, |events| events.weight())
+            + self.messages.as_ref().map_or(0, |messages| messages.weight())
     }
 
     /// Takes body bytes. `room` is what may still be kept of all bodies; it is lowered by what is.
-    pub(crate) fn push(&mut self, bytes: &[u8], limits: &Limits, room: &mut usize) {
+    pub(crate) fn push(&mut self, bytes: &[u8], limits: &Limits, pool: &mut Pool, room: &mut usize) {
         self.bytes += bytes.len() as u64;
         match &mut self.content {
             Content::Plain(kept) => {
@@ -331,6 +369,9 @@ impl Body {
                     .min(*room);
                 kept.extend_from_slice(&bytes[..keep]);
                 *room -= keep;
+                if let Some(messages) = &mut self.messages {
+                    messages.push(bytes, &mut grpc::Context { limits, pool, room });
+                }
                 // As below: how many events bytes account for does not depend on how they were cut.
                 let mut rest = bytes;
                 let mut at = self.bytes - bytes.len() as u64;
@@ -414,8 +455,11 @@ impl Body {
         }
     }
 
-    /// Bytes of the body were lost: a coded stream cannot go on behind them.
-    pub(crate) fn gap(&mut self, room: &mut usize) {
+    /// Bytes of the body were lost, so many where that is known: a coded stream cannot go on behind them.
+    pub(crate) fn gap(&mut self, len: Option<u64>, limits: &Limits, pool: &mut Pool, room: &mut usize) {
+        if let Some(messages) = &mut self.messages {
+            messages.gap(len, &mut grpc::Context { limits, pool, room });
+        }
         if let Content::Coded(layer) = &mut self.content {
             let kept = layer
                 .tap()
@@ -434,63 +478,62 @@ impl Body {
     pub(crate) fn finish(
         mut self,
         complete: bool,
+        limits: &Limits,
         counters: &mut Counters,
         pool: &mut Pool,
         room: &mut usize,
     ) -> Done {
-        let bytes = self.bytes;
-        let (mut parts, mut dropped) = (0, 0);
+        let mut done = Done::default();
         if let Some(events) = &mut self.events {
-            (parts, dropped) = events.counts();
+            let (given, dropped) = events.counts();
+            (done.parts, done.part_bytes) = (given + dropped, events.data_bytes());
+            counters.parts += given;
+            counters.parts_dropped += dropped;
             events.room = *room;
             events.end();
             *room = events.room;
         }
-        counters.parts += parts;
-        counters.parts_dropped += dropped;
-        let done = match self.content {
-            Content::Plain(kept) => Done {
-                bytes,
-                content_bytes: bytes,
-                kept,
-                opaque: false,
-                over_limit: false,
-                parts,
-            },
-            Content::Coded(mut layer) => {
-                let ended = bytes == 0 || layer.finish().is_ok();
-                let count = layer.count();
-                let kept = layer
-                    .tap()
-                    .map(|t| std::mem::take(&mut t.kept))
-                    .unwrap_or_default();
-                let opaque = complete && !ended;
-                layer.release(pool);
-                let content_bytes = if opaque { bytes } else { count };
-                Done {
-                    bytes,
-                    content_bytes,
-                    kept,
-                    opaque,
-                    over_limit: false,
-                    parts,
-                }
-            }
-            Content::Opaque(kept) => {
-                let opaque = bytes > 0;
-                Done {
-                    bytes,
-                    content_bytes: bytes,
-                    kept,
-                    opaque,
-                    over_limit: self.over_limit,
-                    parts,
-                }
-            }
-        };
+        if let Some(messages) = &mut self.messages {
+            messages.end(&mut grpc::Context { limits, pool, room });
+            done.rest = messages.take();
+            done.trailers = messages.trailers();
+            let counts = messages.counts();
+            (done.parts, done.part_bytes) = (counts.messages, counts.content_bytes);
+            counters.parts += counts.given;
+            counters.parts_dropped += counts.dropped;
+            counters.opaque_bodies += counts.opaque;
+            counters.decoded_overflow += counts.over_limit;
+            counters.unframed_bytes += counts.unframed;
+        }
+        self.finish_content(complete, &mut done, pool);
         counters.opaque_bodies += u64::from(done.opaque);
         counters.decoded_overflow += u64::from(done.over_limit);
         done
+    }
+
+    fn finish_content(self, complete: bool, done: &mut Done, pool: &mut Pool) {
+        let bytes = self.bytes;
+        (done.bytes, done.content_bytes) = (bytes, bytes);
+        match self.content {
+            Content::Plain(kept) => done.kept = kept,
+            Content::Coded(mut layer) => {
+                let ended = bytes == 0 || layer.finish().is_ok();
+                done.opaque = complete && !ended;
+                if !done.opaque {
+                    done.content_bytes = layer.count();
+                }
+                done.kept = layer
+                    .tap()
+                    .map(|t| std::mem::take(&mut t.kept))
+                    .unwrap_or_default();
+                layer.release(pool);
+            }
+            Content::Opaque(kept) => {
+                done.kept = kept;
+                done.opaque = bytes > 0;
+                done.over_limit = self.over_limit;
+            }
+        }
     }
 }
 
@@ -521,9 +564,9 @@ mod tests {
         );
         let mut room = limits.body_capture_total;
         for part in wire.chunks(step) {
-            body.push(part, limits, &mut room);
+            body.push(part, limits, &mut pool, &mut room);
         }
-        body.finish(true, &mut Counters::default(), &mut pool, &mut room)
+        body.finish(true, limits, &mut Counters::default(), &mut pool, &mut room)
     }
 
     fn gzip(data: &[u8]) -> Vec<u8> {
@@ -627,7 +670,7 @@ mod tests {
         let mut bodies: Vec<Body> = (0..100)
             .map(|_| {
                 let mut body = Body::new(["br"].into_iter(), None, &limits, &mut pool, room);
-                body.push(&window(22), &limits, &mut room);
+                body.push(&window(22), &limits, &mut pool, &mut room);
                 body
             })
             .collect();
@@ -638,12 +681,12 @@ mod tests {
         assert_eq!(decoding(&bodies), 7, "of 4 MiB each in 32 MiB");
         // One that is over makes room for another, however it ended.
         let ended = bodies.remove(0);
-        ended.finish(false, &mut Counters::default(), &mut pool, &mut room);
+        ended.finish(false, &limits, &mut Counters::default(), &mut pool, &mut room);
         bodies.remove(0);
-        bodies[0].gap(&mut room);
+        bodies[0].gap(None, &limits, &mut pool, &mut room);
         for _ in 0..10 {
             let mut body = Body::new(["br"].into_iter(), None, &limits, &mut pool, room);
-            body.push(&window(22), &limits, &mut room);
+            body.push(&window(22), &limits, &mut pool, &mut room);
             bodies.push(body);
         }
         assert_eq!(decoding(&bodies), 7);
@@ -679,7 +722,7 @@ mod tests {
             &mut Pool::default(),
             1 << 20,
         );
-        body.push(&once, &limits, &mut (1 << 20));
+        body.push(&once, &limits, &mut Pool::default(), &mut (1 << 20));
         assert!(body.weight() > 1 << 20);
     }
 }
