@@ -35,7 +35,7 @@ pub enum Protocol {
     Http11,
     /// HTTP/2 (RFC 9113).
     Http2,
-    /// gRPC over HTTP/2.
+    /// gRPC over HTTP/2, or gRPC-Web over it.
     Grpc,
     /// An exchange that opened a WebSocket (RFC 6455; over HTTP/2, RFC 8441).
     WebSocket,
@@ -215,7 +215,7 @@ impl Head {
 pub struct Message {
     /// Fields of the head.
     pub head: Head,
-    /// Fields behind the body, in HTTP/2 (RFC 9113 section 8.1).
+    /// Fields behind the body: in HTTP/2 (RFC 9113 section 8.1), and those at the end of a body of gRPC-Web.
     pub trailers: Head,
     /// Capture time of the message's first byte.
     pub first: Timestamp,
@@ -235,9 +235,12 @@ pub struct Message {
     pub head_cut: bool,
     /// The first decoded body bytes, up to [`crate::Limits::body_capture`].
     pub body: Vec<u8>,
-    /// Parts of it that were given out by themselves ([`crate::Part`]): events of an event stream. What comes behind an
-    /// upgrade is not of a message.
+    /// Parts of its body: events of an event stream, messages of gRPC. They are given out by themselves too
+    /// ([`crate::Part`]), as far as they are not too many for the bytes they came in. What comes behind an upgrade is not of
+    /// a message.
     pub parts: u64,
+    /// Content bytes of these parts, without framing and after decompression.
+    pub part_bytes: u64,
 }
 
 impl Message {

@@ -5,7 +5,7 @@
 //!  headers   found by  ordered bytes,  messages   request and
 //!  decoded   addresses gaps marked     in order   response, paired
 //!                                        │
-//!                                        └──▶ websocket, sse ─▶ part
+//!                                        └──▶ websocket, grpc, sse ─▶ part
 //!                                              messages and events, as they come
 //! ```
 //!
@@ -26,6 +26,8 @@ mod udp;
 
 mod http1;
 mod http2;
+
+mod grpc;
 mod sse;
 mod websocket;
 

@@ -180,9 +180,9 @@ counters! {
     unparsable_bytes, "bytes that are no HTTP message";
     /// Bodies whose content-coding could not be decoded.
     opaque_bodies, "bodies that could not be decoded";
-    /// Bytes of WebSockets in which no frame could be found.
-    unframed_bytes, "bytes that are no WebSocket frame";
-    /// Parts of exchanges: messages of WebSockets, server-sent events.
+    /// Bytes of WebSockets in which no frame could be found, and of gRPC in which no message could.
+    unframed_bytes, "bytes that are no message of a WebSocket or gRPC";
+    /// Parts of exchanges: messages of WebSockets and gRPC, server-sent events.
     parts, "messages and events in streams";
     /// Parts not given out because they are too many for the bytes they came in.
     parts_dropped, "messages and events given up at the limit";

@@ -1,9 +1,12 @@
-//! Bodies: transfer-decoded bytes in; counted, content-decoded and a bounded part of them kept.
+//! Bodies: transfer-decoded bytes in; counted, content-decoded and a bounded part of them kept. Content that consists of
+//! parts is read as these too: server-sent events, messages of gRPC.
 
 use std::io::{self, Write};
 
+use crate::exchange::Head;
+use crate::grpc::{self, Messages};
 use crate::limits::{Counters, Limits};
-use crate::part::{Part, Stamp};
+use crate::part::{Direction, Part, Stamp};
 use crate::sse::Events;
 
 use super::brotli::Brotli;
@@ -216,17 +219,25 @@ pub(crate) struct Body {
     over_limit: bool,
     /// The content is read as events too.
     events: Option<Box<Events>>,
+    /// The content is read as messages too.
+    messages: Option<Box<Messages>>,
 }
 
 /// A body that is over.
+#[derive(Default)]
 pub(crate) struct Done {
     pub(crate) bytes: u64,
     pub(crate) content_bytes: u64,
     pub(crate) kept: Vec<u8>,
     pub(crate) opaque: bool,
     pub(crate) over_limit: bool,
-    /// Events given out.
+    /// Events or messages, and their bytes.
     pub(crate) parts: u64,
+    pub(crate) part_bytes: u64,
+    /// A message that was not ended.
+    pub(crate) rest: Vec<Part>,
+    /// Trailers that came as a part.
+    pub(crate) trailers: Head,
 }
 
 impl Body {
@@ -303,6 +314,7 @@ impl Body {
             most: limits.decoded,
             over_limit: false,
             events: None,
+            messages: None,
         }
     }
 
@@ -320,10 +332,28 @@ impl Body {
         }
     }
 
-    /// Has the content read as events too, as it comes.
-    pub(crate) fn read_events(&mut self, limits: &Limits, pool: &mut Pool, room: &mut usize) {
-        self.stream(pool, room);
-        self.events = Some(Box::new(Events::new(limits)));
+    /// Has the content read as parts too, where a message with this head consists of some.
+    pub(crate) fn read_parts(
+        &mut self,
+        direction: Direction,
+        head: &Head,
+        limits: &Limits,
+        pool: &mut Pool,
+        room: &mut usize,
+    ) {
+        let Some(kind) = head.field("content-type") else {
+            return;
+        };
+        if let Some(form) = grpc::Form::of(kind) {
+            // gRPC compresses messages and not the body; where somebody did, nobody reads messages in it.
+            if matches!(self.content, Content::Plain(_)) {
+                let encoding = head.field("grpc-encoding");
+                self.messages = Some(Box::new(Messages::new(direction, form, encoding)));
+            }
+        } else if direction == Direction::ToClient && Events::are_in(kind) {
+            self.stream(pool, room);
+            self.events = Some(Box::new(Events::new(limits)));
+        }
     }
 
     /// Where the bytes pushed next come from.
@@ -331,10 +361,23 @@ impl Body {
         if let Some(events) = &mut self.events {
             events.stamp = stamp;
         }
+        if let Some(messages) = &mut self.messages {
+            messages.stamp = stamp;
+        }
     }
 
-    /// Events that ended. What was kept of them may be kept of other bodies from here on.
-    pub(crate) fn take_events(&mut self, room: &mut usize) -> Vec<Part> {
+    /// The sender begins a frame of so many bytes with what is pushed next.
+    pub(crate) fn frame(&mut self, len: u32) {
+        if let Some(messages) = &mut self.messages {
+            messages.frame(len);
+        }
+    }
+
+    /// Parts that ended. What was kept of them may be kept of other bodies from here on.
+    pub(crate) fn take_parts(&mut self, room: &mut usize) -> Vec<Part> {
+        if let Some(messages) = &mut self.messages {
+            return messages.take();
+        }
         let Some(events) = &mut self.events else {
             return Vec::new();
         };
@@ -350,7 +393,9 @@ impl Body {
             Content::Plain(kept) | Content::Gathered(kept) | Content::Opaque(kept) => kept.capacity(),
             Content::Coded(layer) => layer.weight(),
         };
-        content + self.events.as_ref().map_or(0, |events| events.weight())
+        content
+            + self.events.as_ref().map_or(0, |events| events.weight())
+            + self.messages.as_ref().map_or(0, |messages| messages.weight())
     }
 
     /// Takes body bytes. `room` is what may still be kept of all bodies; it is lowered by what is.
@@ -370,6 +415,9 @@ impl Body {
                     .min(*room);
                 kept.extend_from_slice(&bytes[..keep]);
                 *room -= keep;
+                if let Some(messages) = &mut self.messages {
+                    messages.push(bytes, &mut grpc::Context { limits, pool, room });
+                }
                 // As below: how many events bytes account for does not depend on how they were cut.
                 let mut rest = bytes;
                 let mut at = self.bytes - bytes.len() as u64;
@@ -456,9 +504,12 @@ impl Body {
         }
     }
 
-    /// Bytes of the body were lost: a coded stream cannot go on behind them.
-    pub(crate) fn gap(&mut self, pool: &mut Pool, room: &mut usize) {
+    /// Bytes of the body were lost, so many where that is known: a coded stream cannot go on behind them.
+    pub(crate) fn gap(&mut self, len: Option<u64>, limits: &Limits, pool: &mut Pool, room: &mut usize) {
         self.stream(pool, room);
+        if let Some(messages) = &mut self.messages {
+            messages.gap(len, &mut grpc::Context { limits, pool, room });
+        }
         if let Content::Coded(layer) = &mut self.content {
             let kept = layer
                 .tap()
@@ -477,79 +528,73 @@ impl Body {
     pub(crate) fn finish(
         mut self,
         complete: bool,
+        limits: &Limits,
         counters: &mut Counters,
         pool: &mut Pool,
         room: &mut usize,
     ) -> Done {
-        let bytes = self.bytes;
-        let (mut parts, mut dropped) = (0, 0);
+        let mut done = Done::default();
         if let Some(events) = &mut self.events {
-            (parts, dropped) = events.counts();
+            let (given, dropped) = events.counts();
+            (done.parts, done.part_bytes) = (given + dropped, events.data_bytes());
+            counters.parts += given;
+            counters.parts_dropped += dropped;
             events.room = *room;
             events.end();
             *room = events.room;
         }
-        counters.parts += parts;
-        counters.parts_dropped += dropped;
+        if let Some(messages) = &mut self.messages {
+            messages.end(&mut grpc::Context { limits, pool, room });
+            done.rest = messages.take();
+            done.trailers = messages.trailers();
+            let counts = messages.counts();
+            (done.parts, done.part_bytes) = (counts.messages, counts.content_bytes);
+            counters.parts += counts.given;
+            counters.parts_dropped += counts.dropped;
+            counters.opaque_bodies += counts.opaque;
+            counters.decoded_overflow += counts.over_limit;
+            counters.unframed_bytes += counts.unframed;
+        }
+        self.finish_content(complete, &mut done, pool, room);
+        counters.opaque_bodies += u64::from(done.opaque);
+        counters.decoded_overflow += u64::from(done.over_limit);
+        done
+    }
+
+    fn finish_content(mut self, complete: bool, done: &mut Done, pool: &mut Pool, room: &mut usize) {
+        let bytes = self.bytes;
+        (done.bytes, done.content_bytes) = (bytes, bytes);
         if let Content::Gathered(wire) = &self.content {
             if let Some(content) = pool.unpacker.unpack(wire, self.most) {
                 let keep = self.keep.min(*room).min(content.len());
                 *room -= keep;
-                return Done {
-                    bytes,
-                    content_bytes: content.len() as u64,
-                    kept: content[..keep].to_vec(),
-                    opaque: false,
-                    over_limit: false,
-                    parts,
-                };
+                done.content_bytes = content.len() as u64;
+                done.kept = content[..keep].to_vec();
+                return;
             }
             self.stream(pool, room);
         }
-        let done = match self.content {
-            Content::Plain(kept) => Done {
-                bytes,
-                content_bytes: bytes,
-                kept,
-                opaque: false,
-                over_limit: false,
-                parts,
-            },
+        match self.content {
+            Content::Plain(kept) => done.kept = kept,
             Content::Coded(mut layer) => {
                 let ended = bytes == 0 || layer.finish().is_ok();
-                let count = layer.count();
-                let kept = layer
+                done.opaque = complete && !ended;
+                if !done.opaque {
+                    done.content_bytes = layer.count();
+                }
+                done.kept = layer
                     .tap()
                     .map(|t| std::mem::take(&mut t.kept))
                     .unwrap_or_default();
-                let opaque = complete && !ended;
                 layer.release(pool);
-                let content_bytes = if opaque { bytes } else { count };
-                Done {
-                    bytes,
-                    content_bytes,
-                    kept,
-                    opaque,
-                    over_limit: false,
-                    parts,
-                }
             }
             // None is gathered any more.
             Content::Gathered(kept) | Content::Opaque(kept) => {
-                let opaque = bytes > 0;
-                Done {
-                    bytes,
-                    content_bytes: bytes,
-                    kept,
-                    opaque,
-                    over_limit: self.over_limit,
-                    parts,
-                }
+                done.kept = kept;
+                done.opaque = bytes > 0;
+                done.over_limit = self.over_limit;
             }
-        };
-        counters.opaque_bodies += u64::from(done.opaque);
-        counters.decoded_overflow += u64::from(done.over_limit);
-        done
+        }
     }
 }
 
@@ -586,7 +631,7 @@ mod tests {
         for part in wire.chunks(step) {
             body.push(part, limits, &mut pool, &mut room);
         }
-        body.finish(true, &mut Counters::default(), &mut pool, &mut room)
+        body.finish(true, limits, &mut Counters::default(), &mut pool, &mut room)
     }
 
     fn gzip(data: &[u8]) -> Vec<u8> {
@@ -630,7 +675,7 @@ mod tests {
             assert_eq!(matches!(body.content, Content::Gathered(_)), gather);
             body.push(wire, limits, &mut pool, &mut room);
             let mut counters = Counters::default();
-            let done = body.finish(complete, &mut counters, &mut pool, &mut room);
+            let done = body.finish(complete, limits, &mut counters, &mut pool, &mut room);
             let told = (done.bytes, done.content_bytes, done.opaque, done.over_limit);
             (told, done.kept, room, counters)
         };
@@ -745,9 +790,9 @@ mod tests {
         assert_eq!(decoding(&bodies), 7, "of 4 MiB each in 32 MiB");
         // One that is over makes room for another, however it ended.
         let ended = bodies.remove(0);
-        ended.finish(false, &mut Counters::default(), &mut pool, &mut room);
+        ended.finish(false, &limits, &mut Counters::default(), &mut pool, &mut room);
         bodies.remove(0);
-        bodies[0].gap(&mut pool, &mut room);
+        bodies[0].gap(None, &limits, &mut pool, &mut room);
         for _ in 0..10 {
             let mut body = Body::new(["br"].into_iter(), None, &limits, &mut pool, room);
             body.push(&window(22), &limits, &mut pool, &mut room);
