@@ -1,9 +1,10 @@
-//! Floods the program with what an attacker may send, and says what that cost: `floods PROGRAM [NAME…]`.
+//! Floods the program with what an attacker may send, and says what that cost: `floods [NAME…]`.
 //!
 //! Each flood is run in full and in half, so that what grows faster than the flood is seen. Ends with status 1 when
 //! memory was over the budget, an ordinary exchange was not found, a loss was not told, or time grew too fast.
 //!
-//! `FLOOD_SCALE=0.1` runs floods of a tenth of their size.
+//! `FLOOD_SCALE=0.1` runs floods of a tenth of their size; `FLOOD_PROGRAM` is another program than the `tapline` beside
+//! this one.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -29,12 +30,11 @@ const GROWTH: f64 = 2.5;
 const SHORT: f64 = 0.3;
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args_os().skip(1);
-    let Some(binary) = arguments.next().map(PathBuf::from) else {
-        eprintln!("usage: floods PROGRAM [NAME...]");
+    let names: Vec<String> = std::env::args().skip(1).collect();
+    let Some(binary) = program() else {
+        eprintln!("floods: there is no tapline beside this program, and no FLOOD_PROGRAM");
         return ExitCode::from(2);
     };
-    let names: Vec<String> = arguments.map(|a| a.to_string_lossy().into_owned()).collect();
     let scale = std::env::var("FLOOD_SCALE")
         .ok()
         .and_then(|s| s.parse::<f64>().ok())
@@ -52,6 +52,13 @@ fn main() -> ExitCode {
             ExitCode::from(3)
         }
     }
+}
+
+/// The program to flood.
+fn program() -> Option<PathBuf> {
+    let given = std::env::var_os("FLOOD_PROGRAM").map(PathBuf::from);
+    let beside = || Some(std::env::current_exe().ok()?.with_file_name("tapline"));
+    given.or_else(beside).filter(|path| path.exists())
 }
 
 /// What an ordinary packet costs, in nanoseconds.

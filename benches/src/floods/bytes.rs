@@ -128,9 +128,11 @@ pub(super) fn zstd_zeros(blocks: usize) -> Vec<u8> {
     out
 }
 
-/// The beginning of a brotli stream (RFC 7932 sections 9.1 and 9.2) with a window of 16 MiB, and one byte of it.
-pub(super) fn brotli_window() -> Vec<u8> {
-    let header: u32 = 7 << 1 | 1 | 0xffff << 7;
+/// The beginning of a brotli stream (RFC 7932 sections 9.1 and 9.2) with a window of so many bits, 18 to 24, and one byte
+/// of it.
+pub(super) fn brotli_window(bits: u32) -> Vec<u8> {
+    // The window, not the last block, four nibbles of length, no padding.
+    let header: u32 = (bits - 17) << 1 | 1 | 0xffff << 7;
     let mut out = (header | 1 << 23).to_le_bytes()[..3].to_vec();
     out.push(b'x');
     out

@@ -181,6 +181,13 @@ pub fn all() -> Vec<Flood> {
             windows,
         ),
         Flood::new(
+            "windows-small",
+            20_000,
+            "brotli bodies with windows of 256 KiB",
+            |n| n * 6,
+            windows_small,
+        ),
+        Flood::new(
             "codings",
             300,
             "bodies with 9,000 content-codings",
@@ -589,11 +596,20 @@ fn bombs_zstd(wire: &mut Wire, n: u64) {
     bodies(wire, n, "zstd", &zstd_zeros(16));
 }
 
-fn windows(wire: &mut Wire, n: u64) {
+/// Bodies that have only begun, each in a flow of its own.
+fn begun_windows(wire: &mut Wire, n: u64, bits: u32) {
     for k in 0..n {
         let mut flow = answering(wire, k, "Content-Encoding: br\r\nContent-Length: 60000");
-        flow.send(wire, SERVER, &brotli_window());
+        flow.send(wire, SERVER, &brotli_window(bits));
     }
+}
+
+fn windows(wire: &mut Wire, n: u64) {
+    begun_windows(wire, n, 24);
+}
+
+fn windows_small(wire: &mut Wire, n: u64) {
+    begun_windows(wire, n, 18);
 }
 
 fn codings(wire: &mut Wire, n: u64) {

@@ -181,7 +181,8 @@ impl Stream {
     /// Bytes of memory it takes, with its place in a table.
     pub(super) fn weight(&self) -> usize {
         let upgraded = self.upgraded.as_ref().map_or(0, |r| r.message.weight());
-        size_of::<Self>() + 64 + upgraded + self.halves.iter().map(Half::weight).sum::<usize>()
+        // Streams begin in order, and a tree that grows at its end is half empty.
+        2 * size_of::<Self>() + 64 + upgraded + self.halves.iter().map(Half::weight).sum::<usize>()
     }
 
     pub(super) fn half(&mut self, direction: Direction) -> &mut Half {
