@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench
+.PHONY: help demo test check bench floods
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -34,3 +34,8 @@ check: ## what must hold before a change goes in: format, lints, docs, tests, li
 bench: ## measure throughput, beside the yardsticks
 	@deploy/install-deps build
 	@benches/run
+
+floods: ## flood the program with what an attacker may send; memory and time of each (some minutes)
+	@deploy/install-deps build
+	@$(CARGO) build --release --quiet -p tapline -p benches
+	@$(CARGO) run --release --quiet -p benches --bin floods

@@ -1,6 +1,8 @@
 //! Inputs shared by the benches: the packets of many keep-alive flows, the way a kind and an unkind network
 //! delivers them.
 
+pub mod floods;
+
 use std::net::SocketAddr;
 
 use reassembly::{Event, Limits, LinkType, Packet, Reassembler, Timestamp};

@@ -7,12 +7,14 @@ use crate::packet::{TunnelPorts, Wrapping};
 /// Ceilings. Every table has one; what is given up is counted in [`Counters`].
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Flows tracked at once; the flow quiet for longest makes way for a new one. Of QUIC and DTLS an eighth as many are
+    /// Flows tracked at once; one makes way for a new one as it does for [`Self::memory`]. Of QUIC and DTLS an eighth as many are
     /// tracked beside them.
     pub flows: usize,
-    /// Bytes of memory that flows may take with all they hold; the flow quiet for longest makes way. Those of QUIC and DTLS
-    /// may take an eighth of it. The windows of
-    /// brotli bodies may take half as much beside it; a body that finds no room there is not decoded.
+    /// Bytes of memory that flows may take with all they hold. When it is not enough, flows make way: first such as are
+    /// over; then, while they are more than a quarter of all, such as nothing was read of; then the others; of each, the one
+    /// quiet for longest. Flows that take much more than others may have half of it together. Those of QUIC and DTLS may
+    /// take an eighth of it, and the windows of brotli bodies three quarters; a body that finds no room there is not
+    /// decoded.
     pub memory: usize,
     /// Quiet period, in capture time, after which a flow is closed.
     pub idle: Duration,

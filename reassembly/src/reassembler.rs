@@ -16,13 +16,22 @@ use crate::packet::{self, Datagram, Decoded, Memory, Packet, Segment, Skipped, W
 use crate::part::PartOf;
 use crate::tcp::conversation::{self, Conversation, Receiver, SETTLE_BACK, Standing};
 use crate::tcp::stream::{Meta, Stream};
-use crate::tcp::table::{FlowId, FlowKey, Table};
+use crate::tcp::table::{Class, FlowId, FlowKey, Table};
 use crate::time::Timestamp;
 use crate::tls::{self, Handshake, Inside, KeyLogRead, Opened, Secrets, Session};
 use crate::udp::UdpFlows;
 
 /// How long a closed flow is remembered, in capture time, so that late packets do not begin a new one.
 const LINGER: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// A flow that takes more than this part of the memory for all is heavy, within these bounds: one that waits for an answer
+/// is not, and one with a decoder of brotli is. Half of the memory is for those, so that a few of them cannot push out many
+/// others.
+const HEAVY_PART: usize = 4096;
+const HEAVY: (usize, usize) = (16 << 10, 128 << 10);
+
+/// Entries of flows that are gone which a queue may have beside two for each flow, before they are taken out of it.
+const QUEUE: usize = 4096;
 
 /// Capture time that steps back by more than this has begun anew: another capture follows, or the clock was
 /// set. Cards and queues differ by far less.
@@ -74,6 +83,10 @@ struct Entry {
     /// Bytes of memory it takes with all it holds, when it was last weighed.
     weight: usize,
     exchanges: u32,
+    /// Both ends take part, and it is known what they speak.
+    proven: bool,
+    /// As it stands in the table.
+    class: Class,
     sides_seen: [bool; 2],
 }
 
@@ -113,8 +126,28 @@ enum Content {
     Http2(Box<http2::Connection>),
     /// TLS without secrets, of which the handshake is read.
     Tls(Box<Handshake>),
-    /// Recognised, or given up.
+    /// Recognised, or given up, or over.
     Opaque(App),
+}
+
+impl Content {
+    /// What it is, as far as it is known.
+    fn app(&self) -> App {
+        match self {
+            Self::Tls(_) => App::Tls,
+            Self::Opaque(app) => *app,
+            Self::Http(connection) if connection.verdict() == Verdict::Http => App::Http1,
+            Self::Http2(_) => App::Http2,
+            Self::Empty | Self::Begun(..) | Self::Http(_) => App::Unknown,
+        }
+    }
+
+    /// Nothing more will come: of messages only what they were is still of use, and of a handshake what it told.
+    fn settle(&mut self) {
+        if matches!(self, Self::Http(_) | Self::Http2(_)) {
+            *self = Self::Opaque(self.app());
+        }
+    }
 }
 
 /// Packets in, exchanges and flows out.
@@ -130,11 +163,14 @@ pub struct Reassembler {
     /// Flows with something that time alone settles, by deadline; the wait is the same for all, so the
     /// queue is in order.
     waiting: VecDeque<(Timestamp, FlowId)>,
+    /// No flow has been quiet for longer than since then.
+    quiet_since: Timestamp,
     /// Closed flows, by the time they closed.
     closing: VecDeque<(Timestamp, FlowId)>,
     held_total: usize,
-    /// Bytes of memory that flows take with all they hold.
+    /// Bytes of memory that flows take with all they hold, and of these what heavy ones take.
     weight: usize,
+    heavy: usize,
     pool: Pool,
     secrets: Secrets,
     room: usize,
@@ -169,8 +205,10 @@ impl Reassembler {
             udp: UdpFlows::new(),
             waiting: VecDeque::new(),
             closing: VecDeque::new(),
+            quiet_since: Timestamp(0),
             held_total: 0,
             weight: 0,
+            heavy: 0,
             pool: Pool::default(),
             secrets: Secrets::default(),
             now: Timestamp(0),
@@ -262,23 +300,66 @@ impl Reassembler {
     fn weigh(&mut self, id: FlowId) {
         if let Some(flow) = self.flows.get_mut(id) {
             let weight = flow.weigh();
-            self.weight = self.weight + weight - std::mem::replace(&mut flow.entry.weight, weight);
+            let entry = &mut flow.entry;
+            entry.proven |= entry.exchanges > 0 || (flow.conversation.is_mutual() && entry.is_recognised());
+            let over = entry.closed.is_some() && (flow.conversation.is_final() || !entry.proven);
+            let class = match entry.proven {
+                _ if over => Class::Over,
+                _ if weight > (self.limits.memory / HEAVY_PART).clamp(HEAVY.0, HEAVY.1) => Class::Heavy,
+                true => Class::Proven,
+                false => Class::New,
+            };
+            let before = std::mem::replace(&mut entry.weight, weight);
+            self.weight = self.weight + weight - before;
+            if entry.class == Class::Heavy {
+                self.heavy -= before;
+            }
+            if class == Class::Heavy {
+                self.heavy += weight;
+            }
+            if class != entry.class {
+                entry.class = class;
+                self.flows.classify(id, class);
+            }
         }
         self.make_room(Some(id));
     }
 
     /// Lets flows other than `id` go while all of them take too much.
     fn make_room(&mut self, id: Option<FlowId>) {
+        // Also the flow at hand, where it alone takes that much.
+        while self.heavy > self.limits.memory / 2 {
+            let Some((oldest, _)) = self.flows.oldest(Class::Heavy) else {
+                break;
+            };
+            self.counters.evicted_memory += 1;
+            self.end(oldest);
+        }
         while self.weight() > self.limits.memory {
-            match self.flows.oldest() {
-                Some((oldest, _)) if Some(oldest) != id => {
-                    self.counters.evicted_memory += 1;
-                    self.end(oldest);
+            match self.flows.victim(id) {
+                Some(victim) => {
+                    self.counters.evicted_memory += self.is_loss(victim);
+                    self.end(victim);
                 }
-                _ if self.udp.evict(&mut self.counters, &mut self.events) => {}
-                _ => break,
+                None if self.udp.evict(&mut self.counters, &mut self.events) => {}
+                None => break,
             }
         }
+    }
+
+    /// One, unless nothing is lost with a flow.
+    fn is_loss(&mut self, id: FlowId) -> u64 {
+        let flow = self.flows.get_mut(id);
+        u64::from(flow.is_some_and(|flow| flow.entry.class != Class::Over))
+    }
+
+    /// The flow quiet for longest, and since when.
+    fn oldest(&self) -> Option<(FlowId, Timestamp)> {
+        let of_class = |class| self.flows.oldest(class).map(|(id, flow)| (id, flow.entry.last));
+        Class::ALL
+            .into_iter()
+            .filter_map(of_class)
+            .min_by_key(|(_, last)| *last)
     }
 
     /// Tells that capture time has reached `now`: closes idle flows, gives up on bytes that are overdue.
@@ -314,11 +395,16 @@ impl Reassembler {
                 self.end(id);
             }
         }
-        while let Some((id, flow)) = self.flows.oldest() {
-            if now.since(flow.entry.last) < self.limits.idle {
-                break;
+        if now.since(self.quiet_since) >= self.limits.idle {
+            // Nothing that comes makes a flow quieter, so there is no looking again before that.
+            self.quiet_since = now;
+            while let Some((id, last)) = self.oldest() {
+                if now.since(last) < self.limits.idle {
+                    self.quiet_since = last;
+                    break;
+                }
+                self.end(id);
             }
-            self.end(id);
         }
         self.udp
             .advance(now, self.limits.idle, &mut self.counters, &mut self.events);
@@ -326,12 +412,20 @@ impl Reassembler {
 
     /// Ends every flow as if the capture were over.
     pub fn finish(&mut self) {
-        while let Some((id, _)) = self.flows.oldest() {
+        while self.finish_next() {}
+    }
+
+    /// Ends one flow as if the capture were over, the one quiet for longest; false when there was none left. What it gives
+    /// out can be taken before the next one ends.
+    pub fn finish_next(&mut self) -> bool {
+        if let Some((id, _)) = self.oldest() {
             self.end(id);
+            return true;
         }
         self.udp.finish(&mut self.counters, &mut self.events);
         self.waiting.clear();
         self.closing.clear();
+        false
     }
 
     /// The oldest event not yet taken. Drain it after each [`Self::push`].
@@ -398,10 +492,10 @@ impl Reassembler {
 
     fn begin(&mut self, key: FlowKey, side: usize, segment: &Segment<'_>, ts: Timestamp) -> FlowId {
         while self.flows.len() >= self.limits.flows.max(1) {
-            let Some((id, _)) = self.flows.oldest() else {
+            let Some(id) = self.flows.victim(None) else {
                 break;
             };
-            self.counters.evicted_flows += 1;
+            self.counters.evicted_flows += self.is_loss(id);
             self.end(id);
         }
         self.counters.flows += 1;
@@ -438,6 +532,8 @@ impl Reassembler {
             queued: false,
             weight: 0,
             exchanges: 0,
+            proven: false,
+            class: Class::New,
             sides_seen: [false; 2],
         };
         self.flows.insert(key, Tracked { conversation, entry })
@@ -489,16 +585,44 @@ impl Reassembler {
         let (Some((standing, waits)), Some(Tracked { entry, .. })) = (settled, self.flows.get_mut(id)) else {
             return;
         };
-        if standing == Standing::Open {
-            entry.closed = None;
-        }
         if standing == Standing::Closed && entry.closed.is_none() {
-            entry.closed = Some(now);
-            self.closing.push_back((now, id));
-            self.close_content(id);
-        } else if waits && !entry.queued {
-            entry.queued = true;
-            self.waiting.push_back((now, id));
+            self.close(id);
+        } else {
+            entry.closed = entry.closed.filter(|_| standing == Standing::Closed);
+            if waits && !entry.queued {
+                entry.queued = true;
+                self.wait(id);
+            }
+        }
+    }
+
+    /// Time alone settles something of a flow.
+    fn wait(&mut self, id: FlowId) {
+        let Self { waiting, flows, .. } = self;
+        if waiting.len() > 2 * flows.len() + QUEUE {
+            // Most of them are gone.
+            waiting.retain(|(_, id)| flows.get_mut(*id).is_some_and(|f| f.entry.queued));
+        }
+        waiting.push_back((self.now, id));
+    }
+
+    /// Both directions are over.
+    fn close(&mut self, id: FlowId) {
+        let Self {
+            closing, flows, now, ..
+        } = self;
+        if closing.len() > 2 * flows.len() + QUEUE {
+            closing.retain(|(since, id)| flows.get_mut(*id).is_some_and(|f| f.entry.closed == Some(*since)));
+        }
+        closing.push_back((*now, id));
+        if let Some(flow) = flows.get_mut(id) {
+            flow.entry.closed = Some(*now);
+        }
+        self.with(id, |_, _, sink| sink.finish());
+        if let Some(Tracked { conversation, entry }) = self.flows.get_mut(id)
+            && conversation.is_final()
+        {
+            entry.content.settle();
         }
     }
 
@@ -518,12 +642,12 @@ impl Reassembler {
             return;
         };
         if standing == Standing::Closed && entry.closed.is_none() {
-            entry.closed = Some(now);
-            self.closing.push_back((now, id));
-            self.close_content(id);
-        } else if waits {
-            entry.queued = true;
-            self.waiting.push_back((now, id));
+            self.close(id);
+        } else {
+            if waits {
+                entry.queued = true;
+                self.wait(id);
+            }
         }
         self.weigh(id);
     }
@@ -571,11 +695,6 @@ impl Reassembler {
         Some(result)
     }
 
-    /// Both directions are over: gives out what the content still holds.
-    fn close_content(&mut self, id: FlowId) {
-        self.with(id, |_, _, sink| sink.finish());
-    }
-
     /// Ends a flow and forgets it.
     fn end(&mut self, id: FlowId) {
         let now = self.now;
@@ -591,6 +710,9 @@ impl Reassembler {
             return;
         };
         self.weight -= entry.weight;
+        if entry.class == Class::Heavy {
+            self.heavy -= entry.weight;
+        }
         let (told, asker) = match (&entry.content, &entry.inside) {
             _ if entry.session.is_some() => {
                 let told = entry.session.as_ref().and_then(|s| s.told().told().cloned());
@@ -605,12 +727,7 @@ impl Reassembler {
         };
         let app = match &entry.content {
             Content::Empty if entry.session.is_some() => App::Tls,
-            Content::Empty | Content::Begun(..) => App::Unknown,
-            Content::Tls(_) => App::Tls,
-            Content::Opaque(app) => *app,
-            Content::Http(connection) if connection.verdict() == Verdict::Http => App::Http1,
-            Content::Http(_) => App::Unknown,
-            Content::Http2(_) => App::Http2,
+            content => content.app(),
         };
         let app = if told.is_some() && app == App::Unknown {
             App::Tls
@@ -673,6 +790,19 @@ pub(crate) fn guess_client(key: &FlowKey, sender: usize) -> usize {
 }
 
 impl Entry {
+    /// Whether it is known what it carries, by more than the first bytes.
+    fn is_recognised(&self) -> bool {
+        match &self.content {
+            Content::Http(connection) => connection.verdict() == Verdict::Http,
+            Content::Http2(_) => true,
+            Content::Tls(handshake) => handshake.told().is_some(),
+            Content::Opaque(app) => {
+                *app != App::Unknown || self.inside.as_ref().is_some_and(|i| i.told().is_some())
+            }
+            Content::Empty | Content::Begun(..) => self.session.is_some(),
+        }
+    }
+
     fn flow_ref(&self) -> FlowRef {
         let at = |(ip, port): (IpAddr, u16)| SocketAddr::new(ip, port);
         FlowRef {

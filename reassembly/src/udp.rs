@@ -13,7 +13,7 @@ use crate::limits::{Counters, Limits};
 use crate::packet::{Datagram, Memory, Wrapping};
 use crate::quic;
 use crate::reassembler::{Event, guess_client};
-use crate::tcp::table::{FlowId, FlowKey, Table};
+use crate::tcp::table::{Class, FlowId, FlowKey, Table};
 use crate::time::Timestamp;
 use crate::tls::{self, Dtls};
 
@@ -234,7 +234,7 @@ impl UdpFlows {
             }
         };
         while self.flows.len() >= (limits.flows / SHARE).max(1) {
-            let (oldest, _) = self.flows.oldest()?;
+            let (oldest, _) = self.flows.oldest(Class::New)?;
             counters.evicted_flows += 1;
             self.end(oldest, counters, events);
         }
@@ -256,7 +256,7 @@ impl UdpFlows {
 
     /// Lets the flow go that was quiet for longest, for want of memory. False when there is none.
     pub(crate) fn evict(&mut self, counters: &mut Counters, events: &mut VecDeque<Event>) -> bool {
-        let Some((id, _)) = self.flows.oldest() else {
+        let Some((id, _)) = self.flows.oldest(Class::New) else {
             return false;
         };
         counters.evicted_memory += 1;
@@ -272,7 +272,7 @@ impl UdpFlows {
         counters: &mut Counters,
         events: &mut VecDeque<Event>,
     ) {
-        while let Some((id, entry)) = self.flows.oldest() {
+        while let Some((id, entry)) = self.flows.oldest(Class::New) {
             if now.since(entry.last) < idle {
                 break;
             }
@@ -282,7 +282,7 @@ impl UdpFlows {
 
     /// Ends all.
     pub(crate) fn finish(&mut self, counters: &mut Counters, events: &mut VecDeque<Event>) {
-        while let Some((id, _)) = self.flows.oldest() {
+        while let Some((id, _)) = self.flows.oldest(Class::New) {
             self.end(id, counters, events);
         }
     }

@@ -217,7 +217,10 @@ impl Stages {
     }
 
     fn finish(mut self, mut run: Run) -> anyhow::Result<(Run, Desk)> {
-        self.reassembler.finish();
+        // One after the other, so that what all of them give out is not there at once.
+        while self.reassembler.finish_next() {
+            self.drain();
+        }
         self.drain();
         run.counters = self.reassembler.counters();
         run.span = self.first.map(|first| (first, self.now));

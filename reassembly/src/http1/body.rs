@@ -27,11 +27,9 @@ pub(crate) const ALLOWANCE_STEP: u64 = 4096;
 /// takes no memory.
 const RESERVE: u64 = 64 << 10;
 
-/// The largest window of brotli (RFC 7932 section 9.1).
-const BROTLI_WINDOW: usize = 16 << 20;
-
-/// The windows of brotli may take that part of the memory for flows, beside it.
-const BROTLI_SHARE: usize = 2;
+/// The windows of brotli may take three of so many parts of the memory for flows. Flows with such windows make way for each
+/// other while they take two of them, so there is always room for the next body.
+const BROTLI_PARTS: usize = 4;
 
 /// RFC 9659 section 3: a receiver may refuse windows over 8 MiB.
 const ZSTD_WINDOW_LOG: u32 = 23;
@@ -153,20 +151,21 @@ impl Layer {
         self.taken > self.limit || self.next().is_some_and(Self::is_over)
     }
 
-    /// About the bytes of memory it takes. A window grows with what came out of it.
+    /// About the bytes of memory it takes.
     fn weight(&self) -> usize {
         const INFLATE: usize = 48 << 10;
         const OTHER: usize = 256 << 10;
         let own = match &self.stage {
             Stage::Tap(tap) => tap.kept.capacity(),
             Stage::Inflate(_) => INFLATE,
-            Stage::Brotli(_) => OTHER + self.window(BROTLI_WINDOW),
+            // Room for all of its window is made at once.
+            Stage::Brotli(brotli) => OTHER + brotli.weight(),
             Stage::Zstd(_) => OTHER + self.window(1 << ZSTD_WINDOW_LOG),
         };
         own + self.next().map_or(0, Self::weight)
     }
 
-    /// What of a window was written to.
+    /// What of a window was written to: it grows with what came out of it.
     fn window(&self, largest: usize) -> usize {
         let made = self.next().map_or(0, |next| next.taken);
         usize::try_from(made).unwrap_or(usize::MAX).min(largest)
@@ -257,6 +256,7 @@ impl Body {
             .into_iter()
             .filter(|n| !n.is_empty() && !n.eq_ignore_ascii_case("identity"))
             .collect();
+        // No decoder is made for what is not undone: a head has room for thousands of codings, and each takes memory.
         if coded.len() > MAX_CODINGS {
             unknown = true;
         }
@@ -267,14 +267,14 @@ impl Body {
             let room = usize::try_from(length.unwrap_or(0)).unwrap_or(0);
             return Self::of(Content::Gathered(Vec::with_capacity(room)), limits);
         }
-        for name in coded {
+        for name in coded.iter().take(if unknown { 0 } else { MAX_CODINGS }) {
             let inner = layer.take().unwrap_or_else(|| Layer::tapped(limits.body_capture));
             layer = Some(Layer::new(if is_gzip(name) {
                 Stage::Inflate(Box::new(Inflate::new(Wrapper::Gzip, inner, pool)))
             } else if name.eq_ignore_ascii_case("deflate") {
                 Stage::Inflate(Box::new(Inflate::new(Wrapper::Deflate, inner, pool)))
             } else if name.eq_ignore_ascii_case("br") {
-                let limit = limits.memory / BROTLI_SHARE;
+                let limit = limits.memory / BROTLI_PARTS * 3;
                 Stage::Brotli(Box::new(Brotli::new(inner, &pool.windows, limit)))
             } else if name.eq_ignore_ascii_case("zstd") {
                 match zstd::stream::write::Decoder::new(inner) {
@@ -710,6 +710,18 @@ mod tests {
     }
 
     #[test]
+    fn no_decoder_is_made_for_more_codings_than_are_undone() {
+        let mut pool = Pool::default();
+        let engine = pool.take(false);
+        pool.give(engine);
+        let coding = "gzip, ".repeat(9_000);
+        let limits = Limits::default();
+        let body = Body::new([coding.as_str()].into_iter(), None, &limits, &mut pool, 0);
+        assert!(matches!(&body.content, Content::Opaque(_)));
+        assert_eq!((body.weight(), pool.waiting()), (0, 1));
+    }
+
+    #[test]
     fn a_bomb_stops_at_the_limit() {
         let bomb = gzip(&vec![0; 8 << 20]);
         let limits = Limits {
@@ -787,7 +799,7 @@ mod tests {
             let coded = bodies.iter().filter(|b| matches!(b.content, Content::Coded(_)));
             coded.count()
         };
-        assert_eq!(decoding(&bodies), 7, "of 4 MiB each in 32 MiB");
+        assert_eq!(decoding(&bodies), 11, "of 4 MiB each in 48 MiB");
         // One that is over makes room for another, however it ended.
         let ended = bodies.remove(0);
         ended.finish(false, &limits, &mut Counters::default(), &mut pool, &mut room);
@@ -798,7 +810,7 @@ mod tests {
             body.push(&window(22), &limits, &mut pool, &mut room);
             bodies.push(body);
         }
-        assert_eq!(decoding(&bodies), 7);
+        assert_eq!(decoding(&bodies), 11);
         bodies.clear();
         assert_eq!(pool.windows.taken(), 0);
     }

@@ -1,4 +1,4 @@
-//! Brotli (RFC 7932) as a streaming decoder whose window is paid for out of what all bodies share.
+//! Brotli (RFC 7932) as a streaming decoder whose window counts for the memory it takes.
 //!
 //! A stream names its window, of up to 16 MiB, in its first bits, and the decoder makes room for all of it before anything
 //! has come out: without a ceiling some bytes a flow would take any amount of memory.
@@ -20,8 +20,8 @@ const TABLES: usize = 64 << 10;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Windows(Arc<AtomicUsize>);
 
-#[cfg(test)]
 impl Windows {
+    /// How many bytes that is.
     pub(crate) fn taken(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
@@ -30,6 +30,8 @@ impl Windows {
 /// Makes room for one decoder.
 struct Alloc {
     windows: Windows,
+    /// What this decoder alone takes.
+    own: Windows,
     /// What all windows together may take.
     limit: usize,
 }
@@ -39,6 +41,7 @@ struct Alloc {
 struct Cell {
     bytes: Vec<u8>,
     windows: Windows,
+    own: Windows,
 }
 
 impl SliceWrapper<u8> for Cell {
@@ -55,7 +58,9 @@ impl SliceWrapperMut<u8> for Cell {
 
 impl Drop for Cell {
     fn drop(&mut self) {
-        self.windows.0.fetch_sub(self.bytes.len(), Ordering::Relaxed);
+        for taken in [&self.windows, &self.own] {
+            taken.0.fetch_sub(self.bytes.len(), Ordering::Relaxed);
+        }
     }
 }
 
@@ -70,10 +75,13 @@ impl Allocator<u8> for Alloc {
         } else {
             len
         };
-        self.windows.0.fetch_add(len, Ordering::Relaxed);
+        for taken in [&self.windows, &self.own] {
+            taken.0.fetch_add(len, Ordering::Relaxed);
+        }
         Cell {
             bytes: vec![0; len],
             windows: self.windows.clone(),
+            own: self.own.clone(),
         }
     }
 
@@ -83,6 +91,7 @@ impl Allocator<u8> for Alloc {
 /// One coded body; decoded bytes go to the writer inside.
 pub(crate) struct Brotli<W: Write> {
     decoder: DecompressorWriterCustomAlloc<W, Cell, Alloc, StandardAlloc, StandardAlloc>,
+    own: Windows,
     begun: bool,
 }
 
@@ -91,14 +100,22 @@ impl<W: Write> Brotli<W> {
     pub(crate) fn new(next: W, windows: &Windows, limit: usize) -> Self {
         let mut alloc = Alloc {
             windows: windows.clone(),
+            own: Windows::default(),
             limit,
         };
+        let own = alloc.own.clone();
         let out = alloc.alloc_cell(PIECE);
         let (tables, codes) = (StandardAlloc::default(), StandardAlloc::default());
         Self {
             decoder: DecompressorWriterCustomAlloc::new(next, out, alloc, tables, codes),
+            own,
             begun: false,
         }
+    }
+
+    /// Bytes that its window and buffers take.
+    pub(crate) fn weight(&self) -> usize {
+        self.own.taken()
     }
 
     pub(crate) fn get_ref(&self) -> &W {

@@ -46,6 +46,12 @@ impl Pool {
         }
     }
 
+    /// Decoders that wait for a body.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> usize {
+        self.engines.len()
+    }
+
     /// Takes a decoder back.
     pub(crate) fn give(&mut self, engine: Box<Engine>) {
         if self.engines.len() < KEPT {

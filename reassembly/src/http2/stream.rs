@@ -200,7 +200,8 @@ impl Stream {
     pub(super) fn weight(&self) -> usize {
         let upgraded = self.upgraded.as_ref().map_or(0, |r| r.message.weight());
         let tunnel = self.tunnel.as_ref().map_or(0, |websocket| websocket.weight());
-        size_of::<Self>() + 64 + upgraded + tunnel + self.halves.iter().map(Half::weight).sum::<usize>()
+        // Streams begin in order, and a tree that grows at its end is half empty.
+        2 * size_of::<Self>() + 64 + upgraded + tunnel + self.halves.iter().map(Half::weight).sum::<usize>()
     }
 
     pub(super) fn half(&mut self, direction: Direction) -> &mut Half {

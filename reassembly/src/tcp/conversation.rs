@@ -11,7 +11,7 @@ use std::hash::BuildHasher;
 
 use crate::limits::{Counters, Limits};
 use crate::packet::Segment;
-use crate::tcp::stream::{HELD, Meta, Stream, Told};
+use crate::tcp::stream::{Meta, Stream, Told};
 use crate::time::Timestamp;
 
 /// Farther than this behind or ahead of the next byte no honest segment lies: the largest window is
@@ -348,10 +348,11 @@ impl Conversation {
         out: &mut impl Receiver,
     ) -> bool {
         let s = &mut self.sides[side];
+        let before = s.held_weight();
         let Some(held) = s.take_first() else {
             return false;
         };
-        *cx.held_total = cx.held_total.saturating_sub(held.bytes.len() + HELD);
+        *cx.held_total = cx.held_total.saturating_sub(before - s.held_weight());
         let offset = s.next;
         let seen = usize::try_from(offset.saturating_sub(held.meta.offset)).unwrap_or(usize::MAX);
         let Some(bytes) = held.bytes.get(seen..).filter(|b| !b.is_empty()) else {
@@ -670,6 +671,16 @@ impl Conversation {
             }
         }
         self.closed = true;
+    }
+
+    /// Whether it is over for good: no host sends more. After a RST it may go on, for anybody can send one.
+    pub(crate) fn is_final(&self) -> bool {
+        self.closed && !self.by_reset
+    }
+
+    /// Whether packets of both ends were seen.
+    pub(crate) fn is_mutual(&self) -> bool {
+        self.sides.iter().all(|s| s.seen)
     }
 
     /// Whether something waits that time alone will settle.

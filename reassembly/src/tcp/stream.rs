@@ -17,7 +17,10 @@ const RECENT: usize = 4;
 const TOLD: usize = 8;
 
 /// Bytes of memory that a held segment takes beside its bytes: its place in a tree, and an allocation.
-pub(crate) const HELD: usize = 160;
+const HELD: usize = 160;
+
+/// Bytes of memory that the first of them takes beside that: a tree has room for eleven at once.
+const TREE: usize = 11 * (size_of::<u64>() + size_of::<Held>());
 
 /// Where bytes came from; goes with them to the messages they become.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -155,13 +158,15 @@ impl Stream {
 
     /// Bytes of memory that `held` takes.
     pub(crate) fn held_weight(&self) -> usize {
-        self.held_bytes + self.held.len() * HELD
+        let tree = if self.held.is_empty() { 0 } else { TREE };
+        self.held_bytes + self.held.len() * HELD + tree
     }
 
     /// Bytes of memory that holding these bytes may take. Each segment held among them cuts them once more.
     pub(crate) fn cost(&self, offset: u64, bytes: &[u8]) -> usize {
         let within = self.held.range(offset..offset + bytes.len() as u64).count();
-        bytes.len() + (within + 1) * HELD
+        let tree = if self.held.is_empty() { TREE } else { 0 };
+        bytes.len() + (within + 1) * HELD + tree
     }
 
     /// Holds bytes that cannot be delivered yet. Of two copies of a byte the first taken stays.
