@@ -4,17 +4,16 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
-use hashbrown::DefaultHashBuilder;
-
 use crate::exchange::{Exchange, Flags, FlowRef};
-use crate::flow::{App, Flow};
+use crate::flow::{App, Conflict, Flow};
 use crate::http1::connection::{self, Connection, Direction, Verdict};
 use crate::http1::inflate::Pool;
 use crate::http2;
 use crate::limits::{Counters, Limits};
 use crate::packet::{self, Datagram, Decoded, Memory, Packet, Segment, Skipped, Wrapping};
 use crate::part::PartOf;
-use crate::tcp::conversation::{self, Conversation, Receiver, SETTLE_BACK, Standing};
+use crate::tcp::conversation::{self, Conflicting, Conversation, Receiver, SETTLE_BACK, Standing};
+use crate::tcp::history::History;
 use crate::tcp::stream::{Meta, Stream};
 use crate::tcp::table::{FlowId, FlowKey, Table};
 use crate::time::Timestamp;
@@ -23,6 +22,10 @@ use crate::udp::UdpFlows;
 
 /// How long a closed flow is remembered, in capture time, so that late packets do not begin a new one.
 const LINGER: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// How long one that a RST closed is remembered after its last packet while bytes came after the RST: if its hosts did not
+/// believe it, an answer shows that, and servers may take long to answer.
+const LINGER_AFTER_RESET: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// Capture time that steps back by more than this has begun anew: another capture follows, or the clock was
 /// set. Cards and queues differ by far less.
@@ -69,6 +72,48 @@ struct Entry {
     weight: usize,
     exchanges: u32,
     sides_seen: [bool; 2],
+    data: DataSeen,
+    conflicts: Option<Box<Conflicts>>,
+}
+
+/// Where retransmissions differed from their first copies.
+#[derive(Default)]
+struct Conflicts {
+    count: u32,
+    /// The first of them with the side that sent it.
+    shown: Vec<(usize, Conflict)>,
+}
+
+/// Sizes and times of what a flow carries, of which more may not be known.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct DataSeen {
+    /// Packets with payload of each side.
+    pub(crate) packets: [u64; 2],
+    /// How often a side sent payload after the other one, or first of all.
+    pub(crate) turns: [u32; 2],
+    /// When each side first did.
+    first: [Timestamp; 2],
+    /// The side that did last, and one.
+    last: u8,
+}
+
+impl DataSeen {
+    #[inline]
+    pub(crate) fn note(&mut self, side: usize, ts: Timestamp) {
+        if self.packets[side] == 0 {
+            self.first[side] = ts;
+        }
+        self.packets[side] += 1;
+        let last = if side == 0 { 1 } else { 2 };
+        if self.last != last {
+            self.last = last;
+            self.turns[side] = self.turns[side].saturating_add(1);
+        }
+    }
+
+    pub(crate) fn first(&self, side: usize) -> Option<Timestamp> {
+        (self.packets[side] > 0).then_some(self.first[side])
+    }
 }
 
 impl Entry {
@@ -91,7 +136,10 @@ impl Entry {
             .inside
             .as_ref()
             .map_or(0, |i| size_of::<Inside>() + i.weight());
-        size_of::<Self>() + TABLE + held + content + session + inside
+        /// With the bytes it shows.
+        const CONFLICTS: usize = size_of::<Conflicts>() + Conflict::SHOWN * (size_of::<Conflict>() + 512);
+        let conflicts = self.conflicts.as_ref().map_or(0, |_| CONFLICTS);
+        size_of::<Self>() + TABLE + held + content + session + inside + conflicts
     }
 }
 
@@ -115,7 +163,7 @@ enum Content {
 pub struct Reassembler {
     limits: Limits,
     counters: Counters,
-    hasher: DefaultHashBuilder,
+    history: History,
     flows: Table<Entry>,
     /// Flows of QUIC and DTLS.
     udp: UdpFlows,
@@ -153,9 +201,9 @@ impl Reassembler {
     pub fn new(limits: Limits) -> Self {
         Self {
             room: limits.body_capture_total,
+            history: History::new(limits.history),
             limits,
             counters: Counters::default(),
-            hasher: DefaultHashBuilder::default(),
             flows: Table::new(),
             udp: UdpFlows::new(),
             waiting: VecDeque::new(),
@@ -222,8 +270,8 @@ impl Reassembler {
                     Skipped::Broken => &mut self.counters.undecodable,
                     Skipped::UnknownLink => &mut self.counters.unknown_link,
                     Skipped::Nested => &mut self.counters.nested,
-                    // Counted where fragments are put together.
-                    Skipped::Fragment => return,
+                    // Counted where it was found.
+                    Skipped::Fragment | Skipped::Checksum => return,
                 };
                 *counter += 1;
                 return;
@@ -297,7 +345,13 @@ impl Reassembler {
             }
             self.closing.pop_front();
             // One that went on after a reset is not over.
-            if self.flows.get_mut(id).is_some_and(|e| e.closed == Some(since)) {
+            let Some(entry) = self.flows.get_mut(id).filter(|e| e.closed == Some(since)) else {
+                continue;
+            };
+            if entry.conversation.holds_after_reset() && now.since(entry.last) < LINGER_AFTER_RESET {
+                entry.closed = Some(now);
+                self.closing.push_back((now, id));
+            } else {
                 self.end(id);
             }
         }
@@ -362,7 +416,8 @@ impl Reassembler {
         if entry.syn == Some((side, isn)) {
             return false;
         }
-        if entry.closed.is_some() {
+        // One that only a RST ended may go on: its hosts need not have believed it.
+        if entry.closed.is_some() && !entry.conversation.was_reset() {
             return true;
         }
         let stream = &entry.conversation.sides[side];
@@ -426,6 +481,8 @@ impl Reassembler {
                 weight: 0,
                 exchanges: 0,
                 sides_seen: [false; 2],
+                data: DataSeen::default(),
+                conflicts: None,
             },
         )
     }
@@ -464,8 +521,15 @@ impl Reassembler {
         if segment.overlap {
             entry.flags.insert(Flags::CONFLICT);
         }
+        if segment.urgent {
+            self.counters.urgent += 1;
+            entry.flags.insert(Flags::URGENT);
+        }
+        if !segment.payload.is_empty() && !segment.copy {
+            entry.data.note(side, packet.ts);
+        }
         let Entry { conversation, .. } = entry;
-        let repeated = self.counters.retransmitted_bytes;
+        let repeated = (self.counters.retransmitted_bytes, self.counters.uncompared_bytes);
         // Taken out so that flow and content can be borrowed apart.
         let mut conversation = std::mem::take(conversation);
         let standing = self.with(id, |cx, receiver| {
@@ -473,7 +537,7 @@ impl Reassembler {
         });
         if segment.copy {
             // The network did not send these bytes again; a mirror did.
-            self.counters.retransmitted_bytes = repeated;
+            (self.counters.retransmitted_bytes, self.counters.uncompared_bytes) = repeated;
         }
         let waits = conversation.waits();
         let Some(entry) = self.flows.get_mut(id) else {
@@ -523,7 +587,7 @@ impl Reassembler {
     fn with<R>(
         &mut self,
         id: FlowId,
-        work: impl FnOnce(&mut conversation::Context<'_, DefaultHashBuilder>, &mut Sink<'_>) -> R,
+        work: impl FnOnce(&mut conversation::Context<'_>, &mut Sink<'_>) -> R,
     ) -> Option<R> {
         // The counters are needed on both sides; the reader's part is added afterwards.
         let mut http_counters = Counters::default();
@@ -531,9 +595,9 @@ impl Reassembler {
         let mut cx = conversation::Context {
             limits: &self.limits,
             counters: &mut self.counters,
-            hasher: &self.hasher,
+            history: &mut self.history,
             held_total: &mut self.held_total,
-            conflict: false,
+            conflict: None,
             gap: false,
         };
         let server_seen = entry.sides_seen[1 - entry.client];
@@ -553,8 +617,8 @@ impl Reassembler {
         let (conflict, gap) = (cx.conflict, cx.gap);
         let used = sink.used;
         let entry = self.flows.get_mut(id)?;
-        if conflict {
-            entry.flags.insert(Flags::CONFLICT);
+        if let Some(conflict) = conflict {
+            entry.conflicts(conflict);
         }
         if gap {
             entry.flags.insert(Flags::GAP);
@@ -645,7 +709,21 @@ impl Reassembler {
                 conversation.sides[server].delivered,
             ),
             lost: (conversation.sides[client].lost, conversation.sides[server].lost),
+            data_packets: (entry.data.packets[client], entry.data.packets[server]),
+            first_data: (entry.data.first(client), entry.data.first(server)),
+            turns: entry.data.turns[client],
             exchanges: entry.exchanges,
+            conflict_count: entry.conflicts.as_ref().map_or(0, |c| c.count),
+            conflicts: entry.conflicts.take().map_or_else(Vec::new, |all| {
+                all.shown
+                    .into_iter()
+                    .map(|(side, conflict)| Conflict {
+                        from_client: side == client,
+                        offset: conflict.offset.saturating_sub(conversation.sides[side].begin()),
+                        ..conflict
+                    })
+                    .collect()
+            }),
             tunnel: entry.wrapping.tunnel,
             app,
             tls: told,
@@ -667,6 +745,31 @@ pub(crate) fn guess_client(key: &FlowKey, sender: usize) -> usize {
 }
 
 impl Entry {
+    /// Notes a retransmission that differs from its first copy. Its offset is that of the stream until the flow ends.
+    fn conflicts(&mut self, found: Conflicting) {
+        self.flags.insert(Flags::CONFLICT);
+        let all = self.conflicts.get_or_insert_default();
+        all.count = all.count.saturating_add(1);
+        if all.shown.len() < Conflict::SHOWN {
+            let differing = found.differing;
+            let conflict = Conflict {
+                from_client: false,
+                ts: found.ts,
+                frame: found.frame,
+                offset: differing.offset,
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    reason = "the low half is the sequence number"
+                )]
+                seq: differing.offset as u32,
+                len: differing.len,
+                first: differing.first,
+                second: differing.second,
+            };
+            all.shown.push((found.side, conflict));
+        }
+    }
+
     fn flow_ref(&self) -> FlowRef {
         let at = |(ip, port): (IpAddr, u16)| SocketAddr::new(ip, port);
         FlowRef {
@@ -722,7 +825,7 @@ impl Sink<'_> {
         self.used = true;
         let flow = self.entry.flow_ref();
         let mut flags = Flags::empty();
-        for flag in [Flags::MIDSTREAM, Flags::CONFLICT] {
+        for flag in [Flags::MIDSTREAM, Flags::CONFLICT, Flags::URGENT] {
             if self.entry.flags.contains(flag) {
                 flags.insert(flag);
             }
