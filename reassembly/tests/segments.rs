@@ -23,14 +23,14 @@ fn open() -> Wire {
 
 /// The frame written last says that its sender takes no more bytes.
 fn shut(wire: &mut Wire) -> &mut Wire {
-    let frame = wire.frames.last_mut().unwrap();
+    let frame = wire.frames.last_mut().expect("a frame");
     frame.ip[IP + 14..IP + 16].copy_from_slice(&[0, 0]);
     wire
 }
 
 /// The frame written last has an urgent pointer.
 fn urgent(wire: &mut Wire, pointer: u16) -> &mut Wire {
-    let frame = wire.frames.last_mut().unwrap();
+    let frame = wire.frames.last_mut().expect("a frame");
     frame.ip[IP + 13] |= Flags::URG.0;
     frame.ip[IP + 18..IP + 20].copy_from_slice(&pointer.to_be_bytes());
     wire
