@@ -109,6 +109,8 @@ flag_set! {
         AMBIGUOUS = 7, "ambiguous";
         /// A retransmission carried bytes that differ from the first copy.
         CONFLICT = 8, "conflict";
+        /// Segments had urgent data, which receivers may read in line or apart (RFC 6093); it was read in line.
+        URGENT = 9, "urgent";
     }
 }
 

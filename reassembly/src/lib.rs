@@ -40,9 +40,9 @@ mod reassembler;
 pub mod build;
 
 pub use exchange::{Ambiguities, Exchange, Flags, FlowRef, Head, Message, Protocol, Request, Response};
-pub use flow::{App, Flow};
+pub use flow::{App, Conflict, Flow};
 pub use limits::{Counters, Limits};
-pub use packet::{LinkType, Packet, Tunnel, TunnelPorts};
+pub use packet::{Checksums, LinkType, Packet, Tunnel, TunnelPorts};
 pub use part::{Direction, Part, PartKind, PartOf};
 pub use reassembler::{Event, Reassembler};
 pub use time::Timestamp;

@@ -116,7 +116,9 @@ fn read_length(value: &str, found: &mut Declared, ambiguities: &mut Ambiguities)
                 .unwrap_or(part.len());
             &part[..end]
         };
-        let Ok(length) = digits.parse::<u64>() else {
+        // Receivers keep lengths in 63 bits and refuse larger ones. One that goes on all the same has overflowed, and reads
+        // what follows as the next message.
+        let Some(length) = digits.parse::<u64>().ok().filter(|l| *l <= i64::MAX as u64) else {
             ambiguities.insert(Ambiguities::LENGTH_MALFORMED);
             continue;
         };

@@ -335,7 +335,12 @@ pub(crate) fn request_line(line: &[u8]) -> Option<RequestLine<'_>> {
         return None;
     }
     let version_at = rest.iter().rposition(|b| matches!(b, b' ' | b'\t'));
-    let version = version_at.map_or(&b""[..], |at| &rest[at + 1..]);
+    let version = match version_at {
+        Some(at) => &rest[at + 1..],
+        // Servers answer `GET HTTP/1.1` although the target is missing (RFC 9112 section 3).
+        None if METHODS.contains(&method) => rest,
+        None => b"",
+    };
     let (target, minor, odd) = match version.get(..5) {
         Some(name) if name.eq_ignore_ascii_case(b"HTTP/") => {
             let target = rest[..version_at.unwrap_or(0)].trim_ascii_end();
