@@ -88,8 +88,9 @@ pub struct Conflict {
     pub seq: u32,
     /// Bytes from there to the last one that differs.
     pub len: u64,
-    /// Those bytes as they came first and were read, at most 256.
-    pub first: Vec<u8>,
+    /// Those bytes as they came first and were read, at most 256. None where only their digest was at hand; then they
+    /// differ somewhere in this range.
+    pub first: Option<Vec<u8>>,
     /// And as they came again.
     pub second: Vec<u8>,
 }

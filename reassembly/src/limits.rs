@@ -52,7 +52,8 @@ pub struct Limits {
     /// What is done about the checksums of IPv4, TCP and UDP.
     pub checksums: Checksums,
     /// Bytes of memory for what was delivered last, of all flows together, so that retransmissions can be compared with
-    /// it; zero compares none.
+    /// it. Those that repeat one of the last segments with the same bounds are compared in any case. What is larger than
+    /// the cache of a core slows down.
     pub history: usize,
 }
 
@@ -78,7 +79,7 @@ impl Default for Limits {
             fragment_wait: Duration::from_secs(30),
             duplicate_window: Duration::from_millis(50),
             checksums: Checksums::default(),
-            history: 4 << 20,
+            history: 256 << 10,
         }
     }
 }

@@ -79,7 +79,7 @@ impl Context<'_> {
 
     /// Compares bytes with what was delivered in their place.
     fn compare(&mut self, side: usize, stream: &Stream, offset: u64, bytes: &[u8], meta: &Meta) {
-        let compared = self.history.compare(stream.remembered, offset, bytes);
+        let compared = stream.compare(offset, bytes, self.history);
         self.counters.retransmitted_bytes += bytes.len() as u64;
         self.counters.uncompared_bytes += bytes.len() as u64 - compared.bytes;
         self.note(side, meta, compared.differing);

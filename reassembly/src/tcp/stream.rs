@@ -5,8 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::tcp::history::{Differing, History, Place};
+use crate::tcp::history::{Compared, Differing, History, Place};
 use crate::time::Timestamp;
+
+/// Delivered segments whose digest is kept. Retransmissions mostly repeat one of the last few with the same bounds.
+const RECENT: usize = 4;
 
 /// Changes remembered of what a direction told of having received: where the two directions are captured apart, one may
 /// be several exchanges ahead.
@@ -88,7 +91,10 @@ pub(crate) struct Stream {
     /// What this direction told of the other, the last of each place; both numbers rise.
     told: [Told; TOLD],
     /// Where the segment delivered last is remembered.
-    pub(crate) remembered: Place,
+    remembered: Place,
+    /// Offset, length and digest of the last few.
+    recent: [(u64, u32, u32); RECENT],
+    recent_at: u8,
     /// Whether this side said last that it takes no more bytes.
     pub(crate) shut: bool,
     pub(crate) tentative: Option<Box<Tentative>>,
@@ -146,8 +152,25 @@ impl Stream {
     #[inline]
     pub(crate) fn remember(&mut self, bytes: &[u8], history: &mut History) {
         self.remembered = history.keep(self.remembered, self.next, bytes);
+        let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        self.recent[usize::from(self.recent_at) % RECENT] = (self.next, len, history.digest(bytes));
+        self.recent_at = self.recent_at.wrapping_add(1);
         self.delivered += bytes.len() as u64;
         self.next += bytes.len() as u64;
+    }
+
+    /// Compares bytes at `offset`, all before `next`, with what was delivered in their place: byte by byte while that is
+    /// remembered, else by digest, when they have the bounds of one of the last few segments.
+    pub(crate) fn compare(&self, offset: u64, bytes: &[u8], history: &History) -> Compared {
+        let compared = history.compare(self.remembered, offset, bytes);
+        let whole = |(at, len, _): &&(u64, u32, u32)| *at == offset && *len as usize == bytes.len();
+        match self.recent.iter().find(whole) {
+            Some((.., digest)) if compared.bytes < bytes.len() as u64 => Compared {
+                bytes: bytes.len() as u64,
+                differing: (*digest != history.digest(bytes)).then(|| Differing::somewhere(offset, bytes)),
+            },
+            _ => compared,
+        }
     }
 
     /// Bytes of memory that `held` and `tentative` take.
@@ -297,7 +320,7 @@ mod tests {
         let differing = Differing {
             offset: base + 4,
             len: 1,
-            first: b"e".to_vec(),
+            first: Some(b"e".to_vec()),
             second: b"E".to_vec(),
         };
         assert_eq!(

@@ -29,7 +29,8 @@ struct ConflictRecord {
     offset: u64,
     seq: u32,
     len: u64,
-    first: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first: Option<String>,
     second: String,
 }
 
@@ -43,7 +44,7 @@ impl ConflictRecord {
             offset: conflict.offset,
             seq: conflict.seq,
             len: conflict.len,
-            first: hash(&conflict.first),
+            first: conflict.first.as_deref().map(hash),
             second: hash(&conflict.second),
         }
     }

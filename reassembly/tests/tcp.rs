@@ -405,7 +405,7 @@ fn differing_copies_are_found_however_they_are_cut() {
             let isn = 1_000_003u32.wrapping_mul(40_000);
             assert_eq!(conflict.seq, isn.wrapping_add(1 + (begin + to - 1) as u32));
             assert_eq!(conflict.len, 1);
-            assert_eq!(conflict.first, &body[to - 1..to]);
+            assert_eq!(conflict.first.as_deref(), Some(&body[to - 1..to]));
             assert_eq!(conflict.second, b"#");
 
             // A faithful copy is none.
@@ -436,8 +436,8 @@ fn differing_copies_are_found_however_they_are_cut() {
     let conflict = &flows[0].conflicts[0];
     assert_eq!((conflict.offset, conflict.len), ((begin + 150) as u64, 10));
     assert_eq!(
-        (&conflict.first[..], &conflict.second[..]),
-        (&body[150..160], &[b'#'; 10][..])
+        (conflict.first.as_deref(), &conflict.second[..]),
+        (Some(&body[150..160]), &[b'#'; 10][..])
     );
 }
 
@@ -463,6 +463,35 @@ fn what_cannot_be_compared_any_more_is_counted() {
     assert_eq!(counters.retransmitted_bytes, old.len() as u64);
     let (.., counters) = all(&wire);
     assert_eq!((counters.uncompared_bytes, counters.conflicts), (0, 1));
+
+    // With the bounds of one of the last segments it is told by their digest, and how the first copy read is not known.
+    for (content, found) in [(get("/19"), 0), ("#".repeat(get("/19").len()), 1)] {
+        let mut wire = open();
+        for n in 1..20 {
+            wire.send(CLIENT, get(&format!("/{n}"))).send(SERVER, OK);
+        }
+        let (sent, acked) = (wire.sent(CLIENT), wire.sent(SERVER));
+        wire.raw(
+            CLIENT,
+            sent - content.len(),
+            content.as_bytes(),
+            Flags::ACK,
+            acked,
+        );
+        wire.close();
+        let limits = Limits {
+            history: 0,
+            ..Limits::default()
+        };
+        let (_, flows, counters) = run(&wire.frames, limits);
+        assert_eq!((counters.uncompared_bytes, counters.conflicts), (0, found));
+        let conflicts = &flows[0].conflicts;
+        assert_eq!(conflicts.len() as u64, found);
+        for conflict in conflicts {
+            assert_eq!((&conflict.first, conflict.len), (&None, content.len() as u64));
+            assert_eq!(conflict.second, content.as_bytes());
+        }
+    }
 }
 
 #[test]
