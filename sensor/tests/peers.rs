@@ -63,30 +63,26 @@ impl Running {
         )
     }
 
+    /// Asks it to end, and makes it end when it does not.
     fn stop(&mut self) {
-        let _ = Command::new("kill")
-            .args(["-TERM", &self.0.id().to_string()])
-            .status();
+        let is_there = |child: &mut Child| child.try_wait().is_ok_and(|ended| ended.is_none());
+        if is_there(&mut self.0) {
+            let _ = Command::new("kill")
+                .args(["-TERM", &self.0.id().to_string()])
+                .status();
+            let start = Instant::now();
+            while is_there(&mut self.0) && start.elapsed() < Duration::from_secs(5) {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+        let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Asked first, so that it can end processes of its own.
-        if self.0.try_wait().is_ok_and(|ended| ended.is_none()) {
-            let _ = Command::new("kill")
-                .args(["-TERM", &self.0.id().to_string()])
-                .status();
-            let start = Instant::now();
-            while self.0.try_wait().is_ok_and(|ended| ended.is_none())
-                && start.elapsed() < Duration::from_secs(2)
-            {
-                std::thread::sleep(Duration::from_millis(20));
-            }
-        }
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        self.stop();
     }
 }
 
