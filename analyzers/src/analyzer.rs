@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 use std::net::IpAddr;
 
-use reassembly::Exchange;
+use reassembly::{Exchange, FlowRef};
 
 use crate::behaviour::stage::{Behaviour, World};
 use crate::behaviour::{Activity, bola_enumeration, is_text, named};
@@ -30,8 +30,10 @@ pub struct Labels {
     pub endpoint: Option<String>,
     /// Principal id.
     pub principal: Option<String>,
-    /// RPC carried: protocol (`mcp`, `jsonrpc`), method, and name of tool, resource or prompt.
+    /// RPC carried: protocol (`mcp`, `jsonrpc`, `grpc`), method, and name of tool, resource or prompt.
     pub rpc: Option<(String, String, Option<String>)>,
+    /// How a call of gRPC ended, in its own numbers.
+    pub rpc_status: Option<u32>,
 }
 
 /// Tables of learned state.
@@ -136,7 +138,7 @@ impl Analyzer {
 
     /// Takes one exchange, in the order in which exchanges were completed.
     pub fn observe(&mut self, exchange: &Exchange) -> Labels {
-        let exchange_id = exchange_id(exchange);
+        let exchange_id = exchange_id(&exchange.flow, exchange.index);
         let Some(request) = &exchange.request else {
             // Without a request there is nobody to name and nothing that was called.
             self.unread += 1;
@@ -223,12 +225,14 @@ impl Analyzer {
             &world,
             &mut self.ledger,
         );
+        let grpc = call.is_none().then(|| rpc::grpc_method(exchange)).flatten();
         Labels {
+            rpc_status: grpc.as_ref().and_then(|_| rpc::grpc_status(exchange)),
             endpoint: activity.endpoint.map(|e| e.id.to_string()),
             principal: Some(identity.text.to_string()),
             rpc: match call {
                 Some(call) => Some((call.protocol.to_owned(), call.method, call.name)),
-                None => rpc::grpc_method(exchange).map(|method| ("grpc".to_owned(), method, None)),
+                None => grpc.map(|method| ("grpc".to_owned(), method, None)),
             },
             exchange: exchange_id.to_string(),
         }
@@ -370,23 +374,24 @@ fn load<V: Row>(
     Ok(())
 }
 
-/// Flow, start and index: the same wherever and however often the capture is read.
-fn exchange_id(exchange: &Exchange) -> Id {
+/// The id of an exchange. Flow, start and index: the same wherever and however often the capture is read.
+#[must_use]
+pub fn exchange_id(flow: &FlowRef, index: u32) -> Id {
     let mut text = [0u8; 64];
     let mut len = 0;
     let mut put = |bytes: &[u8]| {
         text[len..len + bytes.len()].copy_from_slice(bytes);
         len += bytes.len();
     };
-    for address in [exchange.flow.client, exchange.flow.server] {
+    for address in [flow.client, flow.server] {
         match address.ip() {
             IpAddr::V4(ip) => put(&ip.octets()),
             IpAddr::V6(ip) => put(&ip.octets()),
         }
         put(&address.port().to_le_bytes());
     }
-    put(&exchange.flow.start.0.to_le_bytes());
-    put(&exchange.index.to_le_bytes());
+    put(&flow.start.0.to_le_bytes());
+    put(&index.to_le_bytes());
     Id::of(&[b"exchange", &text[..len]])
 }
 

@@ -31,7 +31,7 @@ pub mod finding;
 
 mod analyzer;
 
-pub use analyzer::{Analyzer, Change, Labels, RestoreError, Table};
+pub use analyzer::{Analyzer, Change, Labels, RestoreError, Table, exchange_id};
 pub use finding::{Evidence, Finding, Kind, Severity, Status};
 pub use identity::{PrincipalKind, PrincipalView};
 pub use inventory::EndpointView;

@@ -122,6 +122,9 @@ pub(crate) struct RunArgs {
     /// Write every exchange here, as JSON Lines; `-` is standard output
     #[arg(long, value_name = "OUT", help_heading = "Outputs")]
     pub(crate) exchanges: Option<PathBuf>,
+    /// Write every message and event within exchanges here as it comes: of WebSockets, gRPC, server-sent events
+    #[arg(long, value_name = "OUT", help_heading = "Outputs")]
+    pub(crate) parts: Option<PathBuf>,
     /// Write every TCP flow here when it is over
     #[arg(long, value_name = "OUT", help_heading = "Outputs")]
     pub(crate) flows: Option<PathBuf>,
@@ -154,6 +157,7 @@ impl RunArgs {
     pub(crate) fn has_output(&self) -> bool {
         [
             &self.exchanges,
+            &self.parts,
             &self.flows,
             &self.findings,
             &self.inventory,
@@ -184,6 +188,8 @@ pub(crate) struct ShowArgs {
 pub(crate) enum SchemaName {
     /// `--exchanges`
     Exchange,
+    /// `--parts`
+    Part,
     /// `--flows`
     Flow,
     /// `--findings`, and the findings topic

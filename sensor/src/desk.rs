@@ -19,7 +19,7 @@ use crate::records::finding::{FindingRecord, kind_name};
 use crate::records::flow::FlowRecord;
 use crate::records::health::HealthRecord;
 use crate::records::principal::PrincipalRecord;
-use crate::records::{SensorRecord, exchange, to_json};
+use crate::records::{SensorRecord, exchange, part, to_json};
 use crate::source::Drops;
 use crate::store::Store;
 
@@ -216,8 +216,13 @@ impl Desk {
                     self.snapshot();
                 }
             }
-            // Counted where they are made; what they say is for nobody to read yet, and it does not leave.
-            Item::Event(Event::Part(_)) => {}
+            Item::Event(Event::Part(of)) => {
+                if let Some(lines) = &mut self.outputs.parts {
+                    self.line.clear();
+                    part::write(&mut self.line, &of);
+                    lines.line(&self.line);
+                }
+            }
             Item::Event(Event::Flow(flow)) => {
                 if let Some(alarm) = self.coverage.flow(&flow) {
                     tell(alarm);

@@ -414,7 +414,7 @@ fn the_inventory_has_the_endpoints_that_were_called() {
 #[test]
 fn outputs_do_not_depend_on_workers_or_read_size() {
     let other = replay("demo-other", &["--workers", "3", "--read-size", "4096"]);
-    for name in ["exchanges", "flows", "findings", "inventory", "agents"] {
+    for name in ["exchanges", "parts", "flows", "findings", "inventory", "agents"] {
         let file = format!("{name}.jsonl");
         let (one, two) = (defaults().join(&file), other.join(&file));
         assert!(

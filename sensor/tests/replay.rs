@@ -26,7 +26,7 @@ fn replay(name: &str, more: &[&str]) -> Vec<(String, Vec<u8>)> {
 #[test]
 fn read_size_workers_and_repetition_change_no_byte() {
     let wanted = replay("replay-plain", &[]);
-    assert_eq!(wanted.len(), 5);
+    assert_eq!(wanted.len(), 6);
     assert!(
         wanted
             .iter()
@@ -56,6 +56,7 @@ fn every_record_fits_its_schema() {
     assert!(output.status.success(), "{}", said(&output));
     for (file, schema) in [
         ("exchanges", "exchange"),
+        ("parts", "part"),
         ("flows", "flow"),
         ("findings", "finding"),
         ("inventory", "inventory"),

@@ -487,7 +487,15 @@ fn every_shell_has_completions_and_every_record_a_schema() {
         );
     }
     let list = text(&tapline(&["schema"]).stdout);
-    for name in ["exchange", "flow", "finding", "inventory", "agents", "health"] {
+    for name in [
+        "exchange",
+        "part",
+        "flow",
+        "finding",
+        "inventory",
+        "agents",
+        "health",
+    ] {
         assert!(list.contains(name), "{list}");
         let schema: serde_json::Value =
             serde_json::from_slice(&tapline(&["schema", name]).stdout).expect("JSON");

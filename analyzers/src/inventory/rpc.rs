@@ -1,4 +1,4 @@
-//! Calls carried inside a POST: JSON-RPC 2.0 and the Model Context Protocol.
+//! Calls carried inside a POST: JSON-RPC 2.0, the Model Context Protocol, gRPC.
 
 use crate::identity::signals::Signals;
 use crate::json::{Scalar, Scanner};
@@ -78,28 +78,43 @@ pub(crate) fn detect(request: &Request, signals: &Signals<'_>, key: &[u8; 32]) -
 /// The method of a gRPC call, `package.Service/Method`, as far as it may be shown. The path is nothing else
 /// (gRPC over HTTP/2, "Requests"), so it needs no operation behind its template.
 pub(crate) fn grpc_method(exchange: &Exchange) -> Option<String> {
-    let request = exchange
-        .request
-        .as_ref()
-        .filter(|_| exchange.protocol == Protocol::Grpc)?;
+    let request = exchange.request.as_ref().filter(|_| is_grpc(exchange))?;
     let shown = redact_target(request.path());
     Some(shown.trim_start_matches('/').to_owned()).filter(|method| !method.is_empty())
 }
 
-/// How an exchange ended. gRPC answers 200 also when it fails and says so in `grpc-status`, behind the body or, without
-/// one, in the head; that counts as the status of HTTP that it stands for in its documentation ("HTTP to gRPC status
-/// code mapping", read backwards, and google.rpc.Code).
-pub(crate) fn status(exchange: &Exchange) -> Option<u16> {
-    let status = exchange.status()?;
-    if exchange.protocol != Protocol::Grpc || status != 200 {
-        return Some(status);
-    }
+/// Whether an exchange is a call of gRPC; over HTTP/1 one of gRPC-Web, which is always a POST (`PROTOCOL-WEB.md` of gRPC).
+fn is_grpc(exchange: &Exchange) -> bool {
+    let web = |request: &Request| {
+        let kind = request.message.field("content-type").unwrap_or("");
+        let start = kind.as_bytes().get(..b"application/grpc-web".len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(b"application/grpc-web"))
+    };
+    let posted = exchange
+        .request
+        .as_ref()
+        .filter(|request| request.method() == "POST");
+    exchange.protocol == Protocol::Grpc || posted.is_some_and(web)
+}
+
+/// What `grpc-status` says, behind the body or, without one, in the head.
+pub(crate) fn grpc_status(exchange: &Exchange) -> Option<u32> {
     let message = &exchange.response.as_ref()?.message;
     let code = message
         .trailers
         .field("grpc-status")
         .or_else(|| message.field("grpc-status"));
-    Some(match code.and_then(|code| code.parse().ok()) {
+    code.and_then(|code| code.parse().ok())
+}
+
+/// How an exchange ended. gRPC answers 200 also when it fails and says so in a status of its own; that counts as the status of HTTP that it stands for in its documentation ("HTTP to gRPC status
+/// code mapping", read backwards, and google.rpc.Code).
+pub(crate) fn status(exchange: &Exchange) -> Option<u16> {
+    let status = exchange.status()?;
+    if status != 200 || !is_grpc(exchange) {
+        return Some(status);
+    }
+    Some(match grpc_status(exchange) {
         None | Some(0) => 200,
         Some(1) => 499,
         Some(3 | 9 | 11) => 400,
@@ -209,6 +224,27 @@ mod tests {
         assert_eq!(status(&build("grpc-status: 0\n")), Some(200));
         assert_eq!(status(&build("grpc-status: 16\n")), Some(401));
         assert_eq!(status(&build("")), Some(200));
+    }
+
+    #[test]
+    fn a_call_of_grpc_web_is_one_over_http_1_too() {
+        let build = |method: &str, kind: &str| {
+            ExchangeBuilder::new(Timestamp(1))
+                .request(
+                    &format!("{method} /shop.v1.Orders/Get HTTP/1.1\ncontent-type: {kind}\n"),
+                    "",
+                )
+                .response(&format!("HTTP/1.1 200 OK\ncontent-type: {kind}\n"), "")
+                .trailers("grpc-status: 7\n")
+                .build()
+        };
+        let found = build("POST", "application/grpc-web-text+proto");
+        assert_eq!(grpc_method(&found).as_deref(), Some("shop.v1.Orders/Get"));
+        assert_eq!(status(&found), Some(403));
+        let other = build("POST", "application/json");
+        assert_eq!((grpc_method(&other), status(&other)), (None, Some(200)));
+        let got = build("GET", "application/grpc-web");
+        assert_eq!((grpc_method(&got), status(&got)), (None, Some(200)));
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub(super) fn schema(name: Option<SchemaName>) -> Result<Status, Failure> {
     };
     super::print(match name {
         SchemaName::Exchange => include_str!("../../schemas/exchange.json"),
+        SchemaName::Part => include_str!("../../schemas/part.json"),
         SchemaName::Flow => include_str!("../../schemas/flow.json"),
         SchemaName::Finding => include_str!("../../schemas/finding.json"),
         SchemaName::Inventory => include_str!("../../schemas/inventory.json"),

@@ -19,6 +19,7 @@ use record::Record;
 fn wanted(args: &RunArgs) -> Vec<(&'static str, &Path)> {
     [
         ("--exchanges", &args.exchanges),
+        ("--parts", &args.parts),
         ("--flows", &args.flows),
         ("--findings", &args.findings),
         ("--inventory", &args.inventory),
@@ -34,6 +35,7 @@ fn wanted(args: &RunArgs) -> Vec<(&'static str, &Path)> {
 #[derive(Default)]
 pub(crate) struct Outputs {
     pub(crate) exchanges: Option<Lines>,
+    pub(crate) parts: Option<Lines>,
     pub(crate) flows: Option<Lines>,
     pub(crate) findings: Option<Lines>,
     pub(crate) inventory: Option<Lines>,
@@ -64,6 +66,7 @@ impl Outputs {
                 Lines::open(path).with_context(|| format!("cannot open {} for {option}", path.display()))?;
             let place = match option {
                 "--exchanges" => &mut outputs.exchanges,
+                "--parts" => &mut outputs.parts,
                 "--flows" => &mut outputs.flows,
                 "--findings" => &mut outputs.findings,
                 "--inventory" => &mut outputs.inventory,
@@ -137,6 +140,7 @@ impl Outputs {
     fn lines(&self) -> impl Iterator<Item = &Lines> {
         [
             &self.exchanges,
+            &self.parts,
             &self.flows,
             &self.findings,
             &self.inventory,
@@ -149,6 +153,7 @@ impl Outputs {
     fn lines_mut(&mut self) -> impl Iterator<Item = &mut Lines> {
         [
             &mut self.exchanges,
+            &mut self.parts,
             &mut self.flows,
             &mut self.findings,
             &mut self.inventory,

@@ -18,7 +18,7 @@ pub(crate) fn write(out: &mut Vec<u8>, exchange: &Exchange, labels: &Labels, rev
     out.extend_from_slice(b",\"ts\":\"");
     out.extend_from_slice(&Rfc3339(exchange.ts().0).ascii());
     out.extend_from_slice(b"\",\"flow\":");
-    flow(out, &exchange.flow, exchange.index);
+    flow(out, &exchange.flow, Some(exchange.index));
     out.extend_from_slice(b",\"protocol\":");
     string(out, exchange.protocol.name());
     if let Some(request) = &exchange.request {
@@ -48,6 +48,10 @@ pub(crate) fn write(out: &mut Vec<u8>, exchange: &Exchange, labels: &Labels, rev
             out.extend_from_slice(b",\"name\":");
             string(out, name);
         }
+        if let Some(status) = labels.rpc_status {
+            out.extend_from_slice(b",\"status\":");
+            number(out, u64::from(status));
+        }
         out.push(b'}');
     }
     if let Some(endpoint) = &labels.endpoint {
@@ -68,13 +72,16 @@ pub(crate) fn write(out: &mut Vec<u8>, exchange: &Exchange, labels: &Labels, rev
     out.extend_from_slice(b"]}");
 }
 
-fn flow(out: &mut Vec<u8>, flow: &FlowRef, index: u32) {
+/// The flow of an exchange, and its place in it where that is known.
+pub(super) fn flow(out: &mut Vec<u8>, flow: &FlowRef, index: Option<u32>) {
     out.extend_from_slice(b"{\"client\":");
     address(out, flow.client);
     out.extend_from_slice(b",\"server\":");
     address(out, flow.server);
-    out.extend_from_slice(b",\"index\":");
-    number(out, u64::from(index));
+    if let Some(index) = index {
+        out.extend_from_slice(b",\"index\":");
+        number(out, u64::from(index));
+    }
     if let Some(vlan) = flow.vlan {
         out.extend_from_slice(b",\"vlan\":");
         number(out, u64::from(vlan));
@@ -157,6 +164,8 @@ fn message(out: &mut Vec<u8>, message: &Message) {
     if message.parts > 0 {
         out.extend_from_slice(b",\"parts\":");
         number(out, message.parts);
+        out.extend_from_slice(b",\"part_bytes\":");
+        number(out, message.part_bytes);
     }
     out.extend_from_slice(b",\"complete\":");
     out.extend_from_slice(if message.complete { b"true" } else { b"false" });

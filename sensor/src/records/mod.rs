@@ -3,6 +3,7 @@
 
 pub(crate) mod exchange;
 pub(crate) mod flow;
+pub(crate) mod part;
 
 pub(crate) mod endpoint;
 pub(crate) mod finding;

@@ -40,7 +40,7 @@ pub(crate) fn testdata(name: &str) -> PathBuf {
 
 /// The arguments that write every output into `folder`.
 pub(crate) fn all_outputs(folder: &Path) -> Vec<String> {
-    ["exchanges", "flows", "findings", "inventory", "agents"]
+    ["exchanges", "parts", "flows", "findings", "inventory", "agents"]
         .iter()
         .flat_map(|kind| {
             let path = folder.join(format!("{kind}.jsonl"));
