@@ -186,7 +186,7 @@ fn recorded(text: &str, lost: &[usize]) -> Vec<String> {
         .filter(|line| line.starts_with("C ") || line.starts_with("S "));
     for (number, line) in turns.enumerate() {
         let side = usize::from(line.starts_with('S'));
-        let byte = |at: usize| u8::from_str_radix(&line[at..at + 2], 16).unwrap();
+        let byte = |at: usize| u8::from_str_radix(&line[at..at + 2], 16).expect("hexadecimal digits");
         let bytes: Vec<u8> = (2..line.len()).step_by(2).map(byte).collect();
         if lost.contains(&number) {
             wire.lose(side, &bytes);
