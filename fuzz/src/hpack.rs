@@ -282,7 +282,7 @@ fn read(blocks: &[(&[u8], &[u8])], whole: bool) -> Vec<Option<Vec<Seen>>> {
         );
         broken |= held < block.len();
         if held < block.len() {
-            decoder.lost();
+            account.charge(|| decoder.lost());
         }
         answers.push((!broken).then_some(seen));
     }
