@@ -14,10 +14,47 @@ pub struct Frame {
     stream: u8,
     /// Added to the true length, rarely.
     wrong: Option<u8>,
-    payload: Vec<u8>,
+    said: Said,
+    /// Padding, of the right length (RFC 9113 section 6.1).
+    pad: Option<u8>,
     cuts: Vec<u8>,
     /// Bytes of it that are never seen.
     lost: Option<u8>,
+}
+
+/// What a frame says: of the type and flags it has, or sound.
+#[derive(Debug, Arbitrary)]
+enum Said {
+    Bytes(Vec<u8>),
+    Request,
+    Response,
+    Data { len: u8 },
+}
+
+impl Frame {
+    /// Type, flags and payload.
+    fn content(&self) -> (u8, u8, Vec<u8>) {
+        const END_HEADERS: u8 = 4;
+        const PADDED: u8 = 8;
+        let ends = self.flags & 1;
+        let (kind, mut flags, mut payload) = match &self.said {
+            Said::Bytes(bytes) => (
+                self.kind % 12,
+                self.flags,
+                bytes[..bytes.len().min(4000)].to_vec(),
+            ),
+            // Of the fixed table of HPACK: GET, http, /; and 200.
+            Said::Request => (1, END_HEADERS | ends, vec![0x82, 0x86, 0x84]),
+            Said::Response => (1, END_HEADERS | ends, vec![0x88]),
+            Said::Data { len } => (0, ends, vec![b'd'; usize::from(*len)]),
+        };
+        if let Some(pad) = self.pad {
+            flags |= PADDED;
+            payload.insert(0, pad);
+            payload.extend(vec![0; usize::from(pad)]);
+        }
+        (kind, flags, payload)
+    }
 }
 
 #[derive(Debug, Arbitrary)]
@@ -67,12 +104,12 @@ fn run(input: &Input, cut: bool) -> Vec<Seen> {
     }
     for frame in &input.frames {
         let side = usize::from(frame.from_server);
-        let payload = &frame.payload[..frame.payload.len().min(4000)];
+        let (kind, flags, payload) = frame.content();
         let len = payload.len() as u32 + u32::from(frame.wrong.unwrap_or(0));
         let mut bytes = len.to_be_bytes()[1..].to_vec();
-        bytes.extend([frame.kind % 12, frame.flags]);
+        bytes.extend([kind, flags]);
         bytes.extend(u32::from(frame.stream).to_be_bytes());
-        bytes.extend(payload);
+        bytes.extend(&payload);
         // What is lost is lost however the rest is cut.
         let lost = frame.lost.map_or(0, usize::from).min(bytes.len());
         flow.lose(side, lost);
