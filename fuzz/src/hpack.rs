@@ -34,6 +34,8 @@ enum Part {
     Text { how: u8, name: Vec<u8>, value: Vec<u8> },
     /// An entry of the table, whatever it is.
     Index { from_oldest: u8 },
+    /// An entry behind the oldest.
+    Beyond { by: u8 },
     /// The size of the table, where a block begins.
     Size { by_64: u8 },
     /// Anything.
@@ -179,8 +181,16 @@ fn text(bytes: &[u8], huffman: bool, out: &mut Vec<u8>) {
     );
 }
 
-/// Blocks as bytes, each with the fields in it while all that was written is as an encoder writes.
-fn blocks(input: &Input) -> Vec<(Vec<u8>, Option<Vec<Seen>>)> {
+/// What a block must be read as by one who was there from the beginning.
+enum Wanted {
+    Fields(Vec<Seen>),
+    Refused,
+    /// Something came that no encoder writes.
+    Anything,
+}
+
+/// Blocks as bytes, with what is in them.
+fn blocks(input: &Input) -> Vec<(Vec<u8>, Wanted)> {
     let names: [&[u8]; 6] = [
         b":method",
         b":path",
@@ -193,7 +203,7 @@ fn blocks(input: &Input) -> Vec<(Vec<u8>, Option<Vec<Seen>>)> {
     let mut encoder = Encoder::new();
     let (mut out, mut sound) = (Vec::new(), true);
     for block in &input.blocks {
-        let (mut bytes, mut fields) = (Vec::new(), Vec::new());
+        let (mut bytes, mut fields, mut refused) = (Vec::new(), Vec::new(), false);
         for (number, part) in block.parts.iter().enumerate() {
             match part {
                 Part::Field { how, name, value } => {
@@ -212,6 +222,13 @@ fn blocks(input: &Input) -> Vec<(Vec<u8>, Option<Vec<Seen>>)> {
                     encoder.evict(encoder.room);
                     integer(0x20, 5, encoder.room, &mut bytes);
                 }
+                Part::Beyond { by } => {
+                    let number = 62 + encoder.table.len() + usize::from(*by);
+                    integer(0x80, 7, number, &mut bytes);
+                    // Nothing before it was wrong.
+                    refused |= sound;
+                    sound = false;
+                }
                 Part::Index { .. } | Part::Size { .. } => {}
                 Part::Bytes(any) => {
                     sound = false;
@@ -219,7 +236,14 @@ fn blocks(input: &Input) -> Vec<(Vec<u8>, Option<Vec<Seen>>)> {
                 }
             }
         }
-        out.push((bytes, sound.then_some(fields)));
+        out.push((
+            bytes,
+            match (sound, refused) {
+                (true, _) => Wanted::Fields(fields),
+                (false, true) => Wanted::Refused,
+                (false, false) => Wanted::Anything,
+            },
+        ));
     }
     out
 }
@@ -301,9 +325,13 @@ pub fn check(input: &Input) {
     let answer = read(&whole, true);
     assert_eq!(answer, read(&whole, true), "the same blocks gave two answers");
     assert_eq!(answer, read(&cut, true), "the answer depends on the cuts");
-    for ((_, fields), read) in made.iter().zip(&answer) {
-        if let Some(fields) = fields {
-            assert_eq!(read.as_ref(), Some(fields), "what was written reads otherwise");
+    for ((_, wanted), read) in made.iter().zip(&answer) {
+        match wanted {
+            Wanted::Fields(fields) => {
+                assert_eq!(read.as_ref(), Some(fields), "what was written reads otherwise")
+            }
+            Wanted::Refused => assert_eq!(*read, None, "what is not in the table is read"),
+            Wanted::Anything => {}
         }
     }
     // One who joins midway knows less, and nothing else.
@@ -311,7 +339,7 @@ pub fn check(input: &Input) {
     let later = read(&whole[join..], false);
     assert_eq!(later, read(&cut[join..], false), "the answer depends on the cuts");
     for ((_, fields), read) in made[join..].iter().zip(&later) {
-        let Some(fields) = fields else { break };
+        let Wanted::Fields(fields) = fields else { break };
         let Some(read) = read else {
             panic!("a sound block is not read midway")
         };
