@@ -18,13 +18,15 @@ test: ## every test, against a real Kafka broker on loopback
 	@deploy/kafka/broker fetch
 	$(CARGO) test --workspace
 
-check: ## what must hold before a change goes in: format, lints, docs, tests, licences
+check: ## what must hold before a change goes in: format, lints, docs, tests, fuzz targets, licences
 	@deploy/install-deps test
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items
 	@deploy/kafka/broker fetch
 	$(CARGO) test --workspace
+	$(CARGO) test --manifest-path fuzz/Cargo.toml
+	@FUZZ_SECONDS=$${FUZZ_SECONDS:-5} fuzz/run
 	@if command -v cargo-deny >/dev/null 2>&1; then \
 	    $(CARGO) deny check; \
 	else \

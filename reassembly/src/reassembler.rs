@@ -1025,7 +1025,7 @@ impl Sink<'_> {
             |connection, cx, mut out| connection.data(direction, bytes, meta, cx, &mut out),
         );
         if !self.entry.tls {
-            self.look_inside(side, bytes);
+            self.look_inside(side, bytes, meta);
         }
     }
 
@@ -1075,16 +1075,25 @@ impl Sink<'_> {
     }
 
     /// A flow that is no HTTP, or goes on as a tunnel, may go over to TLS.
-    fn look_inside(&mut self, side: usize, bytes: &[u8]) {
-        let looks = match &self.entry.content {
-            Content::Http(connection) => connection.verdict() != Verdict::Http || connection.is_tunnel(),
-            Content::Opaque(app) => *app == App::Unknown,
-            Content::Empty | Content::Begun(..) | Content::Http2(_) | Content::Tls(_) => false,
+    fn look_inside(&mut self, side: usize, bytes: &[u8], meta: Meta) {
+        let direction = self.direction(side);
+        let Content::Http(connection) = &self.entry.content else {
+            if matches!(self.entry.content, Content::Opaque(App::Unknown)) {
+                self.entry.inside.get_or_insert_default().data(side, bytes);
+            }
+            return;
         };
-        if looks {
+        if connection.verdict() != Verdict::Http {
+            self.entry.inside.get_or_insert_default().data(side, bytes);
+        } else if let Some(from) = connection.tunnel_from(direction) {
+            // What came before, in the same segment too, was HTTP and quotes a hello at most.
+            let before = usize::try_from(from.saturating_sub(meta.offset)).unwrap_or(usize::MAX);
             let inside = self.entry.inside.get_or_insert_default();
-            inside.data(side, bytes);
-        } else if self.entry.inside.as_ref().is_some_and(|i| i.client().is_none()) {
+            if before > 0 {
+                inside.begin(side, direction == Direction::Request);
+            }
+            inside.data(side, bytes.get(before..).unwrap_or(&[]));
+        } else if !connection.has_tunnelled() {
             self.entry.inside = None;
         }
     }

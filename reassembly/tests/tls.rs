@@ -1,8 +1,8 @@
-//! TLS inside other protocols, on whole flows.
+//! TLS inside other protocols, and recorded TLS with its secrets, on whole flows.
 
 mod support;
 
-use reassembly::{App, Event, Flow, Limits};
+use reassembly::{App, Event, Flow, Limits, LinkType, Packet, Reassembler, Timestamp};
 use support::{Wire, events_of, exchanges, flows};
 
 const CLIENT: usize = 0;
@@ -148,4 +148,93 @@ fn tls_in_an_http_tunnel_is_told_beside_the_exchange() {
     .concat();
     let (lines, flow) = told(&[(CLIENT, &post), (SERVER, b"HTTP/1.1 204 X\r\n\r\n")]);
     assert_eq!((lines.len(), flow.tls, flow.flags.names().count()), (1, None, 0));
+}
+
+/// Found by the fuzz target `hellos`: a segment that led into a tunnel was searched from its first byte.
+#[test]
+fn a_hello_quoted_before_a_tunnel_is_none_of_it() {
+    let hello = hello();
+    let post = format!(
+        "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n",
+        hello.len()
+    );
+    let connect = b"CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n";
+    for quotes in [
+        [post.as_bytes(), &hello, connect].concat(),
+        [b"WGET / HTTP/1.1\r\n\r\n", &hello[..], connect].concat(),
+    ] {
+        for cut in [1, 7, quotes.len()] {
+            let turns: Vec<(usize, &[u8])> = quotes.chunks(cut).map(|piece| (CLIENT, piece)).collect();
+            let (_, flow) = told(&turns);
+            assert_eq!(flow.tls, None, "in pieces of {cut}");
+        }
+    }
+    // And behind it, in the same segment, it is.
+    let (_, flow) = told(&[(CLIENT, &[post.as_bytes(), &hello, connect, &hello].concat())]);
+    assert!(
+        flow.tls
+            .is_some_and(|tls| tls.sni.as_deref() == Some("a.example"))
+    );
+}
+
+/// The exchanges of a recorded connection without the turns in `lost`, which are acknowledged all the same.
+fn recorded(text: &str, lost: &[usize]) -> Vec<String> {
+    let mut wire = Wire::new(50_000);
+    wire.open();
+    let turns = text
+        .lines()
+        .filter(|line| line.starts_with("C ") || line.starts_with("S "));
+    for (number, line) in turns.enumerate() {
+        let side = usize::from(line.starts_with('S'));
+        let byte = |at: usize| u8::from_str_radix(&line[at..at + 2], 16).expect("hexadecimal digits");
+        let bytes: Vec<u8> = (2..line.len()).step_by(2).map(byte).collect();
+        if lost.contains(&number) {
+            wire.lose(side, &bytes);
+        } else {
+            wire.send(side, &bytes);
+        }
+    }
+    wire.close();
+    let mut reassembler = Reassembler::new(Limits::default());
+    let keys: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("K ")).collect();
+    reassembler.add_secrets(keys.join("\n").as_bytes());
+    for frame in &wire.frames {
+        reassembler.push(&Packet {
+            ts: Timestamp(frame.at),
+            link: LinkType::RAW,
+            data: &frame.ip,
+            wire_len: frame.ip.len() as u32,
+            frame: 0,
+        });
+    }
+    reassembler.finish();
+    let events: Vec<Event> = std::iter::from_fn(|| reassembler.poll()).collect();
+    exchanges(&events).iter().map(support::Seen::line).collect()
+}
+
+/// Found by the fuzz target `tls`: an acknowledgment of bytes not read yet counted as one of the last plaintext before
+/// them, and the response to a lost request went to the request before it.
+#[test]
+fn a_response_behind_a_lost_response_and_request_is_not_paired() {
+    for text in [
+        include_str!("../../fuzz/conversations/tls13.txt"),
+        include_str!("../../fuzz/conversations/tls12.txt"),
+    ] {
+        let whole = recorded(text, &[]);
+        assert_eq!(whole.len(), 4, "{whole:#?}");
+        let turns = text.lines().filter(|line| !line.starts_with("K ")).count();
+        // The response to the third request, and the fourth request.
+        let found = recorded(text, &[turns - 3, turns - 2]);
+        assert_eq!(found[..2], whole[..2]);
+        let asked = |line: &String| line.contains("/orders/2");
+        let answered = |line: &String| line.contains("203");
+        assert!(
+            found.iter().any(asked) && found.iter().any(answered),
+            "{found:#?}"
+        );
+        assert!(
+            !found.iter().any(|line| asked(line) && answered(line)),
+            "{found:#?}"
+        );
+    }
 }

@@ -14,7 +14,8 @@ use reassembly::{Counters, Event, Limits, Packet, Reassembler, Timestamp};
 use crate::desk::Desk;
 use crate::keylog::{self, KeyLog};
 use crate::signals::Stop;
-use crate::source::file::{Capture, FileError, Inputs, Piece};
+use crate::source::capture::{Capture, FileError, Piece};
+use crate::source::file::Inputs;
 use crate::source::live::{Live, LiveError};
 use crate::source::{Drops, Step};
 

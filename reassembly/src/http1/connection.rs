@@ -81,6 +81,8 @@ pub(crate) struct Connection {
     websocket: Option<Box<Upgraded>>,
     /// Parts to be given out.
     parts: Vec<Unsent>,
+    /// Stream offsets from which the directions are a tunnel.
+    tunnel_from: [Option<u64>; 2],
 }
 
 /// A request that is answered in HTTP/2, since the server took up the offer to change (RFC 7540 section 3.2).
@@ -118,6 +120,7 @@ impl Connection {
             handed: None,
             websocket: None,
             parts: Vec::new(),
+            tunnel_from: [None; 2],
         };
         if midstream {
             new.requests.state = State::Search;
@@ -149,9 +152,15 @@ impl Connection {
         self.handed.take()
     }
 
-    /// Whether what the client sends is no longer HTTP of this connection, or may not be once the server agrees.
-    pub(crate) fn is_tunnel(&self) -> bool {
-        matches!(self.requests.state, State::Tunnel | State::Connect(_))
+    /// From where in a direction it is no longer HTTP of this connection, or may not be once the server agrees.
+    pub(crate) fn tunnel_from(&self, direction: Direction) -> Option<u64> {
+        let tunnel = matches!(self.requests.state, State::Tunnel | State::Connect(_));
+        self.tunnel_from[direction as usize].filter(|_| tunnel)
+    }
+
+    /// Whether there was a tunnel, though the server may have declined it.
+    pub(crate) fn has_tunnelled(&self) -> bool {
+        self.tunnel_from[Direction::Request as usize].is_some()
     }
 
     fn reader(&mut self, direction: Direction) -> &mut Reader {
@@ -382,6 +391,7 @@ impl Connection {
                 _ => None,
             };
             self.requests.state = State::Connect(within);
+            self.tunnel_from = [Some(self.requests.position), None];
         }
         true
     }
@@ -470,6 +480,10 @@ impl Connection {
                     });
                 }
             }
+            if !matches!(self.requests.state, State::Connect(_)) {
+                self.tunnel_from[Direction::Request as usize] = Some(self.requests.position);
+            }
+            self.tunnel_from[Direction::Response as usize] = Some(self.responses.position);
             self.requests.clear();
             self.requests.buf = Vec::new();
             self.requests.state = State::Tunnel;

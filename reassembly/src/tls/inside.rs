@@ -142,6 +142,15 @@ impl Inside {
         }
     }
 
+    /// A direction, or `both`, begins here: what came before was of the protocol that leads to it.
+    pub(crate) fn begin(&mut self, side: usize, both: bool) {
+        if both {
+            *self = Self::default();
+        } else {
+            self.ends[side] = End::default();
+        }
+    }
+
     fn found(&mut self, side: usize, message: &[u8]) {
         self.hellos.message(message, Transport::Tcp);
         self.client = Some(side);

@@ -74,7 +74,7 @@ pub(super) struct Records {
     origins: Vec<(usize, Meta)>,
     standing: Standing,
     /// Stream offset behind the last byte taken.
-    pub(super) end: u64,
+    end: u64,
 }
 
 /// What a loss did to the framing.
@@ -223,6 +223,11 @@ impl Records {
             }
             *from = from.saturating_sub(count);
         }
+    }
+
+    /// Stream offset behind the last byte taken or lost.
+    pub(super) fn end(&self) -> u64 {
+        self.end
     }
 
     /// Stream offset of the first byte that waits; behind the last one when none does.

@@ -471,10 +471,11 @@ impl Session {
         }
         self.opened = true;
         let (of_client, of_server) = self.sides.split_at_mut(1);
-        let (this, other) = match side {
-            0 => (&mut of_client[0], &of_server[0].progress),
-            _ => (&mut of_server[0], &of_client[0].progress),
+        let (this, answered) = match side {
+            0 => (&mut of_client[0], &of_server[0]),
+            _ => (&mut of_server[0], &of_client[0]),
         };
+        let (other, read) = (&answered.progress, answered.records.end());
         if std::mem::take(&mut this.gap) {
             this.progress.passes_over();
             out(Opened::Gap);
@@ -494,7 +495,8 @@ impl Session {
             let known = told.at != 0 && told.received != 0;
             let meta = Meta {
                 offset: this.progress.next(),
-                ack: other.at(meta.ack).unwrap_or(0),
+                // What was acknowledged and not read yet may hold any plaintext: it may turn out to be lost.
+                ack: other.at(meta.ack).filter(|_| meta.ack <= read).unwrap_or(0),
                 other: if known { told } else { Told::default() },
                 ..*meta
             };

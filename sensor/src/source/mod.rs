@@ -2,6 +2,7 @@
 //!
 //! Every source hands out frames that borrow its own buffer, so that nothing is copied before reassembly.
 
+pub(crate) mod capture;
 pub(crate) mod file;
 pub(crate) mod live;
 mod pcap_file;

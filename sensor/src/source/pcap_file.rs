@@ -5,7 +5,7 @@
 
 use reassembly::{LinkType, Packet, Timestamp};
 
-use super::file::Damage;
+use super::capture::Damage;
 use super::window::Window;
 
 /// Longest frame taken for real; libpcap allows no more either. A longer one means that the file is damaged

@@ -6,7 +6,7 @@
 
 use reassembly::{LinkType, Packet, Timestamp};
 
-use super::file::{Damage, Piece};
+use super::capture::{Damage, Piece};
 use super::pcap_file::MAX_FRAME;
 use super::window::Window;
 
