@@ -79,6 +79,8 @@ struct Entry {
     reuse: Option<(usize, u32)>,
     syn: Option<(usize, u32)>,
     closed: Option<Timestamp>,
+    /// When it was put last into the queue of those that are over.
+    queued_closed: Option<Timestamp>,
     queued: bool,
     /// Bytes of memory it takes with all it holds, when it was last weighed.
     weight: usize,
@@ -95,6 +97,8 @@ impl Tracked {
     fn weigh(&self) -> usize {
         /// Keys, links and the spare room of the index.
         const TABLE: usize = 256;
+        /// Sizes of allocations are up to a fourth apart, and pages are not full.
+        const ROUNDED: usize = 4;
         let held: usize = self.conversation.sides.iter().map(Stream::held_weight).sum();
         let Entry {
             content,
@@ -110,7 +114,8 @@ impl Tracked {
         };
         let session = session.as_ref().map_or(0, |s| size_of::<Session>() + s.weight());
         let inside = inside.as_ref().map_or(0, |i| size_of::<Inside>() + i.weight());
-        size_of::<Self>() + TABLE + held + content + session + inside
+        let bytes = size_of::<Self>() + TABLE + held + content + session + inside;
+        bytes + bytes / ROUNDED
     }
 }
 
@@ -444,7 +449,7 @@ impl Reassembler {
     /// About the bytes of memory that flows take with all they hold.
     #[must_use]
     pub fn weight(&self) -> usize {
-        self.weight + self.udp.weight()
+        self.weight + self.udp.weight() + self.pool.windows.kept()
     }
 
     /// Flows being followed.
@@ -529,6 +534,7 @@ impl Reassembler {
             reuse: None,
             syn: None,
             closed: None,
+            queued_closed: None,
             queued: false,
             weight: 0,
             exchanges: 0,
@@ -614,9 +620,12 @@ impl Reassembler {
         if closing.len() > 2 * flows.len() + QUEUE {
             closing.retain(|(since, id)| flows.get_mut(*id).is_some_and(|f| f.entry.closed == Some(*since)));
         }
-        closing.push_back((*now, id));
         if let Some(flow) = flows.get_mut(id) {
             flow.entry.closed = Some(*now);
+            // One that goes on and ends again at the same time is in the queue already.
+            if flow.entry.queued_closed.replace(*now) != Some(*now) {
+                closing.push_back((*now, id));
+            }
         }
         self.with(id, |_, _, sink| sink.finish());
         if let Some(Tracked { conversation, entry }) = self.flows.get_mut(id)
