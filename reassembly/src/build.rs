@@ -229,6 +229,7 @@ fn message(text: &str, body: Vec<u8>, at: Timestamp, frames: (u64, u64), complet
         head_cut: !complete,
         body,
         parts: 0,
+        part_bytes: 0,
     }
 }
 

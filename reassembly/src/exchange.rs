@@ -35,7 +35,7 @@ pub enum Protocol {
     Http11,
     /// HTTP/2 (RFC 9113).
     Http2,
-    /// gRPC over HTTP/2.
+    /// gRPC over HTTP/2, or gRPC-Web over it.
     Grpc,
     /// An exchange that opened a WebSocket (RFC 6455; over HTTP/2, RFC 8441).
     WebSocket,
@@ -109,6 +109,8 @@ flag_set! {
         AMBIGUOUS = 7, "ambiguous";
         /// A retransmission carried bytes that differ from the first copy.
         CONFLICT = 8, "conflict";
+        /// Segments had urgent data, which receivers may read in line or apart (RFC 6093); it was read in line.
+        URGENT = 9, "urgent";
     }
 }
 
@@ -191,9 +193,18 @@ impl Head {
     /// The first field of this name, compared without regard to case.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&str> {
-        self.fields()
-            .find(|(n, _)| n.eq_ignore_ascii_case(name))
-            .map(|(_, v)| v)
+        self.named(name).next()
+    }
+
+    /// The values of all fields of this name, compared without regard to case.
+    pub(crate) fn named(&self, name: &str) -> impl Iterator<Item = &str> {
+        // Most names differ in length already, and are not looked at.
+        self.fields
+            .iter()
+            .filter(move |f| {
+                (f.name.1 - f.name.0) as usize == name.len() && self.slice(f.name).eq_ignore_ascii_case(name)
+            })
+            .map(|f| self.slice(f.value))
     }
 
     pub(crate) fn slice(&self, (from, to): (u32, u32)) -> &str {
@@ -206,7 +217,7 @@ impl Head {
 pub struct Message {
     /// Fields of the head.
     pub head: Head,
-    /// Fields behind the body, in HTTP/2 (RFC 9113 section 8.1).
+    /// Fields behind the body: in HTTP/2 (RFC 9113 section 8.1), and those at the end of a body of gRPC-Web.
     pub trailers: Head,
     /// Capture time of the message's first byte.
     pub first: Timestamp,
@@ -226,9 +237,12 @@ pub struct Message {
     pub head_cut: bool,
     /// The first decoded body bytes, up to [`crate::Limits::body_capture`].
     pub body: Vec<u8>,
-    /// Parts of it that were given out by themselves ([`crate::Part`]): events of an event stream. What comes behind an
-    /// upgrade is not of a message.
+    /// Parts of its body: events of an event stream, messages of gRPC. They are given out by themselves too
+    /// ([`crate::Part`]), as far as they are not too many for the bytes they came in. What comes behind an upgrade is not of
+    /// a message.
     pub parts: u64,
+    /// Content bytes of these parts, without framing and after decompression.
+    pub part_bytes: u64,
 }
 
 impl Message {

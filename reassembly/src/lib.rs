@@ -5,7 +5,7 @@
 //!  headers   found by  ordered bytes,  messages   request and
 //!  decoded   addresses gaps marked     in order   response, paired
 //!                                        │
-//!                                        └──▶ websocket, sse ─▶ part
+//!                                        └──▶ websocket, grpc, sse ─▶ part
 //!                                              messages and events, as they come
 //! ```
 //!
@@ -26,6 +26,8 @@ mod udp;
 
 mod http1;
 mod http2;
+
+mod grpc;
 mod sse;
 mod websocket;
 
@@ -38,9 +40,9 @@ mod reassembler;
 pub mod build;
 
 pub use exchange::{Ambiguities, Exchange, Flags, FlowRef, Head, Message, Protocol, Request, Response};
-pub use flow::{App, Flow};
+pub use flow::{App, Conflict, Flow};
 pub use limits::{Counters, Limits};
-pub use packet::{LinkType, Packet, Tunnel, TunnelPorts};
+pub use packet::{Checksums, LinkType, Packet, Tunnel, TunnelPorts};
 pub use part::{Direction, Part, PartKind, PartOf};
 pub use reassembler::{Event, Reassembler};
 pub use time::Timestamp;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::packet::{TunnelPorts, Wrapping};
+use crate::packet::{Checksums, TunnelPorts, Wrapping};
 
 /// Ceilings. Every table has one; what is given up is counted in [`Counters`].
 #[derive(Debug, Clone)]
@@ -49,6 +49,11 @@ pub struct Limits {
     pub fragment_wait: Duration,
     /// How far apart, in capture time, two copies of a packet may come; zero when copies are not told apart.
     pub duplicate_window: Duration,
+    /// What is done about the checksums of IPv4, TCP and UDP.
+    pub checksums: Checksums,
+    /// Bytes of memory for what was delivered last, of all flows together, so that retransmissions can be compared with
+    /// it; zero compares none.
+    pub history: usize,
 }
 
 impl Default for Limits {
@@ -72,6 +77,8 @@ impl Default for Limits {
             fragments_total: 4 << 20,
             fragment_wait: Duration::from_secs(30),
             duplicate_window: Duration::from_millis(50),
+            checksums: Checksums::default(),
+            history: 4 << 20,
         }
     }
 }
@@ -132,6 +139,18 @@ counters! {
     duplicates, "packets seen twice";
     /// Packets captured shorter than they were sent.
     truncated, "packets cut off by the capture";
+    /// Packets whose checksums were looked at.
+    checksums_checked, "packets with checksums looked at";
+    /// Wrong checksums of IPv4 headers, among those looked at.
+    ip_checksums_wrong, "wrong IPv4 checksums";
+    /// Wrong checksums of TCP segments, among those looked at.
+    tcp_checksums_wrong, "wrong TCP checksums";
+    /// Wrong checksums of UDP datagrams, among those looked at.
+    udp_checksums_wrong, "wrong UDP checksums";
+    /// Checksums that were left to the card to fill in, among those looked at.
+    checksums_unfilled, "checksums left to the card";
+    /// Packets dropped for a checksum that is wrong or was left to the card.
+    checksum_dropped, "packets dropped for their checksum";
     /// Flows begun.
     flows, "TCP flows";
     /// Flows that gave out at least one exchange.
@@ -146,7 +165,7 @@ counters! {
     quic_flows, "flows with QUIC (opaque)";
     /// Flows recognised as DTLS.
     dtls_flows, "flows with DTLS (opaque)";
-    /// Flows recognised as HTTP/2, which is not decoded.
+    /// Flows with HTTP/2.
     http2_flows, "flows with HTTP/2";
     /// Flows with payload that is none of these.
     unknown_flows, "flows with other content";
@@ -158,8 +177,14 @@ counters! {
     payload_bytes, "payload bytes in order";
     /// Payload bytes that repeat delivered ones.
     retransmitted_bytes, "payload bytes repeated";
+    /// Repeated payload bytes whose first copy is no longer at hand, so that nothing tells whether they differ.
+    uncompared_bytes, "repeated bytes not compared";
     /// Retransmissions whose bytes differ from the first copy.
     conflicts, "retransmissions that differ";
+    /// Segments with urgent data (RFC 6093), which is read in line.
+    urgent, "segments with urgent data";
+    /// Payload bytes that their receiver did not take: sent with a SYN or into a closed window.
+    refused_bytes, "payload bytes refused by their receiver";
     /// Segments that came before ones sent earlier.
     reordered, "segments out of order";
     /// Payload bytes sent after a reset in a flow that did not go on.
@@ -182,9 +207,9 @@ counters! {
     unparsable_bytes, "bytes that are no HTTP message";
     /// Bodies whose content-coding could not be decoded.
     opaque_bodies, "bodies that could not be decoded";
-    /// Bytes of WebSockets in which no frame could be found.
-    unframed_bytes, "bytes that are no WebSocket frame";
-    /// Parts of exchanges: messages of WebSockets, server-sent events.
+    /// Bytes of WebSockets in which no frame could be found, and of gRPC in which no message could.
+    unframed_bytes, "bytes that are no message of a WebSocket or gRPC";
+    /// Parts of exchanges: messages of WebSockets and gRPC, server-sent events.
     parts, "messages and events in streams";
     /// Parts not given out because they are too many for the bytes they came in.
     parts_dropped, "messages and events given up at the limit";

@@ -1,4 +1,4 @@
-//! The parts of which a long exchange consists: messages of a WebSocket, server-sent events.
+//! The parts of which a long exchange consists: messages of a WebSocket or of gRPC, server-sent events.
 //!
 //! An exchange that stays open tells what it carries while it goes on: each part is given out by itself, when its last
 //! byte was seen. Where parts come from is for the decoders to know; a [`Part`] owns its bytes and says what was missing.
@@ -44,10 +44,15 @@ pub enum PartKind {
         /// Its `id` field, when it has one.
         id: Option<String>,
     },
+    /// A message of gRPC or gRPC-Web.
+    Message {
+        /// Its prefix says that it is compressed.
+        compressed: bool,
+    },
 }
 
 impl PartKind {
-    /// A word for it: `text`, `binary`, `close`, `ping`, `pong`, `event`.
+    /// A word for it: `text`, `binary`, `close`, `ping`, `pong`, `event`, `message`.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -57,6 +62,7 @@ impl PartKind {
             Self::Ping => "ping",
             Self::Pong => "pong",
             Self::Event { .. } => "event",
+            Self::Message { .. } => "message",
         }
     }
 }
@@ -77,7 +83,7 @@ pub struct Part {
     pub last: Timestamp,
     /// Frame numbers of its first and its last packet; zero when not read from a file.
     pub frames: (u64, u64),
-    /// Bytes as sent, without framing: payload of a WebSocket message; all the lines of an event.
+    /// Bytes as sent, without framing: payload of a message; all the lines of an event.
     pub bytes: u64,
     /// Bytes after decompression: payload of a message, equal to `bytes` where nothing is compressed or where it cannot be
     /// decompressed; data of an event.

@@ -4,17 +4,16 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
-use hashbrown::DefaultHashBuilder;
-
 use crate::exchange::{Exchange, Flags, FlowRef};
-use crate::flow::{App, Flow};
+use crate::flow::{App, Conflict, Flow};
 use crate::http1::connection::{self, Connection, Direction, Verdict};
 use crate::http1::inflate::Pool;
 use crate::http2;
 use crate::limits::{Counters, Limits};
 use crate::packet::{self, Datagram, Decoded, Memory, Packet, Segment, Skipped, Wrapping};
 use crate::part::PartOf;
-use crate::tcp::conversation::{self, Conversation, Receiver, SETTLE_BACK, Standing};
+use crate::tcp::conversation::{self, Conflicting, Conversation, Receiver, SETTLE_BACK, Standing};
+use crate::tcp::history::History;
 use crate::tcp::stream::{Meta, Stream};
 use crate::tcp::table::{Class, FlowId, FlowKey, Table};
 use crate::time::Timestamp;
@@ -32,6 +31,9 @@ const HEAVY: (usize, usize) = (16 << 10, 128 << 10);
 
 /// Entries of flows that are gone which a queue may have beside two for each flow, before they are taken out of it.
 const QUEUE: usize = 4096;
+/// How long one that a RST closed is remembered after its last packet while bytes came after the RST: if its hosts did not
+/// believe it, an answer shows that, and servers may take long to answer.
+const LINGER_AFTER_RESET: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// Capture time that steps back by more than this has begun anew: another capture follows, or the clock was
 /// set. Cards and queues differ by far less.
@@ -90,6 +92,48 @@ struct Entry {
     /// As it stands in the table.
     class: Class,
     sides_seen: [bool; 2],
+    data: DataSeen,
+    conflicts: Option<Box<Conflicts>>,
+}
+
+/// Where retransmissions differed from their first copies.
+#[derive(Default)]
+struct Conflicts {
+    count: u32,
+    /// The first of them with the side that sent it.
+    shown: Vec<(usize, Conflict)>,
+}
+
+/// Sizes and times of what a flow carries, of which more may not be known.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct DataSeen {
+    /// Packets with payload of each side.
+    pub(crate) packets: [u64; 2],
+    /// How often a side sent payload after the other one, or first of all.
+    pub(crate) turns: [u32; 2],
+    /// When each side first did.
+    first: [Timestamp; 2],
+    /// The side that did last, and one.
+    last: u8,
+}
+
+impl DataSeen {
+    #[inline]
+    pub(crate) fn note(&mut self, side: usize, ts: Timestamp) {
+        if self.packets[side] == 0 {
+            self.first[side] = ts;
+        }
+        self.packets[side] += 1;
+        let last = if side == 0 { 1 } else { 2 };
+        if self.last != last {
+            self.last = last;
+            self.turns[side] = self.turns[side].saturating_add(1);
+        }
+    }
+
+    pub(crate) fn first(&self, side: usize) -> Option<Timestamp> {
+        (self.packets[side] > 0).then_some(self.first[side])
+    }
 }
 
 impl Tracked {
@@ -104,6 +148,7 @@ impl Tracked {
             content,
             session,
             inside,
+            conflicts,
             ..
         } = &self.entry;
         let content = match content {
@@ -114,7 +159,10 @@ impl Tracked {
         };
         let session = session.as_ref().map_or(0, |s| size_of::<Session>() + s.weight());
         let inside = inside.as_ref().map_or(0, |i| size_of::<Inside>() + i.weight());
-        let bytes = size_of::<Self>() + TABLE + held + content + session + inside;
+        /// With the bytes it shows.
+        const CONFLICTS: usize = size_of::<Conflicts>() + Conflict::SHOWN * (size_of::<Conflict>() + 512);
+        let conflicts = conflicts.as_ref().map_or(0, |_| CONFLICTS);
+        let bytes = size_of::<Self>() + TABLE + held + content + session + inside + conflicts;
         bytes + bytes / ROUNDED
     }
 }
@@ -161,7 +209,7 @@ pub struct Reassembler {
     counters: Counters,
     /// What the content of flows counted; apart, for both are at work at once.
     content_counters: Counters,
-    hasher: DefaultHashBuilder,
+    history: History,
     flows: Table<Tracked>,
     /// Flows of QUIC and DTLS.
     udp: UdpFlows,
@@ -202,10 +250,10 @@ impl Reassembler {
     pub fn new(limits: Limits) -> Self {
         Self {
             room: limits.body_capture_total,
+            history: History::new(limits.history),
             limits,
             counters: Counters::default(),
             content_counters: Counters::default(),
-            hasher: DefaultHashBuilder::default(),
             flows: Table::new(),
             udp: UdpFlows::new(),
             waiting: VecDeque::new(),
@@ -274,8 +322,8 @@ impl Reassembler {
                     Skipped::Broken => &mut self.counters.undecodable,
                     Skipped::UnknownLink => &mut self.counters.unknown_link,
                     Skipped::Nested => &mut self.counters.nested,
-                    // Counted where fragments are put together.
-                    Skipped::Fragment => return,
+                    // Counted where it was found.
+                    Skipped::Fragment | Skipped::Checksum => return,
                 };
                 *counter += 1;
                 return;
@@ -392,11 +440,16 @@ impl Reassembler {
             }
             self.closing.pop_front();
             // One that went on after a reset is not over.
-            if self
-                .flows
-                .get_mut(id)
-                .is_some_and(|f| f.entry.closed == Some(since))
-            {
+            let Some(flow) = self.flows.get_mut(id) else {
+                continue;
+            };
+            if flow.entry.closed != Some(since) {
+                continue;
+            }
+            if flow.conversation.holds_after_reset() && now.since(flow.entry.last) < LINGER_AFTER_RESET {
+                flow.entry.closed = Some(now);
+                self.closing.push_back((now, id));
+            } else {
                 self.end(id);
             }
         }
@@ -476,7 +529,8 @@ impl Reassembler {
         if entry.syn == Some((side, isn)) {
             return false;
         }
-        if entry.closed.is_some() {
+        // One that only a RST ended may go on: its hosts need not have believed it.
+        if entry.closed.is_some() && !conversation.was_reset() {
             return true;
         }
         let stream = &conversation.sides[side];
@@ -541,6 +595,8 @@ impl Reassembler {
             proven: false,
             class: Class::New,
             sides_seen: [false; 2],
+            data: DataSeen::default(),
+            conflicts: None,
         };
         self.flows.insert(key, Tracked { conversation, entry })
     }
@@ -579,14 +635,21 @@ impl Reassembler {
         if segment.overlap {
             entry.flags.insert(Flags::CONFLICT);
         }
-        let repeated = self.counters.retransmitted_bytes;
+        if segment.urgent {
+            self.counters.urgent += 1;
+            entry.flags.insert(Flags::URGENT);
+        }
+        if !segment.payload.is_empty() && !segment.copy {
+            entry.data.note(side, packet.ts);
+        }
+        let repeated = (self.counters.retransmitted_bytes, self.counters.uncompared_bytes);
         let settled = self.with(id, |conversation, cx, receiver| {
             let standing = conversation.push(side, segment, packet.ts, packet.frame, cx, receiver);
             (standing, conversation.waits())
         });
         if segment.copy {
             // The network did not send these bytes again; a mirror did.
-            self.counters.retransmitted_bytes = repeated;
+            (self.counters.retransmitted_bytes, self.counters.uncompared_bytes) = repeated;
         }
         let (Some((standing, waits)), Some(Tracked { entry, .. })) = (settled, self.flows.get_mut(id)) else {
             return;
@@ -665,19 +728,15 @@ impl Reassembler {
     fn with<R>(
         &mut self,
         id: FlowId,
-        work: impl FnOnce(
-            &mut Conversation,
-            &mut conversation::Context<'_, DefaultHashBuilder>,
-            &mut Sink<'_>,
-        ) -> R,
+        work: impl FnOnce(&mut Conversation, &mut conversation::Context<'_>, &mut Sink<'_>) -> R,
     ) -> Option<R> {
         let Tracked { conversation, entry } = self.flows.get_mut(id)?;
         let mut cx = conversation::Context {
             limits: &self.limits,
             counters: &mut self.counters,
-            hasher: &self.hasher,
+            history: &mut self.history,
             held_total: &mut self.held_total,
-            conflict: false,
+            conflict: None,
             gap: false,
         };
         let server_seen = entry.sides_seen[1 - entry.client];
@@ -695,8 +754,8 @@ impl Reassembler {
         let result = work(conversation, &mut cx, &mut sink);
         let (conflict, gap) = (cx.conflict, cx.gap);
         let entry = sink.entry;
-        if conflict {
-            entry.flags.insert(Flags::CONFLICT);
+        if let Some(conflict) = conflict {
+            entry.conflicts(conflict);
         }
         if gap {
             entry.flags.insert(Flags::GAP);
@@ -777,7 +836,21 @@ impl Reassembler {
                 conversation.sides[server].delivered,
             ),
             lost: (conversation.sides[client].lost, conversation.sides[server].lost),
+            data_packets: (entry.data.packets[client], entry.data.packets[server]),
+            first_data: (entry.data.first(client), entry.data.first(server)),
+            turns: entry.data.turns[client],
             exchanges: entry.exchanges,
+            conflict_count: entry.conflicts.as_ref().map_or(0, |c| c.count),
+            conflicts: entry.conflicts.take().map_or_else(Vec::new, |all| {
+                all.shown
+                    .into_iter()
+                    .map(|(side, conflict)| Conflict {
+                        from_client: side == client,
+                        offset: conflict.offset.saturating_sub(conversation.sides[side].begin()),
+                        ..conflict
+                    })
+                    .collect()
+            }),
             tunnel: entry.wrapping.tunnel,
             app,
             tls: told,
@@ -809,6 +882,31 @@ impl Entry {
                 *app != App::Unknown || self.inside.as_ref().is_some_and(|i| i.told().is_some())
             }
             Content::Empty | Content::Begun(..) => self.session.is_some(),
+        }
+    }
+
+    /// Notes a retransmission that differs from its first copy. Its offset is that of the stream until the flow ends.
+    fn conflicts(&mut self, found: Conflicting) {
+        self.flags.insert(Flags::CONFLICT);
+        let all = self.conflicts.get_or_insert_default();
+        all.count = all.count.saturating_add(1);
+        if all.shown.len() < Conflict::SHOWN {
+            let differing = found.differing;
+            let conflict = Conflict {
+                from_client: false,
+                ts: found.ts,
+                frame: found.frame,
+                offset: differing.offset,
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    reason = "the low half is the sequence number"
+                )]
+                seq: differing.offset as u32,
+                len: differing.len,
+                first: differing.first,
+                second: differing.second,
+            };
+            all.shown.push((found.side, conflict));
         }
     }
 
@@ -865,7 +963,7 @@ impl Sink<'_> {
     ) {
         let flow = self.entry.flow_ref();
         let mut flags = Flags::empty();
-        for flag in [Flags::MIDSTREAM, Flags::CONFLICT] {
+        for flag in [Flags::MIDSTREAM, Flags::CONFLICT, Flags::URGENT] {
             if self.entry.flags.contains(flag) {
                 flags.insert(flag);
             }

@@ -77,6 +77,7 @@ pub(crate) struct Events {
     owed: Flags,
     event: Event,
     number: u64,
+    data_bytes: u64,
     given: u64,
     dropped: u64,
     out: Vec<Part>,
@@ -98,6 +99,7 @@ impl Events {
             owed: Flags::empty(),
             event: Event::default(),
             number: 0,
+            data_bytes: 0,
             given: 0,
             dropped: 0,
             out: Vec::new(),
@@ -126,6 +128,11 @@ impl Events {
     /// Events given out, and those that were too many.
     pub(crate) fn counts(&self) -> (u64, u64) {
         (self.given, self.dropped)
+    }
+
+    /// Bytes of data in all of them.
+    pub(crate) fn data_bytes(&self) -> u64 {
+        self.data_bytes
     }
 
     /// The events that ended since this was asked last.
@@ -282,6 +289,7 @@ impl Events {
         }
         let number = self.number;
         self.number += 1;
+        self.data_bytes += event.data_bytes;
         if !part::is_allowed(number, self.wire) {
             self.dropped += 1;
             return;

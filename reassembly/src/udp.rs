@@ -12,7 +12,7 @@ use crate::flow::{App, Flow};
 use crate::limits::{Counters, Limits};
 use crate::packet::{Datagram, Memory, Wrapping};
 use crate::quic;
-use crate::reassembler::{Event, guess_client};
+use crate::reassembler::{DataSeen, Event, guess_client};
 use crate::tcp::table::{Class, FlowId, FlowKey, Table};
 use crate::time::Timestamp;
 use crate::tls::{self, Dtls};
@@ -105,6 +105,7 @@ struct Entry {
     last: Timestamp,
     packets: u64,
     bytes: [u64; 2],
+    data: DataSeen,
     wrapping: Wrapping,
     cut: bool,
     weight: usize,
@@ -183,6 +184,9 @@ impl UdpFlows {
         if !copy {
             entry.packets += 1;
             entry.bytes[side] += datagram.payload.len() as u64;
+            if !datagram.payload.is_empty() {
+                entry.data.note(side, now);
+            }
             entry.cut |= datagram.cut > 0;
             match (&mut entry.content, looks) {
                 (Content::Quic(connection), _) => {
@@ -247,6 +251,7 @@ impl UdpFlows {
             last: now,
             packets: 0,
             bytes: [0; 2],
+            data: DataSeen::default(),
             wrapping: datagram.wrapping,
             cut: false,
             weight: 0,
@@ -337,7 +342,12 @@ impl UdpFlows {
             packets: entry.packets,
             bytes: (entry.bytes[client], entry.bytes[1 - client]),
             lost: (0, 0),
+            data_packets: (entry.data.packets[client], entry.data.packets[1 - client]),
+            first_data: (entry.data.first(client), entry.data.first(1 - client)),
+            turns: entry.data.turns[client],
             exchanges: 0,
+            conflicts: Vec::new(),
+            conflict_count: 0,
             tunnel: entry.wrapping.tunnel,
             app,
             tls: tls.cloned(),

@@ -136,6 +136,41 @@ fn messages_and_their_framing() {
         &["GET /l a > 200 0/2 ambiguous,bare_lf"],
     );
     talk(
+        "no target",
+        &[
+            (CLIENT, "GET HTTP/1.1\r\nHost: a\r\n\r\n"),
+            (SERVER, OK),
+            (CLIENT, &get("/n")),
+            (SERVER, OK),
+        ],
+        close,
+        &[
+            "GET  a > 200 0/2 ambiguous,start_line_malformed",
+            "GET /n a > 200 0/2",
+        ],
+    );
+    for (length, body) in [("9223372036854775807", true), ("9223372036854775808", false)] {
+        let post = format!("POST /l HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
+        let behind = get("/behind");
+        let whole = format!("POST /l a > - {}~/0~ truncated,no_response", behind.len());
+        let want: &[&str] = if body {
+            &[&whole]
+        } else {
+            &[
+                "POST /l a > 200 0/2 ambiguous,content_length_malformed",
+                "GET /behind a > 200 0/2",
+            ]
+        };
+        let answers = [OK, OK].concat();
+        let turns = [(CLIENT, post.as_str()), (CLIENT, &behind), (SERVER, &answers)];
+        talk(
+            "a length that no file has",
+            if body { &turns[..2] } else { &turns },
+            close,
+            want,
+        );
+    }
+    talk(
         "both lengths",
         &[
             (
@@ -1061,7 +1096,7 @@ fn what_comes_after_a_reset_is_held_within_limits_and_let_go() {
     for round in 0..3u64 {
         for port in 40_000..40_010 {
             let mut wire = Wire::new(port);
-            wire.now += round * 10_000 * MS;
+            wire.now += round * 100_000 * MS;
             wire.open().send(CLIENT, get("/1"));
             forge_rst(&mut wire, CLIENT, 0);
             let part = "x".repeat(1000);
@@ -1077,7 +1112,7 @@ fn what_comes_after_a_reset_is_held_within_limits_and_let_go() {
     }
     // The room is there again for a flow that goes on.
     let mut wire = Wire::new(50_000);
-    wire.now += 40_000 * MS;
+    wire.now += 400_000 * MS;
     wire.open();
     forge_rst(&mut wire, CLIENT, 0);
     let long = "y".repeat(60_000);

@@ -8,6 +8,7 @@ use analyzers::{Analyzer, Finding};
 use reassembly::{Counters, Event, Exchange, Flags, Timestamp};
 use serde::Serialize;
 
+use crate::coverage::{self, Alarm, Coverage};
 use crate::message;
 use crate::output::Outputs;
 use crate::output::kafka::Delivery;
@@ -65,6 +66,16 @@ impl Published {
     }
 }
 
+/// The key of the hashes that stand for bytes from the wire; never shown.
+#[derive(Clone, Copy)]
+pub(crate) struct HashKey(pub(crate) [u8; 32]);
+
+impl std::fmt::Debug for HashKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("HashKey(set)")
+    }
+}
+
 /// How a desk works.
 #[derive(Debug, Clone)]
 pub(crate) struct DeskSettings {
@@ -74,6 +85,10 @@ pub(crate) struct DeskSettings {
     pub(crate) sensor: String,
     /// Whether packets come from an interface.
     pub(crate) live: bool,
+    /// Key of the hashes in flow records.
+    pub(crate) hash_key: HashKey,
+    /// Share of one-sided flows, in percent, that is worth an alarm; zero for none.
+    pub(crate) one_sided_percent: u64,
     /// How often, in packet time, a live capture writes to the store.
     pub(crate) snapshot_every: Duration,
     /// Where records are published, in words that differ between places.
@@ -94,6 +109,7 @@ pub(crate) struct Desk {
     principals: Published,
     store_failed: bool,
     incomplete: u64,
+    coverage: Coverage,
 }
 
 impl Desk {
@@ -115,6 +131,7 @@ impl Desk {
             analyzer,
             outputs,
             store,
+            coverage: Coverage::new(settings.one_sided_percent),
             settings,
             line: Vec::with_capacity(4096),
             since_snapshot: 0,
@@ -140,6 +157,11 @@ impl Desk {
     /// What was learned.
     pub(crate) fn analyzer(&self) -> &Analyzer {
         &self.analyzer
+    }
+
+    /// How much could be read of what.
+    pub(crate) fn coverage(&self) -> &Coverage {
+        &self.coverage
     }
 
     /// Waits until what was published is confirmed or kept, at most for `at_most`.
@@ -181,6 +203,7 @@ impl Desk {
         match item {
             Item::Event(Event::Exchange(exchange)) => {
                 self.incomplete += ended_early(&exchange);
+                self.coverage.exchange(&exchange);
                 let labels = self.analyzer.observe(&exchange);
                 if let Some(lines) = &mut self.outputs.exchanges {
                     self.line.clear();
@@ -196,8 +219,11 @@ impl Desk {
             // Counted where they are made; what they say is for nobody to read yet, and it does not leave.
             Item::Event(Event::Part(_)) => {}
             Item::Event(Event::Flow(flow)) => {
+                if let Some(alarm) = self.coverage.flow(&flow) {
+                    tell(alarm);
+                }
                 if let Some(lines) = &mut self.outputs.flows {
-                    lines.line(&to_json(&FlowRecord::new(&flow)));
+                    lines.line(&to_json(&FlowRecord::new(&flow, &self.settings.hash_key.0)));
                 }
             }
             Item::Tick(now, counters, drops) => self.tick(now, &counters, drops),
@@ -318,6 +344,7 @@ impl Desk {
             drops,
             self.outputs.published(),
             counters,
+            &self.coverage,
             &given_up,
         );
         let name = self.settings.sensor.clone();
@@ -339,6 +366,20 @@ fn ended_early(exchange: &Exchange) -> u64 {
         .flatten()
         .filter(|m| !m.complete)
         .count() as u64
+}
+
+/// Says that one direction is missing, or is there again.
+fn tell(alarm: Alarm) {
+    match alarm {
+        Alarm::Raised { flows, one_sided } => message::warn(&format!(
+            "one direction only: {} were seen in one direction; mirror both, or requests stay without answers",
+            coverage::share(flows, one_sided)
+        )),
+        Alarm::Cleared { flows, one_sided } => message::info(&format!(
+            "both directions are seen again: {} were seen in one direction only",
+            coverage::share(flows, one_sided)
+        )),
+    }
 }
 
 fn json(record: &impl Serialize) -> Vec<u8> {

@@ -16,6 +16,7 @@ mod source;
 
 mod pipeline;
 
+mod coverage;
 mod desk;
 
 mod records;

@@ -6,7 +6,7 @@ use std::fs;
 use std::net::SocketAddr;
 
 use support::{folder, lines, said, tapline};
-use testdata::wire::{Capture, Conn, Extension, Link, Resolution, Segment, Side};
+use testdata::wire::{Capture, Conn, Extension, Flags, Link, Resolution, Segment, Side};
 
 const AT: u64 = 1_791_277_507_123_456_000;
 const REQUEST: &[u8] =
@@ -144,4 +144,133 @@ fn one_exchange_is_read_from_each_of_them() {
         let found = exchange.pointer("/flow/vlan").and_then(serde_json::Value::as_u64);
         assert_eq!(found, vlan, "{name}");
     }
+}
+
+/// As many connections of one request and its answer, with the frames of one end left out.
+fn mirrored(connections: u16, without: Option<SocketAddr>) -> Capture {
+    let mut all = Capture::new(Link::Ethernet);
+    let server = addr("10.0.0.2:80");
+    for n in 0..connections {
+        let mut conn = Conn::new(SocketAddr::new(addr("10.0.0.1:1").ip(), 20_000 + n), server);
+        let mut t = conn.open(&mut all, AT + u64::from(n) * 10_000_000);
+        for (side, data) in [(Side::Client, REQUEST), (Side::Server, RESPONSE)] {
+            t = conn.send(&mut all, t, side, data) + 1_000_000;
+        }
+        conn.close(&mut all, t, Side::Client);
+    }
+    let Some(without) = without else { return all };
+    let source = match without.ip() {
+        std::net::IpAddr::V4(ip) => ip.octets(),
+        std::net::IpAddr::V6(_) => panic!("these are IPv4"),
+    };
+    let mut kept = Capture::new(Link::Ethernet);
+    for frame in all.frames() {
+        if frame.bytes[26..30] != source {
+            kept.push(frame.at, frame.bytes.clone());
+        }
+    }
+    kept
+}
+
+#[test]
+fn a_mirror_of_one_direction_is_told_and_a_scan_is_not() {
+    let folder = folder("one-sided");
+    let run = |name: &str, capture: &Capture, config: &str| {
+        let (file, settings) = (
+            folder.join(format!("{name}.pcap")),
+            folder.join(format!("{name}.toml")),
+        );
+        fs::write(&file, capture.pcap(Resolution::Nanoseconds)).expect("a file");
+        fs::write(&settings, config).expect("a file");
+        let output = tapline(&[
+            "replay".as_ref(),
+            file.as_os_str(),
+            "--config".as_ref(),
+            settings.as_os_str(),
+        ]);
+        assert!(output.status.success(), "{}", said(&output));
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (text(&output.stdout), text(&output.stderr))
+    };
+    for (name, without) in [("client", "10.0.0.2:80"), ("server", "10.0.0.1:1")] {
+        let half = mirrored(80, Some(addr(without)));
+        let (summary, messages) = run(name, &half, "");
+        let warning = "tapline: warning: one direction only: 50 of 50 TCP flows with data (100 %) were seen in one direction";
+        assert!(messages.contains(warning), "{name} alone: {messages}");
+        assert_eq!(messages.matches("one direction only").count(), 1);
+        assert!(summary.contains("\nCoverage  "), "{summary}");
+        assert!(
+            summary.contains("One direction only: 50 of 50 TCP flows"),
+            "{summary}"
+        );
+        let (_, messages) = run(name, &half, "[wire]\none_sided_percent = 0\n");
+        assert_eq!(messages.matches("one direction only").count(), 0, "{messages}");
+    }
+    let (summary, messages) = run("both", &mirrored(80, None), "");
+    assert!(!messages.contains("one direction only"), "{messages}");
+    assert!(!summary.contains("Coverage"), "all was read: {summary}");
+    // Of each connection nothing but the SYN.
+    let mut scan = Capture::new(Link::Ethernet);
+    for frame in mirrored(200, None).frames() {
+        if frame.bytes[14 + 20 + 13] == 2 {
+            scan.push(frame.at, frame.bytes.clone());
+        }
+    }
+    let (summary, messages) = run("scan", &scan, "");
+    assert!(!messages.contains("one direction only"), "{messages}");
+    assert!(!summary.contains("Coverage"), "{summary}");
+}
+
+#[test]
+fn a_differing_retransmission_is_told_by_place_and_hashes() {
+    let folder = folder("conflict");
+    let mut capture = Capture::new(Link::Ethernet);
+    let mut conn = v4();
+    let t = conn.open(&mut capture, AT);
+    let t = conn.send(&mut capture, t, Side::Client, REQUEST);
+    let again = Segment {
+        side: Side::Client,
+        seq: conn.next_sequence(Side::Client).wrapping_sub(11),
+        ack: conn.next_sequence(Side::Server),
+        flags: Flags::ACK,
+        payload: b"hello s3cr3".to_vec(),
+    };
+    conn.emit(&mut capture, t, &again);
+    let t = conn.send(&mut capture, t + 1_000_000, Side::Server, RESPONSE);
+    conn.close(&mut capture, t, Side::Client);
+    let (file, flows) = (folder.join("c.pcap"), folder.join("flows.jsonl"));
+    fs::write(&file, capture.pcap(Resolution::Nanoseconds)).expect("a file");
+    let settings = folder.join("c.toml");
+    let mut hashes = Vec::new();
+    for key in ["", &format!("[privacy]\nhash_key = \"{}\"\n", "5a".repeat(32))] {
+        fs::write(&settings, key).expect("a file");
+        let output = tapline(&[
+            "replay".as_ref(),
+            file.as_os_str(),
+            "--flows".as_ref(),
+            flows.as_os_str(),
+            "--config".as_ref(),
+            settings.as_os_str(),
+        ]);
+        assert!(output.status.success(), "{}", said(&output));
+        let text = fs::read_to_string(&flows).expect("text");
+        assert!(!text.contains("s3cr3") && !text.contains("world"), "{text}");
+        let schema: serde_json::Value =
+            serde_json::from_slice(&tapline(&["schema", "flow"]).stdout).expect("JSON");
+        let validator = jsonschema::validator_for(&schema).expect("a schema");
+        let record = &lines(&flows)[0];
+        if let Err(error) = validator.validate(record) {
+            panic!("{error} in {record}");
+        }
+        assert_eq!(record["flags"], serde_json::json!(["conflict"]));
+        assert_eq!(record["conflict_count"], 1);
+        let conflict = &record["conflicts"][0];
+        assert_eq!(conflict["from"], "client");
+        assert_eq!(conflict["offset"], REQUEST.len() - 5);
+        assert_eq!(conflict["len"], 5);
+        assert_eq!(conflict["frame"], 5);
+        assert_ne!(conflict["first"], conflict["second"]);
+        hashes.push(conflict["first"].as_str().expect("a hash").to_owned());
+    }
+    assert_ne!(hashes[0], hashes[1], "the hash has a key");
 }

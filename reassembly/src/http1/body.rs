@@ -1,12 +1,16 @@
-//! Bodies: transfer-decoded bytes in; counted, content-decoded and a bounded part of them kept.
+//! Bodies: transfer-decoded bytes in; counted, content-decoded and a bounded part of them kept. Content that consists of
+//! parts is read as these too: server-sent events, messages of gRPC.
 
 use std::io::{self, Write};
 
+use crate::exchange::Head;
+use crate::grpc::{self, Messages};
 use crate::limits::{Counters, Limits};
-use crate::part::{Part, Stamp};
+use crate::part::{Direction, Part, Stamp};
 use crate::sse::Events;
 
 use super::brotli::Brotli;
+use super::gathered;
 use super::inflate::{Inflate, Pool, Wrapper};
 
 /// What any body may unpack to, however small it is.
@@ -99,6 +103,15 @@ impl Layer {
         }
     }
 
+    /// The end of the decoders, which keeps that much.
+    fn tapped(keep: usize) -> Self {
+        Self::new(Stage::Tap(Tap {
+            kept: Vec::new(),
+            keep,
+            events: None,
+        }))
+    }
+
     fn next(&self) -> Option<&Self> {
         match &self.stage {
             Stage::Tap(_) => None,
@@ -186,6 +199,8 @@ impl Layer {
 enum Content {
     /// No coding: content is the body.
     Plain(Vec<u8>),
+    /// gzip, gathered to be decoded in one go.
+    Gathered(Vec<u8>),
     /// Being decoded.
     Coded(Box<Layer>),
     /// Cannot be decoded; what was kept until then.
@@ -197,20 +212,31 @@ pub(crate) struct Body {
     /// Bytes after removing the transfer-coding.
     pub(crate) bytes: u64,
     content: Content,
+    /// How much of the content is kept, and what it may unpack to.
+    keep: usize,
+    most: u64,
     over_limit: bool,
     /// The content is read as events too.
     events: Option<Box<Events>>,
+    /// The content is read as messages too.
+    messages: Option<Box<Messages>>,
 }
 
 /// A body that is over.
+#[derive(Default)]
 pub(crate) struct Done {
     pub(crate) bytes: u64,
     pub(crate) content_bytes: u64,
     pub(crate) kept: Vec<u8>,
     pub(crate) opaque: bool,
     pub(crate) over_limit: bool,
-    /// Events given out.
+    /// Events or messages, and their bytes.
     pub(crate) parts: u64,
+    pub(crate) part_bytes: u64,
+    /// A message that was not ended.
+    pub(crate) rest: Vec<Part>,
+    /// Trailers that came as a part.
+    pub(crate) trailers: Head,
 }
 
 impl Body {
@@ -234,39 +260,37 @@ impl Body {
         if coded.len() > MAX_CODINGS {
             unknown = true;
         }
+        if let [name] = coded[..]
+            && is_gzip(name)
+            && length.is_none_or(|length| length <= gathered::MOST as u64)
+        {
+            let room = usize::try_from(length.unwrap_or(0)).unwrap_or(0);
+            return Self::of(Content::Gathered(Vec::with_capacity(room)), limits);
+        }
         for name in coded.iter().take(if unknown { 0 } else { MAX_CODINGS }) {
-            let tap = || {
-                Layer::new(Stage::Tap(Tap {
-                    kept: Vec::new(),
-                    keep: limits.body_capture,
-                    events: None,
-                }))
-            };
-            let inner = layer.take().unwrap_or_else(tap);
-            layer = Some(Layer::new(
-                if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") {
-                    Stage::Inflate(Box::new(Inflate::new(Wrapper::Gzip, inner, pool)))
-                } else if name.eq_ignore_ascii_case("deflate") {
-                    Stage::Inflate(Box::new(Inflate::new(Wrapper::Deflate, inner, pool)))
-                } else if name.eq_ignore_ascii_case("br") {
-                    let limit = limits.memory / BROTLI_PARTS * 3;
-                    Stage::Brotli(Box::new(Brotli::new(inner, &pool.windows, limit)))
-                } else if name.eq_ignore_ascii_case("zstd") {
-                    match zstd::stream::write::Decoder::new(inner) {
-                        Ok(mut decoder) => {
-                            let _ = decoder.window_log_max(ZSTD_WINDOW_LOG);
-                            Stage::Zstd(Box::new(decoder))
-                        }
-                        Err(_) => {
-                            unknown = true;
-                            break;
-                        }
+            let inner = layer.take().unwrap_or_else(|| Layer::tapped(limits.body_capture));
+            layer = Some(Layer::new(if is_gzip(name) {
+                Stage::Inflate(Box::new(Inflate::new(Wrapper::Gzip, inner, pool)))
+            } else if name.eq_ignore_ascii_case("deflate") {
+                Stage::Inflate(Box::new(Inflate::new(Wrapper::Deflate, inner, pool)))
+            } else if name.eq_ignore_ascii_case("br") {
+                let limit = limits.memory / BROTLI_PARTS * 3;
+                Stage::Brotli(Box::new(Brotli::new(inner, &pool.windows, limit)))
+            } else if name.eq_ignore_ascii_case("zstd") {
+                match zstd::stream::write::Decoder::new(inner) {
+                    Ok(mut decoder) => {
+                        let _ = decoder.window_log_max(ZSTD_WINDOW_LOG);
+                        Stage::Zstd(Box::new(decoder))
                     }
-                } else {
-                    unknown = true;
-                    break;
-                },
-            ));
+                    Err(_) => {
+                        unknown = true;
+                        break;
+                    }
+                }
+            } else {
+                unknown = true;
+                break;
+            }));
         }
         let content = match layer {
             _ if unknown => Content::Opaque(Vec::new()),
@@ -279,17 +303,57 @@ impl Body {
                 Content::Plain(Vec::with_capacity(usize::try_from(reserve).unwrap_or(0)))
             }
         };
+        Self::of(content, limits)
+    }
+
+    fn of(content: Content, limits: &Limits) -> Self {
         Self {
             bytes: 0,
             content,
+            keep: limits.body_capture,
+            most: limits.decoded,
             over_limit: false,
             events: None,
+            messages: None,
         }
     }
 
-    /// Has the content read as events too.
-    pub(crate) fn read_events(&mut self, limits: &Limits) {
-        self.events = Some(Box::new(Events::new(limits)));
+    /// What was gathered cannot be decoded in one go: decodes it, and what follows, as it comes.
+    fn stream(&mut self, pool: &mut Pool, room: &mut usize) {
+        if let Content::Gathered(wire) = &mut self.content {
+            let wire = std::mem::take(wire);
+            let layer = Stage::Inflate(Box::new(Inflate::new(
+                Wrapper::Gzip,
+                Layer::tapped(self.keep),
+                pool,
+            )));
+            self.content = Content::Coded(Box::new(Layer::new(layer)));
+            self.coded(&wire, 0, room);
+        }
+    }
+
+    /// Has the content read as parts too, where a message with this head consists of some.
+    pub(crate) fn read_parts(
+        &mut self,
+        direction: Direction,
+        head: &Head,
+        limits: &Limits,
+        pool: &mut Pool,
+        room: &mut usize,
+    ) {
+        let Some(kind) = head.field("content-type") else {
+            return;
+        };
+        if let Some(form) = grpc::Form::of(kind) {
+            // gRPC compresses messages and not the body; where somebody did, nobody reads messages in it.
+            if matches!(self.content, Content::Plain(_)) {
+                let encoding = head.field("grpc-encoding");
+                self.messages = Some(Box::new(Messages::new(direction, form, encoding)));
+            }
+        } else if direction == Direction::ToClient && Events::are_in(kind) {
+            self.stream(pool, room);
+            self.events = Some(Box::new(Events::new(limits)));
+        }
     }
 
     /// Where the bytes pushed next come from.
@@ -297,10 +361,23 @@ impl Body {
         if let Some(events) = &mut self.events {
             events.stamp = stamp;
         }
+        if let Some(messages) = &mut self.messages {
+            messages.stamp = stamp;
+        }
     }
 
-    /// Events that ended. What was kept of them may be kept of other bodies from here on.
-    pub(crate) fn take_events(&mut self, room: &mut usize) -> Vec<Part> {
+    /// The sender begins a frame of so many bytes with what is pushed next.
+    pub(crate) fn frame(&mut self, len: u32) {
+        if let Some(messages) = &mut self.messages {
+            messages.frame(len);
+        }
+    }
+
+    /// Parts that ended. What was kept of them may be kept of other bodies from here on.
+    pub(crate) fn take_parts(&mut self, room: &mut usize) -> Vec<Part> {
+        if let Some(messages) = &mut self.messages {
+            return messages.take();
+        }
         let Some(events) = &mut self.events else {
             return Vec::new();
         };
@@ -313,14 +390,21 @@ impl Body {
     /// About the bytes of memory it takes beside itself, decoders included.
     pub(crate) fn weight(&self) -> usize {
         let content = match &self.content {
-            Content::Plain(kept) | Content::Opaque(kept) => kept.capacity(),
+            Content::Plain(kept) | Content::Gathered(kept) | Content::Opaque(kept) => kept.capacity(),
             Content::Coded(layer) => layer.weight(),
         };
-        content + self.events.as_ref().map_or(0, |events| events.weight())
+        content
+            + self.events.as_ref().map_or(0, |events| events.weight())
+            + self.messages.as_ref().map_or(0, |messages| messages.weight())
     }
 
     /// Takes body bytes. `room` is what may still be kept of all bodies; it is lowered by what is.
-    pub(crate) fn push(&mut self, bytes: &[u8], limits: &Limits, room: &mut usize) {
+    pub(crate) fn push(&mut self, bytes: &[u8], limits: &Limits, pool: &mut Pool, room: &mut usize) {
+        if let Content::Gathered(wire) = &self.content
+            && wire.len() + bytes.len() > gathered::MOST
+        {
+            self.stream(pool, room);
+        }
         self.bytes += bytes.len() as u64;
         match &mut self.content {
             Content::Plain(kept) => {
@@ -331,6 +415,9 @@ impl Body {
                     .min(*room);
                 kept.extend_from_slice(&bytes[..keep]);
                 *room -= keep;
+                if let Some(messages) = &mut self.messages {
+                    messages.push(bytes, &mut grpc::Context { limits, pool, room });
+                }
                 // As below: how many events bytes account for does not depend on how they were cut.
                 let mut rest = bytes;
                 let mut at = self.bytes - bytes.len() as u64;
@@ -347,25 +434,28 @@ impl Body {
                     at += piece.len() as u64;
                 }
             }
-            Content::Coded(_) => {
-                // The allowance grows with what was sent, in steps that do not depend on how it was cut.
-                let mut rest = bytes;
-                let mut at = self.bytes - bytes.len() as u64;
-                while !rest.is_empty() {
-                    let step = at - at % ALLOWANCE_STEP;
-                    let allowed = limits.decoded.min(FREE_EXPANSION + EXPANSION * step);
-                    let len = usize::try_from(step + ALLOWANCE_STEP - at)
-                        .unwrap_or(usize::MAX)
-                        .min(rest.len());
-                    if let Some(events) = &mut self.events {
-                        events.wire = step;
-                    }
-                    self.decode(&rest[..len], allowed, room);
-                    rest = &rest[len..];
-                    at += len as u64;
-                }
-            }
+            Content::Gathered(wire) => wire.extend_from_slice(bytes),
+            Content::Coded(_) => self.coded(bytes, self.bytes - bytes.len() as u64, room),
             Content::Opaque(_) => {}
+        }
+    }
+
+    /// Decodes the next bytes of the body, which are those from `at` on.
+    fn coded(&mut self, bytes: &[u8], mut at: u64, room: &mut usize) {
+        // The allowance grows with what was sent, in steps that do not depend on how it was cut.
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let step = at - at % ALLOWANCE_STEP;
+            let allowed = self.most.min(FREE_EXPANSION + EXPANSION * step);
+            let len = usize::try_from(step + ALLOWANCE_STEP - at)
+                .unwrap_or(usize::MAX)
+                .min(rest.len());
+            if let Some(events) = &mut self.events {
+                events.wire = step;
+            }
+            self.decode(&rest[..len], allowed, room);
+            rest = &rest[len..];
+            at += len as u64;
         }
     }
 
@@ -410,12 +500,16 @@ impl Body {
                     );
                 }
             }
-            Content::Plain(_) | Content::Opaque(_) => {}
+            Content::Plain(_) | Content::Gathered(_) | Content::Opaque(_) => {}
         }
     }
 
-    /// Bytes of the body were lost: a coded stream cannot go on behind them.
-    pub(crate) fn gap(&mut self, room: &mut usize) {
+    /// Bytes of the body were lost, so many where that is known: a coded stream cannot go on behind them.
+    pub(crate) fn gap(&mut self, len: Option<u64>, limits: &Limits, pool: &mut Pool, room: &mut usize) {
+        self.stream(pool, room);
+        if let Some(messages) = &mut self.messages {
+            messages.gap(len, &mut grpc::Context { limits, pool, room });
+        }
         if let Content::Coded(layer) = &mut self.content {
             let kept = layer
                 .tap()
@@ -434,64 +528,78 @@ impl Body {
     pub(crate) fn finish(
         mut self,
         complete: bool,
+        limits: &Limits,
         counters: &mut Counters,
         pool: &mut Pool,
         room: &mut usize,
     ) -> Done {
-        let bytes = self.bytes;
-        let (mut parts, mut dropped) = (0, 0);
+        let mut done = Done::default();
         if let Some(events) = &mut self.events {
-            (parts, dropped) = events.counts();
+            let (given, dropped) = events.counts();
+            (done.parts, done.part_bytes) = (given + dropped, events.data_bytes());
+            counters.parts += given;
+            counters.parts_dropped += dropped;
             events.room = *room;
             events.end();
             *room = events.room;
         }
-        counters.parts += parts;
-        counters.parts_dropped += dropped;
-        let done = match self.content {
-            Content::Plain(kept) => Done {
-                bytes,
-                content_bytes: bytes,
-                kept,
-                opaque: false,
-                over_limit: false,
-                parts,
-            },
-            Content::Coded(mut layer) => {
-                let ended = bytes == 0 || layer.finish().is_ok();
-                let count = layer.count();
-                let kept = layer
-                    .tap()
-                    .map(|t| std::mem::take(&mut t.kept))
-                    .unwrap_or_default();
-                let opaque = complete && !ended;
-                layer.release(pool);
-                let content_bytes = if opaque { bytes } else { count };
-                Done {
-                    bytes,
-                    content_bytes,
-                    kept,
-                    opaque,
-                    over_limit: false,
-                    parts,
-                }
-            }
-            Content::Opaque(kept) => {
-                let opaque = bytes > 0;
-                Done {
-                    bytes,
-                    content_bytes: bytes,
-                    kept,
-                    opaque,
-                    over_limit: self.over_limit,
-                    parts,
-                }
-            }
-        };
+        if let Some(messages) = &mut self.messages {
+            messages.end(&mut grpc::Context { limits, pool, room });
+            done.rest = messages.take();
+            done.trailers = messages.trailers();
+            let counts = messages.counts();
+            (done.parts, done.part_bytes) = (counts.messages, counts.content_bytes);
+            counters.parts += counts.given;
+            counters.parts_dropped += counts.dropped;
+            counters.opaque_bodies += counts.opaque;
+            counters.decoded_overflow += counts.over_limit;
+            counters.unframed_bytes += counts.unframed;
+        }
+        self.finish_content(complete, &mut done, pool, room);
         counters.opaque_bodies += u64::from(done.opaque);
         counters.decoded_overflow += u64::from(done.over_limit);
         done
     }
+
+    fn finish_content(mut self, complete: bool, done: &mut Done, pool: &mut Pool, room: &mut usize) {
+        let bytes = self.bytes;
+        (done.bytes, done.content_bytes) = (bytes, bytes);
+        if let Content::Gathered(wire) = &self.content {
+            if let Some(content) = pool.unpacker.unpack(wire, self.most) {
+                let keep = self.keep.min(*room).min(content.len());
+                *room -= keep;
+                done.content_bytes = content.len() as u64;
+                done.kept = content[..keep].to_vec();
+                return;
+            }
+            self.stream(pool, room);
+        }
+        match self.content {
+            Content::Plain(kept) => done.kept = kept,
+            Content::Coded(mut layer) => {
+                let ended = bytes == 0 || layer.finish().is_ok();
+                done.opaque = complete && !ended;
+                if !done.opaque {
+                    done.content_bytes = layer.count();
+                }
+                done.kept = layer
+                    .tap()
+                    .map(|t| std::mem::take(&mut t.kept))
+                    .unwrap_or_default();
+                layer.release(pool);
+            }
+            // None is gathered any more.
+            Content::Gathered(kept) | Content::Opaque(kept) => {
+                done.kept = kept;
+                done.opaque = bytes > 0;
+                done.over_limit = self.over_limit;
+            }
+        }
+    }
+}
+
+fn is_gzip(coding: &str) -> bool {
+    coding.eq_ignore_ascii_case("gzip") || coding.eq_ignore_ascii_case("x-gzip")
 }
 
 /// As `write_all`, but bytes behind the end of the coded stream are no error.
@@ -521,9 +629,9 @@ mod tests {
         );
         let mut room = limits.body_capture_total;
         for part in wire.chunks(step) {
-            body.push(part, limits, &mut room);
+            body.push(part, limits, &mut pool, &mut room);
         }
-        body.finish(true, &mut Counters::default(), &mut pool, &mut room)
+        body.finish(true, limits, &mut Counters::default(), &mut pool, &mut room)
     }
 
     fn gzip(data: &[u8]) -> Vec<u8> {
@@ -553,6 +661,50 @@ mod tests {
                 let done = through(coding, &wire, step, &limits);
                 assert_eq!(done.content_bytes, text.len() as u64, "{coding} by {step}");
                 assert!(!done.opaque && done.kept == text, "{coding} by {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn gathered_bodies_read_as_streamed_ones() {
+        let read = |wire: &[u8], gather: bool, limits: &Limits, complete: bool| {
+            let (mut pool, mut room) = (Pool::default(), limits.body_capture_total);
+            // One that declares to be longer is never gathered.
+            let length = (!gather).then_some(u64::MAX);
+            let mut body = Body::new(["gzip"].into_iter(), length, limits, &mut pool, room);
+            assert_eq!(matches!(body.content, Content::Gathered(_)), gather);
+            body.push(wire, limits, &mut pool, &mut room);
+            let mut counters = Counters::default();
+            let done = body.finish(complete, limits, &mut counters, &mut pool, &mut room);
+            let told = (done.bytes, done.content_bytes, done.opaque, done.over_limit);
+            (told, done.kept, room, counters)
+        };
+        let text = |len: u32| -> Vec<u8> {
+            let numbers = (0..len).flat_map(|n| n.to_string().into_bytes());
+            numbers.take(len as usize).collect()
+        };
+        let small = Limits {
+            body_capture: 1000,
+            decoded: 50_000,
+            ..Limits::default()
+        };
+        for limits in [Limits::default(), small] {
+            for len in [0, 1, 999, 1001, 49_999, 50_001, 300_000] {
+                let whole = gzip(&text(len));
+                let mut wires = vec![
+                    whole.clone(),
+                    [&whole[..], b"\0\0padding"].concat(),
+                    [&whole[..], &whole].concat(),
+                    [&whole[..], &gzip(b"more")].concat(),
+                    text(len),
+                ];
+                wires.extend((1..20).map(|n| whole[..whole.len() * n / 20].to_vec()));
+                for wire in wires {
+                    for complete in [true, false] {
+                        let [a, b] = [true, false].map(|gather| read(&wire, gather, &limits, complete));
+                        assert!(a == b, "{len}, {} on the wire: {:?} {:?}", wire.len(), a.0, b.0);
+                    }
+                }
             }
         }
     }
@@ -639,7 +791,7 @@ mod tests {
         let mut bodies: Vec<Body> = (0..100)
             .map(|_| {
                 let mut body = Body::new(["br"].into_iter(), None, &limits, &mut pool, room);
-                body.push(&window(22), &limits, &mut room);
+                body.push(&window(22), &limits, &mut pool, &mut room);
                 body
             })
             .collect();
@@ -650,12 +802,12 @@ mod tests {
         assert_eq!(decoding(&bodies), 11, "of 4 MiB each in 48 MiB");
         // One that is over makes room for another, however it ended.
         let ended = bodies.remove(0);
-        ended.finish(false, &mut Counters::default(), &mut pool, &mut room);
+        ended.finish(false, &limits, &mut Counters::default(), &mut pool, &mut room);
         bodies.remove(0);
-        bodies[0].gap(&mut room);
+        bodies[0].gap(None, &limits, &mut pool, &mut room);
         for _ in 0..10 {
             let mut body = Body::new(["br"].into_iter(), None, &limits, &mut pool, room);
-            body.push(&window(22), &limits, &mut room);
+            body.push(&window(22), &limits, &mut pool, &mut room);
             bodies.push(body);
         }
         assert_eq!(decoding(&bodies), 11);
@@ -707,16 +859,11 @@ mod tests {
         let done = through("zstd, zstd", &wire, 1460, &Limits::default());
         assert!(done.opaque && done.over_limit);
         // As much of a window as was written to is weighed.
+        let mut pool = Pool::default();
         let once = zstd::bulk::compress(&skipped[..1 << 20], 3).expect("compresses");
         let limits = Limits::default();
-        let mut body = Body::new(
-            ["zstd, zstd"].into_iter(),
-            None,
-            &limits,
-            &mut Pool::default(),
-            1 << 20,
-        );
-        body.push(&once, &limits, &mut (1 << 20));
+        let mut body = Body::new(["zstd, zstd"].into_iter(), None, &limits, &mut pool, 1 << 20);
+        body.push(&once, &limits, &mut pool, &mut (1 << 20));
         assert!(body.weight() > 1 << 20);
     }
 }

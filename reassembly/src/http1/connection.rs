@@ -7,7 +7,6 @@ use crate::exchange::{Ambiguities, Exchange, Flags, FlowRef, Head, Message, Prot
 use crate::limits::{Counters, Limits};
 use crate::part::{self, Part, PartOf, Stamp};
 use crate::reassembler::Event;
-use crate::sse::Events;
 use crate::tcp::stream::Meta;
 use crate::time::Timestamp;
 use crate::websocket::{self, Extensions, WebSocket};
@@ -345,13 +344,22 @@ impl Connection {
         let method = Method::of(found.head.slice(found.method));
         let had_less = self.requests.had_more_from == first.offset;
         let index = self.pairing.request_began(method, first, had_less);
-        let body = Body::new(
+        let mut body = Body::new(
             encodings(&found.head),
             declared(framing),
             cx.limits,
             cx.pool,
             *cx.room,
         );
+        if framing != Framing::None {
+            body.read_parts(
+                part::Direction::ToServer,
+                &found.head,
+                cx.limits,
+                cx.pool,
+                cx.room,
+            );
+        }
         let start = Start::Request(Box::new(found));
         let current = Current {
             index,
@@ -413,9 +421,13 @@ impl Connection {
             cx.pool,
             *cx.room,
         );
-        if found.head.field("content-type").is_some_and(Events::are_in) {
-            body.read_events(cx.limits);
-        }
+        body.read_parts(
+            part::Direction::ToClient,
+            &found.head,
+            cx.limits,
+            cx.pool,
+            cx.room,
+        );
         let upgrade = (status == 101)
             .then(|| websocket_extensions(&found.head))
             .flatten();
@@ -571,17 +583,17 @@ impl Connection {
         });
         match place {
             Place::Close => {
-                current.body.push(bytes, cx.limits, cx.room);
-                self.events(direction, cx);
+                current.body.push(bytes, cx.limits, cx.pool, cx.room);
+                self.take_parts(direction, cx);
                 bytes.len()
             }
             Place::Length(left) => {
                 let take = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
-                current.body.push(&bytes[..take], cx.limits, cx.room);
+                current.body.push(&bytes[..take], cx.limits, cx.pool, cx.room);
                 let left = left - take as u64;
                 reader.state = State::Body(Place::Length(left));
                 reader.position = at.offset + take as u64;
-                self.events(direction, cx);
+                self.take_parts(direction, cx);
                 if left == 0 {
                     self.finish_message(direction, true, cx);
                 }
@@ -591,19 +603,19 @@ impl Connection {
                 let mut used = 0;
                 while used < bytes.len() {
                     let step = chunked.step(&bytes[used..]);
-                    current.body.push(step.data, cx.limits, cx.room);
+                    current.body.push(step.data, cx.limits, cx.pool, cx.room);
                     current.ambiguities.insert(step.ambiguities);
                     chunked = step.state;
                     used += step.used;
                     match chunked {
                         Chunked::Done => {
                             reader.position = at.offset + used as u64;
-                            self.events(direction, cx);
+                            self.take_parts(direction, cx);
                             self.finish_message(direction, true, cx);
                             return used;
                         }
                         Chunked::Broken => {
-                            self.events(direction, cx);
+                            self.take_parts(direction, cx);
                             self.finish_message(direction, false, cx);
                             let reader = self.reader(direction);
                             reader.lost = true;
@@ -615,21 +627,21 @@ impl Connection {
                     }
                 }
                 reader.state = State::Body(Place::Chunked(chunked));
-                self.events(direction, cx);
+                self.take_parts(direction, cx);
                 used
             }
         }
     }
 
-    /// Puts the events that ended among the parts.
-    fn events(&mut self, direction: Direction, cx: &mut Context<'_>) {
+    /// Puts the parts of a body that ended among those to be given out.
+    fn take_parts(&mut self, direction: Direction, cx: &mut Context<'_>) {
         let Some(current) = self.reader(direction).current.as_mut() else {
             return;
         };
         let (index, settled) = (current.index, current.settled);
-        let events = current.body.take_events(cx.room);
+        let parts = current.body.take_parts(cx.room);
         let unsent = |part| Unsent { index, settled, part };
-        self.parts.extend(events.into_iter().map(unsent));
+        self.parts.extend(parts.into_iter().map(unsent));
     }
 
     /// Looks for the next message; uses all of `bytes`. Gives back what was put by behind the head found.
@@ -756,7 +768,6 @@ impl Connection {
                 cx.counters.damaged += 1;
                 if let Some(current) = reader.current.as_mut() {
                     current.flags.insert(Flags::GAP);
-                    current.body.gap(cx.room);
                 }
                 let within = match place {
                     // It may have answered HEAD, and the next response begin anywhere.
@@ -771,6 +782,12 @@ impl Connection {
                     }
                     _ => None,
                 };
+                if let Some(current) = reader.current.as_mut() {
+                    let known = within.map(|_| len);
+                    current.body.gap(known, cx.limits, cx.pool, cx.room);
+                }
+                self.take_parts(direction, cx);
+                let reader = self.reader(direction);
                 match within {
                     Some(Place::Length(0)) => self.finish_message(direction, false, cx),
                     Some(place) => reader.state = State::Body(place),
@@ -902,14 +919,16 @@ impl Connection {
             first,
             last,
             kept,
-            settled: _,
+            settled,
         } = *current;
         let complete = complete && !flags.contains(Flags::GAP);
         if !complete && !flags.contains(Flags::GAP) {
             // Nothing is missing, but the flow or the capture ended before the message did.
             flags.insert(Flags::TRUNCATED);
         }
-        let done = body.finish(complete, cx.counters, cx.pool, cx.room);
+        let done = body.finish(complete, cx.limits, cx.counters, cx.pool, cx.room);
+        let unsent = |part| Unsent { index, settled, part };
+        self.parts.extend(done.rest.into_iter().map(unsent));
         if done.opaque {
             flags.insert(Flags::OPAQUE);
         }
@@ -918,7 +937,7 @@ impl Connection {
         }
         let message = |head| Message {
             head,
-            trailers: Head::default(),
+            trailers: done.trailers,
             first: first.ts,
             last: last.ts,
             frames: (first.frame, last.frame),
@@ -928,6 +947,7 @@ impl Connection {
             head_cut: !complete && (flags.contains(Flags::GAP) || flags.contains(Flags::TRUNCATED)),
             body: done.kept,
             parts: done.parts,
+            part_bytes: done.part_bytes,
         };
         cx.counters.ambiguous += u64::from(!ambiguities.is_empty());
         // A message that comes too late for its exchange is dropped, and makes room for other bodies.
@@ -1016,8 +1036,7 @@ impl Connection {
 /// Whether a head names this protocol as one to change to (RFC 9110 section 7.8).
 fn upgrades_to(head: &Head, protocol: &str) -> bool {
     let named = |value: &str| value.split(',').any(|p| p.trim().eq_ignore_ascii_case(protocol));
-    head.fields()
-        .any(|(name, value)| name.eq_ignore_ascii_case("upgrade") && named(value))
+    head.named("upgrade").any(named)
 }
 
 fn exchange(ready: Ready, cx: &mut Context<'_>) -> Exchange {
@@ -1099,18 +1118,11 @@ fn names_websocket(head: &Head) -> bool {
 
 /// What a response to a handshake settled on, when the connection goes on as a WebSocket.
 fn websocket_extensions(head: &Head) -> Option<Extensions> {
-    names_websocket(head).then(|| {
-        let values = head
-            .fields()
-            .filter(|(name, _)| name.eq_ignore_ascii_case("sec-websocket-extensions"));
-        Extensions::negotiated(values.map(|(_, value)| value))
-    })
+    names_websocket(head).then(|| Extensions::negotiated(head.named("sec-websocket-extensions")))
 }
 
 fn encodings(head: &Head) -> impl Iterator<Item = &str> {
-    head.fields()
-        .filter(|(n, _)| n.len() == 16 && n.eq_ignore_ascii_case("content-encoding"))
-        .map(|(_, v)| v)
+    head.named("content-encoding")
 }
 
 /// The body length that the framing declares.

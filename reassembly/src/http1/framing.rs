@@ -78,17 +78,16 @@ fn declared(head: &Head, minor: u8, ambiguities: &mut Ambiguities) -> Declared {
     };
     let mut coded = false;
     let mut length_seen = false;
-    for (name, value) in head.fields() {
-        if name.len() == 14 && name.eq_ignore_ascii_case("content-length") {
-            length_seen = true;
-            read_length(value, &mut found, ambiguities);
-        } else if name.len() == 17 && name.eq_ignore_ascii_case("transfer-encoding") {
-            if coded {
-                ambiguities.insert(Ambiguities::CODING_MALFORMED);
-            }
-            coded = true;
-            read_coding(value, &mut found, ambiguities);
+    for value in head.named("content-length") {
+        length_seen = true;
+        read_length(value, &mut found, ambiguities);
+    }
+    for value in head.named("transfer-encoding") {
+        if coded {
+            ambiguities.insert(Ambiguities::CODING_MALFORMED);
         }
+        coded = true;
+        read_coding(value, &mut found, ambiguities);
     }
     if coded && minor != 1 {
         // RFC 9112 section 6.1: Transfer-Encoding in HTTP/1.0 is faulty framing. Receivers that know
@@ -117,7 +116,9 @@ fn read_length(value: &str, found: &mut Declared, ambiguities: &mut Ambiguities)
                 .unwrap_or(part.len());
             &part[..end]
         };
-        let Ok(length) = digits.parse::<u64>() else {
+        // Receivers keep lengths in 63 bits and refuse larger ones. One that goes on all the same has overflowed, and reads
+        // what follows as the next message.
+        let Some(length) = digits.parse::<u64>().ok().filter(|l| *l <= i64::MAX as u64) else {
             ambiguities.insert(Ambiguities::LENGTH_MALFORMED);
             continue;
         };

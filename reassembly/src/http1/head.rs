@@ -6,8 +6,10 @@
 
 use std::mem::MaybeUninit;
 use std::ops::Range;
+use std::sync::LazyLock;
 
-use memchr::{memchr, memchr_iter};
+use memchr::memchr;
+use memchr::memmem::Finder;
 
 use crate::exchange::{Ambiguities, FieldSpan, Head, authority_range};
 
@@ -37,16 +39,28 @@ pub(crate) struct ResponseHead {
 /// Looks for the end of a head in `buf`, of which `from` bytes were looked at before: the length of the
 /// head with its empty line. An empty line is CRLF or a bare LF (RFC 9112 section 2.2).
 pub(crate) fn end_of_head(buf: &[u8], from: &mut usize) -> Option<usize> {
-    for at in memchr_iter(b'\n', buf.get(*from..).unwrap_or(&[])) {
-        let at = *from + at;
-        let line_is_empty = matches!(&buf[..at], [] | [b'\r'] | [.., b'\n'] | [.., b'\n', b'\r']);
-        if line_is_empty {
-            return Some(at + 1);
+    /// Ends of the last line that has bytes, with the empty line behind it.
+    static CRLF: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\n\r\n"));
+    static LF: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\n\n"));
+    let end = match buf {
+        [b'\n', ..] if *from == 0 => Some(1),
+        [b'\r', b'\n', ..] if *from <= 1 => Some(2),
+        _ => {
+            // What was looked at may hold the beginning of an ending.
+            let (start, shorter) = (from.saturating_sub(2), from.saturating_sub(1));
+            let crlf = buf
+                .get(start..)
+                .and_then(|new| CRLF.find(new))
+                .map(|at| start + at + 3);
+            let before = buf.get(shorter..crlf.unwrap_or(buf.len()));
+            let lf = before.and_then(|new| LF.find(new)).map(|at| shorter + at + 2);
+            lf.or(crlf)
         }
+    };
+    if end.is_none() {
+        *from = buf.len();
     }
-    // The last bytes are looked at again with what follows them: the check above needs only what is before.
-    *from = buf.len();
-    None
+    end
 }
 
 /// Whether a request head is one by the letter.
@@ -74,18 +88,22 @@ pub(crate) fn is_strict_response(bytes: &[u8]) -> bool {
 pub(crate) fn request(bytes: &[u8]) -> Option<RequestHead> {
     let mut fields = [const { MaybeUninit::uninit() }; 128];
     let mut strict = httparse::Request::new(&mut []);
-    let mut found = match strict.parse_with_uninit_headers(bytes, &mut fields) {
-        Ok(httparse::Status::Complete(_)) if std::str::from_utf8(bytes).is_ok() => {
+    let mut found = match (
+        strict.parse_with_uninit_headers(bytes, &mut fields),
+        std::str::from_utf8(bytes),
+    ) {
+        (Ok(httparse::Status::Complete(_)), Ok(text)) => {
             let span = |s: &str| place(bytes, s.as_bytes());
+            let fields = spans(bytes, strict.headers);
             RequestHead {
                 method: span(strict.method?),
                 target: span(strict.path?),
                 minor: strict.version?,
+                ambiguities: line_endings(bytes, &fields),
                 head: Head {
-                    fields: spans(bytes, strict.headers),
-                    text: text(bytes),
+                    fields,
+                    text: text.to_owned(),
                 },
-                ambiguities: line_endings(bytes),
                 ..RequestHead::default()
             }
         }
@@ -107,24 +125,21 @@ pub(crate) fn response(bytes: &[u8]) -> Option<ResponseHead> {
     let mut fields = [const { MaybeUninit::uninit() }; 128];
     let mut strict = httparse::Response::new(&mut []);
     let strictly = httparse::ParserConfig::default();
-    match strictly.parse_response_with_uninit_headers(&mut strict, bytes, &mut fields) {
-        Ok(httparse::Status::Complete(_)) if std::str::from_utf8(bytes).is_ok() => Some(ResponseHead {
-            status: strict.code?,
-            minor: strict.version?,
-            head: Head {
-                fields: spans(bytes, strict.headers),
-                text: text(bytes),
-            },
-            ambiguities: line_endings(bytes),
-        }),
+    let read = strictly.parse_response_with_uninit_headers(&mut strict, bytes, &mut fields);
+    match (read, std::str::from_utf8(bytes)) {
+        (Ok(httparse::Status::Complete(_)), Ok(text)) => {
+            let fields = spans(bytes, strict.headers);
+            Some(ResponseHead {
+                status: strict.code?,
+                minor: strict.version?,
+                ambiguities: line_endings(bytes, &fields),
+                head: Head {
+                    fields,
+                    text: text.to_owned(),
+                },
+            })
+        }
         _ => tolerant_response(bytes),
-    }
-}
-
-fn text(bytes: &[u8]) -> String {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => text.to_owned(),
-        Err(_) => bytes.iter().map(|b| char::from(*b)).collect(),
     }
 }
 
@@ -155,11 +170,12 @@ fn trim(value: &[u8]) -> &[u8] {
     value.trim_ascii()
 }
 
-/// The strict reader takes a bare LF for the end of a line, as RFC 9112 section 2.2 allows.
-fn line_endings(bytes: &[u8]) -> Ambiguities {
+/// The strict reader takes a bare LF for the end of a line, as RFC 9112 section 2.2 allows. It takes no folded lines, so
+/// each line ends where the next name begins.
+fn line_endings(bytes: &[u8], fields: &[FieldSpan]) -> Ambiguities {
+    let ends_well = |end: usize| bytes[..end].ends_with(b"\r\n");
     let mut found = Ambiguities::empty();
-    let bare = memchr_iter(b'\n', bytes).any(|at| at == 0 || bytes[at - 1] != b'\r');
-    if bare {
+    if !bytes.ends_with(b"\r\n\r\n") || !fields.iter().all(|f| ends_well(f.name.0 as usize)) {
         found.insert(Ambiguities::BARE_LF);
     }
     found
@@ -319,7 +335,12 @@ pub(crate) fn request_line(line: &[u8]) -> Option<RequestLine<'_>> {
         return None;
     }
     let version_at = rest.iter().rposition(|b| matches!(b, b' ' | b'\t'));
-    let version = version_at.map_or(&b""[..], |at| &rest[at + 1..]);
+    let version = match version_at {
+        Some(at) => &rest[at + 1..],
+        // Servers answer `GET HTTP/1.1` although the target is missing (RFC 9112 section 3).
+        None if METHODS.contains(&method) => rest,
+        None => b"",
+    };
     let (target, minor, odd) = match version.get(..5) {
         Some(name) if name.eq_ignore_ascii_case(b"HTTP/") => {
             let target = rest[..version_at.unwrap_or(0)].trim_ascii_end();
@@ -416,9 +437,9 @@ pub(crate) fn status_line(line: &[u8]) -> Option<(u8, u16, bool)> {
 
 /// The host a request is for: of an absolute-form target, else of the Host field (RFC 9112 section 3.2.2).
 fn host(head: &Head, target: &str, connect: bool, ambiguities: &mut Ambiguities) -> String {
-    let mut fields = head.fields().filter(|(n, _)| n.eq_ignore_ascii_case("host"));
-    let named = fields.next().map(|(_, v)| v);
-    if fields.any(|(_, v)| Some(v) != named) {
+    let mut fields = head.named("host");
+    let named = fields.next();
+    if fields.any(|v| Some(v) != named) {
         ambiguities.insert(Ambiguities::HOST_DIFFERS);
     }
     let absolute = authority_range(target).map(|range| &target[range]);
@@ -510,6 +531,25 @@ mod tests {
             "a",
             &[],
         );
+    }
+
+    #[test]
+    fn the_end_of_a_head_is_found_from_any_place() {
+        // By the letter: a line feed with nothing, or a carriage return alone, between it and the one before.
+        let plain = |buf: &[u8], from: usize| {
+            (from..buf.len()).find(|at| {
+                buf[*at] == b'\n' && matches!(&buf[..*at], [] | [b'\r'] | [.., b'\n'] | [.., b'\n', b'\r'])
+            })
+        };
+        for code in 0..3usize.pow(9) {
+            let wire: Vec<u8> = (0..9).map(|n| b"\r\na"[code / 3usize.pow(n) % 3]).collect();
+            for from in 0..=wire.len() {
+                let mut seen = from;
+                let end = end_of_head(&wire, &mut seen);
+                assert_eq!(end, plain(&wire, from).map(|at| at + 1), "{wire:?} from {from}");
+                assert_eq!(seen, if end.is_some() { from } else { wire.len() });
+            }
+        }
     }
 
     #[test]

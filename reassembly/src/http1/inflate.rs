@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use flate2::{Decompress, FlushDecompress, Status};
 
 use super::brotli::Windows;
+use super::gathered::Unpacker;
 
 /// Bytes decoded in one go.
 const PIECE: usize = 16 << 10;
@@ -24,6 +25,8 @@ pub(crate) struct Pool {
         reason = "an engine goes to a body and back without being copied"
     )]
     engines: Vec<Box<Engine>>,
+    /// For bodies decoded in one go.
+    pub(crate) unpacker: Unpacker,
     /// What the windows of brotli take.
     pub(crate) windows: Windows,
 }

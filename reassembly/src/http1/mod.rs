@@ -13,6 +13,7 @@ mod brotli;
 mod chunked;
 pub(crate) mod connection;
 mod framing;
+mod gathered;
 mod head;
 pub(crate) mod inflate;
 mod order;

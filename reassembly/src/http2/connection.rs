@@ -10,7 +10,7 @@ use std::ops::RangeInclusive;
 use crate::exchange::{Flags, Request};
 use crate::http1::connection::{Context, Direction};
 use crate::http1::pairing::Half;
-use crate::part::PartOf;
+use crate::part::{Part, PartOf};
 use crate::reassembler::Event;
 use crate::tcp::stream::Meta;
 
@@ -110,6 +110,8 @@ struct Side {
     began: Meta,
     /// Largest payload that this direction may carry, as far as known.
     largest: u32,
+    /// It goes on although it was ended, and what comes next may be the rest of anything.
+    resumed: bool,
 }
 
 impl Side {
@@ -126,6 +128,7 @@ impl Side {
             block: None,
             began: Meta::default(),
             largest: frame::LARGEST,
+            resumed: false,
         }
     }
 
@@ -211,6 +214,9 @@ impl Connection {
         cx: &mut Context<'_>,
         out: &mut impl FnMut(Event),
     ) {
+        if std::mem::take(&mut self.side(direction).resumed) {
+            self.lose(direction, meta, cx, out);
+        }
         let mut again = self.read(direction, bytes, meta, cx, out);
         while let Some(bytes) = again {
             again = self.read(direction, &bytes, meta, cx, out);
@@ -265,9 +271,11 @@ impl Connection {
                 }
                 State::Payload { frame, left, padding } => {
                     let used = rest.len().min(left as usize);
+                    let whole = frame.len - padding - frame.prefix() as u32;
+                    let begins = (left == whole).then_some(whole);
                     let left = left - used as u32;
                     side.state = State::Payload { frame, left, padding };
-                    self.payload(direction, frame, &rest[..used], meta, cx, out);
+                    self.payload(direction, frame, begins, &rest[..used], meta, cx, out);
                     if left == 0 {
                         self.payload_ends(direction, frame, padding, meta, cx, out);
                     }
@@ -366,10 +374,12 @@ impl Connection {
         }
     }
 
+    #[expect(clippy::too_many_arguments, reason = "a step of the reader with its context")]
     fn payload(
         &mut self,
         direction: Direction,
         frame: Frame,
+        begins: Option<u32>,
         bytes: &[u8],
         at: Meta,
         cx: &mut Context<'_>,
@@ -379,17 +389,9 @@ impl Connection {
             kind::DATA => {
                 if let Some(stream) = self.streams.get_mut(&frame.stream) {
                     let before = stream.weight();
-                    let exchange = stream.index;
-                    let flow = cx.flow;
-                    for part in stream.half(direction).data(bytes, at, cx) {
-                        out(Event::Part(Box::new(PartOf {
-                            flow,
-                            exchange,
-                            settled: true,
-                            part,
-                        })));
-                    }
+                    let parts = stream.data(direction, bytes, begins, at, cx);
                     self.held = self.held - before + stream.weight();
+                    give_parts(stream.index, parts, cx, out);
                 }
             }
             kind::HEADERS | kind::PUSH_PROMISE | kind::CONTINUATION => self.block(direction, bytes, cx),
@@ -535,7 +537,7 @@ impl Connection {
         let fresh = id > self.highest;
         if let Some(stream) = self.streams.get_mut(&id)
             && !fresh
-            && stream.half(Direction::Request).start.is_some()
+            && (stream.half(Direction::Request).start.is_some() || stream.is_tunnel())
         {
             return self.trailers(Direction::Request, block, at);
         }
@@ -577,7 +579,7 @@ impl Connection {
         let id = block.stream;
         let status = block.fields.status;
         if let Some(stream) = self.streams.get_mut(&id)
-            && stream.half(Direction::Response).start.is_some()
+            && (stream.half(Direction::Response).start.is_some() || stream.is_tunnel())
         {
             return self.trailers(Direction::Response, block, at);
         }
@@ -669,6 +671,14 @@ impl Connection {
     /// Gives a stream out when nothing more of it can come, and the oldest when there are too many.
     fn settle(&mut self, id: u32, cx: &mut Context<'_>, out: &mut impl FnMut(Event)) {
         let late = id < self.highest || !self.sides_in_order();
+        if let Some(stream) = self.streams.get_mut(&id).filter(|stream| !stream.is_tunnel()) {
+            let before = stream.weight();
+            let opened = stream.open_websocket(cx);
+            self.held = self.held - before + stream.weight();
+            if let Some(exchange) = opened {
+                out(Event::Exchange(Box::new(exchange)));
+            }
+        }
         if self.streams.get(&id).is_some_and(|stream| stream.is_over(late)) {
             self.give(id, cx, out);
         }
@@ -693,7 +703,10 @@ impl Connection {
                 // Its request may still come, and would begin it again.
                 self.skip_to(id);
             }
-            if let Some(exchange) = stream.into_exchange(cx) {
+            let (index, mut parts) = (stream.index, Vec::new());
+            let exchange = stream.into_exchange(&mut parts, cx);
+            give_parts(index, parts, cx, out);
+            if let Some(exchange) = exchange {
                 out(Event::Exchange(Box::new(exchange)));
             }
         }
@@ -715,7 +728,7 @@ impl Connection {
                 let left = left - len as u32;
                 side.state = State::Payload { frame, left, padding };
                 side.buf.clear();
-                self.hole(frame, direction, cx);
+                self.hole(frame, direction, len, cx, out);
                 if left == 0 {
                     self.payload_ends(direction, frame, padding, at, cx, out);
                 }
@@ -734,11 +747,21 @@ impl Connection {
     }
 
     /// Bytes of a stream's payload were lost.
-    fn hole(&mut self, frame: Frame, direction: Direction, cx: &mut Context<'_>) {
+    fn hole(
+        &mut self,
+        frame: Frame,
+        direction: Direction,
+        len: u64,
+        cx: &mut Context<'_>,
+        out: &mut impl FnMut(Event),
+    ) {
         if frame.kind == kind::DATA
             && let Some(stream) = self.streams.get_mut(&frame.stream)
         {
-            stream.half(direction).gap(cx.room);
+            let before = stream.weight();
+            let parts = stream.gap(direction, Some(len), cx);
+            self.held = self.held - before + stream.weight();
+            give_parts(stream.index, parts, cx, out);
         }
     }
 
@@ -754,18 +777,17 @@ impl Connection {
         side.scanned = 0;
         side.state = State::Search;
         for stream in self.streams.values_mut() {
-            stream.half(direction).gap(cx.room);
+            let before = stream.weight();
+            let parts = stream.gap(direction, None, cx);
+            self.held = self.held - before + stream.weight();
+            give_parts(stream.index, parts, cx, out);
         }
     }
 
-    /// The flow goes on although it was ended: what comes next may be the rest of anything.
+    /// The flow goes on although it was ended.
     pub(crate) fn resume(&mut self) {
         for side in &mut self.sides {
-            side.decoder.lost();
-            side.block = None;
-            side.buf.clear();
-            side.scanned = 0;
-            side.state = State::Search;
+            side.resumed = true;
         }
     }
 
@@ -782,6 +804,18 @@ impl Connection {
         for (_, id) in open {
             self.give(id, cx, out);
         }
+    }
+}
+
+/// Gives out parts of the exchange of this number.
+fn give_parts(exchange: u32, parts: Vec<Part>, cx: &Context<'_>, out: &mut impl FnMut(Event)) {
+    for part in parts {
+        out(Event::Part(Box::new(PartOf {
+            flow: cx.flow,
+            exchange,
+            settled: true,
+            part,
+        })));
     }
 }
 

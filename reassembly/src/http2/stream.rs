@@ -4,9 +4,9 @@ use crate::exchange::{Ambiguities, Exchange, Flags, Head, Message, Protocol, Req
 use crate::http1::body::Body;
 use crate::http1::connection::{Context, Direction};
 use crate::http1::pairing;
-use crate::part::{Part, Stamp};
-use crate::sse::Events;
+use crate::part::{self, Part, Stamp};
 use crate::tcp::stream::Meta;
+use crate::websocket::{self, Extensions, WebSocket};
 
 use super::fields::RequestFields;
 
@@ -59,28 +59,35 @@ impl Half {
             .filter(|(name, _)| name.eq_ignore_ascii_case("content-encoding"))
             .map(|(_, value)| value);
         let mut body = Body::new(codings, length, cx.limits, cx.pool, *cx.room);
-        let kind = head.field("content-type").unwrap_or("");
-        if matches!(start, Start::Response(..)) && Events::are_in(kind) {
-            body.read_events(cx.limits);
-        }
+        let direction = match start {
+            Start::Request(_) => part::Direction::ToServer,
+            Start::Response(..) => part::Direction::ToClient,
+        };
+        body.read_parts(direction, head, cx.limits, cx.pool, cx.room);
         self.body = Some(body);
         self.first = first;
         self.last = last;
         self.start = Some(start);
     }
 
-    /// Takes bytes of the body; returns the events that end in them.
-    pub(super) fn data(&mut self, bytes: &[u8], at: Meta, cx: &mut Context<'_>) -> Vec<Part> {
+    /// Takes bytes of the body; returns the parts that end in them. A frame of `begins` bytes may begin here.
+    pub(super) fn data(
+        &mut self,
+        bytes: &[u8],
+        begins: Option<u32>,
+        at: Meta,
+        cx: &mut Context<'_>,
+    ) -> Vec<Part> {
         let Some(body) = &mut self.body else {
             return Vec::new();
         };
-        body.at(Stamp {
-            ts: at.ts,
-            frame: at.frame,
-        });
-        body.push(bytes, cx.limits, cx.room);
+        body.at(stamp(at));
+        if let Some(len) = begins {
+            body.frame(len);
+        }
+        body.push(bytes, cx.limits, cx.pool, cx.room);
         self.last = at;
-        body.take_events(cx.room)
+        body.take_parts(cx.room)
     }
 
     /// The last part of it that was seen.
@@ -88,14 +95,16 @@ impl Half {
         self.last = at;
     }
 
-    /// Some of it was never seen.
-    pub(super) fn gap(&mut self, room: &mut usize) {
-        if !self.ended {
-            self.flags.insert(Flags::GAP);
-            if let Some(body) = &mut self.body {
-                body.gap(room);
-            }
+    /// Some of it was never seen: so many bytes of its body, where that is known. Returns the parts that end there.
+    pub(super) fn gap(&mut self, len: Option<u64>, cx: &mut Context<'_>) -> Vec<Part> {
+        if self.ended {
+            return Vec::new();
         }
+        self.flags.insert(Flags::GAP);
+        self.body.as_mut().map_or_else(Vec::new, |body| {
+            body.gap(len, cx.limits, cx.pool, cx.room);
+            body.take_parts(cx.room)
+        })
     }
 
     /// The message, with whether there was more of it to come; nothing when its head was not seen.
@@ -103,6 +112,7 @@ impl Half {
         self,
         flags: &mut Flags,
         ambiguities: &mut Ambiguities,
+        parts: &mut Vec<Part>,
         cx: &mut Context<'_>,
     ) -> Option<(Start, Message)> {
         flags.insert(self.flags);
@@ -114,7 +124,8 @@ impl Half {
         if !complete && !self.flags.contains(Flags::GAP) {
             flags.insert(Flags::TRUNCATED);
         }
-        let done = body.finish(complete, cx.counters, cx.pool, cx.room);
+        let mut done = body.finish(complete, cx.limits, cx.counters, cx.pool, cx.room);
+        parts.append(&mut done.rest);
         if done.opaque {
             flags.insert(Flags::OPAQUE);
         }
@@ -130,7 +141,11 @@ impl Half {
         cx.counters.damaged += u64::from(self.flags.contains(Flags::GAP));
         let message = Message {
             head: Head::default(),
-            trailers: self.trailers,
+            trailers: if self.trailers.fields.is_empty() {
+                done.trailers
+            } else {
+                self.trailers
+            },
             first: self.first.ts,
             last: self.last.ts,
             frames: (self.first.frame, self.last.frame),
@@ -140,6 +155,7 @@ impl Half {
             head_cut: self.unknown,
             body: done.kept,
             parts: done.parts,
+            part_bytes: done.part_bytes,
         };
         Some((start, message))
     }
@@ -157,6 +173,8 @@ pub(super) struct Stream {
     pub(super) interim: u16,
     /// One side gave it up.
     pub(super) reset: bool,
+    /// The exchange was given out, and what the stream carries from there on is this.
+    tunnel: Option<Box<WebSocket>>,
 }
 
 impl Stream {
@@ -181,12 +199,91 @@ impl Stream {
     /// Bytes of memory it takes, with its place in a table.
     pub(super) fn weight(&self) -> usize {
         let upgraded = self.upgraded.as_ref().map_or(0, |r| r.message.weight());
+        let tunnel = self.tunnel.as_ref().map_or(0, |websocket| websocket.weight());
         // Streams begin in order, and a tree that grows at its end is half empty.
-        2 * size_of::<Self>() + 64 + upgraded + self.halves.iter().map(Half::weight).sum::<usize>()
+        2 * size_of::<Self>() + 64 + upgraded + tunnel + self.halves.iter().map(Half::weight).sum::<usize>()
     }
 
     pub(super) fn half(&mut self, direction: Direction) -> &mut Half {
         &mut self.halves[direction as usize]
+    }
+
+    /// The stream behind an exchange that opened a WebSocket (RFC 8441 section 5), and that exchange, when this is one.
+    pub(super) fn open_websocket(&mut self, cx: &mut Context<'_>) -> Option<Exchange> {
+        let [request, response] = &self.halves;
+        let asked = matches!(&request.start, Some(Start::Request(fields)) if fields.websocket);
+        let Some(Start::Response(200..300, head)) = &response.start else {
+            return None;
+        };
+        // What the two agreed on is not known where fields are missing.
+        if !asked || self.reset || response.unknown || response.flags.contains(Flags::TRUNCATED) {
+            return None;
+        }
+        let values = head
+            .fields()
+            .filter(|(name, _)| name.eq_ignore_ascii_case("sec-websocket-extensions"));
+        let extensions = Extensions::negotiated(values.map(|(_, value)| value));
+        // Frames begin where the client waited for the answer.
+        let in_step =
+            request.body.as_ref().is_none_or(|body| body.bytes == 0) && !request.flags.contains(Flags::GAP);
+        let ended = [request.ended, response.ended];
+        let mut before = Self {
+            index: self.index,
+            ..Self::default()
+        };
+        std::mem::swap(self, &mut before);
+        before.halves.iter_mut().for_each(|half| half.ended = true);
+        let mut websocket = WebSocket::new(&extensions);
+        if !in_step {
+            // Nothing was read, so nothing comes out of it.
+            websocket.gap(part::Direction::ToServer, 0, &mut frames(cx), &mut |_| {});
+        }
+        self.tunnel = Some(Box::new(websocket));
+        for (half, ended) in self.halves.iter_mut().zip(ended) {
+            half.ended = ended;
+        }
+        let mut parts = Vec::new();
+        before.into_exchange(&mut parts, cx)
+    }
+
+    /// Whether the exchange was given out, and something else goes over the stream.
+    pub(super) fn is_tunnel(&self) -> bool {
+        self.tunnel.is_some()
+    }
+
+    /// Takes bytes of a direction; returns the parts that end in them. A frame of `begins` bytes may begin here.
+    pub(super) fn data(
+        &mut self,
+        direction: Direction,
+        bytes: &[u8],
+        begins: Option<u32>,
+        at: Meta,
+        cx: &mut Context<'_>,
+    ) -> Vec<Part> {
+        let Some(websocket) = &mut self.tunnel else {
+            return self.half(direction).data(bytes, begins, at, cx);
+        };
+        let mut parts = Vec::new();
+        websocket.data(way(direction), bytes, stamp(at), &mut frames(cx), &mut |part| {
+            parts.push(part);
+        });
+        parts
+    }
+
+    /// Some of a direction was never seen: so many bytes of what it carries, where that is known. Returns the parts that
+    /// end there.
+    pub(super) fn gap(&mut self, direction: Direction, len: Option<u64>, cx: &mut Context<'_>) -> Vec<Part> {
+        let Some(websocket) = &mut self.tunnel else {
+            return self.half(direction).gap(len, cx);
+        };
+        if self.halves[direction as usize].ended {
+            return Vec::new();
+        }
+        let mut parts = Vec::new();
+        // No payload is that long.
+        let len = len.unwrap_or(u64::MAX);
+        websocket.gap(way(direction), len, &mut frames(cx), &mut |part| parts.push(part));
+        parts
     }
 
     /// Whether nothing more can come. `late` tells that a request that was not seen yet will not be.
@@ -195,14 +292,21 @@ impl Stream {
         self.reset || (response.ended && (request.ended || (request.start.is_none() && late)))
     }
 
-    /// The exchange as it stands; nothing when neither head was seen.
-    pub(super) fn into_exchange(self, cx: &mut Context<'_>) -> Option<Exchange> {
+    /// The exchange as it stands; nothing when neither head was seen, or it was given out. Parts that are not over are put
+    /// among `parts`.
+    pub(super) fn into_exchange(self, parts: &mut Vec<Part>, cx: &mut Context<'_>) -> Option<Exchange> {
+        if let Some(mut websocket) = self.tunnel {
+            for direction in [part::Direction::ToServer, part::Direction::ToClient] {
+                websocket.end(direction, &mut frames(cx), &mut |part| parts.push(part));
+            }
+            return None;
+        }
         let (mut flags, mut asked, mut answered) = (cx.flags, Ambiguities::empty(), Ambiguities::empty());
         let [request, response] = self.halves;
         asked.insert(request.ambiguities);
         answered.insert(response.ambiguities);
-        let request = request.finish(&mut flags, &mut asked, cx);
-        let response = response.finish(&mut flags, &mut answered, cx);
+        let request = request.finish(&mut flags, &mut asked, parts, cx);
+        let response = response.finish(&mut flags, &mut answered, parts, cx);
         if request.is_none() && response.is_none() && self.upgraded.is_none() {
             return None;
         }
@@ -276,5 +380,30 @@ impl Stream {
             request_ambiguities: asked,
             completed: cx.now,
         })
+    }
+}
+
+/// The way that a direction is for parts.
+fn way(direction: Direction) -> part::Direction {
+    match direction {
+        Direction::Request => part::Direction::ToServer,
+        Direction::Response => part::Direction::ToClient,
+    }
+}
+
+fn stamp(at: Meta) -> Stamp {
+    Stamp {
+        ts: at.ts,
+        frame: at.frame,
+    }
+}
+
+/// What of the context a WebSocket needs.
+fn frames<'a>(cx: &'a mut Context<'_>) -> websocket::Context<'a> {
+    websocket::Context {
+        limits: cx.limits,
+        counters: cx.counters,
+        pool: cx.pool,
+        room: cx.room,
     }
 }

@@ -10,6 +10,7 @@ use std::ops::Range;
 
 use etherparse::{IpNumber, Ipv4HeaderSlice, Ipv6HeaderSlice};
 
+use super::checksum::{self, Told};
 use super::tunnel;
 use super::{LinkType, Wrapping};
 
@@ -75,6 +76,8 @@ pub(crate) enum Skipped {
     Fragment,
     /// More headers in each other than are taken off.
     Nested,
+    /// A checksum is wrong, and such packets are not wanted.
+    Checksum,
 }
 
 /// Where the walk through the headers ended.
@@ -126,6 +129,12 @@ pub(super) struct Walk<'a> {
     pub(super) wrapping: Wrapping,
     pub(super) nested: u8,
     pub(super) ports: &'a tunnel::Ports,
+    /// Whether checksums are looked at.
+    pub(super) checks: bool,
+    /// The worst that the IPv4 headers' tell.
+    pub(super) told: Told,
+    /// The addresses are not those of the checksum, for a router on the way changes them.
+    pub(super) routed: bool,
 }
 
 impl Walk<'_> {
@@ -386,6 +395,11 @@ impl Walk<'_> {
         let rest = self.rest();
         let header = Ipv4HeaderSlice::from_slice(rest).map_err(|_| Skipped::Broken)?;
         let header_len = header.slice().len();
+        let told = if self.checks {
+            checksum::of_header(header.slice())
+        } else {
+            Told::Right
+        };
         let addresses = Addresses {
             src: IpAddr::V4(header.source_addr()),
             dst: IpAddr::V4(header.destination_addr()),
@@ -406,6 +420,7 @@ impl Walk<'_> {
             )
         });
         self.wrapping.ip_id = ip_id;
+        self.told = self.told.max(told);
         self.ends_at(self.at + total.max(header_len));
         self.at += header_len;
         Ok(self.carry(addresses, protocol, fragment))
@@ -433,6 +448,8 @@ impl Walk<'_> {
                 // Hop-by-hop, routing and destination options; mobility, host identity, shim6 (RFC 7045).
                 0 | 43 | 60 | 135 | 139 | 140 => {
                     let len = (usize::from(self.u8_at(1)?) + 1) * 8;
+                    // Stations left to visit (RFC 8200 section 4.4).
+                    self.routed |= next == 43 && self.u8_at(3)? > 0;
                     next = self.u8_at(0)?;
                     self.skip(len)?;
                 }

@@ -8,12 +8,14 @@
 //!
 //! Knows headers, and how much of a payload was captured; leaves order, loss and meaning to `tcp` and `udp`.
 
+mod checksum;
 mod duplicates;
 mod fragments;
 mod layers;
 mod segment;
 mod tunnel;
 
+pub use checksum::Checksums;
 pub(crate) use layers::Skipped;
 pub(crate) use segment::{Datagram, Decoded, Memory, Segment, decode};
 pub use tunnel::Ports as TunnelPorts;

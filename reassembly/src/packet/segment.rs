@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 
+use super::checksum::{self, Checksums, Told};
 use super::duplicates::{Duplicates, Mark};
 use super::fragments::{Fragments, Taken};
 use super::layers::{Addresses, Found, Next, Skipped, Walk};
@@ -37,6 +38,10 @@ pub(crate) struct Segment<'a> {
     pub(crate) copy: bool,
     /// Put together from fragments that overlapped: hosts may have read it otherwise.
     pub(crate) overlap: bool,
+    /// Its sender takes no more bytes. Other windows mean little where the handshake was not seen (RFC 7323 section 2.3).
+    pub(crate) shut: bool,
+    /// Some of its payload is urgent.
+    pub(crate) urgent: bool,
 }
 
 /// One UDP datagram with the addresses it went between.
@@ -76,6 +81,8 @@ pub(crate) fn decode<'a>(
     let mut next = Next::Link(packet.link);
     let mut wrapping = Wrapping::default();
     let (mut nested, mut overlap, mut reassembled) = (0, false, false);
+    let checks = limits.checksums.looks_at(counters.packets);
+    let mut routed = false;
     let found = loop {
         let data = if reassembled { &whole[..] } else { packet.data };
         // What the capture cut off can only be the end of the frame, so it is missing at the end of `data`.
@@ -93,9 +100,18 @@ pub(crate) fn decode<'a>(
             wrapping,
             nested,
             ports: &limits.tunnels,
+            checks,
+            told: Told::Right,
+            routed,
         };
         let found = walk.run(next)?;
         (wrapping, nested) = (walk.wrapping, walk.nested);
+        if checks {
+            routed = walk.routed;
+            let told = walk.told;
+            counters.ip_checksums_wrong += u64::from(told == Told::Wrong);
+            believe(told, limits, counters)?;
+        }
         let piece = match found {
             Found::Tcp { .. } | Found::Udp { .. } => break found,
             Found::Fragment(piece) => piece,
@@ -122,9 +138,29 @@ pub(crate) fn decode<'a>(
     };
     let from: &'a [u8] = if reassembled { whole } else { packet.data };
     let (addresses, bytes, cut) = match found {
-        Found::Tcp { addresses, data, cut } => (addresses, &from[data], cut),
+        Found::Tcp { addresses, data, cut } => {
+            let bytes = &from[data];
+            if checks {
+                counters.checksums_checked += 1;
+                if cut == 0 && !routed {
+                    let told = checksum::of_transport(addresses, 6, bytes, 16);
+                    counters.tcp_checksums_wrong += u64::from(told == Told::Wrong);
+                    believe(told, limits, counters)?;
+                }
+            }
+            (addresses, bytes, cut)
+        }
         Found::Udp { addresses, data, cut } => {
-            return udp(addresses, wrapping, &from[data], cut, limits).map(Decoded::Udp);
+            let bytes = &from[data];
+            if checks {
+                counters.checksums_checked += 1;
+                if cut == 0 && !routed {
+                    let told = of_datagram(addresses, bytes);
+                    counters.udp_checksums_wrong += u64::from(told == Told::Wrong);
+                    believe(told, limits, counters)?;
+                }
+            }
+            return udp(addresses, wrapping, bytes, cut, limits).map(Decoded::Udp);
         }
         Found::Fragment(_) => return Err(Skipped::Fragment),
     };
@@ -133,6 +169,32 @@ pub(crate) fn decode<'a>(
     segment.copy = !limits.duplicate_window.is_zero()
         && memory.duplicates.seen(&mark, packet.ts, limits.duplicate_window);
     Ok(Decoded::Tcp(segment))
+}
+
+/// Counts what a checksum tells, and refuses the packet where wrong ones are not wanted. One left to the card is refused
+/// too: on the wire every host would.
+fn believe(told: Told, limits: &Limits, counters: &mut Counters) -> Result<(), Skipped> {
+    counters.checksums_unfilled += u64::from(told == Told::Unfilled);
+    if told != Told::Right && limits.checksums == Checksums::Verify {
+        counters.checksum_dropped += 1;
+        return Err(Skipped::Checksum);
+    }
+    Ok(())
+}
+
+/// What the checksum of a UDP datagram tells. Zero stands for none (RFC 768, RFC 6935).
+fn of_datagram(addresses: Addresses, data: &[u8]) -> Told {
+    let u16_at = |at: usize| {
+        data.get(at..)
+            .and_then(|rest| rest.first_chunk())
+            .map(|b| u16::from_be_bytes(*b))
+    };
+    let len = u16_at(4).map_or(0, usize::from);
+    match data.get(..len) {
+        _ if u16_at(6) == Some(0) => Told::Right,
+        Some(datagram) if len >= 8 => checksum::of_transport(addresses, 17, datagram, 6),
+        _ => Told::Right,
+    }
 }
 
 impl Memory {
@@ -219,6 +281,8 @@ fn tcp<'a>(
         cut: u32::try_from(cut).unwrap_or(0),
         copy: false,
         overlap: false,
+        shut: u16_at(14) == 0,
+        urgent: flag(0x20) && u16_at(18) > 0 && !payload.is_empty(),
     };
     let mark = Mark {
         src: segment.src,

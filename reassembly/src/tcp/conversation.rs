@@ -7,11 +7,10 @@
 //! acknowledged but are not seen within [`Limits::reorder_wait`] are a gap. Bytes that were not
 //! acknowledged are waited for, because their receiver waits for them too.
 
-use std::hash::BuildHasher;
-
 use crate::limits::{Counters, Limits};
 use crate::packet::Segment;
-use crate::tcp::stream::{Meta, Stream, Told};
+use crate::tcp::history::{Differing, History};
+use crate::tcp::stream::{HELD, Meta, Stream, Tentative, Told};
 use crate::time::Timestamp;
 
 /// Farther than this behind or ahead of the next byte no honest segment lies: the largest window is
@@ -43,16 +42,48 @@ pub(crate) trait Receiver {
 }
 
 /// What [`Conversation::push`] needs from outside.
-pub(crate) struct Context<'a, S> {
+pub(crate) struct Context<'a> {
     pub(crate) limits: &'a Limits,
     pub(crate) counters: &'a mut Counters,
-    pub(crate) hasher: &'a S,
+    pub(crate) history: &'a mut History,
     /// Bytes held by all flows.
     pub(crate) held_total: &'a mut usize,
-    /// Set when a retransmission differed from its first copy.
-    pub(crate) conflict: bool,
+    /// The first place where a retransmission differed from its first copy.
+    pub(crate) conflict: Option<Conflicting>,
     /// Set when bytes were given up.
     pub(crate) gap: bool,
+}
+
+/// A retransmission that differs from its first copy.
+#[derive(Debug)]
+pub(crate) struct Conflicting {
+    pub(crate) side: usize,
+    /// Capture time and frame of the later copy.
+    pub(crate) ts: Timestamp,
+    pub(crate) frame: u64,
+    pub(crate) differing: Differing,
+}
+
+impl Context<'_> {
+    /// Notes that the bytes of a segment differ from an earlier copy, if they do.
+    fn note(&mut self, side: usize, meta: &Meta, differing: Option<Differing>) {
+        let Some(differing) = differing else { return };
+        self.counters.conflicts += 1;
+        self.conflict.get_or_insert(Conflicting {
+            side,
+            ts: meta.ts,
+            frame: meta.frame,
+            differing,
+        });
+    }
+
+    /// Compares bytes with what was delivered in their place.
+    fn compare(&mut self, side: usize, stream: &Stream, offset: u64, bytes: &[u8], meta: &Meta) {
+        let compared = self.history.compare(stream.remembered, offset, bytes);
+        self.counters.retransmitted_bytes += bytes.len() as u64;
+        self.counters.uncompared_bytes += bytes.len() as u64 - compared.bytes;
+        self.note(side, meta, compared.differing);
+    }
 }
 
 /// How a flow stands after a segment.
@@ -103,18 +134,19 @@ impl Conversation {
     }
 
     /// Takes one segment sent by `side`, and delivers what can be delivered.
-    pub(crate) fn push<S: BuildHasher>(
+    pub(crate) fn push(
         &mut self,
         side: usize,
         segment: &Segment<'_>,
         ts: Timestamp,
         frame: u64,
-        cx: &mut Context<'_, S>,
+        cx: &mut Context<'_>,
         out: &mut impl Receiver,
     ) -> Standing {
         if self.closed {
             if !self.by_reset {
                 cx.counters.retransmitted_bytes += segment.payload.len() as u64;
+                cx.counters.uncompared_bytes += segment.payload.len() as u64;
                 return Standing::Closed;
             }
             if !self.goes_on(side, segment) {
@@ -152,6 +184,12 @@ impl Conversation {
         if segment.flags.rst {
             return self.reset(side, segment, ts, cx, out);
         }
+        if segment.flags.ack {
+            self.sides[side].shut = segment.shut;
+            if self.sides[other].tentative.is_some() {
+                self.confirm(other, segment.flags.syn, cx, out);
+            }
+        }
         let payload_seq = segment.seq.wrapping_add(u32::from(segment.flags.syn));
         let offset = self.sides[side].offset(payload_seq);
         let meta = Meta {
@@ -164,7 +202,10 @@ impl Conversation {
         if ack != 0 {
             self.sides[side].tells(offset, ack);
         }
-        if !segment.payload.is_empty() {
+        if self.sides[side].tentative.is_some() && (segment.flags.fin || !segment.payload.is_empty()) {
+            self.follow(side, segment.payload, &meta, cx, out);
+        }
+        if !segment.payload.is_empty() && !self.put_by(side, segment, &meta, cx) {
             let first = self.first_known(side);
             self.payload(side, segment.payload, offset, meta, cx, out);
             if let Settling::Waiting(since) = self.settling {
@@ -217,13 +258,13 @@ impl Conversation {
         }
     }
 
-    fn payload<S: BuildHasher>(
+    fn payload(
         &mut self,
         side: usize,
         payload: &[u8],
         offset: u64,
         meta: Meta,
-        cx: &mut Context<'_, S>,
+        cx: &mut Context<'_>,
         out: &mut impl Receiver,
     ) {
         let ready = self.causally_ready(side, meta.ack);
@@ -231,44 +272,36 @@ impl Conversation {
             other: self.sides[1 - side].told_before(meta.ack),
             ..meta
         };
-        let s = &mut self.sides[side];
+        let s = &self.sides[side];
         let (mut bytes, mut offset, mut meta) = (payload, offset, meta);
         if offset < s.next {
             let before = s.next - offset;
-            // A keep-alive repeats the byte before the next one, often with other content
-            // (RFC 9293 section 3.8.4): no retransmission to compare.
-            if before == 1 && bytes.len() == 1 {
+            // A keep-alive repeats the byte before the next one, often with other content, when all that was sent has
+            // arrived (RFC 9293 section 3.8.4): no retransmission to compare.
+            if before == 1 && bytes.len() == 1 && (s.acked >= s.next || !self.sides[1 - side].seen) {
                 return;
             }
-            let Some(fresh) = usize::try_from(before).ok().and_then(|n| bytes.get(n..)) else {
-                if before < WINDOW {
-                    cx.counters.retransmitted_bytes += bytes.len() as u64;
-                    if s.differs(offset, bytes, cx.hasher) {
-                        cx.counters.conflicts += 1;
-                        cx.conflict = true;
-                    }
-                }
+            if before >= WINDOW {
                 return;
-            };
-            cx.counters.retransmitted_bytes += before;
+            }
+            let (repeated, fresh) =
+                bytes.split_at(usize::try_from(before).map_or(bytes.len(), |n| n.min(bytes.len())));
+            cx.compare(side, s, offset, repeated, &meta);
+            if fresh.is_empty() {
+                return;
+            }
             bytes = fresh;
             offset = s.next;
             meta.offset = offset;
-            if bytes.is_empty() {
-                if s.differs(s.next - payload.len() as u64, payload, cx.hasher) {
-                    cx.counters.conflicts += 1;
-                    cx.conflict = true;
-                }
-                return;
-            }
         }
+        let s = &mut self.sides[side];
         if offset - s.next >= WINDOW || s.fin.is_some_and(|fin| offset >= fin) {
             cx.counters.held_overflow += 1;
             return;
         }
         if offset == s.next && ready && s.held.is_empty() && self.settling == Settling::Done {
             // The common case: no copy, no allocation.
-            s.remember(bytes, cx.hasher);
+            s.remember(bytes, cx.history);
             cx.counters.payload_bytes += bytes.len() as u64;
             out.data(side, bytes, meta);
             return;
@@ -299,9 +332,105 @@ impl Conversation {
         let repeated = s.hold(offset, bytes, meta);
         *cx.held_total += s.held_weight() - held_before;
         cx.counters.retransmitted_bytes += repeated.bytes;
-        if repeated.differs {
-            cx.counters.conflicts += 1;
-            cx.conflict = true;
+        cx.note(side, &meta, repeated.differing);
+    }
+
+    /// Puts bytes by that their receiver may refuse: those of a SYN, and a byte sent to find out whether a closed window
+    /// has opened. They count when they are acknowledged, or when their sender goes on behind them.
+    fn put_by(&mut self, side: usize, segment: &Segment<'_>, meta: &Meta, cx: &mut Context<'_>) -> bool {
+        let probes = segment.payload.len() == 1 && self.sides[1 - side].shut;
+        if !(segment.flags.syn || probes) || self.settling != Settling::Done {
+            return false;
+        }
+        let s = &mut self.sides[side];
+        let end = meta.offset + segment.payload.len() as u64;
+        if segment.flags.syn && s.delivered + s.lost == 0 && s.held.is_empty() && s.next == end {
+            // The answer came first, and acknowledges them.
+            s.next = meta.offset;
+        }
+        let cost = segment.payload.len() + HELD;
+        if meta.offset != s.next
+            || s.acked > meta.offset
+            || s.fin.is_some()
+            || s.held_weight() + cost > cx.limits.held_per_flow
+            || *cx.held_total + cost > cx.limits.held_total
+        {
+            return false;
+        }
+        *cx.held_total += cost;
+        s.tentative = Some(Box::new(Tentative {
+            offset: meta.offset,
+            bytes: segment.payload.to_vec(),
+            meta: *meta,
+        }));
+        true
+    }
+
+    /// Takes the tentative bytes of a direction out.
+    fn take_tentative(&mut self, side: usize, cx: &mut Context<'_>) -> Option<Box<Tentative>> {
+        let tentative = self.sides[side].tentative.take()?;
+        *cx.held_total = cx.held_total.saturating_sub(tentative.bytes.len() + HELD);
+        Some(tentative)
+    }
+
+    /// The other side has acknowledged something: the tentative bytes before it were taken, and those that the answer to
+    /// a SYN leaves out were not.
+    fn confirm(&mut self, side: usize, answers_syn: bool, cx: &mut Context<'_>, out: &mut impl Receiver) {
+        let acked = self.sides[side].acked;
+        let waits = |t: &Tentative| acked <= t.offset && !answers_syn;
+        if self.sides[side].tentative.as_deref().is_none_or(waits) {
+            return;
+        }
+        let Some(tentative) = self.take_tentative(side, cx) else {
+            return;
+        };
+        let Tentative { offset, bytes, meta } = *tentative;
+        let taken = usize::try_from(acked.saturating_sub(offset)).map_or(bytes.len(), |n| n.min(bytes.len()));
+        cx.counters.refused_bytes += (bytes.len() - taken) as u64;
+        if taken > 0 {
+            self.payload(side, &bytes[..taken], offset, meta, cx, out);
+        }
+    }
+
+    /// The sender of tentative bytes sends on: what it sends in their place counts, and what is before that it knows to have
+    /// been taken.
+    fn follow(
+        &mut self,
+        side: usize,
+        payload: &[u8],
+        meta: &Meta,
+        cx: &mut Context<'_>,
+        out: &mut impl Receiver,
+    ) {
+        let again = meta.offset + payload.len() as u64;
+        if self.sides[side]
+            .tentative
+            .as_deref()
+            .is_none_or(|t| again <= t.offset)
+        {
+            return;
+        }
+        let Some(tentative) = self.take_tentative(side, cx) else {
+            return;
+        };
+        let Tentative {
+            offset,
+            bytes,
+            meta: first,
+        } = *tentative;
+        let taken =
+            usize::try_from(meta.offset.saturating_sub(offset)).map_or(bytes.len(), |n| n.min(bytes.len()));
+        let (taken, refused) = bytes.split_at(taken);
+        if !taken.is_empty() {
+            self.payload(side, taken, offset, first, cx, out);
+        }
+        cx.counters.refused_bytes += refused.len() as u64;
+        let at = offset + taken.len() as u64;
+        let replaced = usize::try_from(at.saturating_sub(meta.offset)).ok();
+        if let Some(replaced) = replaced.and_then(|skip| payload.get(skip..)) {
+            let len = refused.len().min(replaced.len());
+            let differing = Differing::between(at, &refused[..len], &replaced[..len]);
+            cx.note(side, meta, differing);
         }
     }
 
@@ -313,7 +442,7 @@ impl Conversation {
     }
 
     /// Delivers everything that is next and whose causes were delivered.
-    fn drain<S: BuildHasher>(&mut self, cx: &mut Context<'_, S>, out: &mut impl Receiver, now: Timestamp) {
+    fn drain(&mut self, cx: &mut Context<'_>, out: &mut impl Receiver, now: Timestamp) {
         if self.settling != Settling::Done {
             return;
         }
@@ -341,12 +470,7 @@ impl Conversation {
         }
     }
 
-    fn deliver_first<S: BuildHasher>(
-        &mut self,
-        side: usize,
-        cx: &mut Context<'_, S>,
-        out: &mut impl Receiver,
-    ) -> bool {
+    fn deliver_first(&mut self, side: usize, cx: &mut Context<'_>, out: &mut impl Receiver) -> bool {
         let s = &mut self.sides[side];
         let before = s.held_weight();
         let Some(held) = s.take_first() else {
@@ -358,7 +482,7 @@ impl Conversation {
         let Some(bytes) = held.bytes.get(seen..).filter(|b| !b.is_empty()) else {
             return true;
         };
-        s.remember(bytes, cx.hasher);
+        s.remember(bytes, cx.history);
         cx.counters.payload_bytes += bytes.len() as u64;
         // The other side may have come later; but what it told may be forgotten by now.
         let told = self.sides[1 - side].told_before(held.meta.ack);
@@ -376,10 +500,10 @@ impl Conversation {
     }
 
     /// Gives up on bytes that have been waited for long enough.
-    pub(crate) fn overdue<S: BuildHasher>(
+    pub(crate) fn overdue(
         &mut self,
         now: Timestamp,
-        cx: &mut Context<'_, S>,
+        cx: &mut Context<'_>,
         out: &mut impl Receiver,
     ) -> Standing {
         if self.closed {
@@ -474,13 +598,7 @@ impl Conversation {
     }
 
     /// Gives up on what is missing in front of the held bytes of a direction, acknowledged or not.
-    fn give_up<S: BuildHasher>(
-        &mut self,
-        side: usize,
-        now: Timestamp,
-        cx: &mut Context<'_, S>,
-        out: &mut impl Receiver,
-    ) {
+    fn give_up(&mut self, side: usize, now: Timestamp, cx: &mut Context<'_>, out: &mut impl Receiver) {
         if self.lost_a_fin(side) {
             self.drain(cx, out, now);
             return;
@@ -502,12 +620,12 @@ impl Conversation {
         }
     }
 
-    fn reset<S: BuildHasher>(
+    fn reset(
         &mut self,
         side: usize,
         segment: &Segment<'_>,
         now: Timestamp,
-        cx: &mut Context<'_, S>,
+        cx: &mut Context<'_>,
         out: &mut impl Receiver,
     ) -> Standing {
         if !self.reset.is_some_and(|known| self.is_believed(known)) {
@@ -559,13 +677,13 @@ impl Conversation {
     }
 
     /// Holds what comes after a RST until it is clear whether the flow goes on.
-    fn hold_after_reset<S>(
+    fn hold_after_reset(
         &mut self,
         side: usize,
         segment: &Segment<'_>,
         ts: Timestamp,
         frame: u64,
-        cx: &mut Context<'_, S>,
+        cx: &mut Context<'_>,
     ) {
         if segment.flags.rst {
             return;
@@ -589,7 +707,15 @@ impl Conversation {
         let s = &mut self.sides[side];
         let known = usize::try_from(s.next.saturating_sub(offset)).unwrap_or(usize::MAX);
         let (known, fresh) = segment.payload.split_at(known.min(segment.payload.len()));
-        cx.counters.retransmitted_bytes += known.len() as u64;
+        let keep_alive = segment.payload.len() == 1 && offset + 1 == s.next;
+        if !known.is_empty() && !keep_alive {
+            let meta = Meta {
+                ts,
+                frame,
+                ..Meta::default()
+            };
+            cx.compare(side, s, offset, known, &meta);
+        }
         let offset = offset + known.len() as u64;
         let cost = s.cost(offset, fresh);
         if s.held_weight() + cost > HELD_AFTER_RESET
@@ -607,11 +733,13 @@ impl Conversation {
             other,
         };
         let held_before = s.held_weight();
-        cx.counters.retransmitted_bytes += s.hold(offset, fresh, meta).bytes;
+        let repeated = s.hold(offset, fresh, meta);
         *cx.held_total += s.held_weight() - held_before;
+        cx.counters.retransmitted_bytes += repeated.bytes;
+        cx.note(side, &meta, repeated.differing);
     }
 
-    fn resume<S>(&mut self, cx: &mut Context<'_, S>, out: &mut impl Receiver) {
+    fn resume(&mut self, cx: &mut Context<'_>, out: &mut impl Receiver) {
         self.closed = false;
         self.by_reset = false;
         self.reset = None;
@@ -625,12 +753,7 @@ impl Conversation {
     }
 
     /// Delivers all that is held, in an order its causes allow, and ends both directions.
-    pub(crate) fn finish<S: BuildHasher>(
-        &mut self,
-        now: Timestamp,
-        cx: &mut Context<'_, S>,
-        out: &mut impl Receiver,
-    ) {
+    pub(crate) fn finish(&mut self, now: Timestamp, cx: &mut Context<'_>, out: &mut impl Receiver) {
         if self.closed {
             // What came after a RST has led nowhere.
             for s in &mut self.sides {
@@ -638,10 +761,22 @@ impl Conversation {
                 *cx.held_total = cx.held_total.saturating_sub(s.held_weight());
                 s.held_bytes = 0;
                 s.held.clear();
+                s.tentative = None;
             }
             return;
         }
         self.settle();
+        for side in 0..2 {
+            let Some(tentative) = self.take_tentative(side, cx) else {
+                continue;
+            };
+            // Where the receiver is not seen, nobody can tell whether it took them.
+            if self.sides[1 - side].seen {
+                cx.counters.refused_bytes += tentative.bytes.len() as u64;
+            } else {
+                self.payload(side, &tentative.bytes, tentative.offset, tentative.meta, cx, out);
+            }
+        }
         loop {
             self.drain(cx, out, now);
             // The direction whose oldest held bytes came first goes first.
@@ -683,6 +818,16 @@ impl Conversation {
         self.sides.iter().all(|s| s.seen)
     }
 
+    /// Whether a RST ended it.
+    pub(crate) fn was_reset(&self) -> bool {
+        self.closed && self.by_reset
+    }
+
+    /// Whether something came after a RST that ended it, which shows in time whether the hosts believed the RST.
+    pub(crate) fn holds_after_reset(&self) -> bool {
+        self.was_reset() && self.sides.iter().any(|s| !s.held.is_empty())
+    }
+
     /// Whether something waits that time alone will settle.
     pub(crate) fn waits(&self) -> bool {
         !self.closed
@@ -711,12 +856,12 @@ impl Conversation {
     }
 }
 
-fn skip<S>(
+fn skip(
     side: usize,
     s: &mut Stream,
     len: u64,
     now: Timestamp,
-    cx: &mut Context<'_, S>,
+    cx: &mut Context<'_>,
     out: &mut impl Receiver,
 ) {
     let (ts, frame) = s

@@ -4,20 +4,16 @@
 //! knows of the 32-bit wrap. The low 32 bits of an offset are the sequence number.
 
 use std::collections::BTreeMap;
-use std::hash::BuildHasher;
 
+use crate::tcp::history::{Differing, History, Place};
 use crate::time::Timestamp;
-
-/// Delivered segments whose hash is kept, to tell a faithful retransmission from a differing one.
-/// Retransmissions mostly repeat one of the last few segments with the same bounds.
-const RECENT: usize = 4;
 
 /// Changes remembered of what a direction told of having received: where the two directions are captured apart, one may
 /// be several exchanges ahead.
 const TOLD: usize = 8;
 
 /// Bytes of memory that a held segment takes beside its bytes: its place in a tree, and an allocation.
-const HELD: usize = 160;
+pub(crate) const HELD: usize = 160;
 
 /// Bytes of memory that the first of them takes beside that: a tree has room for eleven at once.
 const TREE: usize = 11 * (size_of::<u64>() + size_of::<Held>());
@@ -55,6 +51,15 @@ pub(crate) struct Held {
     pub(crate) meta: Meta,
 }
 
+/// Bytes that their receiver may not have taken: sent with a SYN (RFC 7413), or into a closed window (RFC 9293 section
+/// 3.8.6.1). What comes in their place counts, not they.
+#[derive(Debug)]
+pub(crate) struct Tentative {
+    pub(crate) offset: u64,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) meta: Meta,
+}
+
 /// One direction.
 #[derive(Debug, Default)]
 pub(crate) struct Stream {
@@ -82,17 +87,20 @@ pub(crate) struct Stream {
     pub(crate) lost: u64,
     /// What this direction told of the other, the last of each place; both numbers rise.
     told: [Told; TOLD],
-    recent: [(u64, u32, u32); RECENT],
-    recent_at: usize,
+    /// Where the segment delivered last is remembered.
+    pub(crate) remembered: Place,
+    /// Whether this side said last that it takes no more bytes.
+    pub(crate) shut: bool,
+    pub(crate) tentative: Option<Box<Tentative>>,
 }
 
 /// What became of bytes that were put in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Repeated {
     /// Bytes seen before.
     pub(crate) bytes: u64,
-    /// Whether some of them differ from the first copy.
-    pub(crate) differs: bool,
+    /// Those of them that differ from the first copy.
+    pub(crate) differing: Option<Differing>,
 }
 
 impl Stream {
@@ -135,31 +143,21 @@ impl Stream {
     }
 
     /// Notes bytes that are being delivered at `next`.
-    pub(crate) fn remember<S: BuildHasher>(&mut self, bytes: &[u8], hasher: &S) {
-        let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        self.recent[self.recent_at % RECENT] = (self.next, len, fold(hasher, bytes));
-        self.recent_at = self.recent_at.wrapping_add(1);
+    #[inline]
+    pub(crate) fn remember(&mut self, bytes: &[u8], history: &mut History) {
+        self.remembered = history.keep(self.remembered, self.next, bytes);
         self.delivered += bytes.len() as u64;
         self.next += bytes.len() as u64;
     }
 
-    /// Whether bytes at `offset`, all before `next`, differ from what was delivered. Only a repetition
-    /// with the same bounds can be told; others count as faithful, for their bytes are gone.
-    pub(crate) fn differs<S: BuildHasher>(&self, offset: u64, bytes: &[u8], hasher: &S) -> bool {
-        let Some((_, _, hash)) = self
-            .recent
-            .iter()
-            .find(|(at, len, _)| *at == offset && *len as usize == bytes.len() && *len > 0)
-        else {
-            return false;
-        };
-        *hash != fold(hasher, bytes)
-    }
-
-    /// Bytes of memory that `held` takes.
+    /// Bytes of memory that `held` and `tentative` take.
     pub(crate) fn held_weight(&self) -> usize {
         let tree = if self.held.is_empty() { 0 } else { TREE };
-        self.held_bytes + self.held.len() * HELD + tree
+        self.held_bytes + self.held.len() * HELD + tree + self.tentative_weight()
+    }
+
+    fn tentative_weight(&self) -> usize {
+        self.tentative.as_ref().map_or(0, |t| t.bytes.len() + HELD)
     }
 
     /// Bytes of memory that holding these bytes may take. Each segment held among them cuts them once more.
@@ -191,8 +189,11 @@ impl Stream {
             let (low, high) = (from.max(at), known_end.min(end));
             if low < high {
                 repeated.bytes += high - low;
-                repeated.differs |= known.bytes[index(low - from)..index(high - from)]
-                    != bytes[index(low - offset)..index(high - offset)];
+                let first = &known.bytes[index(low - from)..index(high - from)];
+                let second = &bytes[index(low - offset)..index(high - offset)];
+                if repeated.differing.is_none() {
+                    repeated.differing = Differing::between(low, first, second);
+                }
             }
             if at < from {
                 self.insert(
@@ -222,6 +223,13 @@ impl Stream {
         }
     }
 
+    /// Offset of the first byte delivered or given up, once nothing waits any more.
+    pub(crate) fn begin(&self) -> u64 {
+        let fin = self.ended && self.fin.is_some_and(|fin| fin < self.next);
+        self.next
+            .saturating_sub(self.delivered + self.lost + u64::from(fin))
+    }
+
     /// Offset of the first held byte.
     pub(crate) fn first_held(&self) -> Option<u64> {
         self.held.keys().next().copied()
@@ -230,7 +238,10 @@ impl Stream {
     /// Offset behind the last byte that was seen.
     pub(crate) fn known_end(&self) -> u64 {
         let held = self.held.last_key_value();
-        held.map_or(self.next, |(at, h)| (at + h.bytes.len() as u64).max(self.next))
+        let held = held.map_or(self.next, |(at, h)| at + h.bytes.len() as u64);
+        let tentative = self.tentative.as_ref();
+        held.max(tentative.map_or(self.next, |t| t.offset + t.bytes.len() as u64))
+            .max(self.next)
     }
 
     /// Takes the first held segment out.
@@ -262,11 +273,6 @@ fn index(distance: u64) -> usize {
     distance as usize
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "32 of 64 hash bits are kept")]
-fn fold<S: BuildHasher>(hasher: &S, bytes: &[u8]) -> u32 {
-    hasher.hash_one(bytes) as u32
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -288,11 +294,17 @@ mod tests {
         assert_eq!(s.hold(base + 10, b"kl", meta), Repeated::default());
         assert_eq!(s.hold(base + 4, b"efgh", meta), Repeated::default());
         let r = s.hold(base + 2, b"cdEfghijKl", meta);
+        let differing = Differing {
+            offset: base + 4,
+            len: 1,
+            first: b"e".to_vec(),
+            second: b"E".to_vec(),
+        };
         assert_eq!(
             r,
             Repeated {
                 bytes: 6,
-                differs: true
+                differing: Some(differing)
             }
         );
         assert_eq!(

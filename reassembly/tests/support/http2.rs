@@ -1,6 +1,7 @@
 //! Writes HTTP/2: frames, and header blocks with a table that is really used.
 
 #![allow(unreachable_pub, reason = "a module of tests")]
+#![allow(dead_code, reason = "each test file uses a part")]
 
 use std::collections::VecDeque;
 

@@ -367,6 +367,7 @@ pub fn part_line(p: &PartOf) -> String {
             let id = id.as_ref().map_or(String::new(), |id| format!(" id={id}"));
             format!("event {name}{id}")
         }
+        PartKind::Message { compressed: true } => "packed message".to_owned(),
         other => other.name().to_owned(),
     };
     let way = match p.part.direction {

@@ -6,7 +6,7 @@ use analyzers::Analyzer;
 
 use crate::args::{CaptureArgs, ReplayArgs, Reveal, RunArgs};
 use crate::config::{self, Config};
-use crate::desk::{Desk, DeskSettings};
+use crate::desk::{Desk, DeskSettings, HashKey};
 use crate::exit::{Failure, Status};
 use crate::keylog;
 use crate::message::{self, Level};
@@ -200,6 +200,8 @@ fn desk(args: &RunArgs, config: &Config, live: bool) -> Result<Desk, Failure> {
         reveal: config.privacy.reveal.iter().any(|r| r == "query"),
         sensor: config.sensor.name.clone(),
         live,
+        hash_key: HashKey(hash_key),
+        one_sided_percent: config.wire.one_sided_percent,
         snapshot_every: config.store.snapshot_every,
         destination: config
             .kafka()
@@ -241,7 +243,13 @@ fn conclude(
         if args.has_output() {
             message::info(&summary::short(run));
         } else {
-            super::print(&summary::full(title, run, desk.analyzer(), store))?;
+            super::print(&summary::full(
+                title,
+                run,
+                desk.analyzer(),
+                desk.coverage(),
+                store,
+            ))?;
         }
     }
     if let Some(kafka) = config.kafka()

@@ -118,6 +118,17 @@ keys! {
         geneve_ports: Vec<u16> = vec![6081], Rule::Range(1, 65_535);
     }
 
+    /// What is made of packets, from an interface or from files.
+    wire: WireSection {
+        /// What is done about wrong checksums of IPv4, TCP and UDP. `"sample"` looks at one packet in 64 and counts,
+        /// `"count"` looks at all, `"verify"` drops packets with a wrong one as hosts do, `"ignore"` does not look. On
+        /// the very host that sends them, checksums are wrong until the card fills them in: do not verify there.
+        checksums: String = "sample".into(), Rule::OneOf(&["ignore", "sample", "count", "verify"]);
+        /// Share of TCP flows seen in one direction only, in percent of the last 500, above which the sensor says that
+        /// half of the traffic is not mirrored. Zero never says so.
+        one_sided_percent: u64 = 20, Rule::Range(0, 100);
+    }
+
     /// Ceilings on what is held in memory. What has to be given up is counted and shown.
     limits: LimitsSection {
         /// TCP flows tracked at once; for a new one another makes way: one that is over, or of which nothing was read,
@@ -159,6 +170,9 @@ keys! {
         /// A packet seen again within this time, in packet time, was mirrored twice and is not counted twice. Zero
         /// counts every copy as a retransmission.
         duplicate_window: Duration = Duration::from_millis(50), Rule::Range(0, 10 * SECOND);
+        /// Memory for the bytes delivered last, of all flows together. A retransmission is compared with its first copy
+        /// while that is among them; 4 MiB are 33 ms of a full gigabit line. Zero compares none.
+        history: Size = Size(4 << 20), Rule::Range(0, 4 << 30);
         /// Endpoints kept; the one not seen for longest makes way.
         endpoints: u64 = 20_000, Rule::Range(16, 10_000_000);
         /// Principals kept; the one not seen for longest makes way.

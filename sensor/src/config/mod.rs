@@ -52,6 +52,13 @@ impl Config {
             fragments_total: count(l.fragments.0),
             fragment_wait: l.fragment_wait,
             duplicate_window: l.duplicate_window,
+            checksums: match self.wire.checksums.as_str() {
+                "ignore" => reassembly::Checksums::Ignore,
+                "count" => reassembly::Checksums::Count,
+                "verify" => reassembly::Checksums::Verify,
+                _ => reassembly::Checksums::Sample,
+            },
+            history: count(l.history.0),
         }
     }
 

@@ -107,6 +107,10 @@ fn line(out: &mut Vec<u8>, request: &Request, tls: bool, reveal: bool) {
         };
         string(out, &host);
     }
+    if request.target().is_empty() {
+        // The request line had none.
+        return;
+    }
     out.extend_from_slice(b",\"target\":");
     if reveal {
         string(out, request.target());

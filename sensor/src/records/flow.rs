@@ -1,6 +1,6 @@
 //! The flow record: one TCP flow, or one of QUIC or DTLS, when it is over.
 
-use reassembly::Flow;
+use reassembly::{Conflict, Flow};
 use serde::Serialize;
 
 use super::time::Rfc3339;
@@ -9,6 +9,44 @@ use super::time::Rfc3339;
 struct Bytes {
     client: u64,
     server: u64,
+}
+
+#[derive(Serialize)]
+struct Times {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server: Option<u64>,
+}
+
+/// A retransmission that differs. Of the bytes nothing leaves but hashes, with a key, for they may be few.
+#[derive(Serialize)]
+struct ConflictRecord {
+    from: &'static str,
+    ts: Rfc3339,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    frame: Option<u64>,
+    offset: u64,
+    seq: u32,
+    len: u64,
+    first: String,
+    second: String,
+}
+
+impl ConflictRecord {
+    fn new(conflict: &Conflict, key: &[u8; 32]) -> Self {
+        let hash = |bytes: &[u8]| analyzers::privacy::short_hash(key, "retransmission", bytes);
+        Self {
+            from: if conflict.from_client { "client" } else { "server" },
+            ts: Rfc3339(conflict.ts.0),
+            frame: (conflict.frame > 0).then_some(conflict.frame),
+            offset: conflict.offset,
+            seq: conflict.seq,
+            len: conflict.len,
+            first: hash(&conflict.first),
+            second: hash(&conflict.second),
+        }
+    }
 }
 
 /// One line of `--flows`.
@@ -23,6 +61,9 @@ pub(crate) struct FlowRecord {
     packets: u64,
     bytes: Bytes,
     lost: Bytes,
+    data_packets: Bytes,
+    first_data_ns: Times,
+    turns: u32,
     exchanges: u32,
     app: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -33,7 +74,16 @@ pub(crate) struct FlowRecord {
     vni: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tunnel: Option<&'static str>,
+    #[serde(skip_serializing_if = "is_zero")]
+    conflict_count: u32,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    conflicts: Vec<ConflictRecord>,
     flags: Vec<&'static str>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// What a TLS handshake told.
@@ -78,8 +128,9 @@ impl TlsRecord {
 }
 
 impl FlowRecord {
-    /// The record of `flow`.
-    pub(crate) fn new(flow: &Flow) -> Self {
+    /// The record of `flow`, with hashes made with `key`.
+    pub(crate) fn new(flow: &Flow, key: &[u8; 32]) -> Self {
+        let after = |at: Option<reassembly::Timestamp>| at.map(|at| at.0.saturating_sub(flow.flow.start.0));
         Self {
             v: super::VERSION,
             id: id(flow),
@@ -96,12 +147,27 @@ impl FlowRecord {
                 client: flow.lost.0,
                 server: flow.lost.1,
             },
+            data_packets: Bytes {
+                client: flow.data_packets.0,
+                server: flow.data_packets.1,
+            },
+            first_data_ns: Times {
+                client: after(flow.first_data.0),
+                server: after(flow.first_data.1),
+            },
+            turns: flow.turns,
             exchanges: flow.exchanges,
             app: flow.app.name(),
             tls: flow.tls.as_ref().map(TlsRecord::new),
             vlan: flow.flow.vlan,
             vni: flow.flow.vni,
             tunnel: flow.tunnel.map(reassembly::Tunnel::name),
+            conflict_count: flow.conflict_count,
+            conflicts: flow
+                .conflicts
+                .iter()
+                .map(|c| ConflictRecord::new(c, key))
+                .collect(),
             flags: flow.flags.names().collect(),
         }
     }

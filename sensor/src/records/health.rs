@@ -6,7 +6,11 @@ use serde::ser::{SerializeMap, Serializer};
 
 use super::SensorRecord;
 use super::time::Rfc3339;
+use crate::coverage::{Amounts, Coverage, Server};
 use crate::source::Drops;
+
+/// Servers in a record; the others are summed.
+const MOST_SERVERS: usize = 50;
 
 #[derive(Serialize)]
 struct CapturePart {
@@ -46,6 +50,108 @@ impl Serialize for GivenUp<'_> {
     }
 }
 
+#[derive(Serialize)]
+struct Kinds {
+    all: u64,
+    decoded: u64,
+    opaque: u64,
+    one_sided: u64,
+    damaged: u64,
+}
+
+#[derive(Serialize)]
+struct AmountsPart {
+    flows: Kinds,
+    bytes: Kinds,
+}
+
+impl From<&Amounts> for AmountsPart {
+    fn from(a: &Amounts) -> Self {
+        Self {
+            flows: Kinds {
+                all: a.all.flows,
+                decoded: a.decoded.flows,
+                opaque: a.opaque.flows,
+                one_sided: a.one_sided.flows,
+                damaged: a.damaged.flows,
+            },
+            bytes: Kinds {
+                all: a.all.bytes,
+                decoded: a.decoded.bytes,
+                opaque: a.opaque.bytes,
+                one_sided: a.one_sided.bytes,
+                damaged: a.damaged.bytes,
+            },
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct ServerPart<'a> {
+    server: String,
+    names: &'a [String],
+    #[serde(flatten)]
+    amounts: AmountsPart,
+}
+
+impl<'a> From<&'a Server> for ServerPart<'a> {
+    fn from(server: &'a Server) -> Self {
+        Self {
+            server: server.address.to_string(),
+            names: &server.names,
+            amounts: (&server.amounts).into(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct RestPart {
+    servers: u64,
+    #[serde(flatten)]
+    amounts: AmountsPart,
+}
+
+#[derive(Serialize)]
+struct OneSidedPart {
+    flows: usize,
+    one_sided: usize,
+    alarm: bool,
+    alarms: u64,
+}
+
+#[derive(Serialize)]
+struct CoveragePart<'a> {
+    #[serde(flatten)]
+    total: AmountsPart,
+    silent_flows: u64,
+    servers: Vec<ServerPart<'a>>,
+    others: RestPart,
+    one_sided: OneSidedPart,
+}
+
+impl<'a> From<&'a Coverage> for CoveragePart<'a> {
+    fn from(coverage: &'a Coverage) -> Self {
+        let (servers, rest, others) = coverage.servers(MOST_SERVERS);
+        let one_sided = coverage.one_sided();
+        let (flows, seen_once) = one_sided.window();
+        Self {
+            total: coverage.total().into(),
+            silent_flows: coverage.silent(),
+            servers: servers.into_iter().map(Into::into).collect(),
+            others: RestPart {
+                servers: others,
+                amounts: (&rest).into(),
+            },
+            one_sided: OneSidedPart {
+                flows,
+                one_sided: seen_once,
+                alarm: one_sided.alarm(),
+                alarms: one_sided.raised(),
+            },
+        }
+    }
+}
+
 /// The value on the health topic.
 #[derive(Serialize)]
 pub(crate) struct HealthRecord<'a> {
@@ -57,6 +163,7 @@ pub(crate) struct HealthRecord<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     kafka: Option<KafkaPart>,
     reassembly: CountersPart<'a>,
+    coverage: CoveragePart<'a>,
     analysis: GivenUp<'a>,
 }
 
@@ -69,6 +176,7 @@ impl<'a> HealthRecord<'a> {
         drops: Option<Drops>,
         published: Option<(u64, u64, u64)>,
         reassembly: &'a Counters,
+        coverage: &'a Coverage,
         analysis: &'a [(&'static str, u64)],
     ) -> Self {
         Self {
@@ -86,7 +194,73 @@ impl<'a> HealthRecord<'a> {
                 shed,
             }),
             reassembly: CountersPart(reassembly),
+            coverage: coverage.into(),
             analysis: GivenUp(analysis),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use reassembly::{App, Flags, Flow, FlowRef, Timestamp};
+
+    use super::*;
+
+    #[test]
+    fn a_record_fits_its_schema_and_has_the_servers_with_the_most_bytes() {
+        let mut coverage = Coverage::new(20);
+        for n in 0..200_u8 {
+            let mut flags = Flags::empty();
+            flags.insert(if n % 2 == 0 {
+                Flags::OPAQUE
+            } else {
+                Flags::ONE_SIDED
+            });
+            coverage.flow(&Flow {
+                flow: FlowRef {
+                    client: ([10, 0, 0, 1], 40_000).into(),
+                    server: ([10, 0, 1, n], 80).into(),
+                    start: Timestamp(1),
+                    vlan: None,
+                    vni: None,
+                    tls: false,
+                },
+                end: Timestamp(2),
+                packets: 3,
+                bytes: (u64::from(n), 0),
+                lost: (0, 10),
+                data_packets: (1, 0),
+                first_data: (None, None),
+                turns: 1,
+                exchanges: 0,
+                conflicts: Vec::new(),
+                conflict_count: 0,
+                tunnel: None,
+                app: if n % 2 == 0 { App::Tls } else { App::Http1 },
+                tls: None,
+                flags,
+            });
+        }
+        let counters = Counters::default();
+        let sensor = SensorRecord {
+            name: "s",
+            version: "1",
+        };
+        let record = HealthRecord::new(sensor, 5, None, None, &counters, &coverage, &[]);
+        let record = serde_json::to_value(&record).unwrap();
+        let schema = serde_json::from_str(include_str!("../../schemas/health.json")).unwrap();
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        if let Err(error) = validator.validate(&record) {
+            panic!("{error} at {}", error.instance_path());
+        }
+        let part = &record["coverage"];
+        assert_eq!(part["servers"].as_array().map(Vec::len), Some(MOST_SERVERS));
+        assert_eq!(part["servers"][0]["server"], "10.0.1.199:80");
+        assert_eq!(part["others"]["servers"], 200 - MOST_SERVERS);
+        assert_eq!(part["flows"]["all"], 200);
+        assert_eq!(part["bytes"]["all"], 200 * 199 / 2 + 2000);
+        assert_eq!(part["bytes"]["one_sided"], 1000);
+        assert_eq!(part["one_sided"]["alarm"], true);
+        assert_eq!(part["one_sided"]["one_sided"], 100);
     }
 }

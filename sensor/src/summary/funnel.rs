@@ -15,7 +15,11 @@ const NO_LOSS: &[&str] = &[
     "tls_decrypted",
     "payload_bytes",
     "retransmitted_bytes",
+    "uncompared_bytes",
+    "refused_bytes",
     "reordered",
+    "checksums_checked",
+    "checksums_unfilled",
     "exchanges",
     "parts",
 ];

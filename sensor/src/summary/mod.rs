@@ -6,6 +6,7 @@ mod best;
 mod funnel;
 mod page;
 mod tables;
+mod unread;
 
 use std::path::Path;
 
@@ -14,6 +15,7 @@ use reassembly::Timestamp;
 
 use unicode_width::UnicodeWidthStr as _;
 
+use crate::coverage::Coverage;
 use crate::pipeline::Run;
 use crate::records::Rfc3339;
 use funnel::Funnel;
@@ -41,8 +43,14 @@ pub(crate) fn short(run: &Run) -> String {
     Funnel::new(run, None, &[]).line()
 }
 
-/// The whole summary: funnel, endpoints, principals, findings.
-pub(crate) fn full(title: &str, run: &Run, analyzer: &Analyzer, store: Kept<'_>) -> String {
+/// The whole summary: funnel, endpoints, principals, findings, coverage.
+pub(crate) fn full(
+    title: &str,
+    run: &Run,
+    analyzer: &Analyzer,
+    coverage: &Coverage,
+    store: Kept<'_>,
+) -> String {
     let mut learned = Learned::new(
         analyzer.endpoints(),
         analyzer.principals(),
@@ -50,7 +58,7 @@ pub(crate) fn full(title: &str, run: &Run, analyzer: &Analyzer, store: Kept<'_>)
         analyzer.counters(),
     );
     let mut page = Page::for_stdout();
-    learned.draw(&mut page, title, run, store);
+    learned.draw(&mut page, title, run, coverage, store);
     page.finish()
 }
 
@@ -79,7 +87,7 @@ impl Learned {
         }
     }
 
-    fn draw(&mut self, page: &mut Page, title: &str, run: &Run, store: Kept<'_>) {
+    fn draw(&mut self, page: &mut Page, title: &str, run: &Run, coverage: &Coverage, store: Kept<'_>) {
         let name = format!("tapline {}", env!("CARGO_PKG_VERSION"));
         let title = clean(title);
         page.text(Look::Bold, &name);
@@ -120,6 +128,7 @@ impl Learned {
             page.newline();
             tables::findings(page, &mut self.findings, &more("findings"));
         }
+        unread::draw(page, coverage);
         if run.counters.exchanges == 0 {
             page.newline();
             page.wrapped(Look::Yellow, 0, nothing_seen(run));

@@ -2,11 +2,12 @@
 
 use analyzers::finding::{FindingPrincipal, Resource};
 use analyzers::{EndpointView, Finding, Kind, PrincipalKind, PrincipalView, Severity, Status};
-use reassembly::{Counters, Timestamp};
+use reassembly::{App, Counters, Flags, Flow, FlowRef, Timestamp, Tls, TlsVersion};
 use serde_json::Map;
 
 use super::page::Page;
 use super::{Kept, Learned, nothing_seen, short};
+use crate::coverage::Coverage;
 use crate::pipeline::{Run, Stopped};
 use crate::source::Drops;
 
@@ -136,6 +137,7 @@ struct Parts {
     principals: Vec<PrincipalView>,
     findings: Vec<Finding>,
     given_up: Vec<(&'static str, u64)>,
+    coverage: Coverage,
 }
 
 impl Parts {
@@ -146,7 +148,7 @@ impl Parts {
             self.findings.into_iter(),
             self.given_up,
         );
-        learned.draw(page, title, run, store);
+        learned.draw(page, title, run, &self.coverage, store);
     }
 }
 
@@ -176,6 +178,7 @@ fn learned() -> Parts {
             ),
         ],
         given_up: vec![("evicted_principals", 2), ("evicted_findings", 0)],
+        coverage: Coverage::new(20),
     }
 }
 
@@ -189,6 +192,85 @@ fn the_summary_reads_well() {
         Kept::In("/var/lib/tapline".as_ref()),
     );
     insta::assert_snapshot!(page.finish());
+}
+
+/// A flow of so many bytes to a server that ends in `last`.
+fn flow(last: u8, port: u16, app: App, bytes: u64, lost: u64, flags: &[Flags]) -> Flow {
+    let mut all = Flags::empty();
+    flags.iter().for_each(|f| all.insert(*f));
+    Flow {
+        flow: FlowRef {
+            client: ([10, 0, 0, 1], 40_000).into(),
+            server: ([10, 0, 0, last], port).into(),
+            start: Timestamp(START),
+            vlan: None,
+            vni: None,
+            tls: app == App::Tls,
+        },
+        end: Timestamp(START + 1),
+        packets: 9,
+        bytes: (bytes, 0),
+        lost: (0, lost),
+        data_packets: (1, 0),
+        first_data: (None, None),
+        turns: 1,
+        exchanges: 1,
+        conflicts: Vec::new(),
+        conflict_count: 0,
+        tunnel: None,
+        app,
+        tls: (app == App::Tls).then(|| Tls {
+            version: TlsVersion(0x0304),
+            sni: Some("a-rather-long-name-of-a-server.payments.example".into()),
+            alpn: None,
+            ja4: None,
+            ech: false,
+        }),
+        flags: all,
+    }
+}
+
+#[test]
+fn what_could_not_be_read_is_shown_by_server() {
+    let mut covered = Coverage::new(20);
+    for _ in 0..80 {
+        covered.flow(&flow(2, 80, App::Http1, 9000, 0, &[]));
+        covered.flow(&flow(3, 8080, App::Http1, 700, 1200, &[Flags::ONE_SIDED]));
+    }
+    let other = Flow {
+        flags: Flags::empty(),
+        ..flow(2, 80, App::Http1, 900_000_000, 999, &[])
+    };
+    covered.flow(&other);
+    covered.flow(&flow(2, 80, App::Tls, 999_900_000, 0, &[Flags::OPAQUE]));
+    for last in 4..14 {
+        covered.flow(&flow(
+            last,
+            443,
+            App::Tls,
+            40_000 * u64::from(last),
+            0,
+            &[Flags::OPAQUE],
+        ));
+    }
+    let mut page = Page::new(110, false);
+    super::unread::draw(&mut page, &covered);
+    insta::assert_snapshot!(page.finish());
+    for width in [60, 80] {
+        let mut page = Page::new(width, false);
+        super::unread::draw(&mut page, &covered);
+        for line in page.finish().lines() {
+            assert!(
+                unicode_width::UnicodeWidthStr::width(line) <= width,
+                "{width}: {line}"
+            );
+        }
+    }
+    let mut page = Page::new(110, false);
+    let mut all = Coverage::new(20);
+    all.flow(&flow(2, 80, App::Http1, 9000, 0, &[]));
+    super::unread::draw(&mut page, &all);
+    assert_eq!(page.finish(), "");
 }
 
 #[test]

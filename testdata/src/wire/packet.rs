@@ -17,6 +17,8 @@ impl Flags {
     pub const PSH: Self = Self(8);
     /// Acknowledgement is valid.
     pub const ACK: Self = Self(16);
+    /// The urgent pointer is valid.
+    pub const URG: Self = Self(32);
 
     /// Both sets together.
     #[must_use]
