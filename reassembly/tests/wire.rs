@@ -1195,7 +1195,7 @@ fn segments_of_one_byte_are_held_with_all_the_memory_they_take() {
         // What the allocator rounds up is weighed beside.
         let ceiling = per_flow.min(total) * 5 / 4;
         let mut reassembler = Reassembler::new(limits);
-        let empty = 4000 * usize::from(ports);
+        let empty = 5000 * usize::from(ports);
         let mut most = 0;
         for port in 40_000..40_000 + ports {
             let mut wire = Wire::new(port);

@@ -828,8 +828,8 @@ mod tests {
         let read = |wire: &[u8], pool: &mut Pool| {
             let mut room = limits.body_capture_total;
             let mut body = Body::new(["br"].into_iter(), None, &limits, pool, room);
-            body.push(wire, &limits, &mut room);
-            let done = body.finish(true, &mut Counters::default(), pool, &mut room);
+            body.push(wire, &limits, pool, &mut room);
+            let done = body.finish(true, &limits, &mut Counters::default(), pool, &mut room);
             (done.kept, done.content_bytes, done.opaque)
         };
         let mut pool = Pool::default();
