@@ -81,6 +81,8 @@ struct Entry {
     reuse: Option<(usize, u32)>,
     syn: Option<(usize, u32)>,
     closed: Option<Timestamp>,
+    /// When it was put last into the queue of those that are over.
+    queued_closed: Option<Timestamp>,
     queued: bool,
     /// Bytes of memory it takes with all it holds, when it was last weighed.
     weight: usize,
@@ -139,6 +141,8 @@ impl Tracked {
     fn weigh(&self) -> usize {
         /// Keys, links and the spare room of the index.
         const TABLE: usize = 256;
+        /// Sizes of allocations are up to a fourth apart, and pages are not full.
+        const ROUNDED: usize = 4;
         let held: usize = self.conversation.sides.iter().map(Stream::held_weight).sum();
         let Entry {
             content,
@@ -158,7 +162,8 @@ impl Tracked {
         /// With the bytes it shows.
         const CONFLICTS: usize = size_of::<Conflicts>() + Conflict::SHOWN * (size_of::<Conflict>() + 512);
         let conflicts = conflicts.as_ref().map_or(0, |_| CONFLICTS);
-        size_of::<Self>() + TABLE + held + content + session + inside + conflicts
+        let bytes = size_of::<Self>() + TABLE + held + content + session + inside + conflicts;
+        bytes + bytes / ROUNDED
     }
 }
 
@@ -497,7 +502,7 @@ impl Reassembler {
     /// About the bytes of memory that flows take with all they hold.
     #[must_use]
     pub fn weight(&self) -> usize {
-        self.weight + self.udp.weight()
+        self.weight + self.udp.weight() + self.pool.windows.kept()
     }
 
     /// Flows being followed.
@@ -583,6 +588,7 @@ impl Reassembler {
             reuse: None,
             syn: None,
             closed: None,
+            queued_closed: None,
             queued: false,
             weight: 0,
             exchanges: 0,
@@ -677,9 +683,12 @@ impl Reassembler {
         if closing.len() > 2 * flows.len() + QUEUE {
             closing.retain(|(since, id)| flows.get_mut(*id).is_some_and(|f| f.entry.closed == Some(*since)));
         }
-        closing.push_back((*now, id));
         if let Some(flow) = flows.get_mut(id) {
             flow.entry.closed = Some(*now);
+            // One that goes on and ends again at the same time is in the queue already.
+            if flow.entry.queued_closed.replace(*now) != Some(*now) {
+                closing.push_back((*now, id));
+            }
         }
         self.with(id, |_, _, sink| sink.finish());
         if let Some(Tracked { conversation, entry }) = self.flows.get_mut(id)

@@ -1192,9 +1192,10 @@ fn segments_of_one_byte_are_held_with_all_the_memory_they_take() {
             held_total: total,
             ..Limits::default()
         };
-        let ceiling = per_flow.min(total);
+        // What the allocator rounds up is weighed beside.
+        let ceiling = per_flow.min(total) * 5 / 4;
         let mut reassembler = Reassembler::new(limits);
-        let empty = 4000 * usize::from(ports);
+        let empty = 5000 * usize::from(ports);
         let mut most = 0;
         for port in 40_000..40_000 + ports {
             let mut wire = Wire::new(port);
@@ -1319,7 +1320,7 @@ fn what_is_pipelined_behind_connect_is_the_answers_to_tell() {
     let mut reassembler = Reassembler::new(Limits::default());
     for frame in &wire.frames {
         reassembler.push(&packet(LinkType::RAW, &frame.ip, frame.at));
-        assert!(reassembler.weight() < 160 << 10, "{}", reassembler.weight());
+        assert!(reassembler.weight() < 200 << 10, "{}", reassembler.weight());
     }
     assert_eq!(lines(&wire), declined, "much behind it");
 }

@@ -26,6 +26,8 @@ pub struct Flood {
     pub tells: &'static [&'static str],
     /// Whether the flood is an exchange that has to be found itself.
     pub whole: bool,
+    /// Whether it comes from more callers than are known at a time.
+    pub callers: bool,
     /// How many times more than ordinary traffic a byte or a packet of it may cost.
     pub dear: f64,
 }
@@ -47,6 +49,7 @@ impl Flood {
             send,
             tells: &[],
             whole: false,
+            callers: false,
             dear: 20.0,
         }
     }
@@ -57,6 +60,13 @@ impl Flood {
 
     const fn whole(self) -> Self {
         Self { whole: true, ..self }
+    }
+
+    const fn callers(self) -> Self {
+        Self {
+            callers: true,
+            ..self
+        }
     }
 
     const fn nanos(self, nanos: u64) -> Self {
@@ -91,7 +101,8 @@ pub fn all() -> Vec<Flood> {
             "flows of a packet each, from random addresses",
             |n| n,
             addresses,
-        ),
+        )
+        .callers(),
         Flood::new("one-byte", 2_000_000, "segments of one byte", |n| n, one_byte).whole(),
         Flood::new(
             "one-byte-heads",
@@ -131,7 +142,7 @@ pub fn all() -> Vec<Flood> {
             |n| n / 1460,
             endless_head,
         ),
-        Flood::new("heads", 2_000, "heads of 16,000 fields", |n| n * 44, heads),
+        Flood::new("heads", 2_000, "heads of 12,700 fields", |n| n * 44, heads),
         Flood::new("chunks", 20_000_000, "chunks of one byte", |n| n / 243, chunks).whole(),
         Flood::new(
             "chunks-apart",

@@ -29,6 +29,8 @@ pub struct Budget {
     pub memory: u64,
     /// What the program takes beside it: itself, what it learned of ordinary flows, tables of fixed size.
     pub beside: u64,
+    /// What it takes to know as many callers as `limits.principals` says, where a flood comes from that many.
+    pub callers: u64,
 }
 
 /// What is run, and how.
@@ -74,9 +76,9 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Everything that is not as it has to be.
+    /// Everything that is not as it has to be; `full` tells that the flood was large enough to reach its ceiling.
     #[must_use]
-    pub fn faults(&self, flood: &Flood, budget: &Budget) -> Vec<String> {
+    pub fn faults(&self, flood: &Flood, budget: &Budget, full: bool) -> Vec<String> {
         let mut faults = Vec::new();
         if self.status != Some(0) {
             faults.push(format!("exit status {:?}: {}", self.status, self.said));
@@ -89,11 +91,12 @@ impl Outcome {
                 self.wrong.join("; ")
             ));
         }
-        let most = budget.memory + budget.beside;
+        let callers = if flood.callers { budget.callers } else { 0 };
+        let most = budget.memory + budget.beside + callers;
         if self.anonymous > most {
             faults.push(format!("{} bytes of memory, over {most}", self.anonymous));
         }
-        for words in flood.tells {
+        for words in flood.tells.iter().filter(|_| full) {
             if !self.said.contains(words) {
                 faults.push(format!("nothing of \"{words}\" in: {}", self.said));
             }

@@ -816,6 +816,31 @@ mod tests {
     }
 
     #[test]
+    fn a_window_that_was_in_use_is_like_a_new_one() {
+        let text: Vec<u8> = (0..40_000u32)
+            .flat_map(|n| (n * n).to_string().into_bytes())
+            .collect();
+        let wire = testdata::http::Coding::Brotli.encode(&text);
+        // It refers to what it did not send: not of what another body sent before.
+        let mut damaged = wire.clone();
+        damaged[wire.len() / 2] ^= 0x55;
+        let limits = Limits::default();
+        let read = |wire: &[u8], pool: &mut Pool| {
+            let mut room = limits.body_capture_total;
+            let mut body = Body::new(["br"].into_iter(), None, &limits, pool, room);
+            body.push(wire, &limits, pool, &mut room);
+            let done = body.finish(true, &limits, &mut Counters::default(), pool, &mut room);
+            (done.kept, done.content_bytes, done.opaque)
+        };
+        let mut pool = Pool::default();
+        for wire in [&wire, &damaged, &wire, &wire[..1000].to_vec(), &damaged] {
+            assert_eq!(read(wire, &mut pool), read(wire, &mut Pool::default()));
+            assert!(pool.windows.kept() > 0, "a window is used again");
+        }
+        assert_eq!(pool.windows.taken(), 0);
+    }
+
+    #[test]
     fn a_large_window_is_no_brotli() {
         // Streams of no bytes, whole in themselves: one with a large window, and one with a window of 16 bits.
         for (wire, opaque) in [(&[0x11, 0xd8][..], true), (&[0x06], false)] {

@@ -4,8 +4,8 @@
 //! has come out: without a ceiling some bytes a flow would take any amount of memory.
 
 use std::io::{self, Write};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use brotli_decompressor::writer::DecompressorWriterCustomAlloc;
 use brotli_decompressor::{Allocator, SliceWrapper, SliceWrapperMut, StandardAlloc};
@@ -16,32 +16,74 @@ const PIECE: usize = 16 << 10;
 /// What is larger is a window: the tables of a stream are smaller, and the decoder takes for granted that it gets them.
 const TABLES: usize = 64 << 10;
 
-/// Bytes that the windows of all bodies take.
+/// Bytes of windows that are kept for the next bodies: the largest, or some of those that are usual. To make one anew takes
+/// as long as hundreds of packets, because all of it has to be cleared first; one that was in use need not be, for a decoder
+/// reads nothing of it that it did not write.
+const SPARE: usize = 17 << 20;
+
+/// What the windows of all bodies take.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Windows(Arc<AtomicUsize>);
+pub(crate) struct Windows {
+    taken: Arc<AtomicUsize>,
+    /// Bytes in `spare`.
+    kept: Arc<AtomicUsize>,
+    /// Windows that wait for a body. One thread alone comes here.
+    spare: Arc<Mutex<Vec<Vec<u8>>>>,
+}
 
 impl Windows {
+    /// How many bytes those take that wait.
+    pub(crate) fn kept(&self) -> usize {
+        self.kept.load(Ordering::Relaxed)
+    }
+
+    /// Room of so many bytes.
+    fn room(&self, len: usize) -> Vec<u8> {
+        if len > TABLES
+            && let Ok(mut spare) = self.spare.lock()
+            && let Some(at) = spare.iter().position(|window| window.len() == len)
+        {
+            self.kept.fetch_sub(len, Ordering::Relaxed);
+            return spare.swap_remove(at);
+        }
+        vec![0; len]
+    }
+
+    /// Takes room back; keeps it when there is little, and no more than a third of what `limit` allows.
+    fn give(&self, room: Vec<u8>, limit: usize) {
+        if room.len() > TABLES
+            && self.kept() + room.len() <= SPARE.min(limit / 3)
+            && let Ok(mut spare) = self.spare.lock()
+        {
+            self.kept.fetch_add(room.len(), Ordering::Relaxed);
+            spare.push(room);
+        }
+    }
+
     /// How many bytes that is.
     pub(crate) fn taken(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
+        self.taken.load(Ordering::Relaxed)
     }
 }
 
 /// Makes room for one decoder.
-struct Alloc {
-    windows: Windows,
-    /// What this decoder alone takes.
-    own: Windows,
-    /// What all windows together may take.
-    limit: usize,
-}
+struct Alloc(Lender);
 
 /// Room that was made; it is given back when it is dropped.
 #[derive(Default)]
 struct Cell {
     bytes: Vec<u8>,
+    lender: Option<Lender>,
+}
+
+/// Where room came from, and goes back to.
+#[derive(Debug, Clone)]
+struct Lender {
     windows: Windows,
-    own: Windows,
+    /// What this decoder alone takes.
+    own: Arc<AtomicUsize>,
+    /// What all windows together may take.
+    limit: usize,
 }
 
 impl SliceWrapper<u8> for Cell {
@@ -58,8 +100,18 @@ impl SliceWrapperMut<u8> for Cell {
 
 impl Drop for Cell {
     fn drop(&mut self) {
-        for taken in [&self.windows, &self.own] {
-            taken.0.fetch_sub(self.bytes.len(), Ordering::Relaxed);
+        if let Some(lender) = self.lender.take() {
+            lender.count(|taken| taken - self.bytes.len());
+            lender.windows.give(std::mem::take(&mut self.bytes), lender.limit);
+        }
+    }
+}
+
+impl Lender {
+    /// Changes what this decoder takes, and what all take.
+    fn count(&self, change: impl Fn(usize) -> usize) {
+        for taken in [&self.windows.taken, &self.own] {
+            taken.store(change(taken.load(Ordering::Relaxed)), Ordering::Relaxed);
         }
     }
 }
@@ -69,19 +121,14 @@ impl Allocator<u8> for Alloc {
 
     /// An empty cell stands for no room; the decoder fails then.
     fn alloc_cell(&mut self, len: usize) -> Cell {
-        let taken = self.windows.0.load(Ordering::Relaxed);
-        let len = if len > TABLES && taken + len > self.limit {
-            0
-        } else {
-            len
-        };
-        for taken in [&self.windows, &self.own] {
-            taken.0.fetch_add(len, Ordering::Relaxed);
+        let Self(lender) = self;
+        if len > TABLES && lender.windows.taken() + len > lender.limit {
+            return Cell::default();
         }
+        lender.count(|taken| taken + len);
         Cell {
-            bytes: vec![0; len],
-            windows: self.windows.clone(),
-            own: self.own.clone(),
+            bytes: lender.windows.room(len),
+            lender: Some(lender.clone()),
         }
     }
 
@@ -91,19 +138,19 @@ impl Allocator<u8> for Alloc {
 /// One coded body; decoded bytes go to the writer inside.
 pub(crate) struct Brotli<W: Write> {
     decoder: DecompressorWriterCustomAlloc<W, Cell, Alloc, StandardAlloc, StandardAlloc>,
-    own: Windows,
+    own: Arc<AtomicUsize>,
     begun: bool,
 }
 
 impl<W: Write> Brotli<W> {
     /// `limit` is what the windows of all bodies together may take.
     pub(crate) fn new(next: W, windows: &Windows, limit: usize) -> Self {
-        let mut alloc = Alloc {
+        let own = Arc::<AtomicUsize>::default();
+        let mut alloc = Alloc(Lender {
             windows: windows.clone(),
-            own: Windows::default(),
+            own: own.clone(),
             limit,
-        };
-        let own = alloc.own.clone();
+        });
         let out = alloc.alloc_cell(PIECE);
         let (tables, codes) = (StandardAlloc::default(), StandardAlloc::default());
         Self {
@@ -115,7 +162,7 @@ impl<W: Write> Brotli<W> {
 
     /// Bytes that its window and buffers take.
     pub(crate) fn weight(&self) -> usize {
-        self.own.taken()
+        self.own.load(Ordering::Relaxed)
     }
 
     pub(crate) fn get_ref(&self) -> &W {

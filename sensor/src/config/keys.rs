@@ -131,11 +131,11 @@ keys! {
 
     /// Ceilings on what is held in memory. What has to be given up is counted and shown.
     limits: LimitsSection {
-        /// TCP flows tracked at once; the one quiet for longest makes way for a new one. Of QUIC and DTLS an eighth as
-        /// many are tracked beside them.
+        /// TCP flows tracked at once; for a new one another makes way: one that is over, or of which nothing was read,
+        /// or the one quiet for longest. Of QUIC and DTLS an eighth as many are tracked beside them.
         flows: u64 = 200_000, Rule::Range(16, 50_000_000);
-        /// Memory that flows may take with all they hold; the one quiet for longest makes way for others. Those of QUIC
-        /// and DTLS may take an eighth of it.
+        /// Memory that flows may take with all they hold; beyond it they make way in the same order. Those that hold much
+        /// may take half of it together, those of QUIC and DTLS an eighth.
         memory: Size = Size(192 << 20), Rule::Range(1 << 20, 1 << 40);
         /// Quiet period, in packet time, after which a flow is over.
         idle: Duration = seconds(300), Rule::Range(SECOND, 7 * DAY);
