@@ -431,7 +431,7 @@ fn streams_of_messages_are_bounded() {
             wire_len: f.ip.len() as u32,
             frame: 0,
         });
-        assert!(reassembler.weight() < 64 * (72 << 10), "{}", reassembler.weight());
+        assert!(reassembler.weight() < 64 * (74 << 10), "{}", reassembler.weight());
         while reassembler.poll().is_some() {}
     }
     assert_eq!(reassembler.counters().evicted_streams, 2000 - 64);
