@@ -423,6 +423,7 @@ fn streams_of_messages_are_bounded() {
         ..Limits::default()
     };
     let mut reassembler = reassembly::Reassembler::new(limits);
+    let mut most = 0;
     for f in &wire.frames {
         reassembler.push(&reassembly::Packet {
             ts: reassembly::Timestamp(f.at),
@@ -431,9 +432,11 @@ fn streams_of_messages_are_bounded() {
             wire_len: f.ip.len() as u32,
             frame: 0,
         });
-        assert!(reassembler.weight() < 64 * (74 << 10), "{}", reassembler.weight());
+        most = most.max(reassembler.weight());
         while reassembler.poll().is_some() {}
     }
+    // A decoder, and the stream with its heads.
+    assert!(most < 64 * (88 << 10), "{most}");
     assert_eq!(reassembler.counters().evicted_streams, 2000 - 64);
 }
 
