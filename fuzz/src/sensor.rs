@@ -10,6 +10,12 @@ const TABLES: usize = 16 << 10;
 /// What an inflater takes; some are kept to be used again.
 const INFLATER: usize = 48 << 10;
 
+/// Where inflaters are at work, what bodies are unpacked to in one go, which is used again.
+const UNPACKED: usize = 256 << 10;
+
+/// Bytes delivered last that are remembered, for all flows: little, so that the bound on the rest is tight.
+const HISTORY: usize = 8 << 10;
+
 /// What may be taken for a moment however little comes: a piece that a decoder hands on.
 const PIECE: usize = 64 << 10;
 
@@ -34,6 +40,10 @@ impl Sensor {
     /// An empty one.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
+        let limits = Limits {
+            history: HISTORY,
+            ..limits
+        };
         let mut account = Account::default();
         let reassembler = account.charge(|| Reassembler::new(limits.clone()));
         Self {
@@ -92,7 +102,8 @@ impl Sensor {
     /// allocator may take as much again.
     fn most(&self) -> usize {
         let fragments = 2 * self.limits.fragments_total.min(64 << 10);
-        self.empty + TABLES + self.inflaters * INFLATER + 2 * self.reassembler.weight() + fragments
+        let inflaters = self.inflaters * INFLATER + if self.inflaters > 0 { UNPACKED } else { 0 };
+        self.empty + TABLES + HISTORY + inflaters + 2 * self.reassembler.weight() + fragments
     }
 }
 

@@ -72,6 +72,11 @@ impl Flood {
     const fn nanos(self, nanos: u64) -> Self {
         Self { nanos, ..self }
     }
+
+    /// For one that packs as many exchanges into a packet: each may cost what an ordinary packet does.
+    const fn dear(self, dear: f64) -> Self {
+        Self { dear, ..self }
+    }
 }
 
 /// All floods.
@@ -158,7 +163,8 @@ pub fn all() -> Vec<Flood> {
             "requests of one flow, no response",
             |n| n * 37 / 1460,
             pipelined,
-        ),
+        )
+        .dear(1460.0 / 37.0),
         // Bodies
         Flood::new(
             "bomb",
