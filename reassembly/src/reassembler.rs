@@ -715,11 +715,9 @@ impl Reassembler {
         };
         if standing == Standing::Closed && entry.closed.is_none() {
             self.close(id);
-        } else {
-            if waits {
-                entry.queued = true;
-                self.wait(id);
-            }
+        } else if waits {
+            entry.queued = true;
+            self.wait(id);
         }
         self.weigh(id);
     }
