@@ -250,7 +250,7 @@ fn head(text: &str) -> Head {
         }
         offset += line.len();
     }
-    Head { text, fields }
+    Head::new(text, fields)
 }
 
 /// Offsets in a head fit in 32 bits: heads are far below 4 GiB, and a longer one reads as empty.

@@ -168,6 +168,14 @@ pub struct FieldSpan {
     pub(crate) value: (u32, u32),
 }
 
+impl FieldSpan {
+    /// Of no field.
+    pub(crate) const EMPTY: Self = Self {
+        name: (0, 0),
+        value: (0, 0),
+    };
+}
+
 /// A message's start line and fields, as text in one allocation.
 ///
 /// Bytes that are not UTF-8 are read as ISO-8859-1, as RFC 9110 section 5.5 says of old senders.
@@ -175,9 +183,18 @@ pub struct FieldSpan {
 pub struct Head {
     pub(crate) text: String,
     pub(crate) fields: Vec<FieldSpan>,
+    /// Lengths, below 64, that no name has: most of the names asked for are not there.
+    absent: u64,
 }
 
 impl Head {
+    /// The head with these fields, which lie in `text`.
+    pub(crate) fn new(text: String, fields: Vec<FieldSpan>) -> Self {
+        let present = |f: &FieldSpan| 1_u64.checked_shl(f.name.1 - f.name.0).unwrap_or(0);
+        let absent = !fields.iter().fold(0, |all, f| all | present(f));
+        Self { text, fields, absent }
+    }
+
     /// Bytes of memory it takes beside itself.
     pub(crate) fn weight(&self) -> usize {
         self.text.capacity() + self.fields.capacity() * size_of::<FieldSpan>()
@@ -198,8 +215,11 @@ impl Head {
 
     /// The values of all fields of this name, compared without regard to case.
     pub(crate) fn named(&self, name: &str) -> impl Iterator<Item = &str> {
+        let is_absent =
+            u32::try_from(name.len()).is_ok_and(|len| self.absent.checked_shr(len).unwrap_or(0) & 1 == 1);
+        let fields = if is_absent { &[] } else { &self.fields[..] };
         // Most names differ in length already, and are not looked at.
-        self.fields
+        fields
             .iter()
             .filter(move |f| {
                 (f.name.1 - f.name.0) as usize == name.len() && self.slice(f.name).eq_ignore_ascii_case(name)

@@ -10,12 +10,12 @@ use crate::http1::connection::{self, Connection, Direction, Verdict};
 use crate::http1::inflate::Pool;
 use crate::http2;
 use crate::limits::{Counters, Limits};
-use crate::packet::{self, Datagram, Decoded, Memory, Packet, Segment, Skipped, Wrapping};
+use crate::packet::{self, Datagram, Decoded, FlowKey, Memory, Packet, Segment, Skipped, Wrapping};
 use crate::part::PartOf;
 use crate::tcp::conversation::{self, Conflicting, Conversation, Receiver, SETTLE_BACK, Standing};
 use crate::tcp::history::History;
 use crate::tcp::stream::{Meta, Stream};
-use crate::tcp::table::{Class, FlowId, FlowKey, Table};
+use crate::tcp::table::{Class, FlowId, Table};
 use crate::time::Timestamp;
 use crate::tls::{self, Handshake, Inside, KeyLogRead, Opened, Secrets, Session};
 use crate::udp::UdpFlows;
@@ -60,22 +60,29 @@ struct Tracked {
     entry: Entry,
 }
 
+/// What tells a flow from others.
+pub(crate) struct About {
+    key: FlowKey,
+    /// The side that is the client.
+    client: usize,
+    start: Timestamp,
+    wrapping: Wrapping,
+    /// Whether the flow is TLS.
+    tls: bool,
+}
+
 /// What is known of a flow.
 struct Entry {
-    key: FlowKey,
+    about: About,
     content: Content,
-    /// Whether the flow is TLS, and what its content comes out of where secrets are at hand.
-    tls: bool,
+    /// What the content of TLS comes out of where secrets are at hand.
     session: Option<Box<Session>>,
     /// TLS that is looked for in another protocol.
     inside: Option<Box<Inside>>,
-    /// The side that is the client, and whether that is certain.
-    client: usize,
+    /// Whether it is certain which side is the client.
     certain: bool,
-    start: Timestamp,
     last: Timestamp,
     packets: u64,
-    wrapping: Wrapping,
     flags: Flags,
     /// A SYN that would begin another flow on the same addresses, with its side, until the other side answers it.
     reuse: Option<(usize, u32)>,
@@ -218,6 +225,8 @@ pub struct Reassembler {
     waiting: VecDeque<(Timestamp, FlowId)>,
     /// No flow has been quiet for longer than since then.
     quiet_since: Timestamp,
+    /// Nothing is settled by time before then. Zero, where something was added, until it is found anew.
+    due: Timestamp,
     /// Closed flows, by the time they closed.
     closing: VecDeque<(Timestamp, FlowId)>,
     held_total: usize,
@@ -259,6 +268,7 @@ impl Reassembler {
             waiting: VecDeque::new(),
             closing: VecDeque::new(),
             quiet_since: Timestamp(0),
+            due: Timestamp(0),
             held_total: 0,
             weight: 0,
             heavy: 0,
@@ -290,6 +300,7 @@ impl Reassembler {
 
     /// A datagram of UDP that is no tunnel.
     fn datagram(&mut self, datagram: &Datagram<'_>, ts: Timestamp) {
+        self.due = Timestamp(0);
         let taken = self.udp.take(
             datagram,
             ts,
@@ -331,8 +342,7 @@ impl Reassembler {
         };
         self.counters.tcp_packets += 1;
         self.counters.duplicates += u64::from(segment.copy);
-        let network = self.limits.network_of(segment.wrapping);
-        let (key, side) = FlowKey::new(segment.src, segment.dst, network);
+        let (key, side) = (segment.key, segment.side);
         let id = match self.flows.find(&key) {
             Some(id) if !self.begins_anew(id, side, &segment) => {
                 self.flows.touch(id);
@@ -345,8 +355,9 @@ impl Reassembler {
                 self.begin(key, side, &segment, packet.ts)
             }
         };
-        self.segment(id, side, &segment, packet);
-        self.weigh(id);
+        if self.segment(id, side, &segment, packet) {
+            self.weigh(id);
+        }
     }
 
     /// Weighs a flow that has changed, and lets others go while all of them take too much.
@@ -427,6 +438,13 @@ impl Reassembler {
             return;
         }
         self.now = now;
+        if now >= self.due {
+            self.settle(now);
+        }
+    }
+
+    /// Does what time alone settles.
+    fn settle(&mut self, now: Timestamp) {
         while let Some((since, id)) = self.waiting.front().copied() {
             if now.since(since) < self.limits.reorder_wait {
                 break;
@@ -466,6 +484,17 @@ impl Reassembler {
         }
         self.udp
             .advance(now, self.limits.idle, &mut self.counters, &mut self.events);
+        let waiting = self
+            .waiting
+            .front()
+            .map(|(since, _)| since.plus(self.limits.reorder_wait));
+        let closing = self.closing.front().map(|(since, _)| since.plus(LINGER));
+        let quiet = self
+            .udp
+            .oldest()
+            .map_or(self.quiet_since, |since| since.min(self.quiet_since));
+        let quiet = quiet.plus(self.limits.idle);
+        self.due = waiting.into_iter().chain(closing).fold(quiet, Timestamp::min);
     }
 
     /// Ends every flow as if the capture were over.
@@ -483,6 +512,7 @@ impl Reassembler {
         self.udp.finish(&mut self.counters, &mut self.events);
         self.waiting.clear();
         self.closing.clear();
+        self.due = Timestamp(0);
         false
     }
 
@@ -546,7 +576,7 @@ impl Reassembler {
         // Anybody can send a SYN; the flow goes on until the other side agrees (RFC 9293 section 3.10.7.4). Where that
         // one is not seen, the client alone begins another.
         entry.reuse = Some((side, isn));
-        !conversation.sides[1 - side].seen && (side == entry.client || !entry.certain)
+        !conversation.sides[1 - side].seen && (side == entry.about.client || !entry.certain)
     }
 
     fn begin(&mut self, key: FlowKey, side: usize, segment: &Segment<'_>, ts: Timestamp) -> FlowId {
@@ -573,17 +603,19 @@ impl Reassembler {
             Conversation::midstream()
         };
         let entry = Entry {
-            key,
+            about: About {
+                key,
+                client,
+                start: ts,
+                wrapping: segment.wrapping,
+                tls: false,
+            },
             content: Content::Empty,
-            tls: false,
             session: None,
             inside: None,
-            client,
             certain,
-            start: ts,
             last: ts,
             packets: 0,
-            wrapping: segment.wrapping,
             flags,
             reuse: None,
             syn: None,
@@ -601,22 +633,23 @@ impl Reassembler {
         self.flows.insert(key, Tracked { conversation, entry })
     }
 
-    fn segment(&mut self, id: FlowId, side: usize, segment: &Segment<'_>, packet: &Packet<'_>) {
+    /// Takes a segment to its flow. False when what the flow weighs is as it was.
+    fn segment(&mut self, id: FlowId, side: usize, segment: &Segment<'_>, packet: &Packet<'_>) -> bool {
         let now = self.now;
         let Some(Tracked { entry, .. }) = self.flows.get_mut(id) else {
-            return;
+            return true;
         };
         entry.packets += u64::from(!segment.copy);
-        entry.sides_seen[side] = true;
+        let first_of_side = !std::mem::replace(&mut entry.sides_seen[side], true);
         entry.last = now;
         if segment.flags.syn
             && !segment.flags.ack
             && entry.syn.is_none()
             && entry.reuse != Some((side, segment.seq))
-            && (side == entry.client || !entry.certain)
+            && (side == entry.about.client || !entry.certain)
         {
             entry.syn = Some((side, segment.seq));
-            entry.client = side;
+            entry.about.client = side;
             entry.certain = true;
         }
         // The side that opened the flow answers no SYN, and the other one sends none of its own: where either stands in
@@ -627,7 +660,7 @@ impl Reassembler {
                 .is_some_and(|(opened, _)| (opened == side) == segment.flags.ack)
         {
             self.counters.held_overflow += u64::from(!segment.payload.is_empty());
-            return;
+            return true;
         }
         if segment.cut > 0 {
             entry.flags.insert(Flags::TRUNCATED);
@@ -644,25 +677,30 @@ impl Reassembler {
         }
         let repeated = (self.counters.retransmitted_bytes, self.counters.uncompared_bytes);
         let settled = self.with(id, |conversation, cx, receiver| {
+            let held = *cx.held_total;
             let standing = conversation.push(side, segment, packet.ts, packet.frame, cx, receiver);
-            (standing, conversation.waits())
+            let changed = first_of_side || receiver.touched || held != *cx.held_total;
+            (standing, conversation.waits(), changed)
         });
         if segment.copy {
             // The network did not send these bytes again; a mirror did.
             (self.counters.retransmitted_bytes, self.counters.uncompared_bytes) = repeated;
         }
-        let (Some((standing, waits)), Some(Tracked { entry, .. })) = (settled, self.flows.get_mut(id)) else {
-            return;
+        let (Some((standing, waits, changed)), Some(Tracked { entry, .. })) =
+            (settled, self.flows.get_mut(id))
+        else {
+            return true;
         };
         if standing == Standing::Closed && entry.closed.is_none() {
             self.close(id);
-        } else {
-            entry.closed = entry.closed.filter(|_| standing == Standing::Closed);
-            if waits && !entry.queued {
-                entry.queued = true;
-                self.wait(id);
-            }
+            return true;
         }
+        entry.closed = entry.closed.filter(|_| standing == Standing::Closed);
+        if waits && !entry.queued {
+            entry.queued = true;
+            self.wait(id);
+        }
+        changed
     }
 
     /// Time alone settles something of a flow.
@@ -673,6 +711,7 @@ impl Reassembler {
             waiting.retain(|(_, id)| flows.get_mut(*id).is_some_and(|f| f.entry.queued));
         }
         waiting.push_back((self.now, id));
+        self.due = Timestamp(0);
     }
 
     /// Both directions are over.
@@ -690,6 +729,7 @@ impl Reassembler {
                 closing.push_back((*now, id));
             }
         }
+        self.due = Timestamp(0);
         self.with(id, |_, _, sink| sink.finish());
         if let Some(Tracked { conversation, entry }) = self.flows.get_mut(id)
             && conversation.is_final()
@@ -737,7 +777,7 @@ impl Reassembler {
             conflict: None,
             gap: false,
         };
-        let server_seen = entry.sides_seen[1 - entry.client];
+        let server_seen = entry.sides_seen[1 - entry.about.client];
         let mut sink = Sink {
             entry,
             limits: &self.limits,
@@ -748,6 +788,7 @@ impl Reassembler {
             events: &mut self.events,
             now: self.now,
             server_seen,
+            touched: false,
         };
         let result = work(conversation, &mut cx, &mut sink);
         let (conflict, gap) = (cx.conflict, cx.gap);
@@ -786,7 +827,7 @@ impl Reassembler {
             }
             (Content::Tls(handshake), _) => (
                 handshake.told().cloned(),
-                handshake.reversed().then_some(1 - entry.client),
+                handshake.reversed().then_some(1 - entry.about.client),
             ),
             (_, Some(inside)) => (inside.told().cloned(), inside.client()),
             _ => (None, None),
@@ -801,7 +842,7 @@ impl Reassembler {
             app
         };
         if let Some(asker) = asker.filter(|_| !entry.certain && app == App::Tls) {
-            entry.client = asker;
+            entry.about.client = asker;
         }
         let had_payload = conversation.sides.iter().any(|s| s.delivered > 0);
         match app {
@@ -816,7 +857,7 @@ impl Reassembler {
         }
         let decrypted = entry.session.as_ref().is_some_and(|s| s.has_opened());
         self.counters.tls_decrypted += u64::from(decrypted);
-        let (client, server) = (entry.client, 1 - entry.client);
+        let (client, server) = (entry.about.client, 1 - entry.about.client);
         if conversation.sides[client].seen != conversation.sides[server].seen {
             entry.flags.insert(Flags::ONE_SIDED);
         }
@@ -826,7 +867,7 @@ impl Reassembler {
             entry.flags.insert(Flags::OPAQUE);
         }
         self.events.push_back(Event::Flow(Box::new(Flow {
-            flow: entry.flow_ref(),
+            flow: entry.about.flow_ref(),
             end: entry.last,
             packets: entry.packets,
             bytes: (
@@ -849,7 +890,7 @@ impl Reassembler {
                     })
                     .collect()
             }),
-            tunnel: entry.wrapping.tunnel,
+            tunnel: entry.about.wrapping.tunnel,
             app,
             tls: told,
             flags: entry.flags,
@@ -907,8 +948,10 @@ impl Entry {
             all.shown.push((found.side, conflict));
         }
     }
+}
 
-    fn flow_ref(&self) -> FlowRef {
+impl About {
+    pub(crate) fn flow_ref(&self) -> FlowRef {
         let at = |(ip, port): (IpAddr, u16)| SocketAddr::new(ip, port);
         FlowRef {
             client: at(self.key.end(self.client)),
@@ -942,11 +985,13 @@ struct Sink<'a> {
     now: Timestamp,
     /// Whether a packet from the server was seen.
     server_seen: bool,
+    /// Whether anything was brought to the content.
+    touched: bool,
 }
 
 impl Sink<'_> {
     fn direction(&self, side: usize) -> Direction {
-        if side == self.entry.client {
+        if side == self.entry.about.client {
             Direction::Request
         } else {
             Direction::Response
@@ -959,7 +1004,6 @@ impl Sink<'_> {
         http1: impl FnOnce(&mut Connection, &mut connection::Context<'_>, &mut dyn FnMut(Event)),
         http2: impl FnOnce(&mut http2::Connection, &mut connection::Context<'_>, &mut dyn FnMut(Event)),
     ) {
-        let flow = self.entry.flow_ref();
         let mut flags = Flags::empty();
         for flag in [Flags::MIDSTREAM, Flags::CONFLICT, Flags::URGENT] {
             if self.entry.flags.contains(flag) {
@@ -971,7 +1015,7 @@ impl Sink<'_> {
             counters: self.counters,
             pool: self.pool,
             room: self.room,
-            flow,
+            flow: &self.entry.about,
             flags,
             server_seen: self.server_seen,
             now: self.now,
@@ -1004,7 +1048,7 @@ impl Sink<'_> {
             Content::Http2(connection) => {
                 http2(connection, &mut cx, &mut give);
                 if connection.turn() {
-                    self.entry.client = 1 - self.entry.client;
+                    self.entry.about.client = 1 - self.entry.about.client;
                 }
             }
             Content::Empty | Content::Begun(..) | Content::Tls(_) | Content::Opaque(_) => {}
@@ -1031,7 +1075,7 @@ impl Sink<'_> {
             |connection, cx, mut out| connection.data(direction, bytes, meta, cx, &mut out),
             |connection, cx, mut out| connection.data(direction, bytes, meta, cx, &mut out),
         );
-        if !self.entry.tls {
+        if !self.entry.about.tls {
             self.look_inside(side, bytes, meta);
         }
     }
@@ -1070,8 +1114,8 @@ impl Sink<'_> {
         } else {
             1 - side
         };
-        if client != self.entry.client {
-            self.entry.client = client;
+        if client != self.entry.about.client {
+            self.entry.about.client = client;
             if let Content::Http(connection) = &self.entry.content
                 && connection.verdict() == Verdict::Undecided
             {
@@ -1130,18 +1174,18 @@ impl Sink<'_> {
         }
         if tls::begins(bytes) || bytes == [0x16] {
             // TLS in TLS is left alone.
-            if !self.secrets.is_empty() && !self.entry.tls {
+            if !self.secrets.is_empty() && !self.entry.about.tls {
                 self.entry.session = Some(Box::default());
             } else {
                 self.entry.content = Content::Tls(Box::default());
             }
-            self.entry.tls = true;
+            self.entry.about.tls = true;
             return;
         }
         match http2::begins(bytes) {
             http2::Beginning::Preface => {
                 // Only a client sends it (RFC 9113 section 3.4).
-                self.entry.client = side;
+                self.entry.about.client = side;
                 self.entry.certain = true;
                 self.entry.content = Content::Http2(Box::new(http2::Connection::new(false)));
                 return;
@@ -1268,6 +1312,7 @@ impl Sink<'_> {
 
 impl Receiver for Sink<'_> {
     fn data(&mut self, side: usize, bytes: &[u8], meta: Meta) {
+        self.touched = true;
         let decrypted = self.decrypt(side, |session, from_client, cx, out| {
             session.data(from_client, bytes, meta, cx, out);
         });
@@ -1277,6 +1322,7 @@ impl Receiver for Sink<'_> {
     }
 
     fn gap(&mut self, side: usize, len: u64, _meta: Meta) {
+        self.touched = true;
         let decrypted = self.decrypt(side, |session, from_client, _, out| {
             session.gap(from_client, len, out)
         });
@@ -1290,6 +1336,7 @@ impl Receiver for Sink<'_> {
     }
 
     fn end(&mut self, side: usize, clean: bool, _now: Timestamp) {
+        self.touched = true;
         self.settle_beginning();
         let direction = self.direction(side);
         self.connection(
@@ -1300,6 +1347,7 @@ impl Receiver for Sink<'_> {
     }
 
     fn resumes(&mut self) {
+        self.touched = true;
         match &mut self.entry.content {
             Content::Http(connection) => connection.resume(),
             Content::Http2(connection) => connection.resume(),

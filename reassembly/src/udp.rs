@@ -10,10 +10,10 @@ use std::time::Duration;
 use crate::exchange::{Flags, FlowRef};
 use crate::flow::{App, Flow};
 use crate::limits::{Counters, Limits};
-use crate::packet::{Datagram, Memory, Wrapping};
+use crate::packet::{Datagram, FlowKey, Memory, Wrapping};
 use crate::quic;
 use crate::reassembler::{DataSeen, Event, guess_client};
-use crate::tcp::table::{Class, FlowId, FlowKey, Table};
+use crate::tcp::table::{Class, FlowId, Table};
 use crate::time::Timestamp;
 use crate::tls::{self, Dtls};
 
@@ -165,8 +165,7 @@ impl UdpFlows {
         if looks == Looks::Other && self.flows.len() == 0 {
             return false;
         }
-        let network = limits.network_of(datagram.wrapping);
-        let (key, side) = FlowKey::new(datagram.src, datagram.dst, network);
+        let (key, side) = (datagram.key, datagram.side);
         let id = match self.flows.find(&key) {
             Some(id) => id,
             None => match self.begin(key, side, datagram, now, looks, limits, counters, events) {
@@ -283,6 +282,11 @@ impl UdpFlows {
             }
             self.end(id, counters, events);
         }
+    }
+
+    /// Since when the one quiet for longest is.
+    pub(crate) fn oldest(&self) -> Option<Timestamp> {
+        self.flows.oldest(Class::New).map(|(_, entry)| entry.last)
     }
 
     /// Ends all.

@@ -373,6 +373,11 @@ impl Body {
         }
     }
 
+    /// Whether it is read as parts too.
+    pub(crate) fn has_parts(&self) -> bool {
+        self.events.is_some() || self.messages.is_some()
+    }
+
     /// Parts that ended. What was kept of them may be kept of other bodies from here on.
     pub(crate) fn take_parts(&mut self, room: &mut usize) -> Vec<Part> {
         if let Some(messages) = &mut self.messages {

@@ -3,10 +3,10 @@
 //! Knows what of a message has been read and what comes next; leaves the order of bytes to
 //! [`crate::tcp`], and what a head or a body means to the modules beside it.
 
-use crate::exchange::{Ambiguities, Exchange, Flags, FlowRef, Head, Message, Protocol, Request, Response};
+use crate::exchange::{Ambiguities, Exchange, Flags, Head, Message, Protocol, Request, Response};
 use crate::limits::{Counters, Limits};
 use crate::part::{self, Part, PartOf, Stamp};
-use crate::reassembler::Event;
+use crate::reassembler::{About, Event};
 use crate::tcp::stream::Meta;
 use crate::time::Timestamp;
 use crate::websocket::{self, Extensions, WebSocket};
@@ -16,8 +16,9 @@ use super::chunked::Chunked;
 use super::framing::{self, Framing};
 use super::head::{self, RequestHead, ResponseHead};
 use super::pairing::{Half, Method, Pairing, Ready};
+use super::plain;
 use super::reader::{Current, Place, Reader, Start, StartLine, State};
-use super::resync::{self, Found};
+use super::resync;
 
 /// Bytes searched for a first message in a flow that was joined midway before it is called unknown.
 const SEARCH: u64 = 4 << 20;
@@ -36,7 +37,7 @@ pub(crate) struct Context<'a> {
     pub(crate) pool: &'a mut super::inflate::Pool,
     /// Body bytes that may still be kept.
     pub(crate) room: &'a mut usize,
-    pub(crate) flow: FlowRef,
+    pub(crate) flow: &'a About,
     /// Flags of the flow that every exchange of it bears.
     pub(crate) flags: Flags,
     /// Whether a packet from the server was seen.
@@ -98,6 +99,33 @@ struct Upgraded {
     index: u32,
     settled: bool,
     websocket: WebSocket,
+}
+
+/// A head that was read.
+enum Found {
+    Request(RequestHead),
+    Response(ResponseHead),
+}
+
+impl Found {
+    /// Reads the head that these bytes are; nothing when they are none by any reading.
+    fn read(direction: Direction, bytes: &[u8]) -> Option<Self> {
+        match direction {
+            Direction::Request => head::request(bytes).map(Self::Request),
+            Direction::Response => head::response(bytes).map(Self::Response),
+        }
+    }
+
+    /// Reads the head at the beginning of these bytes in one pass, where it is of the commonest form and whole; and its
+    /// length.
+    fn plain(direction: Direction, bytes: &[u8], limit: usize) -> Option<(Self, usize)> {
+        match direction {
+            Direction::Request => plain::request(bytes, limit).map(|(head, end)| (Self::Request(head), end)),
+            Direction::Response => {
+                plain::response(bytes, limit).map(|(head, end)| (Self::Response(head), end))
+            }
+        }
+    }
 }
 
 /// A part and its exchange.
@@ -276,14 +304,21 @@ impl Connection {
         let reader = self.reader(direction);
         if reader.buf.is_empty() {
             // The common case: the whole head in one segment, read where it lies.
+            if let Some((found, end)) = Found::plain(direction, bytes, cx.limits.head) {
+                reader.position = at.offset + end as u64;
+                self.begin(found, at, at, cx);
+                return end;
+            }
             let mut scanned = 0;
             if let Some(end) = head::end_of_head(bytes, &mut scanned) {
                 reader.position = at.offset + end as u64;
                 let head = &bytes[..end];
-                if end > cx.limits.head || !self.begin(direction, head, at, at, cx) {
+                let found = Found::read(direction, head).filter(|_| end <= cx.limits.head);
+                let Some(found) = found else {
                     self.unread(direction, is_http(direction, head), cx);
                     return 0;
-                }
+                };
+                self.begin(found, at, at, cx);
                 return end;
             }
         }
@@ -297,14 +332,16 @@ impl Connection {
             let first = reader.origin(0);
             reader.clear();
             reader.position = at.offset + (end - before) as u64;
-            if end > cx.limits.head || !self.begin(direction, &buf[..end], first, at, cx) {
+            let found = Found::read(direction, &buf[..end]).filter(|_| end <= cx.limits.head);
+            let Some(found) = found else {
                 let reader = self.reader(direction);
                 reader.buf = buf;
                 reader.origins.push((0, first));
                 let http = is_http(direction, &reader.buf);
                 self.unread(direction, http, cx);
                 return bytes.len();
-            }
+            };
+            self.begin(found, first, at, cx);
             // The allocation serves the next head that comes in pieces.
             let reader = self.reader(direction);
             reader.buf = buf;
@@ -321,25 +358,15 @@ impl Connection {
         bytes.len()
     }
 
-    /// A whole head was read. False when it is no HTTP.
-    fn begin(
-        &mut self,
-        direction: Direction,
-        head: &[u8],
-        first: Meta,
-        last: Meta,
-        cx: &mut Context<'_>,
-    ) -> bool {
-        match direction {
-            Direction::Request => self.begin_request(head, first, last, cx),
-            Direction::Response => self.begin_response(head, first, last, cx),
+    /// A whole head was read.
+    fn begin(&mut self, found: Found, first: Meta, last: Meta, cx: &mut Context<'_>) {
+        match found {
+            Found::Request(found) => self.begin_request(found, first, last, cx),
+            Found::Response(found) => self.begin_response(found, first, last, cx),
         }
     }
 
-    fn begin_request(&mut self, bytes: &[u8], first: Meta, last: Meta, cx: &mut Context<'_>) -> bool {
-        let Some(found) = head::request(bytes) else {
-            return false;
-        };
+    fn begin_request(&mut self, found: RequestHead, first: Meta, last: Meta, cx: &mut Context<'_>) {
         self.verdict = Verdict::Http;
         let mut ambiguities = found.ambiguities;
         let framing = framing::request(&found.head, found.minor, &mut ambiguities);
@@ -369,7 +396,7 @@ impl Connection {
                 cx.room,
             );
         }
-        let start = Start::Request(Box::new(found));
+        let start = Start::Request(found);
         let current = Current {
             index,
             start,
@@ -381,7 +408,7 @@ impl Connection {
             kept: true,
             settled: true,
         };
-        self.requests.current = Some(Box::new(current));
+        self.requests.current = Some(current);
         self.requests.searched = 0;
         self.requests.lost_bytes = 0;
         self.enter_body(Direction::Request, framing, false, cx);
@@ -393,13 +420,9 @@ impl Connection {
             self.requests.state = State::Connect(within);
             self.tunnel_from = [Some(self.requests.position), None];
         }
-        true
     }
 
-    fn begin_response(&mut self, bytes: &[u8], first: Meta, last: Meta, cx: &mut Context<'_>) -> bool {
-        let Some(found) = head::response(bytes) else {
-            return false;
-        };
+    fn begin_response(&mut self, found: ResponseHead, first: Meta, last: Meta, cx: &mut Context<'_>) {
         self.verdict = Verdict::Http;
         let mut ambiguities = found.ambiguities;
         let status = found.status;
@@ -416,7 +439,7 @@ impl Connection {
                 self.handed = Some(Box::new(Handed { index, request, rest }));
                 self.requests.state = State::Handed;
                 self.responses.state = State::Handed;
-                return true;
+                return;
             }
         }
         let method = place.method.map(Method::name);
@@ -442,7 +465,7 @@ impl Connection {
             .then(|| websocket_extensions(&found.head))
             .flatten();
         let kept = !(100..200).contains(&status) || status == 101;
-        let start = Start::Response(Box::new(found));
+        let start = Start::Response(found);
         let current = Current {
             index: place.index,
             start,
@@ -454,7 +477,7 @@ impl Connection {
             kept,
             settled: place.method.is_some(),
         };
-        self.responses.current = Some(Box::new(current));
+        self.responses.current = Some(current);
         self.responses.searched = 0;
         self.responses.lost_bytes = 0;
         let tunnel = status == 101 || (place.method == Some(Method::Connect) && (200..300).contains(&status));
@@ -491,7 +514,6 @@ impl Connection {
         } else if place.method == Some(Method::Connect) && kept {
             self.declined(cx);
         }
-        true
     }
 
     /// Takes what comes behind an upgrade to where it belongs.
@@ -652,6 +674,9 @@ impl Connection {
         let Some(current) = self.reader(direction).current.as_mut() else {
             return;
         };
+        if !current.body.has_parts() {
+            return;
+        }
         let (index, settled) = (current.index, current.settled);
         let parts = current.body.take_parts(cx.room);
         let unsent = |part| Unsent { index, settled, part };
@@ -687,14 +712,14 @@ impl Connection {
             Direction::Response => resync::response(&reader.buf, &mut reader.scanned),
         };
         match found {
-            Found::Nothing(until) => {
+            resync::Found::Nothing(until) => {
                 cx.counters.unparsable_bytes += until as u64;
                 if until > 0 {
                     reader.discard(until);
                 }
                 None
             }
-            Found::Message(start) => {
+            resync::Found::Message(start) => {
                 cx.counters.unparsable_bytes += start as u64;
                 let first = reader.origin(start);
                 let buf = std::mem::take(&mut reader.buf);
@@ -703,10 +728,11 @@ impl Connection {
                 let mut from = 0;
                 let end = start + head::end_of_head(&buf[start..], &mut from).unwrap_or(0);
                 self.reader(direction).position = first.offset + (end - start) as u64;
-                if end == start || !self.begin(direction, &buf[start..end], first, at, cx) {
+                let Some(found) = Found::read(direction, &buf[start..end]) else {
                     self.reader(direction).state = State::Search;
                     return None;
-                }
+                };
+                self.begin(found, first, at, cx);
                 let rest = buf[end..].to_vec();
                 let offset = (at.offset + bytes.len() as u64).wrapping_sub(rest.len() as u64);
                 Some((rest, Meta { offset, ..at }))
@@ -842,8 +868,11 @@ impl Connection {
         let mut head = reader.buf[..=line_end].to_vec();
         head.extend_from_slice(b"\r\n");
         let (first, last) = (reader.origin(0), reader.last);
+        let Some(found) = Found::read(direction, &head) else {
+            return;
+        };
         self.salvaging = true;
-        self.begin(direction, &head, first, last, cx);
+        self.begin(found, first, last, cx);
         self.salvaging = false;
     }
 
@@ -934,7 +963,7 @@ impl Connection {
             last,
             kept,
             settled,
-        } = *current;
+        } = current;
         let complete = complete && !flags.contains(Flags::GAP);
         if !complete && !flags.contains(Flags::GAP) {
             // Nothing is missing, but the flow or the capture ended before the message did.
@@ -974,7 +1003,7 @@ impl Connection {
                     minor,
                     host,
                     ..
-                } = *h;
+                } = h;
                 let message = Request {
                     method,
                     target,
@@ -993,7 +1022,7 @@ impl Connection {
             Start::Response(h) if kept => {
                 let ResponseHead {
                     head, status, minor, ..
-                } = *h;
+                } = h;
                 let message = Response {
                     status,
                     minor,
@@ -1015,6 +1044,10 @@ impl Connection {
 
     /// Gives out what is over.
     fn release(&mut self, cx: &mut Context<'_>, out: &mut impl FnMut(Event)) {
+        if self.parts.is_empty() && !self.pairing.is_ready() && self.pairing.waiting() <= cx.limits.pipelined
+        {
+            return;
+        }
         if self.pairing.waiting() > cx.limits.pipelined {
             self.pairing.finish(false);
             self.pairing.responses_lost();
@@ -1024,7 +1057,7 @@ impl Connection {
         let flow = cx.flow;
         let event = |unsent: Unsent| {
             Event::Part(Box::new(PartOf {
-                flow,
+                flow: flow.flow_ref(),
                 exchange: unsent.index,
                 settled: unsent.settled,
                 part: unsent.part,
@@ -1108,7 +1141,7 @@ fn exchange(ready: Ready, cx: &mut Context<'_>) -> Exchange {
     };
     cx.counters.exchanges += 1;
     Exchange {
-        flow: cx.flow,
+        flow: cx.flow.flow_ref(),
         index,
         protocol: match minor {
             _ if websocket => Protocol::WebSocket,

@@ -101,6 +101,14 @@ fn declared(head: &Head, minor: u8, ambiguities: &mut Ambiguities) -> Declared {
 }
 
 fn read_length(value: &str, found: &mut Declared, ambiguities: &mut Ambiguities) {
+    /// Digits of which every number is in range.
+    const SAFE: usize = 18;
+    let is_plain = (1..=SAFE).contains(&value.len()) && value.bytes().all(|b| b.is_ascii_digit());
+    if is_plain && found.length.is_none() {
+        // Nearly every length there is.
+        found.length = Some(value.bytes().fold(0, |n, b| n * 10 + u64::from(b - b'0')));
+        return;
+    }
     for part in value.split(',') {
         let part = part.trim();
         let plain = !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());

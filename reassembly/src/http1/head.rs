@@ -17,7 +17,7 @@ use crate::exchange::{Ambiguities, FieldSpan, Head, authority_range};
 const MAX_FIELDS: usize = 256;
 
 /// A request head.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct RequestHead {
     pub(crate) head: Head,
     pub(crate) method: (u32, u32),
@@ -28,7 +28,7 @@ pub(crate) struct RequestHead {
 }
 
 /// A response head.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct ResponseHead {
     pub(crate) head: Head,
     pub(crate) status: u16,
@@ -100,24 +100,21 @@ pub(crate) fn request(bytes: &[u8]) -> Option<RequestHead> {
                 target: span(strict.path?),
                 minor: strict.version?,
                 ambiguities: line_endings(bytes, &fields),
-                head: Head {
-                    fields,
-                    text: text.to_owned(),
-                },
+                head: Head::new(text.to_owned(), fields),
                 ..RequestHead::default()
             }
         }
         _ => tolerant_request(bytes)?,
     };
-    let connect = found.head.slice(found.method) == "CONNECT";
-    let host = host(
-        &found.head,
-        found.head.slice(found.target),
-        connect,
-        &mut found.ambiguities,
-    );
-    found.host = host;
+    note_host(&mut found);
     Some(found)
+}
+
+/// Notes which host a request is for.
+pub(super) fn note_host(found: &mut RequestHead) {
+    let connect = found.head.slice(found.method) == "CONNECT";
+    let target = found.head.slice(found.target);
+    found.host = host(&found.head, target, connect, &mut found.ambiguities);
 }
 
 /// Reads a response head. `None` when it is no HTTP/1 response by any reading.
@@ -133,10 +130,7 @@ pub(crate) fn response(bytes: &[u8]) -> Option<ResponseHead> {
                 status: strict.code?,
                 minor: strict.version?,
                 ambiguities: line_endings(bytes, &fields),
-                head: Head {
-                    fields,
-                    text: text.to_owned(),
-                },
+                head: Head::new(text.to_owned(), fields),
             })
         }
         _ => tolerant_response(bytes),
@@ -271,16 +265,30 @@ impl Tolerant {
     }
 
     fn head(self) -> Head {
-        Head {
-            text: self.text,
-            fields: self.fields,
-        }
+        Head::new(self.text, self.fields)
     }
 }
 
 pub(crate) fn is_token(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b)
+    TOKEN[usize::from(b)]
 }
+
+/// The bytes of which names and methods are made (RFC 9110 section 5.6.2).
+pub(super) static TOKEN: [bool; 256] = {
+    let mut token = [false; 256];
+    let others = b"!#$%&'*+-.^_`|~";
+    let mut at = 0;
+    while at < others.len() {
+        token[others[at] as usize] = true;
+        at += 1;
+    }
+    let mut byte = 0;
+    while byte < 256 {
+        token[byte] |= (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    token
+};
 
 fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);

@@ -18,5 +18,6 @@ mod head;
 pub(crate) mod inflate;
 mod order;
 pub(crate) mod pairing;
+mod plain;
 mod reader;
 mod resync;

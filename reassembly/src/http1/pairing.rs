@@ -144,6 +144,11 @@ impl Pairing {
                 .is_none_or(|before| before != 0 && before < meta.ack);
         let begins_round = meta.ack != 0 && (follows_round || had_less || meta.other.received >= meta.offset);
         self.last_request_ack = Some(meta.ack);
+        if self.open.is_empty() {
+            // As [`Self::poll`], and most clients never have two under way.
+            self.open.clear();
+            self.open.reserve_exact(1);
+        }
         self.open.push_back(Entry {
             index,
             method,
@@ -308,9 +313,18 @@ impl Pairing {
         None
     }
 
+    /// Whether something is over.
+    pub(crate) fn is_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
     /// Everything that is over, in order.
     pub(crate) fn poll(&mut self) -> Option<Ready> {
         let ready = self.ready.pop_front()?;
+        if self.ready.is_empty() {
+            // The next one takes the same place: memory touched a moment ago.
+            self.ready.clear();
+        }
         self.weight = self.weight.saturating_sub(ready.weight());
         Some(ready)
     }

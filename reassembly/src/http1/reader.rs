@@ -46,8 +46,8 @@ pub(super) enum Place {
 }
 
 pub(super) enum Start {
-    Request(Box<RequestHead>),
-    Response(Box<ResponseHead>),
+    Request(RequestHead),
+    Response(ResponseHead),
 }
 
 /// How much of the start line in `buf` was judged.
@@ -86,7 +86,7 @@ pub(super) struct Reader {
     pub(super) origins: Vec<(usize, Meta)>,
     /// Slices behind the first were forgotten.
     thinned: bool,
-    pub(super) current: Option<Box<Current>>,
+    pub(super) current: Option<Current>,
     /// The last place at which the sender went on with more of the other direction at hand than it had just before.
     pub(super) had_more_from: u64,
     /// Something was lost or unreadable since the last message.
@@ -162,10 +162,10 @@ impl Reader {
     pub(super) fn weight(&self) -> usize {
         let current = self.current.as_ref().map_or(0, |current| {
             let head = match &current.start {
-                Start::Request(h) => size_of::<RequestHead>() + h.head.weight() + h.host.capacity(),
-                Start::Response(h) => size_of::<ResponseHead>() + h.head.weight(),
+                Start::Request(h) => h.head.weight() + h.host.capacity(),
+                Start::Response(h) => h.head.weight(),
             };
-            size_of::<Current>() + head + current.body.weight()
+            head + current.body.weight()
         });
         self.buf.capacity() + self.origins.capacity() * size_of::<(usize, Meta)>() + current
     }

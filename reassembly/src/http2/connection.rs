@@ -811,7 +811,7 @@ impl Connection {
 fn give_parts(exchange: u32, parts: Vec<Part>, cx: &Context<'_>, out: &mut impl FnMut(Event)) {
     for part in parts {
         out(Event::Part(Box::new(PartOf {
-            flow: cx.flow,
+            flow: cx.flow.flow_ref(),
             exchange,
             settled: true,
             part,

@@ -366,7 +366,7 @@ impl Stream {
         let accepted = response.as_ref().is_none_or(|r| (200..300).contains(&r.status));
         cx.counters.exchanges += 1;
         Some(Exchange {
-            flow: cx.flow,
+            flow: cx.flow.flow_ref(),
             index: self.index,
             protocol: match (websocket && accepted, grpc) {
                 (true, _) => Protocol::WebSocket,

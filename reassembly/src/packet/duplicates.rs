@@ -4,79 +4,74 @@
 //! same checksum and comes within a moment. It is only marked here: bytes are compared where retransmissions are, so that
 //! nobody hides a differing copy behind a header like that of the first.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
+use super::key::{FlowKey, mixed};
 use crate::time::Timestamp;
 
 /// Segments remembered: few enough to stay in the cache of a core, for every packet asks. Each has one of two places, so
 /// a copy is found unless two others took both since.
 const PLACES: usize = 1024;
 
-/// What copies of a segment have in common.
+/// What copies of a segment have in common, as one number: flow and sender, sequence and acknowledgment number, flags,
+/// length, checksum and, of IPv4, the identification. That two others have the same number is as likely as a guess of 64
+/// bits; who makes it so on purpose has a retransmission counted as a copy, which he could have as well by making it one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Mark {
-    pub(crate) src: (IpAddr, u16),
-    pub(crate) dst: (IpAddr, u16),
-    /// VLAN and network identifier, where they tell flows apart.
-    pub(crate) network: (Option<u16>, Option<u32>),
-    /// IPv4 identification; zero in IPv6.
-    pub(crate) ip_id: u16,
-    pub(crate) seq: u32,
-    pub(crate) ack: u32,
-    pub(crate) flags: u8,
-    pub(crate) checksum: u16,
-    pub(crate) len: u32,
+pub(crate) struct Mark(u64);
+
+impl Mark {
+    #[inline]
+    pub(super) fn new(
+        sender: (&FlowKey, usize),
+        seq: u32,
+        ack: u32,
+        flags: u8,
+        len: u32,
+        sums: [u16; 2],
+    ) -> Self {
+        let [checksum, ip_id] = sums;
+        let place = u64::from(seq) << 32 | u64::from(ack);
+        let sums = u64::from(checksum) << 16 | u64::from(ip_id);
+        let rest = u64::from(len) << 40 | u64::from(flags) << 32 | sums;
+        let sender = sender.0.fold() ^ (sender.1 as u64);
+        // None is zero, which stands for an empty place.
+        Self(mixed(sender ^ place, rest) | 1)
+    }
 }
 
 /// Recent segments.
 pub(crate) struct Duplicates {
-    places: Vec<Option<(Mark, Timestamp)>>,
+    places: Box<[(u64, Timestamp); PLACES]>,
 }
 
 impl Default for Duplicates {
     fn default() -> Self {
         Self {
-            places: vec![None; PLACES],
+            places: Box::new([(0, Timestamp(0)); PLACES]),
         }
     }
 }
 
 impl Duplicates {
     /// Whether a segment like this was seen no more than `window` ago; remembers it.
-    pub(crate) fn seen(&mut self, mark: &Mark, now: Timestamp, window: Duration) -> bool {
-        let hash = hash(mark);
-        let (first, second) = (place(hash), place(hash.rotate_left(32)));
+    #[inline]
+    pub(crate) fn seen(&mut self, mark: Mark, now: Timestamp, window: Duration) -> bool {
+        let (first, second) = (place(mark.0 >> 8), place(mark.0 >> 32));
         for at in [first, second] {
-            if let Some((known, since)) = &self.places[at]
-                && known == mark
-                && now.since(*since) <= window
-            {
+            let (known, since) = self.places[at];
+            if known == mark.0 && now.since(since) <= window {
                 return true;
             }
         }
         // The older of the two makes way.
-        let age = |at: usize| self.places[at].as_ref().map_or(Timestamp(0), |(_, since)| *since);
-        let at = if age(first) <= age(second) { first } else { second };
-        self.places[at] = Some((*mark, now));
+        let at = if self.places[first].1 <= self.places[second].1 {
+            first
+        } else {
+            second
+        };
+        self.places[at] = (mark.0, now);
         false
     }
-}
-
-/// Marks are compared whole, so a poor hash costs forgotten segments and nothing else; a seeded one would make what is
-/// forgotten differ from run to run.
-fn hash(mark: &Mark) -> u64 {
-    let words = [
-        u64::from(mark.seq) << 32 | u64::from(mark.ack),
-        u64::from(mark.src.1) << 48
-            | u64::from(mark.dst.1) << 32
-            | u64::from(mark.checksum) << 16
-            | u64::from(mark.ip_id),
-    ];
-    let mixed = words.iter().fold(0x9e37_79b9_7f4a_7c15_u64, |h, w| {
-        (h ^ w).wrapping_mul(0xff51_afd7_ed55_8ccd).rotate_left(31)
-    });
-    mixed ^ (mixed >> 29)
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "a few bits are wanted")]

@@ -1,9 +1,9 @@
 //! Link layers, tunnels and IP: a captured frame in, a TCP segment or a UDP datagram out.
 //!
 //! ```text
-//! frame ─▶ layers ─▶ tunnel ─▶ fragments ─▶ duplicates ─▶ segment
-//!          one header  what IP   datagrams    copies        TCP
-//!          to the next carries   made whole   marked        header
+//! frame ─▶ layers ─▶ tunnel ─▶ fragments ─▶ segment ─▶ key ─▶ duplicates
+//!          one header  what IP   datagrams    TCP        the    copies
+//!          to the next carries   made whole   header     flow   marked
 //! ```
 //!
 //! Knows headers, and how much of a payload was captured; leaves order, loss and meaning to `tcp` and `udp`.
@@ -11,11 +11,13 @@
 mod checksum;
 mod duplicates;
 mod fragments;
+mod key;
 mod layers;
 mod segment;
 mod tunnel;
 
 pub use checksum::Checksums;
+pub(crate) use key::FlowKey;
 pub(crate) use layers::Skipped;
 pub(crate) use segment::{Datagram, Decoded, Memory, Segment, decode};
 pub use tunnel::Ports as TunnelPorts;

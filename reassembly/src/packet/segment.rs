@@ -8,10 +8,14 @@ use std::net::IpAddr;
 use super::checksum::{self, Checksums, Told};
 use super::duplicates::{Duplicates, Mark};
 use super::fragments::{Fragments, Taken};
-use super::layers::{Addresses, Found, Next, Skipped, Walk};
-use super::{Packet, Wrapping};
+use super::key::FlowKey;
+use super::layers::{Addresses, ETHERTYPE_IPV4, Found, Next, Skipped, Walk};
+use super::{LinkType, Packet, Wrapping};
 use crate::limits::{Counters, Limits};
 use crate::time::Timestamp;
+
+/// The protocol number of TCP.
+const TCP: u8 = 6;
 
 /// The TCP flags that reassembly acts on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -22,11 +26,12 @@ pub(crate) struct TcpFlags {
     pub(crate) rst: bool,
 }
 
-/// One TCP segment with the addresses it went between.
-#[derive(Debug, Clone, Copy)]
+/// One TCP segment with the ends it went between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Segment<'a> {
-    pub(crate) src: (IpAddr, u16),
-    pub(crate) dst: (IpAddr, u16),
+    pub(crate) key: FlowKey,
+    /// The end that sent it, as in the key.
+    pub(crate) side: usize,
     pub(crate) wrapping: Wrapping,
     pub(crate) seq: u32,
     pub(crate) ack: u32,
@@ -44,11 +49,12 @@ pub(crate) struct Segment<'a> {
     pub(crate) urgent: bool,
 }
 
-/// One UDP datagram with the addresses it went between.
+/// One UDP datagram with the ends it went between.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Datagram<'a> {
-    pub(crate) src: (IpAddr, u16),
-    pub(crate) dst: (IpAddr, u16),
+    pub(crate) key: FlowKey,
+    /// The end that sent it, as in the key.
+    pub(crate) side: usize,
     pub(crate) wrapping: Wrapping,
     pub(crate) payload: &'a [u8],
     /// Payload bytes that were sent but not captured.
@@ -78,10 +84,26 @@ pub(crate) fn decode<'a>(
     limits: &Limits,
     counters: &mut Counters,
 ) -> Result<Decoded<'a>, Skipped> {
+    let checks = limits.checksums.looks_at(counters.packets);
+    if !checks && let Some((mut segment, mark)) = plain(packet, limits) {
+        segment.copy = memory.seen(mark, packet.ts, limits);
+        return Ok(Decoded::Tcp(segment));
+    }
+    walked(packet, memory, whole, limits, counters, checks)
+}
+
+/// Reads a frame of any form.
+fn walked<'a>(
+    packet: &Packet<'a>,
+    memory: &mut Memory,
+    whole: &'a mut Vec<u8>,
+    limits: &Limits,
+    counters: &mut Counters,
+    checks: bool,
+) -> Result<Decoded<'a>, Skipped> {
     let mut next = Next::Link(packet.link);
     let mut wrapping = Wrapping::default();
     let (mut nested, mut overlap, mut reassembled) = (0, false, false);
-    let checks = limits.checksums.looks_at(counters.packets);
     let mut routed = false;
     let found = loop {
         let data = if reassembled { &whole[..] } else { packet.data };
@@ -166,9 +188,39 @@ pub(crate) fn decode<'a>(
     };
     let (mut segment, mark) = tcp(addresses, wrapping, bytes, cut, limits)?;
     segment.overlap = overlap;
-    segment.copy = !limits.duplicate_window.is_zero()
-        && memory.duplicates.seen(&mark, packet.ts, limits.duplicate_window);
+    segment.copy = memory.seen(mark, packet.ts, limits);
     Ok(Decoded::Tcp(segment))
+}
+
+/// Reads a frame of the commonest form: Ethernet, an IPv4 header without options or fragmentation, TCP, all of it captured.
+/// Nothing where it has another form or may be damaged; where it gives a segment, [`walked`] gives the same.
+#[inline(always)]
+fn plain<'a>(packet: &Packet<'a>, limits: &Limits) -> Option<(Segment<'a>, Mark)> {
+    /// Ethernet's header, and the shortest ones of IPv4 and TCP.
+    const HEADERS: [usize; 3] = [14, 20, 20];
+    const ALL: usize = HEADERS[0] + HEADERS[1] + HEADERS[2];
+    if packet.link != LinkType::ETHERNET || packet.data.len() < packet.wire_len as usize {
+        return None;
+    }
+    let header = packet.data.first_chunk::<ALL>()?;
+    let u16_at = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
+    let address = |at: usize| IpAddr::from([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+    let place = u16_at(20);
+    let is_plain =
+        u16_at(12) == ETHERTYPE_IPV4 && header[14] == 0x45 && place & 0x3fff == 0 && header[23] == TCP;
+    let data = packet
+        .data
+        .get(HEADERS[0]..HEADERS[0] + usize::from(u16_at(16)))?;
+    let data = data.get(HEADERS[1]..).filter(|_| is_plain)?;
+    let addresses = Addresses {
+        src: address(26),
+        dst: address(30),
+    };
+    let wrapping = Wrapping {
+        ip_id: u16_at(18),
+        ..Wrapping::default()
+    };
+    tcp(addresses, wrapping, data, 0, limits).ok()
 }
 
 /// Counts what a checksum tells, and refuses the packet where wrong ones are not wanted. One left to the card is refused
@@ -200,8 +252,12 @@ fn of_datagram(addresses: Addresses, data: &[u8]) -> Told {
 impl Memory {
     /// Whether a datagram was seen a moment ago; remembers it.
     pub(crate) fn copy(&mut self, datagram: &Datagram<'_>, now: Timestamp, limits: &Limits) -> bool {
-        !limits.duplicate_window.is_zero()
-            && self.duplicates.seen(&datagram.mark, now, limits.duplicate_window)
+        self.seen(datagram.mark, now, limits)
+    }
+
+    #[inline]
+    fn seen(&mut self, mark: Mark, now: Timestamp, limits: &Limits) -> bool {
+        !limits.duplicate_window.is_zero() && self.duplicates.seen(mark, now, limits.duplicate_window)
     }
 }
 
@@ -223,21 +279,14 @@ fn udp<'a>(
     let payload = &payload[..payload.len().min(sent)];
     let four = |bytes: Option<&[u8; 4]>| bytes.map_or(0, |b| u32::from_be_bytes(*b));
     let (src, dst) = ((addresses.src, u16_at(0)), (addresses.dst, u16_at(2)));
-    let mark = Mark {
-        src,
-        dst,
-        network: limits.network_of(wrapping),
-        // What is at either end of a payload tells encrypted datagrams apart where checksums are not filled in.
-        seq: four(payload.first_chunk()),
-        ack: four(payload.last_chunk()),
-        flags: 0,
-        checksum: u16_at(6),
-        len: u32::try_from(sent).unwrap_or(u32::MAX),
-        ip_id: wrapping.ip_id,
-    };
+    let (key, side) = FlowKey::new(src, dst, limits.network_of(wrapping));
+    // What is at either end of a payload tells encrypted datagrams apart where checksums are not filled in.
+    let ends = (four(payload.first_chunk()), four(payload.last_chunk()));
+    let len = u32::try_from(sent).unwrap_or(u32::MAX);
+    let mark = Mark::new((&key, side), ends.0, ends.1, 0, len, [u16_at(6), wrapping.ip_id]);
     Ok(Datagram {
-        src,
-        dst,
+        key,
+        side,
         wrapping,
         payload,
         cut: u32::try_from(sent - payload.len()).unwrap_or(0),
@@ -245,6 +294,7 @@ fn udp<'a>(
     })
 }
 
+#[inline(always)]
 fn tcp<'a>(
     addresses: Addresses,
     wrapping: Wrapping,
@@ -265,9 +315,11 @@ fn tcp<'a>(
     let payload = data.get(header_len..).unwrap_or(&[]);
     let cut = data.len() + cut - header_len - payload.len();
     let flag = |bit: u8| header[13] & bit != 0;
+    let (src, dst) = ((addresses.src, u16_at(0)), (addresses.dst, u16_at(2)));
+    let (key, side) = FlowKey::new(src, dst, limits.network_of(wrapping));
     let segment = Segment {
-        src: (addresses.src, u16_at(0)),
-        dst: (addresses.dst, u16_at(2)),
+        key,
+        side,
         wrapping,
         seq: u32_at(4),
         ack: u32_at(8),
@@ -284,16 +336,96 @@ fn tcp<'a>(
         shut: u16_at(14) == 0,
         urgent: flag(0x20) && u16_at(18) > 0 && !payload.is_empty(),
     };
-    let mark = Mark {
-        src: segment.src,
-        dst: segment.dst,
-        network: limits.network_of(wrapping),
-        seq: segment.seq,
-        ack: segment.ack,
-        flags: header[13],
-        checksum: u16_at(16),
-        len: u32::try_from(payload.len() + cut).unwrap_or(u32::MAX),
-        ip_id: wrapping.ip_id,
-    };
+    let len = u32::try_from(payload.len() + cut).unwrap_or(u32::MAX);
+    let sums = [u16_at(16), wrapping.ip_id];
+    let mark = Mark::new((&key, side), segment.seq, segment.ack, header[13], len, sums);
     Ok((segment, mark))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A segment of 24 bytes of header and 6 of payload, with padding behind it.
+    fn frame() -> Vec<u8> {
+        let mut frame = vec![0x11; 14];
+        frame[12..].copy_from_slice(&[0x08, 0x00]);
+        frame.extend([0x45, 0, 0, 50, 0x12, 0x34, 0x40, 0, 64, TCP, 0, 0]);
+        frame.extend([192, 0, 2, 1, 198, 51, 100, 2]);
+        frame.extend([
+            0xc0, 0x01, 0, 80, 1, 2, 3, 4, 5, 6, 7, 8, 0x60, 0x18, 1, 0, 0xab, 0xcd, 0, 0, 1, 1, 1, 1,
+        ]);
+        frame.extend(b"GET / paddingpad");
+        frame
+    }
+
+    fn packet(data: &[u8], wire_len: u32) -> Packet<'_> {
+        Packet {
+            ts: Timestamp(1),
+            link: LinkType::ETHERNET,
+            data,
+            wire_len,
+            frame: 1,
+        }
+    }
+
+    fn segment<'a>(packet: &Packet<'a>, whole: &'a mut Vec<u8>, limits: &Limits) -> Option<Segment<'a>> {
+        let (mut memory, mut counters) = (Memory::default(), Counters::default());
+        match walked(packet, &mut memory, whole, limits, &mut counters, false) {
+            Ok(Decoded::Tcp(segment)) => Some(segment),
+            _ => None,
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 4096, ..ProptestConfig::default() })]
+
+        #[test]
+        fn the_common_frame_is_read_as_any_other(
+            changes in prop::collection::vec((12..60_usize, any::<u8>()), 0..4),
+            len in 0..80_usize,
+            beyond in prop_oneof![Just(0_u32), 1..30_u32],
+        ) {
+            let mut data = frame();
+            for (at, byte) in changes {
+                data[at] = byte;
+            }
+            data.truncate(len.max(30));
+            let wire_len = u32::try_from(data.len()).unwrap() + beyond;
+            let packet = packet(&data, wire_len);
+            let limits = Limits::default();
+            if let Some((found, _)) = plain(&packet, &limits) {
+                let mut whole = Vec::new();
+                let walked = segment(&packet, &mut whole, &limits);
+                prop_assert_eq!(Some(found), walked);
+            }
+        }
+    }
+
+    #[test]
+    fn a_common_frame_is_read_at_once() {
+        let data = frame();
+        let limits = Limits::default();
+        let (found, _) = plain(&packet(&data, 74), &limits).expect("a common frame");
+        assert_eq!(
+            (found.payload, found.cut, found.wrapping.ip_id),
+            (&b"GET / "[..], 0, 0x1234)
+        );
+        assert!(
+            plain(&packet(&data, 75), &limits).is_none(),
+            "cut off by the capture"
+        );
+        for (at, byte, why) in [
+            (12, 0x86, "another type"),
+            (14, 0x46, "options"),
+            (20, 0x20, "a fragment"),
+            (23, 17, "UDP"),
+        ] {
+            let mut other = data.clone();
+            other[at] = byte;
+            assert!(plain(&packet(&other, 74), &limits).is_none(), "{why}");
+        }
+    }
 }

@@ -228,8 +228,20 @@ impl Conversation {
         if segment.flags.fin {
             self.settle();
         }
+        if self.is_quiet() {
+            for s in &mut self.sides {
+                s.stuck = None;
+            }
+            return Standing::Open;
+        }
         self.drain(cx, out, ts);
         self.overdue(ts, cx, out)
+    }
+
+    /// Whether nothing waits and nothing is overdue, nor will be by time alone: so it is with most segments.
+    fn is_quiet(&self) -> bool {
+        let quiet = |s: &Stream| s.started && s.held.is_empty() && s.acked <= s.next && s.fin.is_none();
+        self.settling == Settling::Done && self.reset.is_none() && self.sides.iter().all(quiet)
     }
 
     /// While settling, bytes before the ones seen first may still come.

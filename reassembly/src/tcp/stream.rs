@@ -88,8 +88,10 @@ pub(crate) struct Stream {
     pub(crate) delivered: u64,
     /// Payload bytes given up.
     pub(crate) lost: u64,
-    /// What this direction told of the other, the last of each place; both numbers rise.
+    /// What this direction told of the other, the last of each place; both numbers rise. A ring, of which `told_at` is the
+    /// newest.
     told: [Told; TOLD],
+    told_at: u8,
     /// Where the segment delivered last is remembered.
     remembered: Place,
     /// Offset, length and digest of the last few.
@@ -133,19 +135,22 @@ impl Stream {
 
     /// Notes that the sender had `received` that much of the other direction when it sent what begins at `offset`.
     pub(crate) fn tells(&mut self, offset: u64, received: u64) {
-        let last = self.told[TOLD - 1];
+        let last = self.told[usize::from(self.told_at) % TOLD];
         if received > last.received && offset >= last.at {
             if offset > last.at {
-                self.told.rotate_left(1);
+                self.told_at = self.told_at.wrapping_add(1);
             }
-            self.told[TOLD - 1] = Told { at: offset, received };
+            self.told[usize::from(self.told_at) % TOLD] = Told { at: offset, received };
         }
     }
 
     /// What the sender told last before it sent the last of the bytes before `offset`.
     pub(crate) fn told_before(&self, offset: u64) -> Told {
-        let told = self.told.iter().rev().find(|t| t.at < offset);
-        told.copied().unwrap_or_default()
+        let newest = usize::from(self.told_at) + TOLD;
+        (0..TOLD)
+            .map(|back| self.told[(newest - back) % TOLD])
+            .find(|told| told.at < offset)
+            .unwrap_or_default()
     }
 
     /// Notes bytes that are being delivered at `next`.

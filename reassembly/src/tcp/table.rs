@@ -1,61 +1,11 @@
 //! Finds the flow a segment belongs to, and the one that makes way when there are too many: of those that matter least,
 //! the one quiet for longest.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::hash::BuildHasher as _;
 
-use hashbrown::HashMap;
+use hashbrown::{DefaultHashBuilder, HashTable};
 
-/// What tells flows apart: both ends, ordered so that either direction gives the same key. In whole numbers, which are
-/// quick to hash and to compare: every packet asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct FlowKey {
-    low: u128,
-    high: u128,
-    /// The ports of `low` and `high`, and the family: 1 for IPv6.
-    ports: u64,
-    /// VLAN and network identifier, where they tell flows apart.
-    network: u64,
-}
-
-impl FlowKey {
-    /// The key, and which end sent: 0 for the lower address, 1 for the higher. Both are of one family.
-    pub(crate) fn new(
-        src: (IpAddr, u16),
-        dst: (IpAddr, u16),
-        network: (Option<u16>, Option<u32>),
-    ) -> (Self, usize) {
-        let number = |ip: IpAddr| match ip {
-            IpAddr::V4(ip) => u128::from(ip.to_bits()),
-            IpAddr::V6(ip) => ip.to_bits(),
-        };
-        let (from, to) = ((number(src.0), src.1), (number(dst.0), dst.1));
-        let (low, high, side) = if from <= to { (from, to, 0) } else { (to, from, 1) };
-        let (vlan, vni) = network;
-        let key = Self {
-            low: low.0,
-            high: high.0,
-            ports: u64::from(src.0.is_ipv6()) << 32 | u64::from(low.1) << 16 | u64::from(high.1),
-            network: vlan.map_or(0, |vlan| 1 << 63 | u64::from(vlan) << 32)
-                | vni.map_or(0, |vni| 1 << 62 | u64::from(vni)),
-        };
-        (key, side)
-    }
-
-    /// The end of that number.
-    pub(crate) fn end(&self, side: usize) -> (IpAddr, u16) {
-        let (number, shift) = if side == 0 { (self.low, 16) } else { (self.high, 0) };
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "the parts it was put together from"
-        )]
-        let (port, v4) = ((self.ports >> shift) as u16, number as u32);
-        if self.ports >> 32 == 1 {
-            (Ipv6Addr::from_bits(number).into(), port)
-        } else {
-            (Ipv4Addr::from_bits(v4).into(), port)
-        }
-    }
-}
+use crate::packet::FlowKey;
 
 const NONE: u32 = u32::MAX;
 
@@ -124,7 +74,9 @@ pub(crate) struct FlowId {
 /// is the same on every machine although the hash is seeded anew in every process.
 #[derive(Debug)]
 pub(crate) struct Table<T> {
-    index: HashMap<FlowKey, u32>,
+    /// Slots by the hash of their keys: small, so that it stays in the cache of a core.
+    index: HashTable<u32>,
+    hasher: DefaultHashBuilder,
     /// Each in its own place, so that the table grows without moving them and shrinks when they go.
     slots: Vec<Option<Box<Slot<T>>>>,
     links: Vec<Link>,
@@ -136,7 +88,8 @@ pub(crate) struct Table<T> {
 impl<T> Table<T> {
     pub(crate) fn new() -> Self {
         Self {
-            index: HashMap::new(),
+            index: HashTable::new(),
+            hasher: DefaultHashBuilder::default(),
             slots: Vec::new(),
             links: Vec::new(),
             free: Vec::new(),
@@ -150,8 +103,15 @@ impl<T> Table<T> {
     }
 
     pub(crate) fn find(&self, key: &FlowKey) -> Option<FlowId> {
-        let slot = *self.index.get(key)?;
+        let is_it = |slot: &u32| self.key(*slot) == Some(key);
+        let slot = *self.index.find(self.hasher.hash_one(key), is_it)?;
         Some(self.id(slot))
+    }
+
+    /// The key of the flow in a slot.
+    fn key(&self, slot: u32) -> Option<&FlowKey> {
+        let entry = self.slots.get(slot as usize)?.as_ref()?;
+        Some(&entry.key)
     }
 
     /// Takes in a new flow.
@@ -176,7 +136,14 @@ impl<T> Table<T> {
                 u32::try_from(self.slots.len() - 1).unwrap_or(NONE)
             }
         };
-        self.index.insert(key, slot);
+        let Self {
+            index, hasher, slots, ..
+        } = self;
+        let again = |slot: &u32| {
+            let entry = slots.get(*slot as usize).and_then(Option::as_ref);
+            entry.map_or(0, |entry| hasher.hash_one(entry.key))
+        };
+        index.insert_unique(hasher.hash_one(key), slot, again);
         self.link_newest(slot);
         self.id(slot)
     }
@@ -240,7 +207,10 @@ impl<T> Table<T> {
         }
         let entry = self.slots[id.slot as usize].take()?;
         self.unlink(id.slot);
-        self.index.remove(&entry.key);
+        let hash = self.hasher.hash_one(entry.key);
+        if let Ok(found) = self.index.find_entry(hash, |slot| *slot == id.slot) {
+            found.remove();
+        }
         self.free.push(id.slot);
         Some(entry.value)
     }
@@ -281,6 +251,8 @@ impl<T> Table<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
 
     fn key(n: u8) -> FlowKey {
