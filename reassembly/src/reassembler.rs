@@ -293,6 +293,11 @@ impl Reassembler {
         self.counters.packets += 1;
         self.counters.packet_bytes += packet.data.len() as u64;
         self.counters.truncated += u64::from(packet.data.len() < packet.wire_len as usize);
+        let number = self.counters.packets;
+        if let Some(segment) = packet::decode_plain(packet, &mut self.memory, &self.limits, number) {
+            self.tcp(&segment, packet);
+            return;
+        }
         let mut whole = std::mem::take(&mut self.datagram);
         self.take(packet, &mut whole);
         self.datagram = whole;
@@ -320,12 +325,11 @@ impl Reassembler {
     /// `whole` is room for a datagram that came in fragments.
     fn take(&mut self, packet: &Packet<'_>, whole: &mut Vec<u8>) {
         let decoded = packet::decode(packet, &mut self.memory, whole, &self.limits, &mut self.counters);
-        let segment = match decoded {
-            Ok(Decoded::Tcp(segment)) => segment,
+        match decoded {
+            Ok(Decoded::Tcp(segment)) => self.tcp(&segment, packet),
             Ok(Decoded::Udp(datagram)) => {
                 // What was put together from fragments lies in `whole`, which is not ours.
                 self.datagram(&datagram, packet.ts);
-                return;
             }
             Err(why) => {
                 let counter = match why {
@@ -337,14 +341,16 @@ impl Reassembler {
                     Skipped::Fragment | Skipped::Checksum => return,
                 };
                 *counter += 1;
-                return;
             }
-        };
+        }
+    }
+
+    fn tcp(&mut self, segment: &Segment<'_>, packet: &Packet<'_>) {
         self.counters.tcp_packets += 1;
         self.counters.duplicates += u64::from(segment.copy);
         let (key, side) = (segment.key, segment.side);
         let id = match self.flows.find(&key) {
-            Some(id) if !self.begins_anew(id, side, &segment) => {
+            Some(id) if !self.begins_anew(id, side, segment) => {
                 self.flows.touch(id);
                 id
             }
@@ -352,10 +358,10 @@ impl Reassembler {
                 if let Some(old) = found {
                     self.end(old);
                 }
-                self.begin(key, side, &segment, packet.ts)
+                self.begin(key, side, segment, packet.ts)
             }
         };
-        if self.segment(id, side, &segment, packet) {
+        if self.segment(id, side, segment, packet) {
             self.weigh(id);
         }
     }

@@ -22,27 +22,43 @@ impl FlowKey {
         dst: (IpAddr, u16),
         network: (Option<u16>, Option<u32>),
     ) -> (Self, usize) {
-        let number = |ip: IpAddr| match ip {
-            IpAddr::V4(ip) => u128::from(ip.to_bits()),
-            IpAddr::V6(ip) => ip.to_bits(),
+        let (vlan, vni) = network;
+        let network = vlan.map_or(0, |vlan| 1 << 63 | u64::from(vlan) << 32)
+            | vni.map_or(0, |vni| 1 << 62 | u64::from(vni));
+        let number = match (src.0, dst.0) {
+            (IpAddr::V4(from), IpAddr::V4(to)) => {
+                return Self::v4((from.to_bits(), src.1), (to.to_bits(), dst.1), network);
+            }
+            _ => |ip: IpAddr| match ip {
+                IpAddr::V4(ip) => u128::from(ip.to_bits()),
+                IpAddr::V6(ip) => ip.to_bits(),
+            },
         };
         let (from, to) = ((number(src.0), src.1), (number(dst.0), dst.1));
-        let is_low = match (src.0, dst.0) {
-            // The same order, of shorter numbers.
-            (IpAddr::V4(a), IpAddr::V4(b)) => {
-                let end = |ip: Ipv4Addr, port: u16| u64::from(ip.to_bits()) << 16 | u64::from(port);
-                end(a, src.1) <= end(b, dst.1)
-            }
-            _ => from <= to,
-        };
-        let (low, high, side) = if is_low { (from, to, 0) } else { (to, from, 1) };
-        let (vlan, vni) = network;
+        let (low, high, side) = if from <= to { (from, to, 0) } else { (to, from, 1) };
         let key = Self {
             low: low.0,
             high: high.0,
-            ports: u64::from(src.0.is_ipv6()) << 32 | u64::from(low.1) << 16 | u64::from(high.1),
-            network: vlan.map_or(0, |vlan| 1 << 63 | u64::from(vlan) << 32)
-                | vni.map_or(0, |vni| 1 << 62 | u64::from(vni)),
+            ports: 1 << 32 | u64::from(low.1) << 16 | u64::from(high.1),
+            network,
+        };
+        (key, side)
+    }
+
+    /// As [`Self::new`], of two ends with IPv4 addresses in a network that has a number.
+    #[inline]
+    pub(super) fn v4(src: (u32, u16), dst: (u32, u16), network: u64) -> (Self, usize) {
+        let end = |(ip, port): (u32, u16)| u64::from(ip) << 16 | u64::from(port);
+        let (low, high, side) = if end(src) <= end(dst) {
+            (src, dst, 0)
+        } else {
+            (dst, src, 1)
+        };
+        let key = Self {
+            low: u128::from(low.0),
+            high: u128::from(high.0),
+            ports: u64::from(low.1) << 16 | u64::from(high.1),
+            network,
         };
         (key, side)
     }

@@ -3,8 +3,6 @@
 //! Knows the headers of TCP and UDP, and puts the stages beside it together: [`super::layers`] and [`super::tunnel`] take headers off,
 //! [`super::fragments`] puts datagrams together, [`super::duplicates`] tells copies.
 
-use std::net::IpAddr;
-
 use super::checksum::{self, Checksums, Told};
 use super::duplicates::{Duplicates, Mark};
 use super::fragments::{Fragments, Taken};
@@ -76,7 +74,7 @@ pub(crate) struct Memory {
     duplicates: Duplicates,
 }
 
-/// Reads the headers of a frame. `whole` holds the datagram where it came in fragments.
+/// Reads the headers of a frame of any form. `whole` holds the datagram where it came in fragments.
 pub(crate) fn decode<'a>(
     packet: &Packet<'a>,
     memory: &mut Memory,
@@ -85,22 +83,6 @@ pub(crate) fn decode<'a>(
     counters: &mut Counters,
 ) -> Result<Decoded<'a>, Skipped> {
     let checks = limits.checksums.looks_at(counters.packets);
-    if !checks && let Some((mut segment, mark)) = plain(packet, limits) {
-        segment.copy = memory.seen(mark, packet.ts, limits);
-        return Ok(Decoded::Tcp(segment));
-    }
-    walked(packet, memory, whole, limits, counters, checks)
-}
-
-/// Reads a frame of any form.
-fn walked<'a>(
-    packet: &Packet<'a>,
-    memory: &mut Memory,
-    whole: &'a mut Vec<u8>,
-    limits: &Limits,
-    counters: &mut Counters,
-    checks: bool,
-) -> Result<Decoded<'a>, Skipped> {
     let mut next = Next::Link(packet.link);
     let mut wrapping = Wrapping::default();
     let (mut nested, mut overlap, mut reassembled) = (0, false, false);
@@ -186,16 +168,33 @@ fn walked<'a>(
         }
         Found::Fragment(_) => return Err(Skipped::Fragment),
     };
-    let (mut segment, mark) = tcp(addresses, wrapping, bytes, cut, limits)?;
+    let key = |from, to| {
+        let (src, dst) = ((addresses.src, from), (addresses.dst, to));
+        FlowKey::new(src, dst, limits.network_of(wrapping))
+    };
+    let (mut segment, mark) = tcp(key, wrapping, bytes, cut)?;
     segment.overlap = overlap;
     segment.copy = memory.seen(mark, packet.ts, limits);
     Ok(Decoded::Tcp(segment))
 }
 
-/// Reads a frame of the commonest form: Ethernet, an IPv4 header without options or fragmentation, TCP, all of it captured.
-/// Nothing where it has another form or may be damaged; where it gives a segment, [`walked`] gives the same.
+/// Reads the headers of a frame of the commonest form: Ethernet, an IPv4 header without options or fragmentation, TCP, all of
+/// it captured. Nothing where it has another form, may be damaged, or has its checksums looked at; where it gives a
+/// segment, [`decode`] gives the same. `number` is the packet's, from 1.
 #[inline(always)]
-fn plain<'a>(packet: &Packet<'a>, limits: &Limits) -> Option<(Segment<'a>, Mark)> {
+pub(crate) fn decode_plain<'a>(
+    packet: &Packet<'a>,
+    memory: &mut Memory,
+    limits: &Limits,
+    number: u64,
+) -> Option<Segment<'a>> {
+    let (mut segment, mark) = plain(packet).filter(|_| !limits.checksums.looks_at(number))?;
+    segment.copy = memory.seen(mark, packet.ts, limits);
+    Some(segment)
+}
+
+#[inline(always)]
+fn plain<'a>(packet: &Packet<'a>) -> Option<(Segment<'a>, Mark)> {
     /// Ethernet's header, and the shortest ones of IPv4 and TCP.
     const HEADERS: [usize; 3] = [14, 20, 20];
     const ALL: usize = HEADERS[0] + HEADERS[1] + HEADERS[2];
@@ -204,23 +203,27 @@ fn plain<'a>(packet: &Packet<'a>, limits: &Limits) -> Option<(Segment<'a>, Mark)
     }
     let header = packet.data.first_chunk::<ALL>()?;
     let u16_at = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
-    let address = |at: usize| IpAddr::from([header[at], header[at + 1], header[at + 2], header[at + 3]]);
-    let place = u16_at(20);
-    let is_plain =
-        u16_at(12) == ETHERTYPE_IPV4 && header[14] == 0x45 && place & 0x3fff == 0 && header[23] == TCP;
+    let u32_at = |at: usize| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+    let (kind, place, total) = (u16_at(12), u16_at(20), usize::from(u16_at(16)));
+    if kind != ETHERTYPE_IPV4 || header[14] != 0x45 || place & 0x3fff != 0 || header[23] != TCP {
+        return None;
+    }
     let data = packet
         .data
-        .get(HEADERS[0]..HEADERS[0] + usize::from(u16_at(16)))?;
-    let data = data.get(HEADERS[1]..).filter(|_| is_plain)?;
-    let addresses = Addresses {
-        src: address(26),
-        dst: address(30),
-    };
+        .get(HEADERS[0]..HEADERS[0] + total)?
+        .get(HEADERS[1]..)?;
     let wrapping = Wrapping {
         ip_id: u16_at(18),
         ..Wrapping::default()
     };
-    tcp(addresses, wrapping, data, 0, limits).ok()
+    let (src, dst) = (u32_at(26), u32_at(30));
+    tcp(
+        |from, to| FlowKey::v4((src, from), (dst, to), 0),
+        wrapping,
+        data,
+        0,
+    )
+    .ok()
 }
 
 /// Counts what a checksum tells, and refuses the packet where wrong ones are not wanted. One left to the card is refused
@@ -296,11 +299,10 @@ fn udp<'a>(
 
 #[inline(always)]
 fn tcp<'a>(
-    addresses: Addresses,
+    key: impl FnOnce(u16, u16) -> (FlowKey, usize),
     wrapping: Wrapping,
     data: &'a [u8],
     cut: usize,
-    limits: &Limits,
 ) -> Result<(Segment<'a>, Mark), Skipped> {
     // RFC 9293 section 3.1. Options are not needed, so a capture may be cut within them.
     let Some(header) = data.first_chunk::<20>() else {
@@ -315,8 +317,7 @@ fn tcp<'a>(
     let payload = data.get(header_len..).unwrap_or(&[]);
     let cut = data.len() + cut - header_len - payload.len();
     let flag = |bit: u8| header[13] & bit != 0;
-    let (src, dst) = ((addresses.src, u16_at(0)), (addresses.dst, u16_at(2)));
-    let (key, side) = FlowKey::new(src, dst, limits.network_of(wrapping));
+    let (key, side) = key(u16_at(0), u16_at(2));
     let segment = Segment {
         key,
         side,
@@ -373,7 +374,7 @@ mod tests {
 
     fn segment<'a>(packet: &Packet<'a>, whole: &'a mut Vec<u8>, limits: &Limits) -> Option<Segment<'a>> {
         let (mut memory, mut counters) = (Memory::default(), Counters::default());
-        match walked(packet, &mut memory, whole, limits, &mut counters, false) {
+        match decode(packet, &mut memory, whole, limits, &mut counters) {
             Ok(Decoded::Tcp(segment)) => Some(segment),
             _ => None,
         }
@@ -395,8 +396,8 @@ mod tests {
             data.truncate(len.max(30));
             let wire_len = u32::try_from(data.len()).unwrap() + beyond;
             let packet = packet(&data, wire_len);
-            let limits = Limits::default();
-            if let Some((found, _)) = plain(&packet, &limits) {
+            let limits = Limits { checksums: Checksums::Ignore, ..Limits::default() };
+            if let Some((found, _)) = plain(&packet) {
                 let mut whole = Vec::new();
                 let walked = segment(&packet, &mut whole, &limits);
                 prop_assert_eq!(Some(found), walked);
@@ -407,16 +408,12 @@ mod tests {
     #[test]
     fn a_common_frame_is_read_at_once() {
         let data = frame();
-        let limits = Limits::default();
-        let (found, _) = plain(&packet(&data, 74), &limits).expect("a common frame");
+        let (found, _) = plain(&packet(&data, 74)).expect("a common frame");
         assert_eq!(
             (found.payload, found.cut, found.wrapping.ip_id),
             (&b"GET / "[..], 0, 0x1234)
         );
-        assert!(
-            plain(&packet(&data, 75), &limits).is_none(),
-            "cut off by the capture"
-        );
+        assert!(plain(&packet(&data, 75)).is_none(), "cut off by the capture");
         for (at, byte, why) in [
             (12, 0x86, "another type"),
             (14, 0x46, "options"),
@@ -425,7 +422,7 @@ mod tests {
         ] {
             let mut other = data.clone();
             other[at] = byte;
-            assert!(plain(&packet(&other, 74), &limits).is_none(), "{why}");
+            assert!(plain(&packet(&other, 74)).is_none(), "{why}");
         }
     }
 }
