@@ -11,7 +11,7 @@
 use std::io::{self, Write};
 
 use crate::exchange::{FieldSpan, Flags, Head};
-use crate::http1::body::{ALLOWANCE_STEP, EXPANSION, FREE_EXPANSION};
+use crate::http1::body::{ALLOWANCE_STEP, EXPANSION, FREE_EXPANSION, is_extreme};
 use crate::http1::inflate::{Inflate, Pool, Wrapper};
 use crate::limits::Limits;
 use crate::part::{self, Direction, Part, PartKind, Stamp};
@@ -290,6 +290,7 @@ pub(crate) struct Messages {
     unframed: u64,
     opaque: u64,
     over_limit: u64,
+    extreme: u64,
     /// Bytes read or lost so far.
     wire: u64,
     /// Compressed bytes, and what came out of them. Counted over all messages, for many small bombs are one large one.
@@ -311,6 +312,7 @@ pub(crate) struct Counts {
     pub(crate) dropped: u64,
     pub(crate) opaque: u64,
     pub(crate) over_limit: u64,
+    pub(crate) extreme: u64,
     /// Bytes in which no message could be found.
     pub(crate) unframed: u64,
 }
@@ -343,6 +345,7 @@ impl Messages {
             unframed: 0,
             opaque: 0,
             over_limit: 0,
+            extreme: 0,
             wire: 0,
             taken: 0,
             made: 0,
@@ -615,6 +618,7 @@ impl Messages {
         if flags.contains(Flags::OPAQUE) {
             content_bytes = bytes;
         }
+        self.extreme += u64::from(is_extreme(bytes, content_bytes));
         let number = self.number;
         self.number += 1;
         self.content_bytes += content_bytes;
@@ -689,6 +693,7 @@ impl Messages {
             dropped: self.dropped,
             opaque: self.opaque,
             over_limit: self.over_limit,
+            extreme: self.extreme,
             unframed: self.unframed,
         }
     }

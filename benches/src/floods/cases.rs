@@ -146,7 +146,8 @@ pub fn all() -> Vec<Flood> {
             "bytes of a head that does not end",
             |n| n / 1460,
             endless_head,
-        ),
+        )
+        .tells(&["head over the limit"]),
         Flood::new("heads", 2_000, "heads of 12,700 fields", |n| n * 44, heads),
         Flood::new("chunks", 20_000_000, "chunks of one byte", |n| n / 243, chunks).whole(),
         Flood::new(
@@ -173,6 +174,7 @@ pub fn all() -> Vec<Flood> {
             |n| n / 1_500_000,
             bomb,
         )
+        .tells(&["over the decompression limit"])
         .whole(),
         Flood::new(
             "bomb-zstd",
@@ -181,15 +183,18 @@ pub fn all() -> Vec<Flood> {
             |n| n / 47_000_000,
             bomb_zstd,
         )
+        .tells(&["over the decompression limit"])
         .whole(),
-        Flood::new("bombs", 3_000, "gzip bodies of 2 MiB in 2 KiB", |n| n * 8, bombs),
+        Flood::new("bombs", 3_000, "gzip bodies of 2 MiB in 2 KiB", |n| n * 8, bombs)
+            .tells(&["bodies unpacked at an extreme ratio"]),
         Flood::new(
             "bombs-zstd",
             3_000,
             "zstd bodies of 2 MiB in 70 bytes",
             |n| n * 7,
             bombs_zstd,
-        ),
+        )
+        .tells(&["bodies unpacked at an extreme ratio"]),
         Flood::new(
             "windows",
             20_000,
@@ -233,7 +238,8 @@ pub fn all() -> Vec<Flood> {
             "CONTINUATION frames of one block",
             |n| n / 12,
             continuation,
-        ),
+        )
+        .tells(&["head over the limit"]),
         Flood::new(
             "continuation-empty",
             5_000_000,
@@ -247,14 +253,16 @@ pub fn all() -> Vec<Flood> {
             "HTTP/2 blocks of 100,000 fields",
             |n| n * 69,
             tiny_fields,
-        ),
+        )
+        .tells(&["heads over the limit"]),
         Flood::new(
             "hpack",
             2_000,
             "HTTP/2 blocks that unpack to 60 MB",
             |n| n * 12,
             hpack,
-        ),
+        )
+        .tells(&["heads over the limit"]),
         Flood::new(
             "h2-gaps",
             20_000,
@@ -271,21 +279,24 @@ pub fn all() -> Vec<Flood> {
             "bytes of a WebSocket message that does not end",
             |n| n / 1460,
             websocket,
-        ),
+        )
+        .tells(&["of WebSockets whose end was not seen"]),
         Flood::new(
             "ws-frames",
             10_000_000,
             "empty frames of a WebSocket message",
             |n| n / 243,
             ws_frames,
-        ),
+        )
+        .tells(&["of WebSockets whose end was not seen"]),
         Flood::new(
             "ws-bombs",
             3_000,
             "WebSocket messages of 2 MiB in 2 KiB",
             |n| n * 2,
             ws_bombs,
-        ),
+        )
+        .tells(&["over the decompression limit"]),
         Flood::new(
             "event",
             400_000_000,

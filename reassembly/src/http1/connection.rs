@@ -281,7 +281,9 @@ impl Connection {
                 reader.position = at.offset + end as u64;
                 let head = &bytes[..end];
                 if end > cx.limits.head || !self.begin(direction, head, at, at, cx) {
-                    self.unread(direction, is_http(direction, head), cx);
+                    let http = is_http(direction, head);
+                    cx.counters.head_overflow += u64::from(http && end > cx.limits.head);
+                    self.unread(direction, http, cx);
                     return 0;
                 }
                 return end;
@@ -302,6 +304,7 @@ impl Connection {
                 reader.buf = buf;
                 reader.origins.push((0, first));
                 let http = is_http(direction, &reader.buf);
+                cx.counters.head_overflow += u64::from(http && end > cx.limits.head);
                 self.unread(direction, http, cx);
                 return bytes.len();
             }
@@ -316,6 +319,7 @@ impl Connection {
             self.unread(direction, false, cx);
         } else if reader.buf.len() > cx.limits.head {
             let http = is_http(direction, &reader.buf);
+            cx.counters.head_overflow += u64::from(http);
             self.unread(direction, http, cx);
         }
         bytes.len()

@@ -127,7 +127,8 @@ impl Encoder {
     }
 }
 
-fn number(out: &mut Vec<u8>, first: u8, bits: u32, number: usize) {
+/// An integer behind the bits of its first byte (RFC 7541 section 5.1).
+pub fn number(out: &mut Vec<u8>, first: u8, bits: u32, number: usize) {
     let most = (1 << bits) - 1;
     if number < most {
         out.push(first | number as u8);

@@ -7,7 +7,8 @@
 use std::net::SocketAddr;
 
 use reassembly::{
-    Event, Exchange, Flow, Limits, LinkType, Message, Packet, PartKind, PartOf, Reassembler, Timestamp,
+    Counters, Event, Exchange, Flow, Limits, LinkType, Message, Packet, PartKind, PartOf, Reassembler,
+    Timestamp,
 };
 use testdata::wire::{Flags, Tcp, ip_packet};
 
@@ -214,8 +215,13 @@ impl Wire {
     }
 }
 
-/// What every test checks of memory: holding, flows and exchanges are within limits by counters.
+/// The events of these packets.
 pub fn events_of(frames: &[Frame], limits: &Limits) -> Vec<Event> {
+    counted(frames, limits).0
+}
+
+/// The events of these packets, and what was counted. What every test checks of memory: no more flows are open than may be.
+pub fn counted(frames: &[Frame], limits: &Limits) -> (Vec<Event>, Counters) {
     let mut reassembler = Reassembler::new(limits.clone());
     let mut events = Vec::new();
     for (number, frame) in (1..).zip(frames) {
@@ -232,7 +238,7 @@ pub fn events_of(frames: &[Frame], limits: &Limits) -> Vec<Event> {
     reassembler.finish();
     events.extend(std::iter::from_fn(|| reassembler.poll()));
     assert_eq!(reassembler.open_flows(), 0);
-    events
+    (events, reassembler.counters())
 }
 
 /// One message in a form to compare.
