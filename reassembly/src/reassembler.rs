@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::exchange::{Exchange, Flags, FlowRef};
 use crate::flow::{App, Conflict, Flow};
-use crate::http1::connection::{self, Connection, Direction, Verdict};
+use crate::http1::connection::{self, Connection, Direction, Handed, To, Verdict};
 use crate::http1::inflate::Pool;
 use crate::http2;
 use crate::limits::{Counters, Limits};
@@ -38,6 +38,9 @@ const LINGER_AFTER_RESET: std::time::Duration = std::time::Duration::from_secs(6
 /// Capture time that steps back by more than this has begun anew: another capture follows, or the clock was
 /// set. Cards and queues differ by far less.
 const STEP_BACK: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// Tunnels through each other of which the content is read.
+const MAX_TUNNELS: u8 = 4;
 
 /// Ports on which servers commonly speak HTTP, for flows joined midway of which no message was seen yet.
 const SERVER_PORTS: [u16; 8] = [80, 443, 3000, 5000, 8000, 8080, 8443, 9000];
@@ -87,6 +90,9 @@ struct Entry {
     /// Bytes of memory it takes with all it holds, when it was last weighed.
     weight: usize,
     exchanges: u32,
+    /// Tunnels that its content goes through, and exchanges that led to them.
+    tunnels: u8,
+    before: u32,
     /// Both ends take part, and it is known what they speak.
     proven: bool,
     /// As it stands in the table.
@@ -592,6 +598,8 @@ impl Reassembler {
             queued: false,
             weight: 0,
             exchanges: 0,
+            tunnels: 0,
+            before: 0,
             proven: false,
             class: Class::New,
             sides_seen: [false; 2],
@@ -795,10 +803,14 @@ impl Reassembler {
             Content::Empty if entry.session.is_some() => App::Tls,
             content => content.app(),
         };
-        let app = if told.is_some() && app == App::Unknown {
-            App::Tls
-        } else {
-            app
+        // What led to a tunnel was HTTP, whatever goes through it.
+        let hidden = entry.tunnels > 0
+            && !matches!(entry.content, Content::Empty)
+            && matches!(app, App::Tls | App::Unknown);
+        let app = match app {
+            App::Tls | App::Unknown if entry.tunnels > 0 => App::Http1,
+            App::Unknown if told.is_some() => App::Tls,
+            app => app,
         };
         if let Some(asker) = asker.filter(|_| !entry.certain && app == App::Tls) {
             entry.client = asker;
@@ -822,7 +834,7 @@ impl Reassembler {
         }
         let partial = entry.session.as_ref().is_some_and(|s| s.is_partial());
         let within = entry.session.is_none() && told.is_some();
-        if had_payload && (!matches!(app, App::Http1 | App::Http2) || partial || within) {
+        if had_payload && (!matches!(app, App::Http1 | App::Http2) || partial || within || hidden) {
             entry.flags.insert(Flags::OPAQUE);
         }
         self.events.push_back(Event::Flow(Box::new(Flow {
@@ -881,6 +893,11 @@ impl Entry {
             }
             Content::Empty | Content::Begun(..) => self.session.is_some(),
         }
+    }
+
+    /// Whether what it carries had begun before the first of it was seen.
+    fn is_midstream(&self) -> bool {
+        self.flags.contains(Flags::MIDSTREAM) && self.tunnels == 0
     }
 
     /// Notes a retransmission that differs from its first copy. Its offset is that of the stream until the flow ends.
@@ -977,6 +994,7 @@ impl Sink<'_> {
             now: self.now,
         };
         let events = &mut *self.events;
+        let mut tunnel = None;
         let mut count = 0;
         let mut give = |mut event: Event| {
             if let Event::Exchange(exchange) = &mut event {
@@ -992,11 +1010,16 @@ impl Sink<'_> {
                 http1(connection, &mut cx, &mut give);
                 if let Some(handed) = connection.hand_over() {
                     connection.finish(&mut cx, &mut give);
-                    let mut connection = http2::Connection::upgraded(handed.index, handed.request);
-                    for (bytes, meta) in handed.rest {
-                        connection.data(Direction::Response, &bytes, meta, &mut cx, &mut give);
+                    match handed.to {
+                        To::Http2(request) => {
+                            let mut connection = http2::Connection::upgraded(handed.index, *request);
+                            for (direction, bytes, meta) in handed.rest {
+                                connection.data(direction, &bytes, meta, &mut cx, &mut give);
+                            }
+                            self.entry.content = Content::Http2(Box::new(connection));
+                        }
+                        To::Tunnel { .. } => tunnel = Some(handed),
                     }
-                    self.entry.content = Content::Http2(Box::new(connection));
                 } else if connection.verdict() == Verdict::Foreign {
                     self.entry.content = Content::Opaque(App::Unknown);
                 }
@@ -1010,17 +1033,71 @@ impl Sink<'_> {
             Content::Empty | Content::Begun(..) | Content::Tls(_) | Content::Opaque(_) => {}
         }
         self.entry.exchanges += count;
+        if let Some(tunnel) = tunnel {
+            self.goes_through(*tunnel);
+        }
+    }
+
+    /// The flow goes on as a tunnel: what it carries is recognised as that of another flow.
+    fn goes_through(&mut self, tunnel: Handed) {
+        let To::Tunnel { lost, ended } = tunnel.to else {
+            return;
+        };
+        self.entry.tunnels += 1;
+        self.entry.before = tunnel.index;
+        self.entry.content = Content::Empty;
+        self.entry.inside = None;
+        // Who asked for the tunnel is the client, whatever the content looks like.
+        self.entry.certain = true;
+        let (client, server) = (self.entry.client, 1 - self.entry.client);
+        if lost[0] {
+            self.missing(client, UNKNOWN);
+        }
+        let mut cut = lost[1];
+        for (direction, bytes, meta) in tunnel.rest {
+            let from_server = direction == Direction::Response;
+            if from_server && std::mem::take(&mut cut) {
+                self.missing(server, UNKNOWN);
+            }
+            self.passed(if from_server { server } else { client }, &bytes, meta);
+        }
+        if cut {
+            self.missing(server, UNKNOWN);
+        }
+        for (side, _) in [client, server]
+            .into_iter()
+            .zip(ended)
+            .filter(|(_, ended)| *ended)
+        {
+            self.end(side, true, self.now);
+        }
+    }
+
+    /// HTTP/1, of which the first exchange is the next of the flow.
+    fn http1(&self, midstream: bool) -> Content {
+        let opens_tunnels = self.entry.tunnels < MAX_TUNNELS;
+        Content::Http(Box::new(Connection::new(
+            midstream,
+            self.entry.before,
+            opens_tunnels,
+        )))
+    }
+
+    /// HTTP/2, likewise.
+    fn http2(&self, midstream: bool) -> Content {
+        let connection = http2::Connection::new(midstream);
+        Content::Http2(Box::new(connection.counting_from(self.entry.before)))
     }
 
     /// Hands bytes to the content.
     fn read(&mut self, side: usize, bytes: &[u8], meta: Meta) {
         if let Content::Http(connection) = &self.entry.content
             && connection.verdict() == Verdict::Undecided
-            && self.entry.flags.intersects(Flags::MIDSTREAM)
+            && self.entry.is_midstream()
             && http2::looks_like(bytes, self.direction(side))
         {
             // Joined within a frame: only now does one begin with a segment.
-            self.entry.content = Content::Http2(Box::new(http2::Connection::new(true)));
+            self.entry.content = self.http2(true);
         }
         let direction = self.direction(side);
         if let Content::Tls(handshake) = &mut self.entry.content {
@@ -1075,7 +1152,7 @@ impl Sink<'_> {
             if let Content::Http(connection) = &self.entry.content
                 && connection.verdict() == Verdict::Undecided
             {
-                self.entry.content = Content::Http(Box::new(Connection::new(true)));
+                self.entry.content = self.http1(true);
             }
         }
         self.entry.certain = true;
@@ -1122,13 +1199,13 @@ impl Sink<'_> {
 
     /// The first payload of a flow tells what it carries; `whole` tells that there is no waiting for more of it.
     fn recognise(&mut self, side: usize, bytes: &[u8], meta: Meta, whole: bool) {
-        let midstream = self.entry.flags.contains(Flags::MIDSTREAM);
+        let midstream = self.entry.is_midstream();
         // Nothing else that is read here begins with the type of a handshake record, but one byte is no proof.
-        if bytes == [0x16] && !whole {
+        if tls::may_begin(bytes) && !whole {
             self.entry.content = Content::Begun(side, bytes.to_vec(), meta);
             return;
         }
-        if tls::begins(bytes) || bytes == [0x16] {
+        if tls::begins(bytes) || tls::may_begin(bytes) {
             // TLS in TLS is left alone.
             if !self.secrets.is_empty() && !self.entry.tls {
                 self.entry.session = Some(Box::default());
@@ -1143,11 +1220,11 @@ impl Sink<'_> {
                 // Only a client sends it (RFC 9113 section 3.4).
                 self.entry.client = side;
                 self.entry.certain = true;
-                self.entry.content = Content::Http2(Box::new(http2::Connection::new(false)));
+                self.entry.content = self.http2(false);
                 return;
             }
             http2::Beginning::Settings if !midstream => {
-                self.entry.content = Content::Http2(Box::new(http2::Connection::new(false)));
+                self.entry.content = self.http2(false);
                 return;
             }
             http2::Beginning::Short if !whole => {
@@ -1157,13 +1234,13 @@ impl Sink<'_> {
             _ => {}
         }
         if midstream && http2::looks_like(bytes, self.direction(side)) {
-            self.entry.content = Content::Http2(Box::new(http2::Connection::new(true)));
+            self.entry.content = self.http2(true);
             return;
         }
         if !self.entry.certain {
             self.orient(side, bytes);
         }
-        self.entry.content = Content::Http(Box::new(Connection::new(midstream)));
+        self.entry.content = self.http1(midstream);
     }
 }
 
@@ -1198,6 +1275,16 @@ impl Sink<'_> {
             self.entry.session = Some(session);
         }
         true
+    }
+
+    /// The next bytes of a direction.
+    fn passed(&mut self, side: usize, bytes: &[u8], meta: Meta) {
+        let decrypted = self.decrypt(side, |session, from_client, cx, out| {
+            session.data(from_client, bytes, meta, cx, out);
+        });
+        if !decrypted {
+            self.carried(side, bytes, meta);
+        }
     }
 
     /// The next bytes of the content.
@@ -1249,7 +1336,7 @@ impl Sink<'_> {
             return;
         }
         if matches!(self.entry.content, Content::Empty) {
-            self.entry.content = Content::Http(Box::new(Connection::new(true)));
+            self.entry.content = self.http1(true);
         }
         let direction = self.direction(side);
         if let Content::Tls(handshake) = &mut self.entry.content {
@@ -1268,12 +1355,7 @@ impl Sink<'_> {
 
 impl Receiver for Sink<'_> {
     fn data(&mut self, side: usize, bytes: &[u8], meta: Meta) {
-        let decrypted = self.decrypt(side, |session, from_client, cx, out| {
-            session.data(from_client, bytes, meta, cx, out);
-        });
-        if !decrypted {
-            self.carried(side, bytes, meta);
-        }
+        self.passed(side, bytes, meta);
     }
 
     fn gap(&mut self, side: usize, len: u64, _meta: Meta) {
@@ -1304,9 +1386,7 @@ impl Receiver for Sink<'_> {
             Content::Http(connection) => connection.resume(),
             Content::Http2(connection) => connection.resume(),
             // It may have been given up only because it ended early.
-            Content::Opaque(App::Unknown) => {
-                self.entry.content = Content::Http(Box::new(Connection::new(true)));
-            }
+            Content::Opaque(App::Unknown) => self.entry.content = self.http1(true),
             Content::Empty | Content::Begun(..) | Content::Tls(_) | Content::Opaque(_) => {}
         }
     }

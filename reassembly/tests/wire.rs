@@ -246,7 +246,7 @@ fn tunnels_and_upgrades() {
             (SERVER, OK),
         ],
         close,
-        &["CONNECT db:443 db:443 > 200 0/0"],
+        &["CONNECT db:443 db:443 > 200 0/0", "GET /in a > 200 0/2"],
     );
     talk(
         "CONNECT declined",
@@ -1274,7 +1274,7 @@ fn what_is_pipelined_behind_connect_is_the_answers_to_tell() {
             (SERVER, OK),
         ],
         close,
-        &["CONNECT db:443 db:443 > 200 0/0"],
+        &["CONNECT db:443 db:443 > 200 0/0", declined[1]],
     );
     talk(
         "declined, with a body",

@@ -133,6 +133,19 @@ pub(crate) struct Pairing {
 }
 
 impl Pairing {
+    /// Behind exchanges of the same flow that others have paired.
+    pub(crate) fn from(index: u32) -> Self {
+        Self {
+            next_index: index,
+            ..Self::default()
+        }
+    }
+
+    /// The index of the exchange that begins next.
+    pub(crate) fn next_index(&self) -> u32 {
+        self.next_index
+    }
+
     /// A request began; `had_less` tells that its sender sent the byte just before it with less of the response
     /// stream at hand. Returns the index of its exchange.
     pub(crate) fn request_began(&mut self, method: Method, meta: Meta, had_less: bool) -> u32 {

@@ -198,6 +198,11 @@ impl Connection {
         }
     }
 
+    /// The same connection, whose exchanges are counted from `index` on.
+    pub(crate) fn counting_from(self, index: u32) -> Self {
+        Self { count: index, ..self }
+    }
+
     /// A connection that began as HTTP/1: its first request is stream 1, and over (RFC 7540 section 3.2).
     pub(crate) fn upgraded(index: u32, request: Half<Request>) -> Self {
         let stream = Stream::upgraded(index, request);
