@@ -93,6 +93,8 @@ struct Entry {
     /// Tunnels that its content goes through, and exchanges that led to them.
     tunnels: u8,
     before: u32,
+    /// One of these, whose request is answered in TLS if that can be read (RFC 2817 section 3.3).
+    held: Option<Box<connection::Ready>>,
     /// Both ends take part, and it is known what they speak.
     proven: bool,
     /// As it stands in the table.
@@ -154,6 +156,7 @@ impl Tracked {
             content,
             session,
             inside,
+            held: ready,
             conflicts,
             ..
         } = &self.entry;
@@ -168,7 +171,8 @@ impl Tracked {
         /// With the bytes it shows.
         const CONFLICTS: usize = size_of::<Conflicts>() + Conflict::SHOWN * (size_of::<Conflict>() + 512);
         let conflicts = conflicts.as_ref().map_or(0, |_| CONFLICTS);
-        let bytes = size_of::<Self>() + TABLE + held + content + session + inside + conflicts;
+        let ready = ready.as_ref().map_or(0, |r| size_of_val(&**r) + r.weight());
+        let bytes = size_of::<Self>() + TABLE + held + content + session + inside + ready + conflicts;
         bytes + bytes / ROUNDED
     }
 }
@@ -600,6 +604,7 @@ impl Reassembler {
             exchanges: 0,
             tunnels: 0,
             before: 0,
+            held: None,
             proven: false,
             class: Class::New,
             sides_seen: [false; 2],
@@ -805,7 +810,7 @@ impl Reassembler {
         };
         // What led to a tunnel was HTTP, whatever goes through it.
         let hidden = entry.tunnels > 0
-            && !matches!(entry.content, Content::Empty)
+            && (entry.session.is_some() || !matches!(entry.content, Content::Empty))
             && matches!(app, App::Tls | App::Unknown);
         let app = match app {
             App::Tls | App::Unknown if entry.tunnels > 0 => App::Http1,
@@ -991,22 +996,35 @@ impl Sink<'_> {
             flow,
             flags,
             server_seen: self.server_seen,
+            may_decrypt: !self.secrets.is_empty() && !self.entry.tls,
             now: self.now,
         };
+        let before = self.entry.before;
         let events = &mut *self.events;
         let mut tunnel = None;
         let mut count = 0;
         let mut give = |mut event: Event| {
             if let Event::Exchange(exchange) = &mut event {
                 count += 1;
+                // What led to a tunnel did not go through it.
+                exchange.flow.tls &= exchange.index >= before;
                 if exchange.flow.tls {
                     without_https_port(exchange);
                 }
             }
             events.push_back(event);
         };
+        let undecided = matches!(self.entry.content, Content::Empty | Content::Begun(..));
+        let answers = self.entry.tls && matches!(self.entry.content, Content::Http(_));
+        if let Some(ready) = self.entry.held.take_if(|_| !undecided && !answers) {
+            // What goes through the tunnel cannot be read.
+            give(Event::Exchange(Box::new(connection::exchange(*ready, &mut cx))));
+        }
         match &mut self.entry.content {
             Content::Http(connection) => {
+                if let Some(ready) = self.entry.held.take() {
+                    self.entry.held = connection.answers(ready);
+                }
                 http1(connection, &mut cx, &mut give);
                 if let Some(handed) = connection.hand_over() {
                     connection.finish(&mut cx, &mut give);
@@ -1021,6 +1039,7 @@ impl Sink<'_> {
                         To::Tunnel { .. } => tunnel = Some(handed),
                     }
                 } else if connection.verdict() == Verdict::Foreign {
+                    connection.finish(&mut cx, &mut give);
                     self.entry.content = Content::Opaque(App::Unknown);
                 }
             }
@@ -1040,9 +1059,10 @@ impl Sink<'_> {
 
     /// The flow goes on as a tunnel: what it carries is recognised as that of another flow.
     fn goes_through(&mut self, tunnel: Handed) {
-        let To::Tunnel { lost, ended } = tunnel.to else {
+        let To::Tunnel { lost, ended, held } = tunnel.to else {
             return;
         };
+        self.entry.held = held;
         self.entry.tunnels += 1;
         self.entry.before = tunnel.index;
         self.entry.content = Content::Empty;
@@ -1115,6 +1135,9 @@ impl Sink<'_> {
 
     fn finish(&mut self) {
         self.settle_beginning();
+        if self.entry.held.is_some() && matches!(self.entry.content, Content::Empty) {
+            self.entry.content = Content::Opaque(App::Tls);
+        }
         self.connection(
             |connection, cx, mut out| connection.finish(cx, &mut out),
             |connection, cx, mut out| connection.finish(cx, &mut out),

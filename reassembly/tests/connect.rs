@@ -1,5 +1,5 @@
-//! What goes through a tunnel of HTTP CONNECT (RFC 9110 section 9.3.6) is recognised anew, as that of a flow of its own:
-//! HTTP/1, HTTP/2, TLS with and without its secrets, and what is none of these.
+//! What goes through a tunnel of HTTP CONNECT (RFC 9110 section 9.3.6), or comes behind an upgrade to TLS (RFC 2817), is
+//! recognised anew, as that of a flow of its own: HTTP/1, HTTP/2, TLS with and without its secrets, and what is none of these.
 
 mod support;
 #[path = "support/http2.rs"]
@@ -234,6 +234,64 @@ fn tls_in_a_tunnel_is_told_and_with_its_secrets_read() {
         early[0].1.splice(..0, CONNECT.iter().copied());
         early[1].1.splice(..0, AGREED.iter().copied());
         assert_eq!(of(&told("early", &early, &secrets).0), want);
+    }
+}
+
+/// Made for this, between two ends in one process: the answer to the request that led to TLS, and two exchanges.
+const UPGRADED: &str = include_str!("conversations/upgraded.txt");
+
+#[test]
+fn a_request_to_change_to_tls_is_answered_in_tls() {
+    let ask = b"OPTIONS * HTTP/1.1\r\nHost: printer.example\r\nConnection: Upgrade\r\nUpgrade: TLS/1.2, TLS/1.0\r\n\r\n";
+    let agreed =
+        b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: TLS/1.2, HTTP/1.1\r\n\r\n";
+    let (inner, secrets) = recorded(UPGRADED);
+    let opened = [
+        vec![client(get("/0")), server(ok("0")), client(ask), server(agreed)],
+        inner.clone(),
+    ]
+    .concat();
+    let before = "GET /0 in > 200 0/1";
+    for secrets in ["", "CLIENT_RANDOM 00 00"] {
+        let (seen, flow) = told("opaque", &opened, secrets);
+        assert_eq!(of(&seen), [before, "OPTIONS * printer.example > 101 0/0"]);
+        assert_eq!((flow.app, flags(&flow)), (App::Http1, vec!["opaque"]));
+        let tls = flow.tls.expect("a hello");
+        assert_eq!(tls.sni.as_deref(), Some("printer.example"));
+    }
+    let (seen, flow) = told("decrypted", &opened, &secrets);
+    let within = [
+        "POST /ipp/0 printer.example > 210 10/20",
+        "POST /ipp/1 printer.example > 211 11/21",
+    ];
+    let asked = "OPTIONS * printer.example > 200 0/0";
+    assert_eq!(of(&seen), [before, asked, within[0], within[1]]);
+    let places: Vec<u32> = seen.iter().map(|s| s.place.1).collect();
+    assert_eq!((places, flow.exchanges), (vec![0, 1, 2, 3], 4));
+    assert_eq!((flow.app, flags(&flow).len()), (App::Http1, 0));
+    // That request went in clear.
+    let all = events(&wire(&opened, 60_000), &secrets);
+    let encrypted = all.iter().filter_map(|event| match event {
+        Event::Exchange(e) => Some(e.flow.tls),
+        _ => None,
+    });
+    assert_eq!(encrypted.collect::<Vec<_>>(), [false, false, true, true]);
+    // Cut off anywhere it is given out all the same, and once; without its answer it is not given another's.
+    let turns = opened.len();
+    for end in 4..turns {
+        let seen = lines(&events(&wire(&opened[..end], 60_000), &secrets));
+        let asked = seen.iter().filter(|line| line.starts_with("OPTIONS")).count();
+        assert_eq!((asked, seen[0].as_str()), (1, before), "{end} turns: {seen:?}");
+    }
+    for lost in 4..turns {
+        let seen = lines(&events(&without(&opened, lost, 60_000), &secrets));
+        let asked: Vec<&String> = seen.iter().filter(|line| line.starts_with("OPTIONS")).collect();
+        assert_eq!(asked.len(), 1, "without turn {lost}: {seen:?}");
+        let answered = |status: &str| asked[0].contains(&format!("> {status}"));
+        assert!(
+            answered("200") || answered("101") || answered("-"),
+            "without turn {lost}: {seen:?}"
+        );
     }
 }
 

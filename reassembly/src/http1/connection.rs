@@ -17,7 +17,8 @@ use super::body::Body;
 use super::chunked::Chunked;
 use super::framing::{self, Framing};
 use super::head::{self, RequestHead, ResponseHead};
-use super::pairing::{Half, Method, Pairing, Ready};
+pub(crate) use super::pairing::Ready;
+use super::pairing::{Half, Method, Pairing};
 use super::reader::{Behind, Current, Place, Reader, Start, StartLine, State};
 use super::resync::{self, Found};
 
@@ -43,6 +44,8 @@ pub(crate) struct Context<'a> {
     pub(crate) flags: Flags,
     /// Whether a packet from the server was seen.
     pub(crate) server_seen: bool,
+    /// Whether TLS that begins within the flow may be read.
+    pub(crate) may_decrypt: bool,
     /// Time of the packet being read.
     pub(crate) now: Timestamp,
 }
@@ -112,6 +115,8 @@ pub(crate) enum To {
         lost: [bool; 2],
         /// Directions that ended.
         ended: [bool; 2],
+        /// An exchange of which the request is answered in what goes through the tunnel, if that can be read.
+        held: Option<Box<Ready>>,
     },
 }
 
@@ -153,6 +158,22 @@ impl Connection {
             new.responses.state = State::Search;
         }
         new
+    }
+
+    /// Has the request of an exchange that led here answered first. Gives the exchange back where it has none.
+    pub(crate) fn answers(&mut self, held: Box<Ready>) -> Option<Box<Ready>> {
+        let Ready { index, request, .. } = *held;
+        match request {
+            Some(request) => {
+                self.pairing.waits_for(index, request);
+                None
+            }
+            None => Some(Box::new(Ready {
+                index,
+                request,
+                ..*held
+            })),
+        }
     }
 
     /// Bytes of memory it takes, with what it holds.
@@ -383,7 +404,11 @@ impl Connection {
         if std::mem::take(&mut self.requests.lost) {
             self.pairing.requests_lost();
         }
-        let method = Method::of(found.head.slice(found.method));
+        let method = match Method::of(found.head.slice(found.method)) {
+            // Of one that is not whole, the field may have been lost.
+            Method::Other if self.salvaging || found.head.field("upgrade").is_some() => Method::Upgrade,
+            method => method,
+        };
         let had_less = self.requests.had_more_from == first.offset;
         let index = self.pairing.request_began(method, first, had_less);
         let mut body = Body::new(
@@ -453,7 +478,18 @@ impl Connection {
             }
         }
         let method = place.method.map(Method::name);
-        let framing = framing::response(&found.head, found.minor, status, method, &mut ambiguities);
+        let mut framing = framing::response(&found.head, found.minor, status, method, &mut ambiguities);
+        // Nobody changes to what nobody asked for: it is read as a response like others, with its body where it has one, as
+        // most who receive it do.
+        let switches = status == 101 && !matches!(place.method, Some(Method::Other));
+        if status == 101 && !switches {
+            ambiguities.insert(Ambiguities::UNASKED_SWITCH);
+            let with_body = framing::response(&found.head, found.minor, 200, method, &mut ambiguities);
+            if with_body != Framing::Close {
+                framing = with_body;
+            }
+        }
+        let to_tls = switches && place.method.is_some() && upgrades_to_tls(&found.head);
         if place.early {
             ambiguities.insert(Ambiguities::EARLY_RESPONSE);
         }
@@ -471,9 +507,7 @@ impl Connection {
             cx.pool,
             cx.room,
         );
-        let upgrade = (status == 101)
-            .then(|| websocket_extensions(&found.head))
-            .flatten();
+        let upgrade = switches.then(|| websocket_extensions(&found.head)).flatten();
         let kept = !(100..200).contains(&status) || status == 101;
         let start = Start::Response(Box::new(found));
         let current = Current {
@@ -491,7 +525,7 @@ impl Connection {
         self.responses.searched = 0;
         self.responses.lost_bytes = 0;
         let may_answer_connect = place.method.is_none() && (200..300).contains(&status) && bare;
-        let tunnel = status == 101 || (place.method == Some(Method::Connect) && (200..300).contains(&status));
+        let tunnel = switches || (place.method == Some(Method::Connect) && (200..300).contains(&status));
         if tunnel {
             self.pairing.upgraded(place.index);
         }
@@ -502,8 +536,9 @@ impl Connection {
             if self.requests.current.is_some() {
                 self.finish_message(Direction::Request, true, cx);
             }
-            if status != 101 && self.opens_tunnels {
-                self.open_tunnel();
+            if self.opens_tunnels && (!switches || (to_tls && in_step && !self.salvaging)) {
+                let held = (to_tls && cx.may_decrypt).then(|| self.pairing.take_ready(place.index));
+                self.open_tunnel(held.flatten().map(Box::new));
                 return true;
             }
             if let Some(extensions) = upgrade.filter(|_| !self.salvaging) {
@@ -553,8 +588,8 @@ impl Connection {
         self.responses.state = State::Handed;
     }
 
-    /// What comes behind CONNECT and its answer is no longer of this connection.
-    fn open_tunnel(&mut self) {
+    /// What comes behind CONNECT and its answer, or behind an upgrade, is no longer of this connection.
+    fn open_tunnel(&mut self, held: Option<Box<Ready>>) {
         let lost = std::mem::take(&mut self.requests.lost);
         let kept = self.requests.take_kept();
         let cut = self.answer_cut || (self.salvaging && !kept.is_empty());
@@ -562,6 +597,7 @@ impl Connection {
         let to = To::Tunnel {
             lost: [lost, cut],
             ended,
+            held,
         };
         let from_client = |(bytes, meta)| (Direction::Request, bytes, meta);
         let rest = kept.into_iter().map(from_client).collect();
@@ -593,7 +629,7 @@ impl Connection {
                         self.finish_message(direction, true, cx);
                     }
                 }
-                self.open_tunnel();
+                self.open_tunnel(None);
             }
         }
     }
@@ -1170,7 +1206,15 @@ fn upgrades_to(head: &Head, protocol: &str) -> bool {
     head.named("upgrade").any(named)
 }
 
-fn exchange(ready: Ready, cx: &mut Context<'_>) -> Exchange {
+/// Whether a head names TLS as what to change to (RFC 2817 section 3).
+fn upgrades_to_tls(head: &Head) -> bool {
+    let tls = |p: &str| p.get(..4).is_some_and(|name| name.eq_ignore_ascii_case("tls/"));
+    head.named("upgrade")
+        .any(|value| value.split(',').any(|p| tls(p.trim())))
+}
+
+/// The exchange that is over.
+pub(crate) fn exchange(ready: Ready, cx: &mut Context<'_>) -> Exchange {
     let Ready {
         index,
         request,
