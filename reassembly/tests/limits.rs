@@ -100,12 +100,7 @@ fn block(stream: u32, flags: u8, fields: &[u8], ends: bool) -> Vec<Vec<u8>> {
 
 /// A field that goes into no table.
 fn apart(name: &str, value: &str) -> Vec<u8> {
-    let mut out = vec![0];
-    for text in [name, value] {
-        number(&mut out, 0, 7, text.len());
-        out.extend(text.as_bytes());
-    }
-    out
+    field(0, name.as_bytes(), value.as_bytes())
 }
 
 #[test]

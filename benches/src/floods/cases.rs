@@ -1,11 +1,11 @@
 //! The floods. Each is a function that sends it, in whatever size is asked for.
 
 use testdata::http::Coding;
-
-use super::bytes::{
-    CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, Random, SETTINGS, brotli_window, field, frame,
-    hello, preface, request_fields, ws_frame, zstd_zeros,
+use testdata::http2::{
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, SETTINGS, field, frame,
 };
+
+use super::bytes::{Random, brotli_window, hello, preface, request_fields, ws_frame, zstd_zeros};
 use super::wire::{ACK, CLIENT, End, Flow, MSS, RST, SERVER, SYN, Wire, ip_segment, ipv4};
 
 /// A flood.
@@ -759,7 +759,7 @@ fn resets(wire: &mut Wire, n: u64) {
     filled(wire, &mut flow, CLIENT, n, |k, out| {
         let stream = 2 * k as u32 + 1;
         out.extend(frame(HEADERS, END_HEADERS, stream, &fields));
-        out.extend(frame(3, 0, stream, &8_u32.to_be_bytes()));
+        out.extend(frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes()));
     });
 }
 
