@@ -5,8 +5,8 @@ mod support;
 #[path = "support/http2.rs"]
 mod write;
 
-use reassembly::{App, Event, Flow, Limits, LinkType, Packet, Reassembler, Timestamp};
-use support::{CLIENT, SERVER, Seen, Wire, exchanges, flows};
+use reassembly::{App, Event, Flow};
+use support::{CLIENT, SERVER, Seen, Turn, Wire, exchanges, flows, opened_with, recorded};
 use write::*;
 
 const CONNECT: &[u8] = b"CONNECT db:8080 HTTP/1.1\r\nHost: db:8080\r\n\r\n";
@@ -19,25 +19,6 @@ fn get(target: &str) -> Vec<u8> {
 
 fn ok(body: &str) -> Vec<u8> {
     format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
-}
-
-type Turn = (usize, Vec<u8>);
-
-/// Events of a flow with these secrets.
-fn events(wire: &Wire, secrets: &str) -> Vec<Event> {
-    let mut reassembler = Reassembler::new(Limits::default());
-    reassembler.add_secrets(secrets.as_bytes());
-    for (number, frame) in (1..).zip(&wire.frames) {
-        reassembler.push(&Packet {
-            ts: Timestamp(frame.at),
-            link: LinkType::RAW,
-            data: &frame.ip,
-            wire_len: frame.ip.len() as u32,
-            frame: number,
-        });
-    }
-    reassembler.finish();
-    std::iter::from_fn(|| reassembler.poll()).collect()
 }
 
 fn lines(events: &[Event]) -> Vec<String> {
@@ -59,9 +40,9 @@ fn wire(turns: &[Turn], segment: usize) -> Wire {
 
 /// The exchanges and the flow that turns make, however they are cut.
 fn told(name: &str, turns: &[Turn], secrets: &str) -> (Vec<Seen>, Flow) {
-    let whole = events(&wire(turns, 60_000), secrets);
+    let whole = opened_with(&wire(turns, 60_000), secrets);
     for segment in [1, 2, 3, 7, 16, 23, 40, 100, 1_460] {
-        let cut = events(&wire(turns, segment), secrets);
+        let cut = opened_with(&wire(turns, segment), secrets);
         assert_eq!(lines(&cut), lines(&whole), "{name}, in segments of {segment}");
         let (cut, whole) = (flows(&cut)[0], flows(&whole)[0]);
         let tell = |f: &Flow| (f.app, f.tls.clone(), f.flags, f.exchanges, f.bytes);
@@ -173,22 +154,6 @@ fn http2_in_a_tunnel_is_read_and_counted_on() {
     assert_eq!(of(&seen), [TUNNEL, "GET /a h > 200 0/1"]);
 }
 
-/// A recorded connection of TLS, and its secrets.
-fn recorded(text: &str) -> (Vec<Turn>, String) {
-    let turns = text.lines().filter_map(|line| {
-        let (side, hex) = line.split_once(' ')?;
-        let side = match side {
-            "C" => CLIENT,
-            "S" => SERVER,
-            _ => return None,
-        };
-        let byte = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).expect("hexadecimal digits");
-        Some((side, (0..hex.len()).step_by(2).map(byte).collect()))
-    });
-    let keys: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("K ")).collect();
-    (turns.collect(), keys.join("\n"))
-}
-
 const CONVERSATIONS: [&str; 2] = [
     include_str!("../../fuzz/conversations/tls13.txt"),
     include_str!("../../fuzz/conversations/tls12.txt"),
@@ -198,7 +163,7 @@ const CONVERSATIONS: [&str; 2] = [
 fn tls_in_a_tunnel_is_told_and_with_its_secrets_read() {
     for text in CONVERSATIONS {
         let (inner, secrets) = recorded(text);
-        let bare = events(&wire(&inner, 60_000), &secrets);
+        let bare = opened_with(&wire(&inner, 60_000), &secrets);
         let turns = [vec![client(CONNECT), server(AGREED)], inner.clone()].concat();
         // Not read.
         for secrets in ["", "CLIENT_RANDOM 00 00"] {
@@ -220,7 +185,7 @@ fn tls_in_a_tunnel_is_told_and_with_its_secrets_read() {
         assert_eq!((flow.app, flags(&flow).len()), (App::Http1, 0));
         assert_eq!(flow.tls, flows(&bare)[0].tls);
         // What led to it went in clear, what goes through it does not.
-        let all = events(&wire(&turns, 60_000), &secrets);
+        let all = opened_with(&wire(&turns, 60_000), &secrets);
         let encrypted: Vec<bool> = all
             .iter()
             .filter_map(|event| match event {
@@ -270,7 +235,7 @@ fn a_request_to_change_to_tls_is_answered_in_tls() {
     assert_eq!((places, flow.exchanges), (vec![0, 1, 2, 3], 4));
     assert_eq!((flow.app, flags(&flow).len()), (App::Http1, 0));
     // That request went in clear.
-    let all = events(&wire(&opened, 60_000), &secrets);
+    let all = opened_with(&wire(&opened, 60_000), &secrets);
     let encrypted = all.iter().filter_map(|event| match event {
         Event::Exchange(e) => Some(e.flow.tls),
         _ => None,
@@ -279,12 +244,12 @@ fn a_request_to_change_to_tls_is_answered_in_tls() {
     // Cut off anywhere it is given out all the same, and once; without its answer it is not given another's.
     let turns = opened.len();
     for end in 4..turns {
-        let seen = lines(&events(&wire(&opened[..end], 60_000), &secrets));
+        let seen = lines(&opened_with(&wire(&opened[..end], 60_000), &secrets));
         let asked = seen.iter().filter(|line| line.starts_with("OPTIONS")).count();
         assert_eq!((asked, seen[0].as_str()), (1, before), "{end} turns: {seen:?}");
     }
     for lost in 4..turns {
-        let seen = lines(&events(&without(&opened, lost, 60_000), &secrets));
+        let seen = lines(&opened_with(&without(&opened, lost, 60_000), &secrets));
         let asked: Vec<&String> = seen.iter().filter(|line| line.starts_with("OPTIONS")).collect();
         assert_eq!(asked.len(), 1, "without turn {lost}: {seen:?}");
         let answered = |status: &str| asked[0].contains(&format!("> {status}"));
@@ -341,7 +306,7 @@ fn tunnels_in_tunnels_are_read_as_far_as_they_go() {
             .flat_map(|_| [client(CONNECT), server(AGREED)])
             .collect();
         turns.extend([client(get("/in")), server(ok("yes"))]);
-        let seen = lines(&events(&wire(&turns, 60_000), ""));
+        let seen = lines(&opened_with(&wire(&turns, 60_000), ""));
         let read = levels.min(5);
         assert_eq!(seen[..read], vec![TUNNEL; read], "{levels} levels");
         let inner: &[&str] = if levels < 5 {
@@ -359,7 +324,7 @@ fn tunnels_in_tunnels_are_read_as_far_as_they_go() {
         };
         let at_once = [client(whole(CLIENT)), server(whole(SERVER))];
         assert_eq!(
-            lines(&events(&wire(&at_once, 60_000), "")),
+            lines(&opened_with(&wire(&at_once, 60_000), "")),
             seen,
             "{levels} levels at once"
         );
@@ -376,7 +341,7 @@ fn a_side_that_ends_behind_its_request_is_answered_in_the_tunnel() {
         .send(SERVER, b"HTTP/1.1 200 OK\r\n\r\nto the end")
         .fin(SERVER)
         .ack(CLIENT);
-    assert_eq!(lines(&events(&wire, "")), [TUNNEL, "GET /1 in > 200 0/10"]);
+    assert_eq!(lines(&opened_with(&wire, "")), [TUNNEL, "GET /1 in > 200 0/10"]);
 }
 
 #[test]
@@ -399,7 +364,7 @@ fn what_is_joined_midway_is_read_from_there() {
             .map(|(_, bytes)| bytes.len().div_ceil(segment))
             .sum();
         whole.frames.drain(..3 + behind);
-        events(&whole, secrets)
+        opened_with(&whole, secrets)
     };
     for segment in [1, 5, 60_000] {
         let found = |from| lines(&midway(&http1, from, segment, ""));
@@ -431,13 +396,13 @@ fn what_is_joined_midway_is_read_from_there() {
     }
     let (inner, secrets) = recorded(CONVERSATIONS[0]);
     let tls = [vec![client(CONNECT), server(AGREED)], inner.clone()].concat();
-    let bare = lines(&events(&wire(&inner, 60_000), &secrets));
+    let bare = lines(&opened_with(&wire(&inner, 60_000), &secrets));
     for segment in [1, 5, 60_000] {
         let found = midway(&tls, 1, segment, "");
         assert_eq!(lines(&found), [answer], "in segments of {segment}");
         assert_eq!(
             flows(&found)[0].tls,
-            flows(&events(&wire(&inner, 60_000), ""))[0].tls
+            flows(&opened_with(&wire(&inner, 60_000), ""))[0].tls
         );
         let found = lines(&midway(&tls, 1, segment, &secrets));
         let want: Vec<String> = bare.iter().map(|line| format!("{line} midstream")).collect();
@@ -481,9 +446,9 @@ fn a_lost_answer_does_not_hide_the_tunnel() {
     ];
     let (inner, secrets) = recorded(CONVERSATIONS[0]);
     let tls = [vec![client(CONNECT), server(AGREED)], inner.clone()].concat();
-    let bare = lines(&events(&wire(&inner, 60_000), &secrets));
+    let bare = lines(&opened_with(&wire(&inner, 60_000), &secrets));
     for segment in [60_000, 5, 1] {
-        let found = |turns| lines(&events(&without(turns, 1, segment), &secrets));
+        let found = |turns| lines(&opened_with(&without(turns, 1, segment), &secrets));
         assert_eq!(
             found(&http1),
             [unanswered, "GET /1 in > 200 0/3"],
@@ -509,7 +474,7 @@ fn a_lost_answer_does_not_hide_the_tunnel() {
         client(get("/1")),
         server(ok("one")),
     ];
-    let found = lines(&events(&without(&declined, 1, 60_000), ""));
+    let found = lines(&opened_with(&without(&declined, 1, 60_000), ""));
     assert_eq!(found, [unanswered, TUNNEL, "GET /1 in > 200 0/3"]);
 }
 
@@ -562,7 +527,7 @@ fn a_loss_in_a_tunnel_invents_nothing() {
     };
     let pair = |seen: &Seen| Some((request(seen)?, seen.status?.0));
     for (number, turns) in conversations.iter().enumerate() {
-        let sent = exchanges(&events(&wire(turns, 60_000), &secrets));
+        let sent = exchanges(&opened_with(&wire(turns, 60_000), &secrets));
         let pairs: Vec<_> = sent.iter().filter_map(pair).collect();
         assert!(sent.len() >= 5 && pairs.len() == sent.len(), "{number}");
         let asked: Vec<_> = sent.iter().filter_map(request).collect();
@@ -574,7 +539,7 @@ fn a_loss_in_a_tunnel_invents_nothing() {
                 let end = (lost + run).min(some.frames.len() - 3);
                 some.frames.drain(lost..end);
                 let name = format!("{number}, without {run} packets of {segment} bytes from {lost} on");
-                let found = exchanges(&events(&some, &secrets));
+                let found = exchanges(&opened_with(&some, &secrets));
                 for seen in &found {
                     let line = seen.line();
                     let known = pair(seen).is_none_or(|pair| pairs.contains(&pair));

@@ -3,13 +3,14 @@
 mod support;
 #[path = "support/http2.rs"]
 mod write;
-
-use std::io::Write as _;
+#[path = "support/websocket.rs"]
+mod ws;
 
 use flate2::{Compress, Compression, FlushCompress};
 use reassembly::{Counters, Event, Limits};
-use support::{CLIENT, SERVER, Seen, Wire, counted, exchanges, part_line, parts};
+use support::{CLIENT, SERVER, Seen, Wire, counted, exchanges, gzip, part_line, parts};
 use write::*;
+use ws::websocket;
 
 /// The exchanges of a flow as lines, and what was counted.
 fn seen(wire: &Wire) -> (Vec<String>, Counters) {
@@ -73,15 +74,6 @@ fn a_head_of_http1_over_the_limit_is_counted_as_one() {
     );
 }
 
-/// A flow of HTTP/2 behind the settings of both ends.
-fn http2() -> Wire {
-    let mut wire = Wire::new(40_000);
-    wire.open()
-        .send(CLIENT, [PREFACE, &frame(SETTINGS, 0, 0, &[])].concat())
-        .send(SERVER, frame(SETTINGS, 0, 0, &[]));
-    wire
-}
-
 /// A block in frames of 16 KiB; the last one ends it where `ends` says so.
 fn block(stream: u32, flags: u8, fields: &[u8], ends: bool) -> Vec<Vec<u8>> {
     let pieces: Vec<&[u8]> = fields.chunks(16_384).collect();
@@ -137,7 +129,7 @@ fn a_header_block_of_http2_over_the_limit_is_no_gap() {
     ] {
         for cut in [1, 1_000, 16_384] {
             let (mut ask, mut answer) = (Encoder::default(), Encoder::default());
-            let mut wire = http2();
+            let mut wire = open();
             wire.send(CLIENT, ask.get(1, "/before"))
                 .send(SERVER, answer.answer(1, "200", b"ok"));
             for frame in block(3, END_STREAM, &fields, ends) {
@@ -171,7 +163,7 @@ fn a_header_block_of_http2_over_the_limit_is_no_gap() {
         ("trailers", apart(":status", "200"), more),
     ] {
         let mut ask = Encoder::default();
-        let mut wire = http2();
+        let mut wire = open();
         wire.send(CLIENT, ask.get(1, "/a"))
             .send(SERVER, frame(HEADERS, END_HEADERS, 1, &head))
             .send(SERVER, frame(DATA, 0, 1, b"ok"))
@@ -188,7 +180,7 @@ fn a_header_block_of_http2_over_the_limit_is_no_gap() {
 fn a_block_that_stops_in_front_of_its_end_is_no_gap_where_nothing_was_lost() {
     let mut ask = Encoder::default();
     let fields = ask.block(&[(":method", "GET"), (":path", "/a"), (":authority", "h")]);
-    let mut wire = http2();
+    let mut wire = open();
     wire.send(CLIENT, frame(HEADERS, END_STREAM, 1, &fields))
         // Which is not allowed within a block.
         .send(CLIENT, frame(PING, 0, 0, &[0; 8]))
@@ -198,7 +190,7 @@ fn a_block_that_stops_in_front_of_its_end_is_no_gap_where_nothing_was_lost() {
     assert_eq!(counters.hpack_broken, 1);
     assert_no_loss(&counters, "within it");
     // Where its end was lost, it is one.
-    let mut wire = http2();
+    let mut wire = open();
     wire.send(CLIENT, frame(HEADERS, END_STREAM, 1, &fields))
         .lose(CLIENT, frame(CONTINUATION, END_HEADERS, 1, &[0; 40]))
         .ack(SERVER)
@@ -207,18 +199,6 @@ fn a_block_that_stops_in_front_of_its_end_is_no_gap_where_nothing_was_lost() {
     let (lines, counters) = seen(&wire);
     assert_eq!(lines, ["GET /a h > - 0~/0~ gap,no_response"]);
     assert_eq!((counters.damaged, counters.gaps), (1, 1));
-}
-
-const UPGRADE: &str = "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
-const SWITCH: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n";
-
-/// A flow behind the handshake of a WebSocket, with these fields in its answer.
-fn websocket(fields: &str) -> Wire {
-    let mut wire = Wire::new(40_000);
-    wire.open()
-        .send(CLIENT, UPGRADE)
-        .send(SERVER, format!("{SWITCH}{fields}\r\n"));
-    wire
 }
 
 /// The header of a frame from the client, with a mask of zeros.
@@ -267,12 +247,6 @@ fn a_websocket_message_without_an_end_is_no_gap() {
         .close();
     let (_, counters) = counted(&wire.frames, &Limits::default());
     assert_eq!((counters.parts_unfinished, counters.damaged), (0, 1));
-}
-
-fn gzip(data: &[u8]) -> Vec<u8> {
-    let mut w = flate2::write::GzEncoder::new(Vec::new(), Compression::best());
-    w.write_all(data).expect("a vector");
-    w.finish().expect("a vector")
 }
 
 /// A flow with a response of this body.
@@ -341,7 +315,7 @@ fn messages_that_are_bombs_are_counted_too() {
         .compress_vec(&zeros, &mut message, FlushCompress::Sync)
         .expect("it compresses");
     message.truncate(message.len() - 4);
-    let mut wire = websocket("Sec-WebSocket-Extensions: permessage-deflate\r\n");
+    let mut wire = websocket("permessage-deflate");
     wire.send(CLIENT, [ws_header(0xc2, message.len() as u64), message].concat())
         .close();
     let (events, counters) = counted(&wire.frames, &Limits::default());
@@ -356,7 +330,7 @@ fn messages_that_are_bombs_are_counted_too() {
         ("content-type", "application/grpc"),
         ("grpc-encoding", "gzip"),
     ];
-    let mut wire = http2();
+    let mut wire = open();
     wire.send(CLIENT, Encoder::default().headers(1, 0, &fields))
         .send(CLIENT, frame(DATA, END_STREAM, 1, &message))
         .close();

@@ -7,6 +7,24 @@ use std::collections::VecDeque;
 
 pub use testdata::http2::*;
 
+use crate::support::{CLIENT, SERVER, Wire};
+
+/// A flow with both ends' settings exchanged.
+pub fn open() -> Wire {
+    let mut wire = Wire::new(40_000);
+    wire.open()
+        .send(
+            CLIENT,
+            [PREFACE, &frame(SETTINGS, 0, 0, &[0, 3, 0, 0, 0, 100])].concat(),
+        )
+        .send(
+            SERVER,
+            [frame(SETTINGS, 0, 0, &[]), frame(SETTINGS, 1, 0, &[])].concat(),
+        )
+        .send(CLIENT, frame(SETTINGS, 1, 0, &[]));
+    wire
+}
+
 /// The encoder of one direction: every field goes into the table, and is referred to when it is there.
 #[derive(Debug, Clone)]
 pub struct Encoder {
