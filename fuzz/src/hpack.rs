@@ -10,7 +10,12 @@ use crate::memory::Account;
 #[allow(dead_code, reason = "what `reassembly` uses beside this")]
 mod hpack;
 
+#[path = "../../testdata/src/http2.rs"]
+#[allow(dead_code, reason = "what tests use beside this")]
+mod http2;
+
 use hpack::{Decoder, Field};
+use http2::integer;
 
 /// Blocks in the order sent, each with the cuts in which it comes.
 #[derive(Debug, Arbitrary)]
@@ -138,22 +143,6 @@ impl Encoder {
         }
         seen(first == 0x10)
     }
-}
-
-/// RFC 7541 section 5.1.
-fn integer(first: u8, bits: u32, value: usize, out: &mut Vec<u8>) {
-    let most = (1 << bits) - 1;
-    if value < most {
-        out.push(first | value as u8);
-        return;
-    }
-    out.push(first | most as u8);
-    let mut rest = value - most;
-    while rest >= 128 {
-        out.push(0x80 | (rest % 128) as u8);
-        rest /= 128;
-    }
-    out.push(rest as u8);
 }
 
 /// RFC 7541 section 5.2; in Huffman code where the small table here has all of it.

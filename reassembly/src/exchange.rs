@@ -156,6 +156,8 @@ flag_set! {
         CONNECTION_FIELD = 17, "connection_field";
         /// A pseudo-field that is malformed, misplaced, unknown or sent twice (RFC 9113 section 8.3).
         PSEUDO_FIELD = 18, "pseudo_field_malformed";
+        /// A 101 for which the client did not ask (RFC 9110 section 15.2.2): it was read as a final response, with its body.
+        UNASKED_SWITCH = 20, "unasked_switch";
         /// A line end inside a field of HTTP/2, which begins another field in HTTP/1 (RFC 9113 section 8.2.1).
         LINE_IN_FIELD = 19, "line_end_in_field";
     }

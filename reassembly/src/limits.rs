@@ -204,6 +204,11 @@ counters! {
     no_request, "exchanges without request";
     /// Messages that were damaged by a gap.
     damaged, "messages damaged by gaps";
+    /// Heads of messages with more bytes or fields than are read. One of HTTP/1 is not read at all, of one of HTTP/2 the
+    /// fields up to there.
+    head_overflow, "heads over the limit";
+    /// Messages of WebSockets of which the end was not seen, though nothing of them was lost.
+    parts_unfinished, "messages of WebSockets whose end was not seen";
     /// Bytes skipped because no message could be read in them.
     unparsable_bytes, "bytes that are no HTTP message";
     /// Bodies whose content-coding could not be decoded.
@@ -216,6 +221,9 @@ counters! {
     parts_dropped, "messages and events given up at the limit";
     /// Bodies cut at the decompression limit.
     decoded_overflow, "bodies over the decompression limit";
+    /// Bodies, and messages of WebSockets and gRPC, that unpack to more than 64 KiB and 128 times what was sent, within the
+    /// limits.
+    decoded_extreme, "bodies unpacked at an extreme ratio";
     /// Messages with a reading that receivers may not share.
     ambiguous, "messages that receivers may read differently";
     /// Fields of HTTP/2 that refer to others which were not seen (RFC 7541).

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::exchange::{Exchange, Flags, FlowRef};
 use crate::flow::{App, Conflict, Flow};
-use crate::http1::connection::{self, Connection, Direction, Verdict};
+use crate::http1::connection::{self, Connection, Direction, Handed, To, Verdict};
 use crate::http1::inflate::Pool;
 use crate::http2;
 use crate::limits::{Counters, Limits};
@@ -38,6 +38,9 @@ const LINGER_AFTER_RESET: std::time::Duration = std::time::Duration::from_secs(6
 /// Capture time that steps back by more than this has begun anew: another capture follows, or the clock was
 /// set. Cards and queues differ by far less.
 const STEP_BACK: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// Tunnels through each other of which the content is read.
+const MAX_TUNNELS: u8 = 4;
 
 /// Ports on which servers commonly speak HTTP, for flows joined midway of which no message was seen yet.
 const SERVER_PORTS: [u16; 8] = [80, 443, 3000, 5000, 8000, 8080, 8443, 9000];
@@ -94,6 +97,11 @@ struct Entry {
     /// Bytes of memory it takes with all it holds, when it was last weighed.
     weight: usize,
     exchanges: u32,
+    /// Tunnels that its content goes through, and exchanges that led to them.
+    tunnels: u8,
+    before: u32,
+    /// One of these, whose request is answered in TLS if that can be read (RFC 2817 section 3.3).
+    held: Option<Box<connection::Ready>>,
     /// Both ends take part, and it is known what they speak.
     proven: bool,
     /// As it stands in the table.
@@ -155,6 +163,7 @@ impl Tracked {
             content,
             session,
             inside,
+            held: ready,
             conflicts,
             ..
         } = &self.entry;
@@ -169,7 +178,8 @@ impl Tracked {
         /// With the bytes it shows.
         const CONFLICTS: usize = size_of::<Conflicts>() + Conflict::SHOWN * (size_of::<Conflict>() + 512);
         let conflicts = conflicts.as_ref().map_or(0, |_| CONFLICTS);
-        let bytes = size_of::<Self>() + TABLE + held + content + session + inside + conflicts;
+        let ready = ready.as_ref().map_or(0, |r| size_of_val(&**r) + r.weight());
+        let bytes = size_of::<Self>() + TABLE + held + content + session + inside + ready + conflicts;
         bytes + bytes / ROUNDED
     }
 }
@@ -630,6 +640,9 @@ impl Reassembler {
             queued: false,
             weight: 0,
             exchanges: 0,
+            tunnels: 0,
+            before: 0,
+            held: None,
             proven: false,
             class: Class::New,
             sides_seen: [false; 2],
@@ -842,10 +855,14 @@ impl Reassembler {
             Content::Empty if entry.session.is_some() => App::Tls,
             content => content.app(),
         };
-        let app = if told.is_some() && app == App::Unknown {
-            App::Tls
-        } else {
-            app
+        // What led to a tunnel was HTTP, whatever goes through it.
+        let hidden = entry.tunnels > 0
+            && (entry.session.is_some() || !matches!(entry.content, Content::Empty))
+            && matches!(app, App::Tls | App::Unknown);
+        let app = match app {
+            App::Tls | App::Unknown if entry.tunnels > 0 => App::Http1,
+            App::Unknown if told.is_some() => App::Tls,
+            app => app,
         };
         if let Some(asker) = asker.filter(|_| !entry.certain && app == App::Tls) {
             entry.about.client = asker;
@@ -869,7 +886,7 @@ impl Reassembler {
         }
         let partial = entry.session.as_ref().is_some_and(|s| s.is_partial());
         let within = entry.session.is_none() && told.is_some();
-        if had_payload && (!matches!(app, App::Http1 | App::Http2) || partial || within) {
+        if had_payload && (!matches!(app, App::Http1 | App::Http2) || partial || within || hidden) {
             entry.flags.insert(Flags::OPAQUE);
         }
         self.events.push_back(Event::Flow(Box::new(Flow {
@@ -928,6 +945,11 @@ impl Entry {
             }
             Content::Empty | Content::Begun(..) => self.session.is_some(),
         }
+    }
+
+    /// Whether what it carries had begun before the first of it was seen.
+    fn is_midstream(&self) -> bool {
+        self.flags.contains(Flags::MIDSTREAM) && self.tunnels == 0
     }
 
     /// Notes a retransmission that differs from its first copy. Its offset is that of the stream until the flow ends.
@@ -1024,30 +1046,50 @@ impl Sink<'_> {
             flow: &self.entry.about,
             flags,
             server_seen: self.server_seen,
+            may_decrypt: !self.secrets.is_empty() && !self.entry.about.tls,
             now: self.now,
         };
+        let before = self.entry.before;
         let events = &mut *self.events;
+        let mut tunnel = None;
         let mut count = 0;
         let mut give = |mut event: Event| {
             if let Event::Exchange(exchange) = &mut event {
                 count += 1;
+                // What led to a tunnel did not go through it.
+                exchange.flow.tls &= exchange.index >= before;
                 if exchange.flow.tls {
                     without_https_port(exchange);
                 }
             }
             events.push_back(event);
         };
+        let undecided = matches!(self.entry.content, Content::Empty | Content::Begun(..));
+        let answers = self.entry.about.tls && matches!(self.entry.content, Content::Http(_));
+        if let Some(ready) = self.entry.held.take_if(|_| !undecided && !answers) {
+            // What goes through the tunnel cannot be read.
+            give(Event::Exchange(Box::new(connection::exchange(*ready, &mut cx))));
+        }
         match &mut self.entry.content {
             Content::Http(connection) => {
+                if let Some(ready) = self.entry.held.take() {
+                    self.entry.held = connection.answers(ready);
+                }
                 http1(connection, &mut cx, &mut give);
                 if let Some(handed) = connection.hand_over() {
                     connection.finish(&mut cx, &mut give);
-                    let mut connection = http2::Connection::upgraded(handed.index, handed.request);
-                    for (bytes, meta) in handed.rest {
-                        connection.data(Direction::Response, &bytes, meta, &mut cx, &mut give);
+                    match handed.to {
+                        To::Http2(request) => {
+                            let mut connection = http2::Connection::upgraded(handed.index, *request);
+                            for (direction, bytes, meta) in handed.rest {
+                                connection.data(direction, &bytes, meta, &mut cx, &mut give);
+                            }
+                            self.entry.content = Content::Http2(Box::new(connection));
+                        }
+                        To::Tunnel { .. } => tunnel = Some(handed),
                     }
-                    self.entry.content = Content::Http2(Box::new(connection));
                 } else if connection.verdict() == Verdict::Foreign {
+                    connection.finish(&mut cx, &mut give);
                     self.entry.content = Content::Opaque(App::Unknown);
                 }
             }
@@ -1060,17 +1102,72 @@ impl Sink<'_> {
             Content::Empty | Content::Begun(..) | Content::Tls(_) | Content::Opaque(_) => {}
         }
         self.entry.exchanges += count;
+        if let Some(tunnel) = tunnel {
+            self.goes_through(*tunnel);
+        }
+    }
+
+    /// The flow goes on as a tunnel: what it carries is recognised as that of another flow.
+    fn goes_through(&mut self, tunnel: Handed) {
+        let To::Tunnel { lost, ended, held } = tunnel.to else {
+            return;
+        };
+        self.entry.held = held;
+        self.entry.tunnels += 1;
+        self.entry.before = tunnel.index;
+        self.entry.content = Content::Empty;
+        self.entry.inside = None;
+        // Who asked for the tunnel is the client, whatever the content looks like.
+        self.entry.certain = true;
+        let (client, server) = (self.entry.about.client, 1 - self.entry.about.client);
+        if lost[0] {
+            self.missing(client, UNKNOWN);
+        }
+        let mut cut = lost[1];
+        for (direction, bytes, meta) in tunnel.rest {
+            let from_server = direction == Direction::Response;
+            if from_server && std::mem::take(&mut cut) {
+                self.missing(server, UNKNOWN);
+            }
+            self.passed(if from_server { server } else { client }, &bytes, meta);
+        }
+        if cut {
+            self.missing(server, UNKNOWN);
+        }
+        for (side, _) in [client, server]
+            .into_iter()
+            .zip(ended)
+            .filter(|(_, ended)| *ended)
+        {
+            self.end(side, true, self.now);
+        }
+    }
+
+    /// HTTP/1, of which the first exchange is the next of the flow.
+    fn http1(&self, midstream: bool) -> Content {
+        let opens_tunnels = self.entry.tunnels < MAX_TUNNELS;
+        Content::Http(Box::new(Connection::new(
+            midstream,
+            self.entry.before,
+            opens_tunnels,
+        )))
+    }
+
+    /// HTTP/2, likewise.
+    fn http2(&self, midstream: bool) -> Content {
+        let connection = http2::Connection::new(midstream);
+        Content::Http2(Box::new(connection.counting_from(self.entry.before)))
     }
 
     /// Hands bytes to the content.
     fn read(&mut self, side: usize, bytes: &[u8], meta: Meta) {
         if let Content::Http(connection) = &self.entry.content
             && connection.verdict() == Verdict::Undecided
-            && self.entry.flags.intersects(Flags::MIDSTREAM)
+            && self.entry.is_midstream()
             && http2::looks_like(bytes, self.direction(side))
         {
             // Joined within a frame: only now does one begin with a segment.
-            self.entry.content = Content::Http2(Box::new(http2::Connection::new(true)));
+            self.entry.content = self.http2(true);
         }
         let direction = self.direction(side);
         if let Content::Tls(handshake) = &mut self.entry.content {
@@ -1088,6 +1185,9 @@ impl Sink<'_> {
 
     fn finish(&mut self) {
         self.settle_beginning();
+        if self.entry.held.is_some() && matches!(self.entry.content, Content::Empty) {
+            self.entry.content = Content::Opaque(App::Tls);
+        }
         self.connection(
             |connection, cx, mut out| connection.finish(cx, &mut out),
             |connection, cx, mut out| connection.finish(cx, &mut out),
@@ -1125,7 +1225,7 @@ impl Sink<'_> {
             if let Content::Http(connection) = &self.entry.content
                 && connection.verdict() == Verdict::Undecided
             {
-                self.entry.content = Content::Http(Box::new(Connection::new(true)));
+                self.entry.content = self.http1(true);
             }
         }
         self.entry.certain = true;
@@ -1172,13 +1272,13 @@ impl Sink<'_> {
 
     /// The first payload of a flow tells what it carries; `whole` tells that there is no waiting for more of it.
     fn recognise(&mut self, side: usize, bytes: &[u8], meta: Meta, whole: bool) {
-        let midstream = self.entry.flags.contains(Flags::MIDSTREAM);
+        let midstream = self.entry.is_midstream();
         // Nothing else that is read here begins with the type of a handshake record, but one byte is no proof.
-        if bytes == [0x16] && !whole {
+        if tls::may_begin(bytes) && !whole {
             self.entry.content = Content::Begun(side, bytes.to_vec(), meta);
             return;
         }
-        if tls::begins(bytes) || bytes == [0x16] {
+        if tls::begins(bytes) || tls::may_begin(bytes) {
             // TLS in TLS is left alone.
             if !self.secrets.is_empty() && !self.entry.about.tls {
                 self.entry.session = Some(Box::default());
@@ -1193,11 +1293,11 @@ impl Sink<'_> {
                 // Only a client sends it (RFC 9113 section 3.4).
                 self.entry.about.client = side;
                 self.entry.certain = true;
-                self.entry.content = Content::Http2(Box::new(http2::Connection::new(false)));
+                self.entry.content = self.http2(false);
                 return;
             }
             http2::Beginning::Settings if !midstream => {
-                self.entry.content = Content::Http2(Box::new(http2::Connection::new(false)));
+                self.entry.content = self.http2(false);
                 return;
             }
             http2::Beginning::Short if !whole => {
@@ -1207,13 +1307,13 @@ impl Sink<'_> {
             _ => {}
         }
         if midstream && http2::looks_like(bytes, self.direction(side)) {
-            self.entry.content = Content::Http2(Box::new(http2::Connection::new(true)));
+            self.entry.content = self.http2(true);
             return;
         }
         if !self.entry.certain {
             self.orient(side, bytes);
         }
-        self.entry.content = Content::Http(Box::new(Connection::new(midstream)));
+        self.entry.content = self.http1(midstream);
     }
 }
 
@@ -1248,6 +1348,16 @@ impl Sink<'_> {
             self.entry.session = Some(session);
         }
         true
+    }
+
+    /// The next bytes of a direction.
+    fn passed(&mut self, side: usize, bytes: &[u8], meta: Meta) {
+        let decrypted = self.decrypt(side, |session, from_client, cx, out| {
+            session.data(from_client, bytes, meta, cx, out);
+        });
+        if !decrypted {
+            self.carried(side, bytes, meta);
+        }
     }
 
     /// The next bytes of the content.
@@ -1299,7 +1409,7 @@ impl Sink<'_> {
             return;
         }
         if matches!(self.entry.content, Content::Empty) {
-            self.entry.content = Content::Http(Box::new(Connection::new(true)));
+            self.entry.content = self.http1(true);
         }
         let direction = self.direction(side);
         if let Content::Tls(handshake) = &mut self.entry.content {
@@ -1319,12 +1429,7 @@ impl Sink<'_> {
 impl Receiver for Sink<'_> {
     fn data(&mut self, side: usize, bytes: &[u8], meta: Meta) {
         self.touched = true;
-        let decrypted = self.decrypt(side, |session, from_client, cx, out| {
-            session.data(from_client, bytes, meta, cx, out);
-        });
-        if !decrypted {
-            self.carried(side, bytes, meta);
-        }
+        self.passed(side, bytes, meta);
     }
 
     fn gap(&mut self, side: usize, len: u64, _meta: Meta) {
@@ -1358,9 +1463,7 @@ impl Receiver for Sink<'_> {
             Content::Http(connection) => connection.resume(),
             Content::Http2(connection) => connection.resume(),
             // It may have been given up only because it ended early.
-            Content::Opaque(App::Unknown) => {
-                self.entry.content = Content::Http(Box::new(Connection::new(true)));
-            }
+            Content::Opaque(App::Unknown) => self.entry.content = self.http1(true),
             Content::Empty | Content::Begun(..) | Content::Tls(_) | Content::Opaque(_) => {}
         }
     }

@@ -4,23 +4,16 @@
 mod support;
 #[path = "support/http2.rs"]
 mod write;
-
-use std::io::Write as _;
+#[path = "support/websocket.rs"]
+mod ws;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use reassembly::{Event, Limits};
-use support::{CLIENT, SERVER, Wire, events_of, exchanges, lines, part_line, part_lines, parts};
+use support::{
+    CLIENT, SERVER, Wire, events_of, exchanges, gzip, lines, part_line, part_lines, parts, without_number,
+};
 use write::*;
-
-/// A flow with both ends' settings exchanged.
-fn open() -> Wire {
-    let mut wire = Wire::new(40_000);
-    wire.open()
-        .send(CLIENT, [PREFACE, &frame(SETTINGS, 0, 0, &[])].concat())
-        .send(SERVER, frame(SETTINGS, 0, 0, &[]));
-    wire
-}
 
 /// A message of gRPC with its prefix.
 fn message(flags: u8, payload: &[u8]) -> Vec<u8> {
@@ -28,12 +21,6 @@ fn message(flags: u8, payload: &[u8]) -> Vec<u8> {
     out.extend((payload.len() as u32).to_be_bytes());
     out.extend(payload);
     out
-}
-
-fn gzip(data: &[u8]) -> Vec<u8> {
-    let mut w = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-    w.write_all(data).expect("a vector");
-    w.finish().expect("a vector")
 }
 
 /// The head of a call.
@@ -306,21 +293,6 @@ fn upgrade(ask: &mut Encoder, id: u32) -> Vec<u8> {
     ask.headers(id, 0, &fields)
 }
 
-/// A frame of a WebSocket; the client's are masked with this key.
-fn ws(side: usize, first: u8, payload: &[u8]) -> Vec<u8> {
-    let key = [0x37, 0xfa, 0x21, 0x3d];
-    let mut out = vec![first];
-    if side == SERVER {
-        out.push(payload.len() as u8);
-        out.extend(payload);
-    } else {
-        out.push(payload.len() as u8 | 0x80);
-        out.extend(key);
-        out.extend(payload.iter().zip(key.iter().cycle()).map(|(b, k)| b ^ k));
-    }
-    out
-}
-
 #[test]
 fn a_websocket_over_http2_has_messages() {
     let (mut ask, mut answer) = (Encoder::default(), Encoder::default());
@@ -334,18 +306,21 @@ fn a_websocket_over_http2_has_messages() {
     let opened = wire.frames.len();
     // RFC 7692 section 7.2.3.1: "Hello", compressed.
     let hello = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
-    let talk = [ws(CLIENT, 0x01, b"frag"), ws(CLIENT, 0x89, b"?")].concat();
+    let talk = [ws::frame(CLIENT, 0x01, b"frag"), ws::frame(CLIENT, 0x89, b"?")].concat();
     wire.send(CLIENT, frame(DATA, 0, 1, &talk[..7]))
         .send(CLIENT, frame(DATA, 0, 1, &talk[7..]))
-        .send(SERVER, frame(DATA, 0, 1, &ws(SERVER, 0xc1, &hello)))
+        .send(SERVER, frame(DATA, 0, 1, &ws::frame(SERVER, 0xc1, &hello)))
         .send(SERVER, answer.answer(3, "404", b"no"))
-        .send(CLIENT, frame(DATA, 0, 1, &ws(CLIENT, 0x80, b"ment")))
-        .send(SERVER, frame(DATA, 0, 1, &ws(SERVER, 0x8a, b"?")))
+        .send(CLIENT, frame(DATA, 0, 1, &ws::frame(CLIENT, 0x80, b"ment")))
+        .send(SERVER, frame(DATA, 0, 1, &ws::frame(SERVER, 0x8a, b"?")))
         .send(
             CLIENT,
-            frame(DATA, END_STREAM, 1, &ws(CLIENT, 0x88, b"\x03\xe8bye")),
+            frame(DATA, END_STREAM, 1, &ws::frame(CLIENT, 0x88, b"\x03\xe8bye")),
         )
-        .send(SERVER, frame(DATA, END_STREAM, 1, &ws(SERVER, 0x88, b"\x03\xe8")))
+        .send(
+            SERVER,
+            frame(DATA, END_STREAM, 1, &ws::frame(SERVER, 0x88, b"\x03\xe8")),
+        )
         .close();
     assert_eq!(
         part_lines(&wire),
@@ -372,7 +347,7 @@ fn a_websocket_over_http2_has_messages() {
 fn a_websocket_over_http2_that_is_declined_given_up_or_damaged() {
     let (mut ask, mut answer) = (Encoder::default(), Encoder::default());
     let mut wire = open();
-    let text = |n: u8| frame(DATA, 0, 3, &ws(SERVER, 0x81, &[b'a' + n; 30]));
+    let text = |n: u8| frame(DATA, 0, 3, &ws::frame(SERVER, 0x81, &[b'a' + n; 30]));
     wire.send(CLIENT, [upgrade(&mut ask, 1), upgrade(&mut ask, 3)].concat())
         .send(SERVER, answer.answer(1, "403", b"no"))
         .send(CLIENT, frame(DATA, END_STREAM, 1, b""))
@@ -528,12 +503,6 @@ fn conversation(plans: &[Plan]) -> (Vec<(usize, Vec<u8>)>, Vec<String>) {
     (turns, truth.concat())
 }
 
-/// A line without its number and flags, which change behind a loss.
-fn without_number(line: &str) -> String {
-    let (way, rest) = line.split_once(' ').unwrap_or((line, ""));
-    format!("{} {}", &way[..2], rest.trim_end_matches("gap").trim_end())
-}
-
 proptest! {
     #![proptest_config(ProptestConfig {
         failure_persistence: None,
@@ -549,16 +518,7 @@ proptest! {
     ) {
         let (turns, truth) = conversation(&plans);
         let mut wire = open();
-        let mut cuts = cuts.iter().cycle();
-        for (side, bytes) in &turns {
-            let mut rest = &bytes[..];
-            while !rest.is_empty() {
-                let len = cuts.next().copied().unwrap_or(1).min(rest.len());
-                wire.send(*side, &rest[..len]);
-                rest = &rest[len..];
-            }
-        }
-        wire.close();
+        wire.send_turns(&turns, &cuts, &[]).close();
         prop_assert_eq!(part_lines(&wire), truth);
         let mut wanted = vec![[(0, 0); 2]; 3];
         for p in &plans {
@@ -578,20 +538,7 @@ proptest! {
     ) {
         let (turns, truth) = conversation(&plans);
         let mut wire = open();
-        let (mut cuts, mut lost) = (cuts.iter().cycle(), lost.iter().cycle());
-        for (side, bytes) in &turns {
-            let mut rest = &bytes[..];
-            while !rest.is_empty() {
-                let len = cuts.next().copied().unwrap_or(1).min(rest.len());
-                if lost.next() == Some(&0) {
-                    wire.lose(*side, &rest[..len]);
-                } else {
-                    wire.send(*side, &rest[..len]);
-                }
-                rest = &rest[len..];
-            }
-        }
-        wire.ack(CLIENT).ack(SERVER).close();
+        wire.send_turns(&turns, &cuts, &lost).ack(CLIENT).ack(SERVER).close();
         let events = events_of(&wire.frames, &Limits::default());
         for (call, side) in (0..6).map(|n| (n / 2, n % 2)) {
             let start = format!("{call}{} ", if side == CLIENT { '>' } else { '<' });

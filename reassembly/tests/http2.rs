@@ -10,22 +10,6 @@ use reassembly::{Limits, Reassembler};
 use support::{CLIENT, SERVER, Seen, Wire, events_of, exchanges, flows, lines};
 use write::*;
 
-/// A flow with both ends' settings exchanged.
-fn open() -> Wire {
-    let mut wire = Wire::new(40_000);
-    wire.open()
-        .send(
-            CLIENT,
-            [PREFACE, &frame(SETTINGS, 0, 0, &[0, 3, 0, 0, 0, 100])].concat(),
-        )
-        .send(
-            SERVER,
-            [frame(SETTINGS, 0, 0, &[]), frame(SETTINGS, 1, 0, &[])].concat(),
-        )
-        .send(CLIENT, frame(SETTINGS, 1, 0, &[]));
-    wire
-}
-
 #[test]
 fn requests_and_answers_in_any_order_of_streams() {
     let (mut ask, mut answer) = (Encoder::default(), Encoder::default());

@@ -1,6 +1,8 @@
 //! Streams within an exchange: messages of WebSockets and server-sent events. Named cases, and what holds of any of them.
 
 mod support;
+#[path = "support/websocket.rs"]
+mod ws;
 
 use std::io::Write as _;
 
@@ -8,55 +10,10 @@ use flate2::{Compress, Compression, FlushCompress};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use reassembly::{Event, Flags, Limits};
-use support::{CLIENT, SERVER, Wire, events_of, exchanges, part_line, part_lines, parts};
+use support::{CLIENT, SERVER, Wire, events_of, exchanges, part_line, part_lines, parts, without_number};
+use ws::{UPGRADE, frame, switch, websocket};
 
-const UPGRADE: &str = "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
 const DEFLATE: &str = "permessage-deflate";
-
-fn switch(extensions: &str) -> String {
-    let extensions = match extensions {
-        "" => String::new(),
-        some => format!("Sec-WebSocket-Extensions: {some}\r\n"),
-    };
-    format!(
-        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n{extensions}\r\n"
-    )
-}
-
-/// A flow right behind the handshake of a WebSocket.
-fn websocket(extensions: &str) -> Wire {
-    let mut wire = Wire::new(40_000);
-    wire.open().send(CLIENT, UPGRADE).send(SERVER, switch(extensions));
-    wire
-}
-
-/// A frame; the client's are masked with a key made from its payload.
-fn frame(side: usize, first: u8, payload: &[u8]) -> Vec<u8> {
-    let mut out = vec![first];
-    let mask_bit = if side == CLIENT { 0x80 } else { 0 };
-    match payload.len() {
-        len @ 0..=125 => out.push(mask_bit | len as u8),
-        len @ 126..=0xffff => {
-            out.push(mask_bit | 126);
-            out.extend((len as u16).to_be_bytes());
-        }
-        len => {
-            out.push(mask_bit | 127);
-            out.extend((len as u64).to_be_bytes());
-        }
-    }
-    if side == SERVER {
-        out.extend(payload);
-        return out;
-    }
-    let sum = payload.iter().fold(payload.len() as u32 + 1, |s, b| {
-        s.wrapping_mul(0x0100_0193).wrapping_add(u32::from(*b) + 7)
-    });
-    let key = sum.wrapping_mul(0x9e37_79b1).to_be_bytes();
-    out.extend(key);
-    out.extend(payload.iter().zip(key.iter().cycle()).map(|(b, k)| b ^ k));
-    out
-}
 
 /// A compressor of one side.
 struct Deflater {
@@ -688,12 +645,6 @@ fn write(messages: &[Message], takeover: bool) -> (Vec<(usize, Vec<u8>)>, Vec<St
     (turns, truth.into_iter().map(|(_, line)| line).collect())
 }
 
-/// A line without its number and flags, which change behind a loss.
-fn without_number(line: &str) -> String {
-    let (way, rest) = line.split_once(' ').unwrap_or((line, ""));
-    format!("{} {}", &way[..2], rest.trim_end_matches("gap").trim_end())
-}
-
 proptest! {
     #![proptest_config(ProptestConfig {
         failure_persistence: None,
@@ -710,16 +661,7 @@ proptest! {
         let extensions = if takeover { DEFLATE } else { "permessage-deflate; client_no_context_takeover; server_no_context_takeover" };
         let (turns, truth) = write(&messages, takeover);
         let mut wire = websocket(extensions);
-        let mut cuts = cuts.iter().cycle();
-        for (side, bytes) in &turns {
-            let mut rest = &bytes[..];
-            while !rest.is_empty() {
-                let len = cuts.next().copied().unwrap_or(1).min(rest.len());
-                wire.send(*side, &rest[..len]);
-                rest = &rest[len..];
-            }
-        }
-        wire.close();
+        wire.send_turns(&turns, &cuts, &[]).close();
         prop_assert_eq!(part_lines(&wire), truth);
     }
 
@@ -734,20 +676,7 @@ proptest! {
         let extensions = if takeover { DEFLATE } else { "permessage-deflate; client_no_context_takeover; server_no_context_takeover" };
         let (turns, truth) = write(&messages, takeover);
         let mut wire = websocket(extensions);
-        let (mut cuts, mut lost) = (cuts.iter().cycle(), lost.iter().cycle());
-        for (side, bytes) in &turns {
-            let mut rest = &bytes[..];
-            while !rest.is_empty() {
-                let len = cuts.next().copied().unwrap_or(1).min(rest.len());
-                if lost.next() == Some(&0) {
-                    wire.lose(*side, &rest[..len]);
-                } else {
-                    wire.send(*side, &rest[..len]);
-                }
-                rest = &rest[len..];
-            }
-        }
-        wire.ack(CLIENT).ack(SERVER).close();
+        wire.send_turns(&turns, &cuts, &lost).ack(CLIENT).ack(SERVER).close();
         let events = events_of(&wire.frames, &Limits::default());
         let mut found: Vec<_> = parts(&events)
             .into_iter()

@@ -2,8 +2,8 @@
 
 mod support;
 
-use reassembly::{App, Event, Flow, Limits, LinkType, Packet, Reassembler, Timestamp};
-use support::{Wire, events_of, exchanges, flows};
+use reassembly::{App, Event, Flow, Limits};
+use support::{Wire, events_of, exchanges, flows, opened_with, recorded};
 
 const CLIENT: usize = 0;
 const SERVER: usize = 1;
@@ -178,37 +178,19 @@ fn a_hello_quoted_before_a_tunnel_is_none_of_it() {
 }
 
 /// The exchanges of a recorded connection without the turns in `lost`, which are acknowledged all the same.
-fn recorded(text: &str, lost: &[usize]) -> Vec<String> {
+fn found(text: &str, lost: &[usize]) -> Vec<String> {
+    let (turns, secrets) = recorded(text);
     let mut wire = Wire::new(50_000);
     wire.open();
-    let turns = text
-        .lines()
-        .filter(|line| line.starts_with("C ") || line.starts_with("S "));
-    for (number, line) in turns.enumerate() {
-        let side = usize::from(line.starts_with('S'));
-        let byte = |at: usize| u8::from_str_radix(&line[at..at + 2], 16).expect("hexadecimal digits");
-        let bytes: Vec<u8> = (2..line.len()).step_by(2).map(byte).collect();
+    for (number, (side, bytes)) in turns.iter().enumerate() {
         if lost.contains(&number) {
-            wire.lose(side, &bytes);
+            wire.lose(*side, bytes);
         } else {
-            wire.send(side, &bytes);
+            wire.send(*side, bytes);
         }
     }
     wire.close();
-    let mut reassembler = Reassembler::new(Limits::default());
-    let keys: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("K ")).collect();
-    reassembler.add_secrets(keys.join("\n").as_bytes());
-    for frame in &wire.frames {
-        reassembler.push(&Packet {
-            ts: Timestamp(frame.at),
-            link: LinkType::RAW,
-            data: &frame.ip,
-            wire_len: frame.ip.len() as u32,
-            frame: 0,
-        });
-    }
-    reassembler.finish();
-    let events: Vec<Event> = std::iter::from_fn(|| reassembler.poll()).collect();
+    let events = opened_with(&wire, &secrets);
     exchanges(&events).iter().map(support::Seen::line).collect()
 }
 
@@ -220,11 +202,11 @@ fn a_response_behind_a_lost_response_and_request_is_not_paired() {
         include_str!("../../fuzz/conversations/tls13.txt"),
         include_str!("../../fuzz/conversations/tls12.txt"),
     ] {
-        let whole = recorded(text, &[]);
+        let whole = found(text, &[]);
         assert_eq!(whole.len(), 4, "{whole:#?}");
         let turns = text.lines().filter(|line| !line.starts_with("K ")).count();
         // The response to the third request, and the fourth request.
-        let found = recorded(text, &[turns - 3, turns - 2]);
+        let found = found(text, &[turns - 3, turns - 2]);
         assert_eq!(found[..2], whole[..2]);
         let asked = |line: &String| line.contains("/orders/2");
         let answered = |line: &String| line.contains("203");

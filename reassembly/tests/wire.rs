@@ -246,7 +246,7 @@ fn tunnels_and_upgrades() {
             (SERVER, OK),
         ],
         close,
-        &["CONNECT db:443 db:443 > 200 0/0"],
+        &["CONNECT db:443 db:443 > 200 0/0", "GET /in a > 200 0/2"],
     );
     talk(
         "CONNECT declined",
@@ -1274,7 +1274,7 @@ fn what_is_pipelined_behind_connect_is_the_answers_to_tell() {
             (SERVER, OK),
         ],
         close,
-        &["CONNECT db:443 db:443 > 200 0/0"],
+        &["CONNECT db:443 db:443 > 200 0/0", declined[1]],
     );
     talk(
         "declined, with a body",
@@ -1323,4 +1323,40 @@ fn what_is_pipelined_behind_connect_is_the_answers_to_tell() {
         assert!(reassembler.weight() < 200 << 10, "{}", reassembler.weight());
     }
     assert_eq!(lines(&wire), declined, "much behind it");
+}
+
+#[test]
+fn a_switch_that_nobody_asked_for_is_none() {
+    let switch = "HTTP/1.1 101 ok\r\nContent-Type: text/plain\r\nConnection: close\r\n";
+    let body = "what is hidden";
+    let more = format!("{switch}Content-Length: {}\r\n\r\n{body}", body.len());
+    let chunked = format!("{switch}Transfer-Encoding: chunked\r\n\r\ne\r\n{body}\r\n0\r\n\r\n");
+    for (name, first, bytes) in [
+        ("a length", &more, 14),
+        ("chunks", &chunked, 14),
+        ("none", &format!("{switch}\r\n"), 0),
+    ] {
+        talk(
+            name,
+            &[
+                (CLIENT, &get("/a")),
+                (SERVER, first),
+                (CLIENT, &get("/b")),
+                (SERVER, OK),
+            ],
+            close,
+            &[
+                &format!("GET /a a > 101 0/{bytes} ambiguous,unasked_switch"),
+                "GET /b a > 200 0/2",
+            ],
+        );
+    }
+    // Asked for, it is one, and what it says of a body counts for nothing.
+    let ask = "GET /a HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: other\r\n\r\n";
+    talk(
+        "asked for",
+        &[(CLIENT, ask), (SERVER, &more), (CLIENT, "anything"), (SERVER, OK)],
+        close,
+        &["GET /a a > 101 0/0"],
+    );
 }

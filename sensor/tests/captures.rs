@@ -274,3 +274,86 @@ fn a_differing_retransmission_is_told_by_place_and_hashes() {
     }
     assert_ne!(hashes[0], hashes[1], "the hash has a key");
 }
+
+/// Somebody shows the sensor a request that no host will read: its checksum is wrong, and the real one follows.
+#[test]
+fn what_is_done_about_wrong_checksums_is_what_the_configuration_says() {
+    let folder = folder("checksums");
+    let text = String::from_utf8_lossy(REQUEST);
+    let decoy = text.replace("/v1/items", "/v1/decoy");
+    assert_eq!(decoy.len(), REQUEST.len());
+    // Where the sums stand in a frame of Ethernet.
+    for (sum, at, words) in [
+        ("tcp", 14 + 20 + 16, "wrong TCP checksum"),
+        ("ip", 14 + 10, "wrong IPv4 checksum"),
+    ] {
+        let mut conn = v4();
+        let mut whole = Capture::new(Link::Ethernet);
+        let t = conn.open(&mut whole, AT);
+        let real = conn.segments(Side::Client, REQUEST, &[]).remove(0);
+        let shown = Segment {
+            payload: decoy.clone().into_bytes(),
+            ..real.clone()
+        };
+        conn.emit(&mut whole, t, &shown);
+        conn.emit(&mut whole, t + 60_000_000, &real);
+        let t = conn.send(&mut whole, t + 70_000_000, Side::Server, RESPONSE);
+        conn.close(&mut whole, t, Side::Client);
+        let mut capture = Capture::new(Link::Ethernet);
+        let mut spoilt = 0;
+        for frame in whole.frames() {
+            let mut bytes = frame.bytes.clone();
+            if bytes.windows(9).any(|window| window == b"/v1/decoy") {
+                bytes[at] ^= 0x55;
+                spoilt += 1;
+            }
+            capture.push(frame.at, bytes);
+        }
+        assert_eq!(spoilt, 1);
+        let (file, settings, out) = (
+            folder.join(format!("{sum}.pcap")),
+            folder.join(format!("{sum}.toml")),
+            folder.join(format!("{sum}.jsonl")),
+        );
+        fs::write(&file, capture.pcap(Resolution::Nanoseconds)).expect("a file");
+        for (config, counted, dropped) in [
+            ("[wire]\nchecksums = \"verify\"\n", true, true),
+            ("[wire]\nchecksums = \"count\"\n", true, false),
+            ("[wire]\nchecksums = \"ignore\"\n", false, false),
+            ("", true, false),
+        ] {
+            fs::write(&settings, config).expect("a file");
+            for workers in ["1", "2"] {
+                let output = tapline(&[
+                    "replay".as_ref(),
+                    file.as_os_str(),
+                    "--config".as_ref(),
+                    settings.as_os_str(),
+                    "--exchanges".as_ref(),
+                    out.as_os_str(),
+                    "--workers".as_ref(),
+                    workers.as_ref(),
+                ]);
+                assert!(output.status.success(), "{}", said(&output));
+                let found = lines(&out);
+                let targets: Vec<&str> = found.iter().filter_map(|e| e["target"].as_str()).collect();
+                let (path, flags) = if dropped {
+                    ("/v1/items", serde_json::json!([]))
+                } else {
+                    ("/v1/decoy", serde_json::json!(["conflict"]))
+                };
+                let name = format!("{sum} {config:?} {workers}: {found:?}");
+                assert!(targets.len() == 1 && targets[0].starts_with(path), "{name}");
+                assert_eq!(
+                    (&found[0]["flags"], &found[0]["status"]),
+                    (&flags, &200.into()),
+                    "{name}"
+                );
+                let told = String::from_utf8_lossy(&output.stderr);
+                assert_eq!(told.contains(&format!("1 {words}")), counted, "{name}: {told}");
+                let drop = "1 packet dropped for their checksum";
+                assert_eq!(told.contains(drop), dropped, "{name}: {told}");
+            }
+        }
+    }
+}

@@ -11,27 +11,12 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use support::folder;
-use support::servers::{free_port, wait_for};
-
-/// Whether a program runs; else the package that has it is named.
-fn has(program: &str, version: &str, package: &str) -> bool {
-    let there = Command::new(program)
-        .arg(version)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success());
-    if !there {
-        eprintln!("skipped: {program} is not installed (package {package})");
-    }
-    there
-}
+use support::servers::{Running, free_port, has, wait_for};
 
 /// A Python that has this module; packages of the system belong to the system's own.
 fn python(module: &str, package: &str) -> Option<&'static str> {
@@ -48,43 +33,6 @@ fn python(module: &str, package: &str) -> Option<&'static str> {
         eprintln!("skipped: no python3 has the module {module} (package {package})");
     }
     found
-}
-
-/// Ended when the test is over, however that ends.
-struct Running(Child);
-
-impl Running {
-    fn start(command: &mut Command) -> Self {
-        let name = format!("{command:?}");
-        Self(
-            command
-                .stdin(Stdio::null())
-                .spawn()
-                .unwrap_or_else(|error| panic!("{name}: {error}")),
-        )
-    }
-
-    /// Asks it to end, and makes it end when it does not.
-    fn stop(&mut self) {
-        let is_there = |child: &mut Child| child.try_wait().is_ok_and(|ended| ended.is_none());
-        if is_there(&mut self.0) {
-            let _ = Command::new("kill")
-                .args(["-TERM", &self.0.id().to_string()])
-                .status();
-            let start = Instant::now();
-            while is_there(&mut self.0) && start.elapsed() < Duration::from_secs(5) {
-                std::thread::sleep(Duration::from_millis(20));
-            }
-        }
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.stop();
-    }
 }
 
 /// A script in `tests/peers/`.

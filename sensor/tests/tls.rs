@@ -9,10 +9,10 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use support::servers::{free_port, wait_for};
+use support::servers::{Running, free_port, has, wait_for};
 use support::{folder, lines, said, tapline};
 
 /// Suites by the names of OpenSSL, each for one connection.
@@ -42,23 +42,6 @@ fn ok(program: &str, arguments: &[&str]) -> bool {
         .stderr(Stdio::null())
         .status()
         .is_ok_and(|status| status.success())
-}
-
-/// Ended when the test is over, however that ends.
-struct Running(Child);
-
-impl Running {
-    fn stop(&mut self) {
-        ok("kill", &["-TERM", &self.0.id().to_string()]);
-        let _ = self.0.wait();
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 /// A pcapng file with the frames of a pcap file of this machine, behind a block with the key log.
@@ -121,14 +104,13 @@ struct Captured {
 
 /// Runs nginx and clients, and leaves `capture.pcap` and `keys.log` in `out`. `None` where that is not possible.
 fn record(out: &Path) -> Option<Captured> {
-    for (program, version) in [
-        ("nginx", "-v"),
-        ("curl", "--version"),
-        ("openssl", "version"),
-        ("tcpdump", "--version"),
+    for (program, version, package) in [
+        ("nginx", "-v", "nginx"),
+        ("curl", "--version", "curl"),
+        ("openssl", "version", "openssl"),
+        ("tcpdump", "--version", "tcpdump"),
     ] {
-        if !ok(program, &[version]) {
-            eprintln!("skipped: {program} is not installed");
+        if !has(program, version, package) {
             return None;
         }
     }
@@ -186,34 +168,30 @@ fn record(out: &Path) -> Option<Captured> {
         .map(|n| b"0123456789abcdef\n"[n as usize % 17])
         .collect();
     fs::write(out.join("big.txt"), &big).expect("a file");
-    let mut nginx = Running(
+    let mut nginx = Running::start(
         Command::new("nginx")
             .args(["-c", &format!("{dir}/nginx.conf")])
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("nginx starts"),
+            .stderr(Stdio::null()),
     );
     wait_for("nginx", || TcpStream::connect(("127.0.0.1", port)).is_ok());
     let pcap = format!("{dir}/capture.pcap");
     let filter = format!("tcp port {port} or tcp port {retrying}");
-    let mut tcpdump = Running(
+    let arguments = [
+        "-i",
+        "lo",
+        "-s",
+        "0",
+        "-B",
+        "32768",
+        "-U",
+        "--immediate-mode",
+        "-w",
+    ];
+    let mut tcpdump = Running::start(
         Command::new("tcpdump")
-            .args([
-                "-i",
-                "lo",
-                "-s",
-                "0",
-                "-B",
-                "32768",
-                "-U",
-                "--immediate-mode",
-                "-w",
-                &pcap,
-                &filter,
-            ])
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("tcpdump starts"),
+            .args(arguments)
+            .args([&pcap, &filter])
+            .stderr(Stdio::piped()),
     );
     let mut said = String::new();
     let mut stderr = BufReader::new(tcpdump.0.stderr.take().expect("a pipe"));

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! [`demo`] is the small company's day behind `testdata/demo.pcap`; [`canary`] plants secrets to look for in
-//! every output; [`wire`] and [`http`] are the tools, for tests anywhere in the workspace.
+//! every output; [`wire`], [`http`] and [`http2`] are the tools, for tests anywhere in the workspace.
 
 pub mod rng;
 pub mod text;
@@ -16,6 +16,7 @@ pub mod time;
 pub mod wire;
 
 pub mod http;
+pub mod http2;
 
 pub mod demo;
 

@@ -1,4 +1,6 @@
-//! Bytes that floods and ordinary flows are made of: frames of HTTP/2, header fields, hellos of TLS, random numbers.
+//! Bytes that floods and ordinary flows are made of: requests of HTTP/2, hellos of TLS, frames of WebSockets, random numbers.
+
+use testdata::http2::{PREFACE, SETTINGS, field, frame};
 
 /// Random numbers, the same every time.
 #[derive(Debug, Clone)]
@@ -20,49 +22,7 @@ impl Random {
 
 /// What a client of HTTP/2 sends first (RFC 9113 section 3.4), with settings of none.
 pub(super) fn preface() -> Vec<u8> {
-    [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &frame(4, 0, 0, b"")].concat()
-}
-
-pub(super) const END_STREAM: u8 = 1;
-pub(super) const END_HEADERS: u8 = 4;
-pub(super) const DATA: u8 = 0;
-pub(super) const HEADERS: u8 = 1;
-pub(super) const SETTINGS: u8 = 4;
-pub(super) const CONTINUATION: u8 = 9;
-
-/// A frame (RFC 9113 section 4.1).
-pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let mut out = (payload.len() as u32).to_be_bytes()[1..].to_vec();
-    out.extend_from_slice(&[kind, flags]);
-    out.extend_from_slice(&stream.to_be_bytes());
-    out.extend_from_slice(payload);
-    out
-}
-
-/// An integer of HPACK whose first byte has `bits` for it (RFC 7541 section 5.1).
-fn integer(out: &mut Vec<u8>, first: u8, bits: u32, value: usize) {
-    let most = (1 << bits) - 1;
-    if value < most {
-        out.push(first | value as u8);
-        return;
-    }
-    out.push(first | most as u8);
-    let mut left = value - most;
-    while left >= 128 {
-        out.push(left as u8 | 128);
-        left >>= 7;
-    }
-    out.push(left as u8);
-}
-
-/// A field with its name; `first` tells what becomes of it: 0x00 stays out of the table, 0x40 goes into it.
-pub(super) fn field(first: u8, name: &[u8], value: &[u8]) -> Vec<u8> {
-    let mut out = vec![first];
-    for text in [name, value] {
-        integer(&mut out, 0, 7, text.len());
-        out.extend_from_slice(text);
-    }
-    out
+    [PREFACE, &frame(SETTINGS, 0, 0, b"")].concat()
 }
 
 /// The fields of a request, none of them in a table.

@@ -1,11 +1,11 @@
 //! The floods. Each is a function that sends it, in whatever size is asked for.
 
 use testdata::http::Coding;
-
-use super::bytes::{
-    CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, Random, SETTINGS, brotli_window, field, frame,
-    hello, preface, request_fields, ws_frame, zstd_zeros,
+use testdata::http2::{
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, SETTINGS, field, frame,
 };
+
+use super::bytes::{Random, brotli_window, hello, preface, request_fields, ws_frame, zstd_zeros};
 use super::wire::{ACK, CLIENT, End, Flow, MSS, RST, SERVER, SYN, Wire, ip_segment, ipv4};
 
 /// A flood.
@@ -146,7 +146,8 @@ pub fn all() -> Vec<Flood> {
             "bytes of a head that does not end",
             |n| n / 1460,
             endless_head,
-        ),
+        )
+        .tells(&["head over the limit"]),
         Flood::new("heads", 2_000, "heads of 12,700 fields", |n| n * 44, heads),
         Flood::new("chunks", 20_000_000, "chunks of one byte", |n| n / 243, chunks).whole(),
         Flood::new(
@@ -173,6 +174,7 @@ pub fn all() -> Vec<Flood> {
             |n| n / 1_500_000,
             bomb,
         )
+        .tells(&["over the decompression limit"])
         .whole(),
         Flood::new(
             "bomb-zstd",
@@ -181,15 +183,18 @@ pub fn all() -> Vec<Flood> {
             |n| n / 47_000_000,
             bomb_zstd,
         )
+        .tells(&["over the decompression limit"])
         .whole(),
-        Flood::new("bombs", 3_000, "gzip bodies of 2 MiB in 2 KiB", |n| n * 8, bombs),
+        Flood::new("bombs", 3_000, "gzip bodies of 2 MiB in 2 KiB", |n| n * 8, bombs)
+            .tells(&["bodies unpacked at an extreme ratio"]),
         Flood::new(
             "bombs-zstd",
             3_000,
             "zstd bodies of 2 MiB in 70 bytes",
             |n| n * 7,
             bombs_zstd,
-        ),
+        )
+        .tells(&["bodies unpacked at an extreme ratio"]),
         Flood::new(
             "windows",
             20_000,
@@ -233,7 +238,8 @@ pub fn all() -> Vec<Flood> {
             "CONTINUATION frames of one block",
             |n| n / 12,
             continuation,
-        ),
+        )
+        .tells(&["head over the limit"]),
         Flood::new(
             "continuation-empty",
             5_000_000,
@@ -247,14 +253,16 @@ pub fn all() -> Vec<Flood> {
             "HTTP/2 blocks of 100,000 fields",
             |n| n * 69,
             tiny_fields,
-        ),
+        )
+        .tells(&["heads over the limit"]),
         Flood::new(
             "hpack",
             2_000,
             "HTTP/2 blocks that unpack to 60 MB",
             |n| n * 12,
             hpack,
-        ),
+        )
+        .tells(&["heads over the limit"]),
         Flood::new(
             "h2-gaps",
             20_000,
@@ -271,21 +279,24 @@ pub fn all() -> Vec<Flood> {
             "bytes of a WebSocket message that does not end",
             |n| n / 1460,
             websocket,
-        ),
+        )
+        .tells(&["of WebSockets whose end was not seen"]),
         Flood::new(
             "ws-frames",
             10_000_000,
             "empty frames of a WebSocket message",
             |n| n / 243,
             ws_frames,
-        ),
+        )
+        .tells(&["of WebSockets whose end was not seen"]),
         Flood::new(
             "ws-bombs",
             3_000,
             "WebSocket messages of 2 MiB in 2 KiB",
             |n| n * 2,
             ws_bombs,
-        ),
+        )
+        .tells(&["over the decompression limit"]),
         Flood::new(
             "event",
             400_000_000,
@@ -748,7 +759,7 @@ fn resets(wire: &mut Wire, n: u64) {
     filled(wire, &mut flow, CLIENT, n, |k, out| {
         let stream = 2 * k as u32 + 1;
         out.extend(frame(HEADERS, END_HEADERS, stream, &fields));
-        out.extend(frame(3, 0, stream, &8_u32.to_be_bytes()));
+        out.extend(frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes()));
     });
 }
 

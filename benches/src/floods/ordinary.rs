@@ -5,8 +5,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use testdata::http::Coding;
+use testdata::http2::{DATA, END_HEADERS, END_STREAM, HEADERS, SETTINGS, field, frame};
 
-use super::bytes::{DATA, END_HEADERS, END_STREAM, HEADERS, SETTINGS, field, frame, preface, request_fields};
+use super::bytes::{preface, request_fields};
 use super::wire::{ACK, CLIENT, End, FIN, Flow, MSS, PSH, SERVER, SYN, Wire};
 
 /// Flows with one exchange that are open at the same time.

@@ -20,6 +20,12 @@ pub(crate) const FREE_EXPANSION: u64 = 2 << 20;
 /// thousandth (gzip) or less, and unpacking them takes the time of a thousand honest packets.
 pub(crate) const EXPANSION: u64 = 128;
 
+/// Whether content of so many bytes came out of so few that no honest sender packs it so. A little of anything may.
+pub(crate) fn is_extreme(sent: u64, made: u64) -> bool {
+    const LITTLE: u64 = 64 << 10;
+    made > LITTLE && made > sent.saturating_mul(EXPANSION)
+}
+
 /// The allowance is worked out anew each time this much was sent.
 pub(crate) const ALLOWANCE_STEP: u64 = 4096;
 
@@ -558,11 +564,13 @@ impl Body {
             counters.parts_dropped += counts.dropped;
             counters.opaque_bodies += counts.opaque;
             counters.decoded_overflow += counts.over_limit;
+            counters.decoded_extreme += counts.extreme;
             counters.unframed_bytes += counts.unframed;
         }
         self.finish_content(complete, &mut done, pool, room);
         counters.opaque_bodies += u64::from(done.opaque);
         counters.decoded_overflow += u64::from(done.over_limit);
+        counters.decoded_extreme += u64::from(is_extreme(done.bytes, done.content_bytes));
         done
     }
 

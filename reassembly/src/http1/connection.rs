@@ -4,20 +4,23 @@
 //! [`crate::tcp`], and what a head or a body means to the modules beside it.
 
 use crate::exchange::{Ambiguities, Exchange, Flags, Head, Message, Protocol, Request, Response};
+use crate::http2;
 use crate::limits::{Counters, Limits};
 use crate::part::{self, Part, PartOf, Stamp};
 use crate::reassembler::{About, Event};
 use crate::tcp::stream::Meta;
 use crate::time::Timestamp;
+use crate::tls;
 use crate::websocket::{self, Extensions, WebSocket};
 
 use super::body::Body;
 use super::chunked::Chunked;
 use super::framing::{self, Framing};
 use super::head::{self, RequestHead, ResponseHead};
-use super::pairing::{Half, Method, Pairing, Ready};
+pub(crate) use super::pairing::Ready;
+use super::pairing::{Half, Method, Pairing};
 use super::plain;
-use super::reader::{Current, Place, Reader, Start, StartLine, State};
+use super::reader::{Behind, Current, Place, Reader, Start, StartLine, State};
 use super::resync;
 
 /// Bytes searched for a first message in a flow that was joined midway before it is called unknown.
@@ -42,6 +45,8 @@ pub(crate) struct Context<'a> {
     pub(crate) flags: Flags,
     /// Whether a packet from the server was seen.
     pub(crate) server_seen: bool,
+    /// Whether TLS that begins within the flow may be read.
+    pub(crate) may_decrypt: bool,
     /// Time of the packet being read.
     pub(crate) now: Timestamp,
 }
@@ -76,8 +81,13 @@ pub(crate) struct Connection {
     clean: (bool, bool),
     /// A head is being read of which the end was lost.
     salvaging: bool,
-    /// The flow goes on as HTTP/2.
+    /// The flow goes on as something else.
     handed: Option<Box<Handed>>,
+    /// What goes through a tunnel is read by others.
+    opens_tunnels: bool,
+    /// The answer to CONNECT may be among what was lost; and so may be what the server sent behind what the client did.
+    answer_lost: bool,
+    answer_cut: bool,
     /// Behind an upgrade: what goes over the connection, and the exchange that led to it.
     websocket: Option<Box<Upgraded>>,
     /// Parts to be given out.
@@ -86,12 +96,29 @@ pub(crate) struct Connection {
     tunnel_from: [Option<u64>; 2],
 }
 
-/// A request that is answered in HTTP/2, since the server took up the offer to change (RFC 7540 section 3.2).
+/// What is no longer HTTP of this connection.
 pub(crate) struct Handed {
+    pub(crate) to: To,
+    /// The index of the next exchange.
     pub(crate) index: u32,
-    pub(crate) request: Half<Request>,
-    /// What the server sent behind its 101.
-    pub(crate) rest: Vec<(Vec<u8>, Meta)>,
+    /// Bytes that came behind the change, those of the client first.
+    pub(crate) rest: Vec<(Direction, Vec<u8>, Meta)>,
+}
+
+/// What the flow goes on as.
+pub(crate) enum To {
+    /// HTTP/2, in which this request is answered, since the server took up the offer to change (RFC 7540 section 3.2).
+    Http2(Box<Half<Request>>),
+    /// A tunnel, of which only its first bytes tell what it carries (RFC 9110 section 9.3.6).
+    Tunnel {
+        /// Directions of which bytes were lost: the client's first ones, or such that the server sent behind the client's
+        /// first ones.
+        lost: [bool; 2],
+        /// Directions that ended.
+        ended: [bool; 2],
+        /// An exchange of which the request is answered in what goes through the tunnel, if that can be read.
+        held: Option<Box<Ready>>,
+    },
 }
 
 /// A WebSocket and the exchange that it belongs to.
@@ -136,16 +163,20 @@ struct Unsent {
 }
 
 impl Connection {
-    /// A connection of which nothing was read. One joined midway begins by searching.
-    pub(crate) fn new(midstream: bool) -> Self {
+    /// A connection of which nothing was read. One joined midway begins by searching. Its exchanges are counted from `index`
+    /// on; `opens_tunnels` tells that what goes through a tunnel is handed over.
+    pub(crate) fn new(midstream: bool, index: u32, opens_tunnels: bool) -> Self {
         let mut new = Self {
             requests: Reader::new(),
             responses: Reader::new(),
-            pairing: Pairing::default(),
+            pairing: Pairing::from(index),
             verdict: Verdict::Undecided,
             clean: (false, false),
             salvaging: false,
             handed: None,
+            opens_tunnels,
+            answer_lost: false,
+            answer_cut: false,
             websocket: None,
             parts: Vec::new(),
             tunnel_from: [None; 2],
@@ -155,6 +186,22 @@ impl Connection {
             new.responses.state = State::Search;
         }
         new
+    }
+
+    /// Has the request of an exchange that led here answered first. Gives the exchange back where it has none.
+    pub(crate) fn answers(&mut self, held: Box<Ready>) -> Option<Box<Ready>> {
+        let Ready { index, request, .. } = *held;
+        match request {
+            Some(request) => {
+                self.pairing.waits_for(index, request);
+                None
+            }
+            None => Some(Box::new(Ready {
+                index,
+                request,
+                ..*held
+            })),
+        }
     }
 
     /// Bytes of memory it takes, with what it holds.
@@ -175,14 +222,14 @@ impl Connection {
         self.verdict
     }
 
-    /// What is to be read as HTTP/2 from here on, once.
+    /// What is for others to read from here on, once.
     pub(crate) fn hand_over(&mut self) -> Option<Box<Handed>> {
         self.handed.take()
     }
 
     /// From where in a direction it is no longer HTTP of this connection, or may not be once the server agrees.
     pub(crate) fn tunnel_from(&self, direction: Direction) -> Option<u64> {
-        let tunnel = matches!(self.requests.state, State::Tunnel | State::Connect(_));
+        let tunnel = matches!(self.requests.state, State::Tunnel | State::Connect { .. });
         self.tunnel_from[direction as usize].filter(|_| tunnel)
     }
 
@@ -210,6 +257,9 @@ impl Connection {
         let mut again = self.read(direction, bytes, meta, cx);
         while let Some((bytes, meta)) = again {
             again = self.read(direction, &bytes, meta, cx);
+        }
+        if matches!(self.requests.state, State::Connect { .. }) {
+            self.settle_connect(cx);
         }
         self.release(cx, out);
     }
@@ -266,7 +316,7 @@ impl Connection {
                     }
                     piece.len()
                 }
-                State::Connect(_) => {
+                State::Connect { .. } => {
                     if reader.buf.len() + rest.len() > cx.limits.head {
                         cx.counters.unparsable_bytes += reader.buf.len() as u64;
                         reader.lost = true;
@@ -278,7 +328,7 @@ impl Connection {
                 }
                 State::Handed => {
                     if let Some(handed) = &mut self.handed {
-                        handed.rest.push((rest.to_vec(), at));
+                        handed.rest.push((direction, rest.to_vec(), at));
                     }
                     rest.len()
                 }
@@ -315,7 +365,9 @@ impl Connection {
                 let head = &bytes[..end];
                 let found = Found::read(direction, head).filter(|_| end <= cx.limits.head);
                 let Some(found) = found else {
-                    self.unread(direction, is_http(direction, head), cx);
+                    let http = is_http(direction, head);
+                    cx.counters.head_overflow += u64::from(http && end > cx.limits.head);
+                    self.unread(direction, http, cx);
                     return 0;
                 };
                 self.begin(found, at, at, cx);
@@ -338,6 +390,7 @@ impl Connection {
                 reader.buf = buf;
                 reader.origins.push((0, first));
                 let http = is_http(direction, &reader.buf);
+                cx.counters.head_overflow += u64::from(http && end > cx.limits.head);
                 self.unread(direction, http, cx);
                 return bytes.len();
             };
@@ -353,6 +406,7 @@ impl Connection {
             self.unread(direction, false, cx);
         } else if reader.buf.len() > cx.limits.head {
             let http = is_http(direction, &reader.buf);
+            cx.counters.head_overflow += u64::from(http);
             self.unread(direction, http, cx);
         }
         bytes.len()
@@ -377,7 +431,11 @@ impl Connection {
         if std::mem::take(&mut self.requests.lost) {
             self.pairing.requests_lost();
         }
-        let method = Method::of(found.head.slice(found.method));
+        let method = match Method::of(found.head.slice(found.method)) {
+            // Of one that is not whole, the field may have been lost.
+            Method::Other if self.salvaging || found.head.field("upgrade").is_some() => Method::Upgrade,
+            method => method,
+        };
         let had_less = self.requests.had_more_from == first.offset;
         let index = self.pairing.request_began(method, first, had_less);
         let mut body = Body::new(
@@ -413,11 +471,12 @@ impl Connection {
         self.requests.lost_bytes = 0;
         self.enter_body(Direction::Request, framing, false, cx);
         if method == Method::Connect {
-            let within = match self.requests.state {
-                State::Body(place) => Some(place),
-                _ => None,
+            let behind = match self.requests.state {
+                State::Body(place) => Behind::Body(place),
+                _ => Behind::Start,
             };
-            self.requests.state = State::Connect(within);
+            self.requests.state = State::Connect { behind, asked: true };
+            (self.answer_lost, self.answer_cut) = (false, false);
             self.tunnel_from = [Some(self.requests.position), None];
         }
     }
@@ -435,15 +494,24 @@ impl Connection {
                 self.finish_message(Direction::Request, true, cx);
             }
             if let Some((index, request)) = self.pairing.take_request(place.index) {
-                let rest = Vec::new();
-                self.handed = Some(Box::new(Handed { index, request, rest }));
-                self.requests.state = State::Handed;
-                self.responses.state = State::Handed;
+                let to = To::Http2(Box::new(request));
+                self.hand(to, index, Vec::new());
                 return;
             }
         }
         let method = place.method.map(Method::name);
-        let framing = framing::response(&found.head, found.minor, status, method, &mut ambiguities);
+        let mut framing = framing::response(&found.head, found.minor, status, method, &mut ambiguities);
+        // Nobody changes to what nobody asked for: it is read as a response like others, with its body where it has one, as
+        // most who receive it do.
+        let switches = status == 101 && !matches!(place.method, Some(Method::Other));
+        if status == 101 && !switches {
+            ambiguities.insert(Ambiguities::UNASKED_SWITCH);
+            let with_body = framing::response(&found.head, found.minor, 200, method, &mut ambiguities);
+            if with_body != Framing::Close {
+                framing = with_body;
+            }
+        }
+        let to_tls = switches && place.method.is_some() && upgrades_to_tls(&found.head);
         if place.early {
             ambiguities.insert(Ambiguities::EARLY_RESPONSE);
         }
@@ -461,10 +529,10 @@ impl Connection {
             cx.pool,
             cx.room,
         );
-        let upgrade = (status == 101)
-            .then(|| websocket_extensions(&found.head))
-            .flatten();
+        let upgrade = switches.then(|| websocket_extensions(&found.head)).flatten();
         let kept = !(100..200).contains(&status) || status == 101;
+        let unknown = place.method.is_none() && (200..300).contains(&status);
+        let may_answer_connect = unknown && found.head.field("content-type").is_none();
         let start = Start::Response(found);
         let current = Current {
             index: place.index,
@@ -480,7 +548,7 @@ impl Connection {
         self.responses.current = Some(current);
         self.responses.searched = 0;
         self.responses.lost_bytes = 0;
-        let tunnel = status == 101 || (place.method == Some(Method::Connect) && (200..300).contains(&status));
+        let tunnel = switches || (place.method == Some(Method::Connect) && (200..300).contains(&status));
         if tunnel {
             self.pairing.upgraded(place.index);
         }
@@ -490,6 +558,11 @@ impl Connection {
             let in_step = matches!(self.requests.state, State::Start) && !self.requests.lost;
             if self.requests.current.is_some() {
                 self.finish_message(Direction::Request, true, cx);
+            }
+            if self.opens_tunnels && (!switches || (to_tls && in_step && !self.salvaging)) {
+                let held = (to_tls && cx.may_decrypt).then(|| self.pairing.take_ready(place.index));
+                self.open_tunnel(held.flatten().map(Box::new));
+                return;
             }
             if let Some(extensions) = upgrade.filter(|_| !self.salvaging) {
                 self.websocket = Some(Box::new(Upgraded {
@@ -503,7 +576,7 @@ impl Connection {
                     });
                 }
             }
-            if !matches!(self.requests.state, State::Connect(_)) {
+            if !matches!(self.requests.state, State::Connect { .. }) {
                 self.tunnel_from[Direction::Request as usize] = Some(self.requests.position);
             }
             self.tunnel_from[Direction::Response as usize] = Some(self.responses.position);
@@ -513,6 +586,73 @@ impl Connection {
             self.responses.state = State::Tunnel;
         } else if place.method == Some(Method::Connect) && kept {
             self.declined(cx);
+        } else if may_answer_connect && self.opens_tunnels && self.waits_behind_answer() {
+            let behind = match self.requests.state {
+                State::Start => Some(Behind::Start),
+                State::Search => Some(Behind::Search),
+                _ => None,
+            };
+            if let Some(behind) = behind.filter(|_| self.requests.buf.is_empty()) {
+                self.requests.state = State::Connect { behind, asked: false };
+            }
+        }
+    }
+
+    /// Whether nothing was seen behind the head of a response that has no length, and whose request is unknown.
+    fn waits_behind_answer(&self) -> bool {
+        matches!(self.responses.state, State::Peek(Place::Close)) && self.responses.buf.is_empty()
+    }
+
+    /// Hands the flow over.
+    fn hand(&mut self, to: To, index: u32, rest: Vec<(Direction, Vec<u8>, Meta)>) {
+        self.handed = Some(Box::new(Handed { to, index, rest }));
+        self.requests.state = State::Handed;
+        self.responses.state = State::Handed;
+    }
+
+    /// What comes behind CONNECT and its answer, or behind an upgrade, is no longer of this connection.
+    fn open_tunnel(&mut self, held: Option<Box<Ready>>) {
+        let lost = std::mem::take(&mut self.requests.lost);
+        let kept = self.requests.take_kept();
+        let cut = self.answer_cut || (self.salvaging && !kept.is_empty());
+        let ended = [self.clean.0, self.clean.1];
+        let to = To::Tunnel {
+            lost: [lost, cut],
+            ended,
+            held,
+        };
+        let from_client = |(bytes, meta)| (Direction::Request, bytes, meta);
+        let rest = kept.into_iter().map(from_client).collect();
+        self.hand(to, self.pairing.next_index(), rest);
+    }
+
+    /// Where of a CONNECT and its answer one was not seen, the first bytes behind them tell whether there is a tunnel: nobody
+    /// sends TLS or HTTP/2 behind a CONNECT that was declined. HTTP/1 is read the same in either.
+    fn settle_connect(&mut self, cx: &mut Context<'_>) {
+        let State::Connect { asked, .. } = self.requests.state else {
+            return;
+        };
+        if (asked && !self.answer_lost) || (self.requests.buf.is_empty() && !self.requests.lost) {
+            return;
+        }
+        let may_open = self.opens_tunnels && !self.requests.lost && (asked || self.waits_behind_answer());
+        let kept = &self.requests.buf[..];
+        match http2::begins(kept) {
+            _ if !may_open => self.declined(cx),
+            http2::Beginning::Short => {}
+            _ if tls::may_begin(kept) => {}
+            http2::Beginning::Other if !tls::begins(kept) => self.declined(cx),
+            http2::Beginning::Settings => self.declined(cx),
+            http2::Beginning::Preface | http2::Beginning::Other => {
+                for direction in [Direction::Request, Direction::Response] {
+                    if self.reader(direction).current.is_some()
+                        && (asked == (direction == Direction::Request))
+                    {
+                        self.finish_message(direction, true, cx);
+                    }
+                }
+                self.open_tunnel(None);
+            }
         }
     }
 
@@ -544,18 +684,15 @@ impl Connection {
 
     /// There is no tunnel: what came behind CONNECT is read as what it was sent as.
     fn declined(&mut self, cx: &mut Context<'_>) {
-        let State::Connect(within) = self.requests.state else {
+        let State::Connect { behind, .. } = self.requests.state else {
             return;
         };
-        let (buf, origins) = (
-            std::mem::take(&mut self.requests.buf),
-            std::mem::take(&mut self.requests.origins),
-        );
-        self.requests.clear();
+        let kept = self.requests.take_kept();
         self.requests.skips();
-        self.requests.state = match within {
-            Some(place) => State::Body(place),
-            None => State::Start,
+        self.requests.state = match behind {
+            Behind::Body(place) => State::Body(place),
+            Behind::Start => State::Start,
+            Behind::Search => State::Search,
         };
         if self.requests.lost {
             if let Some(current) = self.requests.current.as_mut() {
@@ -564,9 +701,8 @@ impl Connection {
             self.finish_message(Direction::Request, false, cx);
             self.requests.state = State::Search;
         }
-        let ends = origins.iter().skip(1).map(|(from, _)| *from).chain([buf.len()]);
-        for ((from, meta), end) in origins.iter().zip(ends) {
-            let mut again = self.read(Direction::Request, &buf[*from..end], *meta, cx);
+        for (bytes, meta) in kept {
+            let mut again = self.read(Direction::Request, &bytes, meta, cx);
             while let Some((bytes, meta)) = again {
                 again = self.read(Direction::Request, &bytes, meta, cx);
             }
@@ -776,7 +912,7 @@ impl Connection {
         let reader = self.reader(direction);
         reader.skips();
         match reader.state {
-            State::Start | State::Search | State::Head | State::Connect(_) => {
+            State::Start | State::Search | State::Head | State::Connect { .. } => {
                 let passed = (reader.buf.len() as u64).saturating_add(len);
                 reader.lost_bytes = reader.lost_bytes.saturating_add(passed);
             }
@@ -787,7 +923,8 @@ impl Connection {
                 websocket.gap(direction, len, cx, out);
             }),
             State::Foreign | State::Handed | State::Over => {}
-            State::Connect(_) => {
+            State::Connect { .. } => {
+                cx.counters.unparsable_bytes += reader.buf.len() as u64;
                 reader.clear();
                 reader.lost = true;
             }
@@ -842,6 +979,12 @@ impl Connection {
                 }
             }
         }
+        if matches!(self.requests.state, State::Connect { .. }) {
+            let lost = matches!(self.responses.state, State::Search);
+            self.answer_lost |= lost;
+            self.answer_cut |= lost && !self.requests.buf.is_empty();
+            self.settle_connect(cx);
+        }
         self.release(cx, out);
     }
 
@@ -890,11 +1033,21 @@ impl Connection {
             Direction::Response => self.clean.1 |= clean,
         }
         self.unpeek(direction, cx);
+        if direction == Direction::Request
+            && let State::Connect { asked, .. } = self.requests.state
+            && (!asked || self.answer_lost)
+        {
+            // What is too short to tell begins no tunnel.
+            self.declined(cx);
+        }
         let reader = self.reader(direction);
         match reader.state {
             // The answer may still come.
-            State::Connect(_) if clean => return,
-            State::Connect(_) => self.finish_message(direction, false, cx),
+            State::Connect { .. } if clean => return,
+            State::Connect { .. } => {
+                cx.counters.unparsable_bytes += reader.buf.len() as u64;
+                self.finish_message(direction, false, cx);
+            }
             State::Body(Place::Close) | State::Peek(Place::Close) => {
                 let whole = clean
                     && !reader
@@ -1086,7 +1239,15 @@ fn upgrades_to(head: &Head, protocol: &str) -> bool {
     head.named("upgrade").any(named)
 }
 
-fn exchange(ready: Ready, cx: &mut Context<'_>) -> Exchange {
+/// Whether a head names TLS as what to change to (RFC 2817 section 3).
+fn upgrades_to_tls(head: &Head) -> bool {
+    let tls = |p: &str| p.get(..4).is_some_and(|name| name.eq_ignore_ascii_case("tls/"));
+    head.named("upgrade")
+        .any(|value| value.split(',').any(|p| tls(p.trim())))
+}
+
+/// The exchange that is over.
+pub(crate) fn exchange(ready: Ready, cx: &mut Context<'_>) -> Exchange {
     let Ready {
         index,
         request,

@@ -21,6 +21,8 @@ use super::order::{self, Answer, Asked, Known};
 pub(crate) enum Method {
     Head,
     Connect,
+    /// Another one, with the offer to change the protocol (RFC 9110 section 7.8), as far as its fields are known.
+    Upgrade,
     Other,
 }
 
@@ -38,7 +40,7 @@ impl Method {
         match self {
             Self::Head => "HEAD",
             Self::Connect => "CONNECT",
-            Self::Other => "",
+            Self::Upgrade | Self::Other => "",
         }
     }
 }
@@ -133,6 +135,46 @@ pub(crate) struct Pairing {
 }
 
 impl Pairing {
+    /// Behind exchanges of the same flow that others have paired.
+    pub(crate) fn from(index: u32) -> Self {
+        Self {
+            next_index: index,
+            ..Self::default()
+        }
+    }
+
+    /// Has a request waiting that was sent before this connection began, and is answered first in it.
+    pub(crate) fn waits_for(&mut self, index: u32, request: Half<Request>) {
+        self.weight += request.message.message.weight();
+        self.open.push_back(Entry {
+            index,
+            method: Method::Other,
+            start: 0,
+            end: 0,
+            ack: 0,
+            barrier: false,
+            begins_round: false,
+            request: Some(request),
+            answered: false,
+            response: None,
+            interim: 0,
+            upgraded: false,
+        });
+    }
+
+    /// Takes an exchange that is over away from those that are to be given out.
+    pub(crate) fn take_ready(&mut self, index: u32) -> Option<Ready> {
+        let at = self.ready.iter().position(|ready| ready.index == index)?;
+        let ready = self.ready.remove(at)?;
+        self.weight = self.weight.saturating_sub(ready.weight());
+        Some(ready)
+    }
+
+    /// The index of the exchange that begins next.
+    pub(crate) fn next_index(&self) -> u32 {
+        self.next_index
+    }
+
     /// A request began; `had_less` tells that its sender sent the byte just before it with less of the response
     /// stream at hand. Returns the index of its exchange.
     pub(crate) fn request_began(&mut self, method: Method, meta: Meta, had_less: bool) -> u32 {
@@ -464,7 +506,8 @@ impl Pairing {
 }
 
 impl Ready {
-    fn weight(&self) -> usize {
+    /// Bytes of memory that its halves take beside it.
+    pub(crate) fn weight(&self) -> usize {
         self.request.as_ref().map_or(0, |r| r.message.message.weight())
             + self.response.as_ref().map_or(0, |r| r.message.message.weight())
     }

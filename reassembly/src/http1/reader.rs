@@ -22,9 +22,9 @@ pub(super) enum State {
     Body(Place),
     /// Behind the head of a response whose request is unknown: to HEAD, it has no body.
     Peek(Place),
-    /// Behind CONNECT, in its body where it has one: whether what follows is the tunnel's or the next request, the answer
-    /// tells, so it is put by.
-    Connect(Option<Place>),
+    /// Behind CONNECT: whether what follows is the tunnel's or this, the answer tells, so it is put by. Where the request
+    /// was not `asked`, but answered as it may be, what follows tells.
+    Connect { behind: Behind, asked: bool },
     /// Framing was lost: looking for a message.
     Search,
     /// No HTTP/1 any more: a tunnel, or another protocol after an upgrade.
@@ -35,6 +35,17 @@ pub(super) enum State {
     Handed,
     /// This direction has ended.
     Over,
+}
+
+/// What comes behind a CONNECT that is declined.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Behind {
+    /// The next request.
+    Start,
+    /// The body that it has.
+    Body(Place),
+    /// The CONNECT itself was not seen, and neither is it known where the next request begins.
+    Search,
 }
 
 /// Place in a body.
@@ -156,6 +167,17 @@ impl Reader {
         }
         self.origins.push((self.buf.len(), meta));
         self.buf.extend_from_slice(bytes);
+    }
+
+    /// Takes out what was kept, in the pieces in which it came.
+    pub(super) fn take_kept(&mut self) -> Vec<(Vec<u8>, Meta)> {
+        let (buf, origins) = (std::mem::take(&mut self.buf), std::mem::take(&mut self.origins));
+        self.clear();
+        let ends = origins.iter().skip(1).map(|(from, _)| *from).chain([buf.len()]);
+        let pieces = origins.iter().zip(ends);
+        pieces
+            .map(|((from, meta), end)| (buf[*from..end].to_vec(), *meta))
+            .collect()
     }
 
     /// Bytes of memory it takes beside itself.

@@ -89,12 +89,32 @@ struct Block {
     ends_stream: bool,
     /// The server asks and answers by itself: not what the client did.
     promise: bool,
-    /// Cannot be read to its end.
+    /// Cannot be read to its end: what of it was lost, or breaks RFC 7541.
     broken: bool,
+    /// A field of it is longer than is read, so it is not read to its end.
+    over: bool,
+    /// It ended in front of its end, though nothing was lost.
+    broke_off: bool,
     fields: Fields,
     /// Bytes of a field that is not whole yet.
     tail: Vec<u8>,
     first: Meta,
+}
+
+impl Block {
+    /// Whether it may begin a message without saying so: what would, is not known.
+    fn may_begin(&self) -> bool {
+        self.fields.unknown > 0 || self.fields.cut_start
+    }
+}
+
+/// Why the end of a header block will not come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    /// It was lost.
+    Lost,
+    /// Its sender did not send it, or not as long as anybody watched.
+    Unsent,
 }
 
 /// One direction.
@@ -112,6 +132,8 @@ struct Side {
     largest: u32,
     /// It goes on although it was ended, and what comes next may be the rest of anything.
     resumed: bool,
+    /// Something of it was not seen.
+    harmed: bool,
 }
 
 impl Side {
@@ -129,6 +151,7 @@ impl Side {
             began: Meta::default(),
             largest: frame::LARGEST,
             resumed: false,
+            harmed: midstream,
         }
     }
 
@@ -173,6 +196,11 @@ impl Connection {
             turned: false,
             certain: false,
         }
+    }
+
+    /// The same connection, whose exchanges are counted from `index` on.
+    pub(crate) fn counting_from(self, index: u32) -> Self {
+        Self { count: index, ..self }
     }
 
     /// A connection that began as HTTP/1: its first request is stream 1, and over (RFC 7540 section 3.2).
@@ -327,8 +355,13 @@ impl Connection {
                 side.block = None;
             }
         } else if side.block.is_some() {
-            // Nothing may come within a block (RFC 9113 section 6.10), so its end was lost.
-            self.block_lost(direction, at, cx, out);
+            // Nothing may come within a block (RFC 9113 section 6.10).
+            let why = if side.harmed {
+                Missing::Lost
+            } else {
+                Missing::Unsent
+            };
+            self.block_lost(direction, why, at, cx, out);
         }
         let side = self.side(direction);
         if matches!(frame.kind, kind::HEADERS | kind::PUSH_PROMISE) {
@@ -338,6 +371,8 @@ impl Connection {
                 ends_stream: frame.ends_stream(),
                 promise: frame.kind == kind::PUSH_PROMISE || frame.stream.is_multiple_of(2),
                 broken: false,
+                over: false,
+                broke_off: false,
                 fields: Fields::default(),
                 tail: Vec::new(),
                 first: side.began,
@@ -403,10 +438,11 @@ impl Connection {
     /// Reads what of a header block is there.
     fn block(&mut self, direction: Direction, bytes: &[u8], cx: &mut Context<'_>) {
         let side = self.side(direction);
-        let Some(block) = side.block.as_mut().filter(|block| !block.broken) else {
+        let Some(block) = side.block.as_mut().filter(|block| !block.broken && !block.over) else {
             return;
         };
         let most = cx.limits.head;
+        let was_cut = block.fields.cut;
         let Block { fields, tail, .. } = &mut **block;
         let unknown = side.decoder.unknown;
         let read = if tail.is_empty() {
@@ -420,14 +456,21 @@ impl Connection {
             read
         };
         cx.counters.hpack_unknown += side.decoder.unknown - unknown;
-        if read.is_err() || tail.len() > most {
-            // What was inserted behind this is not known.
+        // What was inserted behind this is not known.
+        if read.is_err() {
             block.broken = true;
             block.fields.unknown += 1;
             block.tail = Vec::new();
             side.decoder.lost();
             cx.counters.hpack_broken += 1;
+        } else if tail.len() > most {
+            // It may have been a pseudo-field.
+            block.over = true;
+            (block.fields.cut, block.fields.cut_start) = (true, true);
+            block.tail = Vec::new();
+            side.decoder.lost();
         }
+        cx.counters.head_overflow += u64::from(block.fields.cut && !was_cut);
     }
 
     fn payload_ends(
@@ -486,10 +529,11 @@ impl Connection {
         }
     }
 
-    /// The end of a header block was lost.
+    /// The end of a header block will not come.
     fn block_lost(
         &mut self,
         direction: Direction,
+        why: Missing,
         at: Meta,
         cx: &mut Context<'_>,
         out: &mut impl FnMut(Event),
@@ -497,8 +541,16 @@ impl Connection {
         let side = self.side(direction);
         side.decoder.lost();
         if let Some(mut block) = side.block.take() {
-            block.broken = true;
-            block.fields.unknown += 1;
+            match why {
+                Missing::Lost => {
+                    block.broken = true;
+                    block.fields.unknown += 1;
+                }
+                Missing::Unsent => {
+                    block.broke_off = true;
+                    cx.counters.hpack_broken += 1;
+                }
+            }
             self.block_ends(direction, *block, at, cx, out);
         }
     }
@@ -542,7 +594,7 @@ impl Connection {
             return self.trailers(Direction::Request, block, at);
         }
         let begins = block.fields.begins_request();
-        if !begins && block.fields.unknown == 0 {
+        if !begins && !block.may_begin() {
             // The trailers of a request that was not seen.
             return None;
         }
@@ -552,8 +604,8 @@ impl Connection {
             return None;
         }
         let mut ambiguities = block.fields.ambiguities;
-        let cut = block.fields.cut;
-        let unknown = cut || block.fields.unknown > 0;
+        let (cut, broke_off) = (block.fields.cut, block.broke_off);
+        let unknown = block.fields.unknown > 0;
         let request = block.fields.into_request();
         let stream = self.stream(id, cx)?;
         let before = stream.weight();
@@ -565,9 +617,8 @@ impl Connection {
         half.unknown |= unknown;
         half.ambiguities = ambiguities;
         half.ended |= block.ends_stream;
-        if cut {
-            half.flags.insert(Flags::TRUNCATED);
-        }
+        half.cut |= cut;
+        half.broke_off |= broke_off;
         if block.broken {
             half.flags.insert(Flags::GAP);
         }
@@ -590,7 +641,7 @@ impl Connection {
                 return None;
             }
         }
-        if status.is_none() && block.fields.unknown == 0 {
+        if status.is_none() && !block.may_begin() {
             return None;
         }
         let stream = self.stream(id, cx)?;
@@ -603,9 +654,8 @@ impl Connection {
         half.ambiguities = block.fields.ambiguities;
         half.unknown |= block.fields.unknown > 0;
         half.ended |= block.ends_stream;
-        if block.fields.cut {
-            half.flags.insert(Flags::TRUNCATED);
-        }
+        half.cut |= block.fields.cut;
+        half.broke_off |= block.broke_off;
         if block.broken {
             half.flags.insert(Flags::GAP);
         }
@@ -620,8 +670,10 @@ impl Connection {
         let stream = self.streams.get_mut(&block.stream)?;
         let before = stream.weight();
         let half = stream.half(direction);
-        half.trailers = block.fields.into_head();
         half.ended |= block.ends_stream;
+        half.cut |= block.fields.cut;
+        half.broke_off |= block.broke_off;
+        half.trailers = block.fields.into_head();
         half.reach(at);
         self.held = self.held - before + stream.weight();
         Some(block.stream)
@@ -768,9 +820,10 @@ impl Connection {
     /// Frames of a direction were lost: nobody knows of which streams, or what they put into the table of fields.
     fn lose(&mut self, direction: Direction, at: Meta, cx: &mut Context<'_>, out: &mut impl FnMut(Event)) {
         if self.side(direction).block.is_some() {
-            self.block_lost(direction, at, cx, out);
+            self.block_lost(direction, Missing::Lost, at, cx, out);
         }
         let side = self.side(direction);
+        side.harmed = true;
         side.decoder.lost();
         cx.counters.unparsable_bytes += side.buf.len() as u64;
         side.buf.clear();
@@ -796,7 +849,7 @@ impl Connection {
         for direction in [Direction::Request, Direction::Response] {
             let at = self.side(direction).began;
             if self.side(direction).block.is_some() {
-                self.block_lost(direction, at, cx, out);
+                self.block_lost(direction, Missing::Unsent, at, cx, out);
             }
         }
         let mut open: Vec<(u32, u32)> = self.streams.iter().map(|(id, s)| (s.index, *id)).collect();

@@ -35,6 +35,8 @@ pub(super) struct Fields {
     pub(super) unknown: u32,
     /// Fields were left out at a limit.
     pub(super) cut: bool,
+    /// One of them is a pseudo-field, or may be, so that what the head begins may not be known.
+    pub(super) cut_start: bool,
     any: bool,
 }
 
@@ -112,6 +114,7 @@ impl Fields {
         }
         if self.head.text.len() + value.len() > most {
             self.cut = true;
+            self.cut_start = true;
             return;
         }
         if name == b"status" {
@@ -178,7 +181,7 @@ impl Fields {
             // RFC 9113 section 8.5: CONNECT has neither scheme nor path.
             (None, Some(authority)) if connect => authority,
             // It may have been one of those that were not known.
-            (None, _) if self.unknown > 0 => return None,
+            (None, _) if self.unknown > 0 || self.cut_start => return None,
             (None, _) => {
                 self.ambiguities.insert(Ambiguities::PSEUDO_FIELD);
                 (0, 0)

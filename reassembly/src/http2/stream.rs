@@ -36,8 +36,12 @@ pub(super) struct Half {
     last: Meta,
     /// The sender has said that this was all.
     pub(super) ended: bool,
-    /// Some of its fields refer to bytes that were never seen, were lost themselves, or are more than are kept.
+    /// Some of its fields refer to bytes that were never seen, or were lost themselves.
     pub(super) unknown: bool,
+    /// Its fields are more than are kept.
+    pub(super) cut: bool,
+    /// A block of fields did not end, though nothing was lost.
+    pub(super) broke_off: bool,
     pub(super) flags: Flags,
     pub(super) ambiguities: Ambiguities,
 }
@@ -119,8 +123,11 @@ impl Half {
         if self.unknown {
             flags.insert(Flags::GAP);
         }
+        if self.cut {
+            flags.insert(Flags::TRUNCATED);
+        }
         let (start, body) = (self.start?, self.body?);
-        let complete = self.ended && !self.flags.contains(Flags::GAP);
+        let complete = self.ended && !self.broke_off && !self.flags.contains(Flags::GAP);
         if !complete && !self.flags.contains(Flags::GAP) {
             flags.insert(Flags::TRUNCATED);
         }
@@ -152,7 +159,7 @@ impl Half {
             body_bytes: done.bytes,
             content_bytes: done.content_bytes,
             complete,
-            head_cut: self.unknown,
+            head_cut: self.unknown || self.cut,
             body: done.kept,
             parts: done.parts,
             part_bytes: done.part_bytes,
@@ -216,7 +223,7 @@ impl Stream {
             return None;
         };
         // What the two agreed on is not known where fields are missing.
-        if !asked || self.reset || response.unknown || response.flags.contains(Flags::TRUNCATED) {
+        if !asked || self.reset || response.unknown || response.cut {
             return None;
         }
         let values = head

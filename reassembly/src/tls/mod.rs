@@ -33,6 +33,11 @@ pub(crate) mod testing {
 pub(crate) use hello::{Handshake, Hellos, MAX_HELLO, Transport, begins};
 pub(crate) use inside::Inside;
 
+/// Whether bytes may begin TLS, and are too few to tell.
+pub(crate) fn may_begin(bytes: &[u8]) -> bool {
+    bytes == [record::HANDSHAKE]
+}
+
 /// What the handshake of a flow told.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tls {

@@ -5,6 +5,7 @@
 //! its message and nothing else; any other loss, and what is no frame at all, ends in a search for the next one.
 
 use crate::exchange::Flags;
+use crate::http1::body::is_extreme;
 use crate::part::{self, Direction, Part, PartKind, Stamp};
 
 use super::Context;
@@ -61,6 +62,8 @@ impl Unfinished {
                 *content_bytes += piece.len() as u64;
                 part::keep(body, piece, limits, room);
             });
+            let extreme = done.is_ok() && is_extreme(self.bytes, self.content_bytes);
+            cx.counters.decoded_extreme += u64::from(extreme);
             self.settle(done, cx);
         }
     }
@@ -145,8 +148,8 @@ pub(super) struct Reader {
     wire: u64,
     /// What the next part has to tell of what lies before it.
     owed: Flags,
-    /// The rest of a message may come whose beginning was lost.
-    midway: bool,
+    /// The rest of a message may come whose beginning was not read, for this reason.
+    midway: Option<Flags>,
 }
 
 impl Reader {
@@ -162,7 +165,7 @@ impl Reader {
             number: 0,
             wire: 0,
             owed: Flags::empty(),
-            midway: false,
+            midway: None,
         }
     }
 
@@ -276,7 +279,7 @@ impl Reader {
                         message.flags.insert(Flags::AMBIGUOUS);
                     }
                     Target::Message
-                } else if self.midway {
+                } else if self.midway.is_some() {
                     Target::Nothing
                 } else {
                     return false;
@@ -311,7 +314,7 @@ impl Reader {
             self.control = Some(unfinished);
             Target::Control
         } else {
-            self.midway = false;
+            self.midway = None;
             self.message = Some(unfinished);
             Target::Message
         };
@@ -380,8 +383,8 @@ impl Reader {
                 }
             }
             Target::Nothing if fin => {
-                cx.counters.damaged += 1;
-                self.midway = false;
+                cx.counters.damaged += u64::from(self.midway == Some(Flags::GAP));
+                self.midway = None;
             }
             Target::Message | Target::Nothing => {}
         }
@@ -402,9 +405,12 @@ impl Reader {
         } = unfinished;
         *cx.room += body.len();
         let whole = ended && !damaged;
-        if !whole {
+        if damaged {
             cx.counters.damaged += 1;
-            flags.insert(if damaged { Flags::GAP } else { Flags::TRUNCATED });
+            flags.insert(Flags::GAP);
+        } else if !whole {
+            cx.counters.parts_unfinished += 1;
+            flags.insert(Flags::TRUNCATED);
         }
         let opaque = flags.contains(Flags::OPAQUE);
         if let PartKind::Close(code) = &mut kind
@@ -439,7 +445,7 @@ impl Reader {
     fn lose(&mut self, why: Flags, cx: &mut Context<'_>, out: &mut dyn FnMut(Part)) {
         self.place = Place::Search(Box::new(Search::new(why == Flags::GAP)));
         self.owed.insert(why);
-        self.midway = true;
+        self.midway = Some(why);
         self.inflater.lose(cx.pool);
         for mut unfinished in [self.message.take(), self.control.take()].into_iter().flatten() {
             unfinished.damaged = why == Flags::GAP;

@@ -5,29 +5,24 @@
 
 use std::collections::VecDeque;
 
-pub const DATA: u8 = 0;
-pub const HEADERS: u8 = 1;
-pub const RST_STREAM: u8 = 3;
-pub const SETTINGS: u8 = 4;
-pub const PUSH_PROMISE: u8 = 5;
-pub const PING: u8 = 6;
-pub const WINDOW_UPDATE: u8 = 8;
-pub const CONTINUATION: u8 = 9;
+pub use testdata::http2::*;
 
-pub const END_STREAM: u8 = 1;
-pub const END_HEADERS: u8 = 4;
-pub const PADDED: u8 = 8;
-pub const PRIORITY: u8 = 0x20;
+use crate::support::{CLIENT, SERVER, Wire};
 
-pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-/// A frame.
-pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let mut out = (payload.len() as u32).to_be_bytes()[1..].to_vec();
-    out.extend([kind, flags]);
-    out.extend(stream.to_be_bytes());
-    out.extend(payload);
-    out
+/// A flow with both ends' settings exchanged.
+pub fn open() -> Wire {
+    let mut wire = Wire::new(40_000);
+    wire.open()
+        .send(
+            CLIENT,
+            [PREFACE, &frame(SETTINGS, 0, 0, &[0, 3, 0, 0, 0, 100])].concat(),
+        )
+        .send(
+            SERVER,
+            [frame(SETTINGS, 0, 0, &[]), frame(SETTINGS, 1, 0, &[])].concat(),
+        )
+        .send(CLIENT, frame(SETTINGS, 1, 0, &[]));
+    wire
 }
 
 /// The encoder of one direction: every field goes into the table, and is referred to when it is there.
@@ -61,7 +56,7 @@ impl Encoder {
     pub fn block(&mut self, fields: &[(&str, &str)]) -> Vec<u8> {
         let mut out = Vec::new();
         if std::mem::take(&mut self.resize) {
-            number(&mut out, 0x20, 5, self.largest);
+            integer(0x20, 5, self.largest, &mut out);
         }
         for (name, value) in fields {
             let place = |whole: bool| {
@@ -72,20 +67,20 @@ impl Encoder {
                 found.map(|at| at + 62)
             };
             if let Some(index) = place(true) {
-                number(&mut out, 0x80, 7, index);
+                integer(0x80, 7, index, &mut out);
                 continue;
             }
             // As all encoders do, the names that every table begins with are referred to by its numbers.
             let fixed = [":authority", ":method", "", ":path", "", ":scheme", "", ":status"];
             let fixed = fixed.iter().position(|n| n == name).map(|at| at + 1);
             match fixed.or_else(|| place(false)) {
-                Some(index) => number(&mut out, 0x40, 6, index),
+                Some(index) => integer(0x40, 6, index, &mut out),
                 None => {
                     out.push(0x40);
-                    text(&mut out, name);
+                    text(name.as_bytes(), &mut out);
                 }
             }
-            text(&mut out, value);
+            text(value.as_bytes(), &mut out);
             let size = name.len() + value.len() + 32;
             self.evict(self.largest.saturating_sub(size));
             if size <= self.largest {
@@ -125,24 +120,4 @@ impl Encoder {
         out.extend(frame(DATA, END_STREAM, stream, body));
         out
     }
-}
-
-fn number(out: &mut Vec<u8>, first: u8, bits: u32, number: usize) {
-    let most = (1 << bits) - 1;
-    if number < most {
-        out.push(first | number as u8);
-        return;
-    }
-    out.push(first | most as u8);
-    let mut rest = number - most;
-    while rest >= 128 {
-        out.push(rest as u8 | 0x80);
-        rest >>= 7;
-    }
-    out.push(rest as u8);
-}
-
-fn text(out: &mut Vec<u8>, text: &str) {
-    number(out, 0, 7, text.len());
-    out.extend(text.as_bytes());
 }

@@ -4,10 +4,12 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 #![allow(unreachable_pub, reason = "a module of tests")]
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 
 use reassembly::{
-    Event, Exchange, Flow, Limits, LinkType, Message, Packet, PartKind, PartOf, Reassembler, Timestamp,
+    Counters, Event, Exchange, Flow, Limits, LinkType, Message, Packet, PartKind, PartOf, Reassembler,
+    Timestamp,
 };
 use testdata::wire::{Flags, Tcp, ip_packet};
 
@@ -21,6 +23,9 @@ pub const MS: u64 = 1_000_000;
 
 const FIN: Flags = Flags::FIN.and(Flags::ACK);
 const SYN_ACK: Flags = Flags::SYN.and(Flags::ACK);
+
+/// What a side sends in its turn.
+pub type Turn = (usize, Vec<u8>);
 
 /// A packet on its way to the sensor.
 #[derive(Debug, Clone)]
@@ -167,6 +172,24 @@ impl Wire {
         self
     }
 
+    /// Turns in segments of these lengths, one after the other; one for which `lost` has zero is not seen.
+    pub fn send_turns(&mut self, turns: &[Turn], cuts: &[usize], lost: &[usize]) -> &mut Self {
+        let (mut cuts, mut lost) = (cuts.iter().cycle(), lost.iter().cycle());
+        for (side, bytes) in turns {
+            let mut rest = &bytes[..];
+            while !rest.is_empty() {
+                let len = cuts.next().copied().unwrap_or(1).min(rest.len());
+                if lost.next() == Some(&0) {
+                    self.lose(*side, &rest[..len]);
+                } else {
+                    self.send(*side, &rest[..len]);
+                }
+                rest = &rest[len..];
+            }
+        }
+        self
+    }
+
     /// Bytes sent before, again.
     pub fn resend(&mut self, side: usize, from: usize, to: usize) -> &mut Self {
         let payload = self.streams[side][from..to].to_vec();
@@ -214,8 +237,13 @@ impl Wire {
     }
 }
 
-/// What every test checks of memory: holding, flows and exchanges are within limits by counters.
+/// The events of these packets.
 pub fn events_of(frames: &[Frame], limits: &Limits) -> Vec<Event> {
+    counted(frames, limits).0
+}
+
+/// The events of these packets, and what was counted. What every test checks of memory: no more flows are open than may be.
+pub fn counted(frames: &[Frame], limits: &Limits) -> (Vec<Event>, Counters) {
     let mut reassembler = Reassembler::new(limits.clone());
     let mut events = Vec::new();
     for (number, frame) in (1..).zip(frames) {
@@ -232,7 +260,7 @@ pub fn events_of(frames: &[Frame], limits: &Limits) -> Vec<Event> {
     reassembler.finish();
     events.extend(std::iter::from_fn(|| reassembler.poll()));
     assert_eq!(reassembler.open_flows(), 0);
-    events
+    (events, reassembler.counters())
 }
 
 /// One message in a form to compare.
@@ -402,4 +430,50 @@ pub fn part_lines(wire: &Wire) -> Vec<String> {
 pub fn lines(wire: &Wire) -> Vec<String> {
     let events = events_of(&wire.frames, &Limits::default());
     exchanges(&events).iter().map(Seen::line).collect()
+}
+
+/// A line without its number and flags, which change behind a loss.
+pub fn without_number(line: &str) -> String {
+    let (way, rest) = line.split_once(' ').unwrap_or((line, ""));
+    format!("{} {}", &way[..2], rest.trim_end_matches("gap").trim_end())
+}
+
+/// gzip of this, packed as tight as it can be.
+pub fn gzip(data: &[u8]) -> Vec<u8> {
+    let mut coder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    coder.write_all(data).expect("a vector");
+    coder.finish().expect("a vector")
+}
+
+/// A recorded connection of TLS, and its secrets.
+pub fn recorded(text: &str) -> (Vec<Turn>, String) {
+    let turns = text.lines().filter_map(|line| {
+        let (side, hex) = line.split_once(' ')?;
+        let side = match side {
+            "C" => CLIENT,
+            "S" => SERVER,
+            _ => return None,
+        };
+        let byte = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).expect("hexadecimal digits");
+        Some((side, (0..hex.len()).step_by(2).map(byte).collect()))
+    });
+    let keys: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("K ")).collect();
+    (turns.collect(), keys.join("\n"))
+}
+
+/// The events of a flow whose TLS these secrets open.
+pub fn opened_with(wire: &Wire, secrets: &str) -> Vec<Event> {
+    let mut reassembler = Reassembler::new(Limits::default());
+    reassembler.add_secrets(secrets.as_bytes());
+    for (number, frame) in (1..).zip(&wire.frames) {
+        reassembler.push(&Packet {
+            ts: Timestamp(frame.at),
+            link: LinkType::RAW,
+            data: &frame.ip,
+            wire_len: frame.ip.len() as u32,
+            frame: number,
+        });
+    }
+    reassembler.finish();
+    std::iter::from_fn(|| reassembler.poll()).collect()
 }
