@@ -27,7 +27,7 @@ pub(crate) const ALLOWANCE_STEP: u64 = 4096;
 /// takes no memory.
 const RESERVE: u64 = 64 << 10;
 
-/// The windows of brotli may take three of so many parts of the memory for flows. Flows with such windows make way for each
+/// The windows and tables of brotli may take three of so many parts of the memory for flows. Flows with such windows make way for each
 /// other while they take two of them, so there is always room for the next body.
 const BROTLI_PARTS: usize = 4;
 
@@ -159,7 +159,7 @@ impl Layer {
             Stage::Tap(tap) => tap.kept.capacity(),
             Stage::Inflate(_) => INFLATE,
             // Room for all of its window is made at once.
-            Stage::Brotli(brotli) => OTHER + brotli.weight(),
+            Stage::Brotli(brotli) => size_of::<Brotli<Self>>() + brotli.weight(),
             Stage::Zstd(_) => OTHER + self.window(1 << ZSTD_WINDOW_LOG),
         };
         own + self.next().map_or(0, Self::weight)
@@ -812,6 +812,55 @@ mod tests {
         }
         assert_eq!(decoding(&bodies), 11);
         bodies.clear();
+        assert_eq!(pool.windows.taken(), 0);
+    }
+
+    /// The beginning of a brotli stream that asks for 256 tables of literals and as many of distances.
+    fn tables() -> Vec<u8> {
+        // RFC 7932 sections 9.1 and 9.2, each value with its bits: a window of 64 KiB, not the last block, four nibbles of
+        // length, coded; one block type of each kind; postfix and direct codes of distances; the context mode.
+        let block = [
+            (0, 1),
+            (0, 1),
+            (0, 2),
+            (0xfffe, 16),
+            (0, 1),
+            (0, 3),
+            (0, 6),
+            (0, 2),
+        ];
+        // 256 trees, no runs, a simple code of one symbol and no move to front: a map that takes no more bits.
+        let map = [(0x7ff, 11), (0, 1), (1, 2), (0, 2), (0, 8), (0, 1)];
+        let bits = block.into_iter().chain(map).chain(map);
+        let (wire, len) = bits.fold((0_u128, 0), |(wire, len), (value, bits)| {
+            (wire | value << len, len + bits)
+        });
+        wire.to_le_bytes()[..usize::div_ceil(len, 8)].to_vec()
+    }
+
+    #[test]
+    fn tables_of_brotli_count_for_what_they_take() {
+        let limits = Limits {
+            memory: 64 << 20,
+            ..Limits::default()
+        };
+        let mut pool = Pool::default();
+        let mut room = limits.body_capture_total;
+        let bodies: Vec<Body> = (0..100)
+            .map(|_| {
+                let mut body = Body::new(["br"].into_iter(), None, &limits, &mut pool, room);
+                body.push(&tables(), &limits, &mut pool, &mut room);
+                body
+            })
+            .collect();
+        let decoding: Vec<&Body> = bodies
+            .iter()
+            .filter(|b| matches!(b.content, Content::Coded(_)))
+            .collect();
+        assert_eq!(decoding.len(), 21, "of 2.2 MiB each in 48 MiB");
+        assert!(decoding.iter().all(|b| b.weight() > 2 * 256 * 1080 * 4));
+        assert!(pool.windows.taken() <= 48 << 20);
+        drop(bodies);
         assert_eq!(pool.windows.taken(), 0);
     }
 
