@@ -102,10 +102,10 @@ type Seen = (
 type Counted = [u64; 6];
 
 fn run(turns: &[Turn], cut: bool) -> (Vec<Seen>, Counted) {
-    // Room for the window of one brotli body.
+    // Room for the window and tables of one brotli body.
     let limits = Limits {
         head: 4000,
-        memory: 40 << 20,
+        memory: 64 << 20,
         ..Limits::default()
     };
     let mut flow = Connection::new(limits, 80, false);

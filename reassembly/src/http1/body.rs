@@ -63,12 +63,13 @@ impl Write for Layer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let used = match &mut self.stage {
             Stage::Tap(tap) => {
-                let room = tap.keep.saturating_sub(tap.kept.len()).min(bytes.len());
-                if self.taken + bytes.len() as u64 <= self.limit {
-                    tap.kept.extend_from_slice(&bytes[..room]);
-                    if let Some(events) = &mut tap.events {
-                        events.push(bytes);
-                    }
+                // What comes out at once depends on how the body was cut; where the limit is does not.
+                let left = usize::try_from(self.limit.saturating_sub(self.taken)).unwrap_or(usize::MAX);
+                let within = &bytes[..left.min(bytes.len())];
+                let room = tap.keep.saturating_sub(tap.kept.len()).min(within.len());
+                tap.kept.extend_from_slice(&within[..room]);
+                if let Some(events) = &mut tap.events {
+                    events.push(within);
                 }
                 bytes.len()
             }
@@ -149,6 +150,13 @@ impl Layer {
 
     fn is_over(&self) -> bool {
         self.taken > self.limit || self.next().is_some_and(Self::is_over)
+    }
+
+    /// Whether what came out of it shows all that could be decoded, however the body was cut: some decoders lose what they
+    /// made of a piece when the piece breaks the rules further on.
+    fn tells_all(&self) -> bool {
+        let own = matches!(&self.stage, Stage::Tap(_) | Stage::Inflate(_));
+        own && self.next().is_none_or(Self::tells_all)
     }
 
     /// About the bytes of memory it takes.
@@ -492,12 +500,15 @@ impl Body {
                 }
                 if failed {
                     self.over_limit = over;
-                    self.content = Content::Opaque(
-                        layer
-                            .tap()
-                            .map(|t| std::mem::take(&mut t.kept))
-                            .unwrap_or_default(),
-                    );
+                    let mut kept = layer
+                        .tap()
+                        .map(|t| std::mem::take(&mut t.kept))
+                        .unwrap_or_default();
+                    if !over && !layer.tells_all() {
+                        *room += kept.len();
+                        kept = Vec::new();
+                    }
+                    self.content = Content::Opaque(kept);
                 }
             }
             Content::Plain(_) | Content::Gathered(_) | Content::Opaque(_) => {}
@@ -662,6 +673,44 @@ mod tests {
                 assert_eq!(done.content_bytes, text.len() as u64, "{coding} by {step}");
                 assert!(!done.opaque && done.kept == text, "{coding} by {step}");
             }
+        }
+    }
+
+    #[test]
+    fn what_is_kept_of_a_broken_body_does_not_depend_on_how_it_is_cut() {
+        let text: Vec<u8> = (0..5_000u32)
+            .flat_map(|n| (n * n).to_string().into_bytes())
+            .collect();
+        let mut raw = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
+        raw.write_all(&text).unwrap();
+        let twice = testdata::http::Coding::Brotli.encode(&gzip(&text));
+        let limits = Limits::default();
+        for (coding, wire) in [
+            ("gzip", gzip(&text)),
+            ("deflate", raw.finish().unwrap()),
+            ("br", testdata::http::Coding::Brotli.encode(&text)),
+            ("zstd", zstd::bulk::compress(&text, 1).unwrap()),
+            ("gzip, br", twice),
+        ] {
+            let mut most_kept = 0;
+            for at in (0..20).map(|n| wire.len() * n / 20) {
+                let mut broken = wire.clone();
+                let end = broken.len().min(at + 40);
+                broken[at..end].fill(0xff);
+                let read = |step| {
+                    let done = through(coding, &broken, step, &limits);
+                    (done.kept, done.content_bytes, done.opaque, done.over_limit)
+                };
+                let whole = read(usize::MAX);
+                most_kept = most_kept.max(whole.0.len());
+                for step in [1, 7, 1460] {
+                    assert!(read(step) == whole, "{coding} broken at {at}, by {step}");
+                }
+            }
+            assert!(
+                most_kept > 0 || coding.contains("br") || coding == "zstd",
+                "{coding}"
+            );
         }
     }
 
