@@ -3,6 +3,7 @@
 //! messages: the same parts however the content is cut, memory bounded.
 
 use std::io::Write;
+use std::sync::LazyLock;
 
 use arbitrary::Arbitrary;
 use flate2::Compression;
@@ -56,13 +57,17 @@ enum Said {
     },
     /// So many of the same byte.
     Long {
-        packed: bool,
         byte: u8,
         len: u16,
     },
-    /// It says that it is compressed, and is not.
+    /// Much in little.
+    Packed {
+        size: u8,
+    },
+    /// The same with another end.
     Broken {
-        bytes: Vec<u8>,
+        size: u8,
+        end: Vec<u8>,
     },
     /// No message at all.
     Bytes(Vec<u8>),
@@ -77,35 +82,62 @@ const MOST: usize = 24;
 /// Content of one side of a call, about.
 const MOST_BYTES: usize = 16_000;
 
+/// What messages of one side may unpack to in any case.
+const UNPACKED: u64 = 2 << 20;
+
+/// Of one byte, of two, of four and so on: so many and packed.
+static PACKED: LazyLock<Vec<(usize, Vec<u8>)>> = LazyLock::new(|| {
+    let packed = |bits: usize| (1 << bits, gzip(&vec![b'z'; 1 << bits]));
+    (0..19).map(packed).collect()
+});
+
+fn packed(size: u8) -> &'static (usize, Vec<u8>) {
+    &PACKED[usize::from(size) % PACKED.len()]
+}
+
+fn gzip(content: &[u8]) -> Vec<u8> {
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
+    gzip.write_all(content).unwrap();
+    gzip.finish().unwrap()
+}
+
 /// A part, without its place: whether it is packed, bytes, content bytes, the first of them.
 type Told = (bool, u64, u64, Vec<u8>);
 
 impl Said {
     /// The message as it is sent, and what has to be told of it, if that is known.
     fn written(&self) -> (Vec<u8>, Option<Told>) {
-        let (packed, content) = match self {
-            Self::Short { packed, bytes } => (*packed, bytes[..bytes.len().min(2000)].to_vec()),
-            Self::Long {
-                packed: true,
-                byte,
-                len,
-            } => (true, vec![*byte; usize::from(*len)]),
-            Self::Long { byte, len, .. } => (false, vec![*byte; usize::from(*len % 4096)]),
-            Self::Broken { bytes } => {
-                return (message(1, &bytes[..bytes.len().min(2000)]), None);
+        let told = |packed: bool, payload: &[u8], len: usize, kept: &[u8]| {
+            let kept = kept[..kept.len().min(KEPT)].to_vec();
+            let told = (packed, payload.len() as u64, len as u64, kept);
+            (message(u8::from(packed), payload), Some(told))
+        };
+        match self {
+            Self::Short { packed, bytes } => {
+                let bytes = &bytes[..bytes.len().min(2000)];
+                if *packed {
+                    told(true, &gzip(bytes), bytes.len(), bytes)
+                } else {
+                    told(false, bytes, bytes.len(), bytes)
+                }
             }
-            Self::Bytes(bytes) => return (bytes[..bytes.len().min(2000)].to_vec(), None),
-        };
-        let payload = if packed {
-            let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
-            gzip.write_all(&content).unwrap();
-            gzip.finish().unwrap()
-        } else {
-            content.clone()
-        };
-        let kept = content[..content.len().min(KEPT)].to_vec();
-        let told = (packed, payload.len() as u64, content.len() as u64, kept);
-        (message(u8::from(packed), &payload), Some(told))
+            Self::Long { byte, len } => {
+                let bytes = vec![*byte; usize::from(*len % 4096)];
+                told(false, &bytes, bytes.len(), &bytes)
+            }
+            Self::Packed { size } => {
+                let (len, payload) = packed(*size);
+                told(true, payload, *len, &vec![b'z'; KEPT.min(*len)])
+            }
+            Self::Broken { size, end } => {
+                let (_, whole) = packed(*size);
+                // Without checksum and length, and the last of what is packed.
+                let begin = &whole[..whole.len() - 10];
+                let payload = [begin, &end[..end.len().min(2000)]].concat();
+                (message(1, &payload), None)
+            }
+            Self::Bytes(bytes) => (bytes[..bytes.len().min(2000)].to_vec(), None),
+        }
     }
 }
 
@@ -147,7 +179,8 @@ impl Call {
             }
             bytes.extend(self.form.text(&sent));
         }
-        (bytes, told)
+        let unpacked = |told: &Vec<Told>| told.iter().filter(|one| one.0).map(|one| one.2).sum::<u64>();
+        (bytes, told.filter(|told| unpacked(told) <= UNPACKED))
     }
 
     /// Content in pieces, as frames or chunks carry it.
