@@ -1,5 +1,6 @@
 //! Datagrams of QUIC and DTLS between few addresses, under tiny limits: no panic, memory bounded, the same answer twice,
-//! and no other name than the one that was sent.
+//! and no other name than the one that was sent. And a hello by itself, in pieces of any size and order: its name is told
+//! when all of it came, and not when something is missing before the end of the name.
 
 use std::time::Duration;
 
@@ -15,14 +16,35 @@ use sha2::Sha256;
 use crate::sensor::{Sensor, packet};
 
 #[derive(Debug, Arbitrary)]
-pub struct Datagram {
+pub struct Input {
+    datagrams: Vec<Datagram>,
+    split: Split,
+}
+
+/// A hello in pieces.
+#[derive(Debug, Arbitrary)]
+struct Split {
+    dtls: bool,
+    two: bool,
+    /// All pieces in one packet or record after the other of the same datagram.
+    together: bool,
+    cuts: [u8; 4],
+    order: [u8; 4],
+    /// How far a piece reaches back into the one before it.
+    back: u8,
+    /// What never comes: where and how much.
+    missing: Option<(u8, u8)>,
+}
+
+#[derive(Debug, Arbitrary)]
+struct Datagram {
     flow: u8,
     wait_ms: u16,
     parts: Vec<Part>,
 }
 
 #[derive(Debug, Arbitrary)]
-pub enum Part {
+enum Part {
     Bytes(Vec<u8>),
     /// An Initial packet with pieces of a hello.
     Initial {
@@ -44,7 +66,7 @@ pub enum Part {
 }
 
 #[derive(Debug, Arbitrary)]
-pub enum Frame {
+enum Frame {
     Crypto {
         from: u8,
         to: u8,
@@ -130,6 +152,111 @@ fn place(from: u8, to: u8, len: usize) -> (usize, usize) {
     (from, usize::from(to).clamp(from, len))
 }
 
+/// A record of DTLS with a fragment of a hello.
+fn fragment(body: &[u8], sequence: u8, from: usize, piece: &[u8]) -> Vec<u8> {
+    let len = piece.len() as u8;
+    let mut out = vec![22, 0xfe, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, len + 12];
+    out.extend([
+        1,
+        0,
+        0,
+        body.len() as u8,
+        0,
+        sequence,
+        0,
+        0,
+        from as u8,
+        0,
+        0,
+        len,
+    ]);
+    out.extend(piece);
+    out
+}
+
+/// A CRYPTO frame of QUIC.
+fn crypto(from: usize, piece: &[u8]) -> Vec<u8> {
+    let mut out = vec![6, 0x40, from as u8, 0x40, piece.len() as u8];
+    out.extend(piece);
+    out
+}
+
+/// A hello as QUIC carries it.
+fn message() -> Vec<u8> {
+    let body = hello(false);
+    [&[1, 0, 0, body.len() as u8][..], &body].concat()
+}
+
+impl Split {
+    /// The pieces by begin and end, as they are sent, of so many bytes.
+    fn pieces(&self, len: usize) -> Vec<(usize, usize)> {
+        let mut ends: Vec<usize> = self.cuts.iter().map(|cut| usize::from(*cut) % len).collect();
+        ends.extend([0, len]);
+        ends.sort_unstable();
+        let back = usize::from(self.back % 8);
+        let mut pieces: Vec<(usize, usize)> = ends
+            .windows(2)
+            .map(|two| (two[0].saturating_sub(back), two[1]))
+            .collect();
+        for (at, with) in self.order.iter().enumerate() {
+            pieces.swap(at, usize::from(*with) % 5);
+        }
+        if let Some((from, to)) = self.hole(len) {
+            pieces = pieces
+                .iter()
+                .flat_map(|&(begin, end)| [(begin, end.min(from)), (begin.max(to), end)])
+                .collect();
+        }
+        pieces.retain(|(begin, end)| begin < end);
+        pieces
+    }
+
+    /// What is missing.
+    fn hole(&self, len: usize) -> Option<(usize, usize)> {
+        let (at, many) = self.missing?;
+        let at = usize::from(at) % len;
+        Some((at, (at + 1 + usize::from(many)).min(len)))
+    }
+
+    fn check(&self) {
+        let whole = if self.dtls { hello(true) } else { message() };
+        let pieces = self.pieces(whole.len());
+        let packets: Vec<Vec<u8>> = if self.dtls {
+            let record = |&(from, to): &(usize, usize)| fragment(&whole, 0, from, &whole[from..to]);
+            pieces.iter().map(record).collect()
+        } else {
+            let frames = pieces.iter().map(|&(from, to)| crypto(from, &whole[from..to]));
+            let frames: Vec<Vec<u8>> = if self.together {
+                vec![frames.collect::<Vec<_>>().concat()]
+            } else {
+                frames.collect()
+            };
+            let sealed = |(number, frames): (u8, &Vec<u8>)| {
+                // Room for the sample that hides the header.
+                let padded = [&frames[..], &[0; 4]].concat();
+                seal(self.two, &[5; 8], number, &padded)
+            };
+            (0..).zip(&frames).map(sealed).collect()
+        };
+        let datagrams: Vec<(u8, u16, Vec<u8>)> = if self.together {
+            vec![(0, 0, packets.concat())]
+        } else {
+            packets.into_iter().map(|packet| (0, 1, packet)).collect()
+        };
+        let events = replay(&datagrams);
+        let name = events.iter().find_map(|event| match event {
+            Event::Flow(flow) => flow.tls.as_ref().and_then(|tls| tls.sni.clone()),
+            _ => None,
+        });
+        let name = name.as_ref().map(|name| name.as_bytes());
+        // The name is the last thing in the hello.
+        match self.hole(whole.len()) {
+            None => assert_eq!(name, Some(NAME), "all of the hello came"),
+            Some((from, _)) => assert_eq!(name, None, "the hello has a hole at {from} of {}", whole.len()),
+        }
+    }
+}
+
 impl Part {
     fn bytes(&self) -> Vec<u8> {
         match self {
@@ -140,15 +267,13 @@ impl Part {
                 number,
                 frames,
             } => {
-                let body = hello(false);
-                let message = [&[1, 0, 0, body.len() as u8][..], &body].concat();
+                let message = message();
                 let mut out = vec![0; 4];
                 for frame in frames {
                     match frame {
                         Frame::Crypto { from, to } => {
                             let (from, to) = place(*from, *to, message.len());
-                            out.extend([6, 0x40, from as u8, 0x40, (to - from) as u8]);
-                            out.extend(&message[from..to]);
+                            out.extend(crypto(from, &message[from..to]));
                         }
                         Frame::Far { at, len } => {
                             out.push(6);
@@ -174,22 +299,10 @@ impl Part {
             } => {
                 let body = hello(true);
                 let (from, to) = place(*from, *to, body.len());
+                let mut out = fragment(&body, *sequence, from, &[]);
                 let len = (to - from) as u8;
-                let mut out = vec![22, 0xfe, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, len + 12];
-                out.extend([
-                    1,
-                    0,
-                    0,
-                    body.len() as u8,
-                    0,
-                    *sequence,
-                    0,
-                    0,
-                    from as u8,
-                    0,
-                    0,
-                    len,
-                ]);
+                out[12] += len;
+                out[24] = len;
                 if *change > 0xe0 {
                     // Of the headers, where it changes no byte of the hello.
                     let at = usize::from(*change - 0xe0) % out.len();
@@ -228,7 +341,11 @@ fn replay(datagrams: &[(u8, u16, Vec<u8>)]) -> Vec<Event> {
         data.extend(from.to_be_bytes());
         data.extend(to.to_be_bytes());
         data.extend((8 + payload.len() as u16).to_be_bytes());
-        data.extend([0, 0]);
+        // Nobody checks it, but by it copies are known.
+        let words = payload
+            .chunks(2)
+            .map(|word| word.iter().fold(0, |w, b| w << 8 | u16::from(*b)));
+        data.extend(words.fold(0_u16, u16::wrapping_add).to_be_bytes());
         data.extend(payload);
         sensor.push(&packet(now, &data), &mut keep);
         let reassembler = &sensor.reassembler;
@@ -246,7 +363,8 @@ fn replay(datagrams: &[(u8, u16, Vec<u8>)]) -> Vec<Event> {
 }
 
 /// The target.
-pub fn check(datagrams: &Vec<Datagram>) {
+pub fn check(input: &Input) {
+    let datagrams = &input.datagrams;
     // Bytes of the fuzzer's own may name what they like.
     let noise = datagrams
         .iter()
@@ -269,4 +387,5 @@ pub fn check(datagrams: &Vec<Datagram>) {
         }
     }
     assert_eq!(events, replay(&made), "one capture gave two answers");
+    input.split.check();
 }

@@ -11,6 +11,7 @@ pub mod packets;
 
 pub mod tcp;
 
+pub mod grpc;
 pub mod hpack;
 pub mod http1;
 pub mod http2;

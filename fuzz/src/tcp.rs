@@ -218,7 +218,6 @@ fn travel(input: &Input) -> (Vec<Arrival>, Harm) {
     let mut streams = vec![[Vec::new(), Vec::new()]; 3];
     // And what the other side told of having received.
     let mut acked = [[0_u32; 2]; 3];
-    let mut ends = [false; 3];
     let sent = mixed(input, false);
     // The rest of a connection that is left off is lost.
     if sent.len() >= 2000 {
@@ -230,7 +229,6 @@ fn travel(input: &Input) -> (Vec<Arrival>, Harm) {
         let talk = &input.talks[sent.talk];
         let whole = talk.packet(sent);
         acked[sent.talk][1 - sent.side] = sent.ack;
-        ends[sent.talk] |= sent.flags & 1 != 0;
         let had = acked[sent.talk][sent.side];
         let stream = &mut streams[sent.talk][sent.side];
         // SYN and FIN take a number each.
@@ -278,8 +276,7 @@ fn travel(input: &Input) -> (Vec<Arrival>, Harm) {
                     .wrapping_add(0x4000_0000)
                     .wrapping_add(far % 0x8000_0000);
                 arrives(0, whole, 0);
-                // Where a connection is over, a SYN begins another one, to which late copies may belong.
-                if !starts && !(*syn && ends[sent.talk]) {
+                if !starts {
                     let forged = Sent {
                         side,
                         flags,

@@ -1,7 +1,10 @@
 //! A WebSocket of any bytes: the same parts however they are cut while nothing is lost, the same answer twice with a loss,
 //! memory bounded.
 
+use std::sync::LazyLock;
+
 use arbitrary::Arbitrary;
+use flate2::{Compress, Compression, FlushCompress};
 use reassembly::{Event, Flags, Limits, Part, PartKind};
 
 use crate::sensor::Connection;
@@ -16,7 +19,34 @@ pub enum Said {
         key: [u8; 4],
         payload: Vec<u8>,
     },
+    /// A compressed message of much in little, and what may break it.
+    Packed {
+        size: u8,
+        times: u8,
+        behind: Vec<u8>,
+    },
     Bytes(Vec<u8>),
+}
+
+/// Compressed messages (RFC 7692 section 7.2.1) of one byte, of two, of four and so on.
+static PACKED: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
+    let packed = |bits: usize| {
+        let mut out = Vec::with_capacity(2000);
+        Compress::new(Compression::best(), false)
+            .compress_vec(&vec![b'z'; 1 << bits], &mut out, FlushCompress::Sync)
+            .unwrap();
+        out.truncate(out.len() - 4);
+        out
+    };
+    (0..18).map(packed).collect()
+});
+
+/// A frame of the server with this first byte.
+fn unmasked(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mut out = vec![first, 126];
+    out.extend((payload.len() as u16).to_be_bytes());
+    out.extend(payload);
+    out
 }
 
 #[derive(Debug, Arbitrary)]
@@ -37,6 +67,12 @@ impl Said {
     fn bytes(&self) -> Vec<u8> {
         match self {
             Self::Bytes(bytes) => bytes.clone(),
+            Self::Packed { size, times, behind } => {
+                let packed = &PACKED[usize::from(*size) % PACKED.len()];
+                let behind = &behind[..behind.len().min(4096)];
+                let message = unmasked(0xc2, &[packed, behind].concat());
+                message.repeat(usize::from(*times % 16) + 1)
+            }
             Self::Frame {
                 first,
                 masked,

@@ -91,7 +91,8 @@ macro_rules! flag_set {
 flag_set! {
     /// What was missing or damaged.
     Flags {
-        /// Bytes of the exchange, or bytes that its fields refer to, were never seen.
+        /// Bytes of the exchange, or bytes that its fields refer to, were never seen; or the other half may be among bytes
+        /// that were seen and could not be read.
         GAP = 0, "gap";
         /// Frames of the exchange were cut off by the capture, its flow ended before it did, or a limit of ours was reached.
         TRUNCATED = 1, "truncated";

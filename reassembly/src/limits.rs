@@ -13,8 +13,8 @@ pub struct Limits {
     /// Bytes of memory that flows may take with all they hold. When it is not enough, flows make way: first such as are
     /// over; then, while they are more than a quarter of all, such as nothing was read of; then the others; of each, the one
     /// quiet for longest. Flows that take much more than others may have half of it together. Those of QUIC and DTLS may
-    /// take an eighth of it, and the windows of brotli bodies three quarters; a body that finds no room there is not
-    /// decoded.
+    /// take an eighth of it, and the windows and tables of brotli bodies three quarters; a body that finds no room there
+    /// is not decoded.
     pub memory: usize,
     /// Quiet period, in capture time, after which a flow is closed.
     pub idle: Duration,

@@ -12,6 +12,7 @@ use crate::http2;
 use crate::limits::{Counters, Limits};
 use crate::packet::{self, Datagram, Decoded, FlowKey, Memory, Packet, Segment, Skipped, Wrapping};
 use crate::part::PartOf;
+use crate::tcp::before::Before;
 use crate::tcp::conversation::{self, Conflicting, Conversation, Receiver, SETTLE_BACK, Standing};
 use crate::tcp::history::History;
 use crate::tcp::stream::{Meta, Stream};
@@ -159,6 +160,11 @@ impl Tracked {
         /// Sizes of allocations are up to a fourth apart, and pages are not full.
         const ROUNDED: usize = 4;
         let held: usize = self.conversation.sides.iter().map(Stream::held_weight).sum();
+        let before = self
+            .conversation
+            .before
+            .as_ref()
+            .map_or(0, |_| size_of::<Before>());
         let Entry {
             content,
             session,
@@ -179,7 +185,8 @@ impl Tracked {
         const CONFLICTS: usize = size_of::<Conflicts>() + Conflict::SHOWN * (size_of::<Conflict>() + 512);
         let conflicts = conflicts.as_ref().map_or(0, |_| CONFLICTS);
         let ready = ready.as_ref().map_or(0, |r| size_of_val(&**r) + r.weight());
-        let bytes = size_of::<Self>() + TABLE + held + content + session + inside + ready + conflicts;
+        let bytes =
+            size_of::<Self>() + TABLE + held + before + content + session + inside + ready + conflicts;
         bytes + bytes / ROUNDED
     }
 }
@@ -365,10 +372,12 @@ impl Reassembler {
                 id
             }
             found => {
-                if let Some(old) = found {
-                    self.end(old);
+                let before = found.and_then(|old| self.leave(old));
+                let id = self.begin(key, side, segment, packet.ts);
+                if let Some(flow) = self.flows.get_mut(id) {
+                    flow.conversation.before = before;
                 }
-                self.begin(key, side, segment, packet.ts)
+                id
             }
         };
         if self.segment(id, side, segment, packet) {
@@ -555,6 +564,15 @@ impl Reassembler {
     #[must_use]
     pub fn open_flows(&self) -> usize {
         self.flows.len() + self.udp.len()
+    }
+
+    /// Ends a flow after which another one begins, and tells what was sent in it, or before it.
+    fn leave(&mut self, id: FlowId) -> Option<Box<Before>> {
+        let conversation = &mut self.flows.get_mut(id)?.conversation;
+        let before = Before::of(&conversation.sides).map(Box::new);
+        let before = before.or_else(|| conversation.before.take());
+        self.end(id);
+        before
     }
 
     /// Whether a segment on known addresses begins another flow (port reuse).

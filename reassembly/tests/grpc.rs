@@ -381,6 +381,40 @@ fn a_websocket_over_http2_that_is_declined_given_up_or_damaged() {
 }
 
 #[test]
+fn what_broken_messages_unpack_to_is_counted_alike_however_they_are_cut() {
+    // Half of them end in a block of a kind that does not exist, the others without their checksum; between them are honest
+    // ones.
+    let zeros = gzip(&vec![b'z'; 100_000]);
+    let mut sent = Vec::new();
+    for n in 0..60 {
+        let mut broken = zeros[..zeros.len() - 8].to_vec();
+        if n % 2 == 0 {
+            broken.truncate(80);
+            broken.extend([0xff; 20]);
+        }
+        sent.extend(message(1, &broken));
+        sent.extend(message(1, &gzip(format!("honest {n}").as_bytes())));
+    }
+    let read = |cut: usize| {
+        let (mut ask, mut answer) = (Encoder::default(), Encoder::default());
+        let mut wire = open();
+        wire.send(CLIENT, call(&mut ask, 1, "/a.B/C"))
+            .send(SERVER, answer_head(&mut answer, 1))
+            .send_cut(SERVER, frame(DATA, 0, 1, &sent), cut)
+            .close();
+        part_lines(&wire)
+    };
+    let whole = read(0);
+    // All that was made counts, until more that was sent allows for more.
+    assert!(whole[51].ends_with("honest 25"), "{}", whole[51]);
+    assert!(whole[53].ends_with("truncated,opaque"), "{}", whole[53]);
+    assert!(whole[59].ends_with("honest 29"), "{}", whole[59]);
+    for cut in [1, 2, 3, 7, 50, 199, 1000, 4096, 5000] {
+        assert_eq!(read(cut), whole, "cut at {cut}");
+    }
+}
+
+#[test]
 fn streams_of_messages_are_bounded() {
     // Many calls that each hold the beginning of a message, and packed ones that hold a decoder.
     let (mut ask, mut answer) = (Encoder::default(), Encoder::default());

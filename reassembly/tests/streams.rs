@@ -286,6 +286,38 @@ fn a_bomb_is_not_unpacked() {
 }
 
 #[test]
+fn what_broken_messages_unpack_to_is_counted_alike_however_they_are_cut() {
+    // Each ends in a block of a kind that does not exist; between them are honest ones that hardly pack.
+    let mut frames = Vec::new();
+    let mut noise = 1_u32;
+    for n in 0..40 {
+        let mut broken = Deflater::new(false).message(&vec![b'z'; 100_000]);
+        broken.extend([0xff; 60]);
+        frames.push(frame(SERVER, 0xc2, &broken));
+        let any = std::iter::repeat_with(|| {
+            noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (noise >> 24) as u8
+        });
+        let honest = Deflater::new(false).message(&any.take(100 + n).collect::<Vec<_>>());
+        frames.push(frame(SERVER, 0xc2, &honest));
+    }
+    let sent = frames.concat();
+    let read = |cut: usize| {
+        let mut wire = websocket("permessage-deflate; server_no_context_takeover");
+        wire.send_cut(SERVER, &sent, cut).close();
+        part_lines(&wire)
+    };
+    let whole = read(0);
+    // All that was made counts, until more that was sent allows for more.
+    assert!(whole[51].contains(" 131/125 "), "{}", whole[51]);
+    assert!(whole[53].ends_with("truncated,opaque"), "{}", whole[53]);
+    assert!(whole[57].contains(" 134/128 "), "{}", whole[57]);
+    for cut in [1, 2, 3, 7, 50, 199, 1000, 4096, 5000] {
+        assert_eq!(read(cut), whole, "cut at {cut}");
+    }
+}
+
+#[test]
 fn a_loss_in_a_payload_damages_its_message_only() {
     let mut wire = websocket("");
     let sent = frame(SERVER, 0x81, b"0123456789");

@@ -671,3 +671,46 @@ fn sum(bytes: &[u8]) -> u16 {
     }
     all as u16
 }
+
+#[test]
+fn late_copies_are_not_of_the_flow_that_a_syn_begins() {
+    const ISN: u32 = 0x7000_0000;
+    for step in 0..64_u32 {
+        // Above and below the first flow's numbers, and far from them.
+        let isn = ISN.wrapping_add(0x0200_0000 + step * 0x0400_0000);
+        for (acked, forged) in [(false, true), (true, true), (false, false), (true, false)] {
+            let mut first = Wire::new(40_000).sequence(ISN, !ISN);
+            first.open().send(CLIENT, get("/1")).send(SERVER, OK).close();
+            let mut second = Wire::new(40_000).sequence(isn, !isn);
+            second.now = first.now + MS;
+            if forged {
+                second.raw(CLIENT, 0, b"", Flags::SYN, 0);
+            } else {
+                second.open();
+            }
+            let copied = first.frames.len();
+            first.now = second.now;
+            for side in [CLIENT, SERVER] {
+                let (all, has) = (first.streams[side].clone(), first.sent(1 - side));
+                first.raw(side, 0, &all, Flags::ACK, if acked { has } else { 0 });
+            }
+            first.fin(SERVER).ack(CLIENT);
+            let late = first.frames.split_off(copied);
+            second.now = first.now;
+            let before = second.frames.len();
+            if !forged {
+                second.send(CLIENT, get("/2")).send(SERVER, OK).close();
+            }
+            let rest = second.frames.split_off(before);
+            first.frames.extend([second.frames, late, rest].concat());
+            let (lines, flows, _) = all(&first);
+            let both = ["GET /1 a > 200 0/2", "GET /2 a > 200 0/2"];
+            assert_eq!(
+                lines,
+                both[..if forged { 1 } else { 2 }],
+                "{step} {acked} {forged}"
+            );
+            assert_eq!(flows.len(), 2);
+        }
+    }
+}

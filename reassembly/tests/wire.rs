@@ -954,6 +954,130 @@ fn a_head_that_is_too_long_does_not_hide_what_follows() {
     }
 }
 
+/// A dialogue, each turn whole and then cut at every byte: exchanges and unread bytes are the same, and these.
+fn talk_within(limits: &Limits, name: &str, turns: &[(usize, &str)], want: &[&str], unread: u64) {
+    let longest = turns.iter().map(|(_, text)| text.len()).max().unwrap_or(0);
+    for cut in 0..=longest {
+        let mut wire = open();
+        for (side, text) in turns {
+            wire.send_cut(*side, text, cut);
+        }
+        wire.close();
+        let mut reassembler = Reassembler::new(limits.clone());
+        let mut events = Vec::new();
+        for frame in &wire.frames {
+            reassembler.push(&packet(LinkType::RAW, &frame.ip, frame.at));
+            events.extend(std::iter::from_fn(|| reassembler.poll()));
+        }
+        reassembler.finish();
+        events.extend(std::iter::from_fn(|| reassembler.poll()));
+        let found: Vec<String> = exchanges(&events).iter().map(Seen::line).collect();
+        assert_eq!(found, want, "{name}, cut at {cut}");
+        let counted = reassembler.counters().unparsable_bytes;
+        assert_eq!(counted, unread, "{name}, cut at {cut}");
+    }
+}
+
+#[test]
+fn an_answer_that_cannot_be_read_is_told_of_wherever_it_is_cut() {
+    let told = |name, turns: &[(usize, &str)], want: &[&str], unread| {
+        talk_within(&Limits::default(), name, turns, want, unread);
+    };
+    let head = (CLIENT, "HEAD /h HTTP/1.0\r\n\r\n");
+    // Sixteen bytes may have been an answer, and say that there was more than the exchange shows.
+    told(
+        "an answer that is none",
+        &[head, (SERVER, "GET / HTTP/1.1\r\n")],
+        &["HEAD /h  > - 0/0~ gap,no_response"],
+        16,
+    );
+    told(
+        "too short for an answer",
+        &[head, (SERVER, "what is it?\r\n")],
+        &["HEAD /h  > - 0/0~ no_response"],
+        13,
+    );
+    told(
+        "an answer that is none, ended by an empty line",
+        &[head, (SERVER, "HTTP is what I speak\r\nX: y\r\n\r\n")],
+        &["HEAD /h  > - 0/0~ gap,no_response"],
+        30,
+    );
+    // The second one is the answer to the second request, and says so by what it acknowledges.
+    told(
+        "an answer that is none, and one that is",
+        &[
+            (CLIENT, &get("/1")),
+            (SERVER, "HTTP is what I speak\r\nX: y\r\n\r\n"),
+            (CLIENT, &get("/2")),
+            (SERVER, OK),
+        ],
+        &["GET /1 a > - 0/0~ gap,no_response", "GET /2 a > 200 0/2"],
+        30,
+    );
+}
+
+#[test]
+fn white_space_before_a_status_is_passed_over_wherever_it_is_cut() {
+    let marked = "start_line_malformed";
+    talk(
+        "before any request",
+        &[(
+            SERVER,
+            "\tHTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n",
+        )],
+        close,
+        &[&format!("- > 101 0~/0 gap,no_request,ambiguous,{marked}")],
+    );
+    talk(
+        "behind a request",
+        &[(CLIENT, &get("/w")), (SERVER, &format!(" \t \t  {OK}"))],
+        close,
+        &[&format!("GET /w a > 200 0/2 ambiguous,{marked}")],
+    );
+    talk(
+        "and nothing of HTTP behind it",
+        &[(CLIENT, &get("/w")), (SERVER, " \t \t HTTPS it is\r\n")],
+        close,
+        &["GET /w a > - 0/0~ gap,no_response"],
+    );
+}
+
+#[test]
+fn a_message_behind_what_is_none_is_found_wherever_it_is_cut() {
+    let limits = Limits {
+        head: 100,
+        ..Limits::default()
+    };
+    let behind = |first: &str| format!("{}{first}{}", get("/1"), get("/2"));
+    let answers = [OK, OK].concat();
+    for (name, first) in [
+        ("no request", "what is this?\r\nwho: me\r\n\r\n".to_owned()),
+        ("lines of their own", "\x01\r\n\r\n\x02\r\n\r\n".to_owned()),
+        // With the second empty line it would be one by the letter.
+        (
+            "two ends",
+            "?\r\nGET /no HTTP/1.1\r\nHost: a\n\n\r\n\r\n".to_owned(),
+        ),
+        (
+            "a head over the limit",
+            format!("GET /long HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "y".repeat(90)),
+        ),
+        (
+            "a line over the limit that only its end tells",
+            format!("LIST /{} HTTP/1.1\r\nHost: a\r\n\r\n", "y".repeat(90)),
+        ),
+    ] {
+        talk_within(
+            &limits,
+            name,
+            &[(CLIENT, &behind(&first)), (SERVER, &answers)],
+            &["GET /1 a > 200 0/2", "GET /2 a > 200 0/2"],
+            first.len() as u64,
+        );
+    }
+}
+
 #[test]
 fn a_long_method_is_read_wherever_it_is_cut() {
     let method = "M".repeat(40);

@@ -386,6 +386,7 @@ impl Messages {
         message.bytes += bytes.len() as u64;
         message.last = self.stamp;
         if message.flags.contains(Flags::OPAQUE) {
+            self.taken += if message.compressed { bytes.len() as u64 } else { 0 };
             return;
         }
         if message.compressed {
@@ -427,21 +428,22 @@ impl Messages {
             let done = inflate.write_all(&bytes[..len]);
             let sink = &mut inflate.next;
             *cx.room -= sink.kept.len() - kept;
-            self.taken += len as u64;
+            let over = sink.made > sink.most;
+            // How far beyond the limit depends on how much came out at once.
+            self.made += sink.made.min(sink.most) - made;
             if done.is_err() {
-                let over = sink.made > sink.most;
-                self.give_up(over, allowed, cx);
+                // All of it was sent, though how much of it was read depends on the cuts.
+                self.taken += bytes.len() as u64;
+                self.give_up(over, cx);
                 return;
             }
-            self.made += sink.made - made;
+            self.taken += len as u64;
             bytes = &bytes[len..];
         }
     }
 
     /// What could not be decompressed to its end is not shown: how far it went before that was noticed says nothing.
-    fn give_up(&mut self, over: bool, allowed: u64, cx: &mut Context<'_>) {
-        // So much may have been made of it.
-        self.made = self.made.max(allowed);
+    fn give_up(&mut self, over: bool, cx: &mut Context<'_>) {
         self.opaque += 1;
         self.over_limit += u64::from(over);
         let Some(message) = &mut self.message else { return };
@@ -463,8 +465,7 @@ impl Messages {
         if target == Target::Message {
             let is_whole = |m: &Unfinished| m.inflate.as_ref().is_none_or(|inflate| inflate.ended());
             if self.message.as_ref().is_some_and(|m| !m.damaged && !is_whole(m)) {
-                let allowed = FREE_EXPANSION + EXPANSION * (self.taken - self.taken % ALLOWANCE_STEP);
-                self.give_up(false, allowed, cx);
+                self.give_up(false, cx);
             }
             self.give(true, cx);
         }

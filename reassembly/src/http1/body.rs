@@ -33,7 +33,7 @@ pub(crate) const ALLOWANCE_STEP: u64 = 4096;
 /// takes no memory.
 const RESERVE: u64 = 64 << 10;
 
-/// The windows of brotli may take three of so many parts of the memory for flows. Flows with such windows make way for each
+/// The windows and tables of brotli may take three of so many parts of the memory for flows. Flows with such windows make way for each
 /// other while they take two of them, so there is always room for the next body.
 const BROTLI_PARTS: usize = 4;
 
@@ -69,12 +69,13 @@ impl Write for Layer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let used = match &mut self.stage {
             Stage::Tap(tap) => {
-                let room = tap.keep.saturating_sub(tap.kept.len()).min(bytes.len());
-                if self.taken + bytes.len() as u64 <= self.limit {
-                    tap.kept.extend_from_slice(&bytes[..room]);
-                    if let Some(events) = &mut tap.events {
-                        events.push(bytes);
-                    }
+                // What comes out at once depends on how the body was cut; where the limit is does not.
+                let left = usize::try_from(self.limit.saturating_sub(self.taken)).unwrap_or(usize::MAX);
+                let within = &bytes[..left.min(bytes.len())];
+                let room = tap.keep.saturating_sub(tap.kept.len()).min(within.len());
+                tap.kept.extend_from_slice(&within[..room]);
+                if let Some(events) = &mut tap.events {
+                    events.push(within);
                 }
                 bytes.len()
             }
@@ -157,6 +158,13 @@ impl Layer {
         self.taken > self.limit || self.next().is_some_and(Self::is_over)
     }
 
+    /// Whether what came out of it shows all that could be decoded, however the body was cut: some decoders lose what they
+    /// made of a piece when the piece breaks the rules further on.
+    fn tells_all(&self) -> bool {
+        let own = matches!(&self.stage, Stage::Tap(_) | Stage::Inflate(_));
+        own && self.next().is_none_or(Self::tells_all)
+    }
+
     /// About the bytes of memory it takes.
     fn weight(&self) -> usize {
         const INFLATE: usize = 48 << 10;
@@ -165,7 +173,7 @@ impl Layer {
             Stage::Tap(tap) => tap.kept.capacity(),
             Stage::Inflate(_) => INFLATE,
             // Room for all of its window is made at once.
-            Stage::Brotli(brotli) => OTHER + brotli.weight(),
+            Stage::Brotli(brotli) => size_of::<Brotli<Self>>() + brotli.weight(),
             Stage::Zstd(_) => OTHER + self.window(1 << ZSTD_WINDOW_LOG),
         };
         own + self.next().map_or(0, Self::weight)
@@ -503,12 +511,15 @@ impl Body {
                 }
                 if failed {
                     self.over_limit = over;
-                    self.content = Content::Opaque(
-                        layer
-                            .tap()
-                            .map(|t| std::mem::take(&mut t.kept))
-                            .unwrap_or_default(),
-                    );
+                    let mut kept = layer
+                        .tap()
+                        .map(|t| std::mem::take(&mut t.kept))
+                        .unwrap_or_default();
+                    if !over && !layer.tells_all() {
+                        *room += kept.len();
+                        kept = Vec::new();
+                    }
+                    self.content = Content::Opaque(kept);
                 }
             }
             Content::Plain(_) | Content::Gathered(_) | Content::Opaque(_) => {}
@@ -679,6 +690,44 @@ mod tests {
     }
 
     #[test]
+    fn what_is_kept_of_a_broken_body_does_not_depend_on_how_it_is_cut() {
+        let text: Vec<u8> = (0..5_000u32)
+            .flat_map(|n| (n * n).to_string().into_bytes())
+            .collect();
+        let mut raw = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
+        raw.write_all(&text).unwrap();
+        let twice = testdata::http::Coding::Brotli.encode(&gzip(&text));
+        let limits = Limits::default();
+        for (coding, wire) in [
+            ("gzip", gzip(&text)),
+            ("deflate", raw.finish().unwrap()),
+            ("br", testdata::http::Coding::Brotli.encode(&text)),
+            ("zstd", zstd::bulk::compress(&text, 1).unwrap()),
+            ("gzip, br", twice),
+        ] {
+            let mut most_kept = 0;
+            for at in (0..20).map(|n| wire.len() * n / 20) {
+                let mut broken = wire.clone();
+                let end = broken.len().min(at + 40);
+                broken[at..end].fill(0xff);
+                let read = |step| {
+                    let done = through(coding, &broken, step, &limits);
+                    (done.kept, done.content_bytes, done.opaque, done.over_limit)
+                };
+                let whole = read(usize::MAX);
+                most_kept = most_kept.max(whole.0.len());
+                for step in [1, 7, 1460] {
+                    assert!(read(step) == whole, "{coding} broken at {at}, by {step}");
+                }
+            }
+            assert!(
+                most_kept > 0 || coding.contains("br") || coding == "zstd",
+                "{coding}"
+            );
+        }
+    }
+
+    #[test]
     fn gathered_bodies_read_as_streamed_ones() {
         let read = |wire: &[u8], gather: bool, limits: &Limits, complete: bool| {
             let (mut pool, mut room) = (Pool::default(), limits.body_capture_total);
@@ -825,6 +874,55 @@ mod tests {
         }
         assert_eq!(decoding(&bodies), 11);
         bodies.clear();
+        assert_eq!(pool.windows.taken(), 0);
+    }
+
+    /// The beginning of a brotli stream that asks for 256 tables of literals and as many of distances.
+    fn tables() -> Vec<u8> {
+        // RFC 7932 sections 9.1 and 9.2, each value with its bits: a window of 64 KiB, not the last block, four nibbles of
+        // length, coded; one block type of each kind; postfix and direct codes of distances; the context mode.
+        let block = [
+            (0, 1),
+            (0, 1),
+            (0, 2),
+            (0xfffe, 16),
+            (0, 1),
+            (0, 3),
+            (0, 6),
+            (0, 2),
+        ];
+        // 256 trees, no runs, a simple code of one symbol and no move to front: a map that takes no more bits.
+        let map = [(0x7ff, 11), (0, 1), (1, 2), (0, 2), (0, 8), (0, 1)];
+        let bits = block.into_iter().chain(map).chain(map);
+        let (wire, len) = bits.fold((0_u128, 0), |(wire, len), (value, bits)| {
+            (wire | value << len, len + bits)
+        });
+        wire.to_le_bytes()[..usize::div_ceil(len, 8)].to_vec()
+    }
+
+    #[test]
+    fn tables_of_brotli_count_for_what_they_take() {
+        let limits = Limits {
+            memory: 64 << 20,
+            ..Limits::default()
+        };
+        let mut pool = Pool::default();
+        let mut room = limits.body_capture_total;
+        let bodies: Vec<Body> = (0..100)
+            .map(|_| {
+                let mut body = Body::new(["br"].into_iter(), None, &limits, &mut pool, room);
+                body.push(&tables(), &limits, &mut pool, &mut room);
+                body
+            })
+            .collect();
+        let decoding: Vec<&Body> = bodies
+            .iter()
+            .filter(|b| matches!(b.content, Content::Coded(_)))
+            .collect();
+        assert_eq!(decoding.len(), 21, "of 2.2 MiB each in 48 MiB");
+        assert!(decoding.iter().all(|b| b.weight() > 2 * 256 * 1080 * 4));
+        assert!(pool.windows.taken() <= 48 << 20);
+        drop(bodies);
         assert_eq!(pool.windows.taken(), 0);
     }
 

@@ -1,19 +1,21 @@
-//! Brotli (RFC 7932) as a streaming decoder whose window counts for the memory it takes.
+//! Brotli (RFC 7932) as a streaming decoder whose window and tables count for the memory they take.
 //!
 //! A stream names its window, of up to 16 MiB, in its first bits, and the decoder makes room for all of it before anything
-//! has come out: without a ceiling some bytes a flow would take any amount of memory.
+//! has come out. So it is with its tables of codes: up to 3 MiB, that a few hundred bytes can ask for. Without a ceiling
+//! these would take any amount of memory.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use brotli_decompressor::writer::DecompressorWriterCustomAlloc;
-use brotli_decompressor::{Allocator, SliceWrapper, SliceWrapperMut, StandardAlloc};
+use brotli_decompressor::{Allocator, HuffmanCode, SliceWrapper, SliceWrapperMut};
 
 /// Bytes decoded in one go.
 const PIECE: usize = 16 << 10;
 
-/// What is larger is a window: the tables of a stream are smaller, and the decoder takes for granted that it gets them.
+/// What is larger is a window, or the tables of many codes at once: the decoder fails without them, while it takes for
+/// granted that it gets what is smaller.
 const TABLES: usize = 64 << 10;
 
 /// Bytes of windows that are kept for the next bodies: the largest, or some of those that are usual. To make one anew takes
@@ -21,7 +23,7 @@ const TABLES: usize = 64 << 10;
 /// reads nothing of it that it did not write.
 const SPARE: usize = 17 << 20;
 
-/// What the windows of all bodies take.
+/// What the windows and tables of all bodies take.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Windows {
     taken: Arc<AtomicUsize>,
@@ -70,11 +72,35 @@ impl Windows {
 struct Alloc(Lender);
 
 /// Room that was made; it is given back when it is dropped.
-#[derive(Default)]
-struct Cell {
-    bytes: Vec<u8>,
+struct Cell<T: Unit> {
+    items: Vec<T>,
     lender: Option<Lender>,
 }
+
+/// What room is made for.
+trait Unit: Clone + Default {
+    /// Room for so many.
+    fn room(_: &Windows, len: usize) -> Vec<Self> {
+        vec![Self::default(); len]
+    }
+
+    /// Room that is no longer needed.
+    fn give(_: Vec<Self>, _: &Lender) {}
+}
+
+impl Unit for u8 {
+    fn room(windows: &Windows, len: usize) -> Vec<Self> {
+        windows.room(len)
+    }
+
+    fn give(room: Vec<Self>, lender: &Lender) {
+        lender.windows.give(room, lender.limit);
+    }
+}
+
+impl Unit for u32 {}
+
+impl Unit for HuffmanCode {}
 
 /// Where room came from, and goes back to.
 #[derive(Debug, Clone)]
@@ -82,27 +108,36 @@ struct Lender {
     windows: Windows,
     /// What this decoder alone takes.
     own: Arc<AtomicUsize>,
-    /// What all windows together may take.
+    /// What all decoders together may take.
     limit: usize,
 }
 
-impl SliceWrapper<u8> for Cell {
-    fn slice(&self) -> &[u8] {
-        &self.bytes
+impl<T: Unit> Default for Cell<T> {
+    fn default() -> Self {
+        Self {
+            items: Vec::new(),
+            lender: None,
+        }
     }
 }
 
-impl SliceWrapperMut<u8> for Cell {
-    fn slice_mut(&mut self) -> &mut [u8] {
-        &mut self.bytes
+impl<T: Unit> SliceWrapper<T> for Cell<T> {
+    fn slice(&self) -> &[T] {
+        &self.items
     }
 }
 
-impl Drop for Cell {
+impl<T: Unit> SliceWrapperMut<T> for Cell<T> {
+    fn slice_mut(&mut self) -> &mut [T] {
+        &mut self.items
+    }
+}
+
+impl<T: Unit> Drop for Cell<T> {
     fn drop(&mut self) {
         if let Some(lender) = self.lender.take() {
-            lender.count(|taken| taken - self.bytes.len());
-            lender.windows.give(std::mem::take(&mut self.bytes), lender.limit);
+            lender.count(|taken| taken - size_of_val(&*self.items));
+            T::give(std::mem::take(&mut self.items), &lender);
         }
     }
 }
@@ -116,51 +151,52 @@ impl Lender {
     }
 }
 
-impl Allocator<u8> for Alloc {
-    type AllocatedMemory = Cell;
+impl<T: Unit> Allocator<T> for Alloc {
+    type AllocatedMemory = Cell<T>;
 
     /// An empty cell stands for no room; the decoder fails then.
-    fn alloc_cell(&mut self, len: usize) -> Cell {
+    fn alloc_cell(&mut self, len: usize) -> Cell<T> {
         let Self(lender) = self;
-        if len > TABLES && lender.windows.taken() + len > lender.limit {
+        let bytes = len.saturating_mul(size_of::<T>());
+        if bytes > TABLES && lender.windows.taken().saturating_add(bytes) > lender.limit {
             return Cell::default();
         }
-        lender.count(|taken| taken + len);
+        lender.count(|taken| taken + bytes);
         Cell {
-            bytes: lender.windows.room(len),
+            items: T::room(&lender.windows, len),
             lender: Some(lender.clone()),
         }
     }
 
-    fn free_cell(&mut self, _: Cell) {}
+    fn free_cell(&mut self, _: Cell<T>) {}
 }
 
 /// One coded body; decoded bytes go to the writer inside.
 pub(crate) struct Brotli<W: Write> {
-    decoder: DecompressorWriterCustomAlloc<W, Cell, Alloc, StandardAlloc, StandardAlloc>,
+    decoder: DecompressorWriterCustomAlloc<W, Cell<u8>, Alloc, Alloc, Alloc>,
     own: Arc<AtomicUsize>,
     begun: bool,
 }
 
 impl<W: Write> Brotli<W> {
-    /// `limit` is what the windows of all bodies together may take.
+    /// `limit` is what the windows and tables of all bodies together may take.
     pub(crate) fn new(next: W, windows: &Windows, limit: usize) -> Self {
         let own = Arc::<AtomicUsize>::default();
-        let mut alloc = Alloc(Lender {
+        let lender = Lender {
             windows: windows.clone(),
             own: own.clone(),
             limit,
-        });
-        let out = alloc.alloc_cell(PIECE);
-        let (tables, codes) = (StandardAlloc::default(), StandardAlloc::default());
+        };
+        let alloc = || Alloc(lender.clone());
+        let out = alloc().alloc_cell(PIECE);
         Self {
-            decoder: DecompressorWriterCustomAlloc::new(next, out, alloc, tables, codes),
+            decoder: DecompressorWriterCustomAlloc::new(next, out, alloc(), alloc(), alloc()),
             own,
             begun: false,
         }
     }
 
-    /// Bytes that its window and buffers take.
+    /// Bytes that its window, tables and buffers take.
     pub(crate) fn weight(&self) -> usize {
         self.own.load(Ordering::Relaxed)
     }

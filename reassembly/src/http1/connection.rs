@@ -29,6 +29,9 @@ const SEARCH: u64 = 4 << 20;
 /// What a response begins with.
 const RESPONSE_START: &[u8] = b"HTTP/1.";
 
+/// What its start line begins with, whatever its version.
+const RESPONSE_WORD: &[u8] = b"HTTP/";
+
 /// Bytes searched in one go.
 const SEARCH_PIECE: usize = 4 << 10;
 
@@ -278,6 +281,7 @@ impl Connection {
                 offset: meta.offset + (bytes.len() - rest.len()) as u64,
                 ..meta
             };
+            let undecided = self.verdict == Verdict::Undecided;
             let reader = self.reader(direction);
             reader.goes_on_at(at);
             let used = match reader.state {
@@ -309,7 +313,12 @@ impl Connection {
                 State::Body(place) => self.body(direction, place, rest, at, cx),
                 State::Search => {
                     // Small pieces keep what has to be read again small.
-                    let piece = &rest[..rest.len().min(SEARCH_PIECE)];
+                    let mut piece = &rest[..rest.len().min(SEARCH_PIECE)];
+                    if undecided {
+                        // What is found does not depend on how the last of it came.
+                        let left = SEARCH.saturating_sub(reader.searched).max(1);
+                        piece = &piece[..piece.len().min(usize::try_from(left).unwrap_or(usize::MAX))];
+                    }
                     if let Some((mut kept, from)) = self.search(direction, piece, at, cx) {
                         kept.extend_from_slice(&rest[piece.len()..]);
                         return Some((kept, from));
@@ -351,65 +360,64 @@ impl Connection {
 
     /// Reads a head; returns how many of `bytes` were used.
     fn head(&mut self, direction: Direction, bytes: &[u8], at: Meta, cx: &mut Context<'_>) -> usize {
+        let limit = cx.limits.head;
         let reader = self.reader(direction);
-        if reader.buf.is_empty() {
+        let before = reader.buf.len();
+        if before == 0 {
             // The common case: the whole head in one segment, read where it lies.
-            if let Some((found, end)) = Found::plain(direction, bytes, cx.limits.head) {
+            if let Some((found, end)) = Found::plain(direction, bytes, limit) {
                 reader.position = at.offset + end as u64;
                 self.begin(found, at, at, cx);
                 return end;
             }
             let mut scanned = 0;
             if let Some(end) = head::end_of_head(bytes, &mut scanned) {
-                reader.position = at.offset + end as u64;
                 let head = &bytes[..end];
-                let found = Found::read(direction, head).filter(|_| end <= cx.limits.head);
-                let Some(found) = found else {
-                    let http = is_http(direction, head);
-                    cx.counters.head_overflow += u64::from(http && end > cx.limits.head);
-                    self.unread(direction, http, cx);
-                    return 0;
-                };
-                self.begin(found, at, at, cx);
-                return end;
+                if let Some(found) = Found::read(direction, head).filter(|_| end <= limit) {
+                    reader.position = at.offset + end as u64;
+                    self.begin(found, at, at, cx);
+                    return end;
+                }
+                let http = is_http(direction, head, limit);
+                cx.counters.head_overflow += u64::from(http && end > limit);
+                self.unread(direction, http);
+                return 0;
             }
         }
-        let before = reader.buf.len();
+        let first = if before == 0 { at } else { reader.origin(0) };
         reader.keep(bytes, at);
         let mut scanned = reader.scanned;
         let end = head::end_of_head(&reader.buf, &mut scanned);
-        reader.scanned = scanned;
-        if let Some(end) = end {
+        let (http, over) = if let Some(end) = end {
             let buf = std::mem::take(&mut reader.buf);
-            let first = reader.origin(0);
-            reader.clear();
-            reader.position = at.offset + (end - before) as u64;
-            let found = Found::read(direction, &buf[..end]).filter(|_| end <= cx.limits.head);
-            let Some(found) = found else {
-                let reader = self.reader(direction);
-                reader.buf = buf;
-                reader.origins.push((0, first));
-                let http = is_http(direction, &reader.buf);
-                cx.counters.head_overflow += u64::from(http && end > cx.limits.head);
-                self.unread(direction, http, cx);
-                return bytes.len();
-            };
-            self.begin(found, first, at, cx);
+            let found = Found::read(direction, &buf[..end]).filter(|_| end <= limit);
+            let begun = found.is_some();
+            if let Some(found) = found {
+                reader.position = at.offset + (end - before) as u64;
+                self.begin(found, first, at, cx);
+            }
             // The allocation serves the next head that comes in pieces.
             let reader = self.reader(direction);
             reader.buf = buf;
-            reader.clear();
-            return end - before;
-        }
+            if begun {
+                reader.clear();
+                return end - before;
+            }
+            (is_http(direction, &reader.buf[..end], limit), end > limit)
+        } else if reader.buf.len() > limit {
+            (is_http(direction, &reader.buf, limit), true)
+        } else if begins_well(direction, reader, before) {
+            reader.scanned = scanned;
+            return bytes.len();
+        } else {
+            (false, false)
+        };
+        cx.counters.head_overflow += u64::from(http && over);
+        // What came now is searched as if it had come alone.
         let reader = self.reader(direction);
-        if !begins_well(direction, reader, before) {
-            self.unread(direction, false, cx);
-        } else if reader.buf.len() > cx.limits.head {
-            let http = is_http(direction, &reader.buf);
-            cx.counters.head_overflow += u64::from(http);
-            self.unread(direction, http, cx);
-        }
-        bytes.len()
+        reader.take_back(before);
+        self.unread(direction, http);
+        0
     }
 
     /// A whole head was read.
@@ -494,6 +502,7 @@ impl Connection {
                 self.finish_message(Direction::Request, true, cx);
             }
             if let Some((index, request)) = self.pairing.take_request(place.index) {
+                cx.counters.unparsable_bytes += self.requests.unread();
                 let to = To::Http2(Box::new(request));
                 self.hand(to, index, Vec::new());
                 return;
@@ -580,6 +589,7 @@ impl Connection {
                 self.tunnel_from[Direction::Request as usize] = Some(self.requests.position);
             }
             self.tunnel_from[Direction::Response as usize] = Some(self.responses.position);
+            cx.counters.unparsable_bytes += self.requests.unread();
             self.requests.clear();
             self.requests.buf = Vec::new();
             self.requests.state = State::Tunnel;
@@ -829,8 +839,8 @@ impl Connection {
     ) -> Option<(Vec<u8>, Meta)> {
         let undecided = self.verdict == Verdict::Undecided;
         let reader = self.reader(direction);
-        reader.searched += bytes.len() as u64;
-        if undecided && reader.searched > SEARCH {
+        if undecided && reader.searched >= SEARCH {
+            cx.counters.unparsable_bytes += reader.unread();
             reader.state = State::Foreign;
             reader.clear();
             if self.requests.is_foreign() && self.responses.is_foreign() {
@@ -838,14 +848,15 @@ impl Connection {
             }
             return None;
         }
+        reader.searched += bytes.len() as u64;
         reader.keep(bytes, at);
         // A head ends with a line feed, so nothing new can be found without one.
         if memchr::memchr(b'\n', bytes).is_none() && reader.buf.len() < cx.limits.head {
             return None;
         }
         let found = match direction {
-            Direction::Request => resync::request(&reader.buf, &mut reader.scanned),
-            Direction::Response => resync::response(&reader.buf, &mut reader.scanned),
+            Direction::Request => resync::request(&reader.buf, &mut reader.scanned, cx.limits.head),
+            Direction::Response => resync::response(&reader.buf, &mut reader.scanned, cx.limits.head),
         };
         match found {
             resync::Found::Nothing(until) => {
@@ -876,14 +887,14 @@ impl Connection {
         }
     }
 
-    /// What was being read makes no message; `http` tells whether it began like one, and is only too long.
-    fn unread(&mut self, direction: Direction, http: bool, cx: &mut Context<'_>) {
+    /// What was being read makes no message, and what was put by of it is searched with what follows; `http` tells
+    /// whether it began like a message, and is only too long.
+    fn unread(&mut self, direction: Direction, http: bool) {
         if http {
             self.verdict = Verdict::Http;
         }
         let first_of_flow = self.verdict == Verdict::Undecided;
         let reader = self.reader(direction);
-        cx.counters.unparsable_bytes += reader.buf.len() as u64;
         if first_of_flow {
             reader.clear();
             reader.state = State::Foreign;
@@ -891,11 +902,7 @@ impl Connection {
             return;
         }
         reader.lost = true;
-        reader.searched = 0;
-        // The first byte begins no message; the search goes on behind it.
-        if !reader.buf.is_empty() {
-            reader.discard(1);
-        }
+        reader.searched = reader.buf.len() as u64;
         reader.state = State::Search;
     }
 
@@ -929,6 +936,7 @@ impl Connection {
                 reader.lost = true;
             }
             State::Start | State::Search => {
+                cx.counters.unparsable_bytes += reader.unread();
                 reader.clear();
                 reader.lost = true;
                 reader.state = State::Search;
@@ -1065,6 +1073,7 @@ impl Connection {
             _ => {}
         }
         let reader = self.reader(direction);
+        cx.counters.unparsable_bytes += reader.unread();
         reader.clear();
         if !matches!(reader.state, State::Tunnel | State::Foreign) {
             reader.state = State::Over;
@@ -1364,15 +1373,30 @@ fn begins_well(direction: Direction, reader: &mut Reader, from: usize) -> bool {
                 .all(|b| head::is_token(*b))
         }
         Direction::Request => true,
-        Direction::Response => {
-            let len = buf.len().min(5);
-            buf[..len].eq_ignore_ascii_case(&b"HTTP/"[..len])
+        Direction::Response if *start_line == StartLine::Word => {
+            // White space in front is passed over, as where the line is read as a whole. Of the word, fewer than five
+            // bytes were judged before.
+            let word = buf[..from].iter().rev().take_while(|b| !b.is_ascii_whitespace());
+            let begun = from - word.count();
+            let skipped = buf[begun..]
+                .iter()
+                .take_while(|b| b.is_ascii_whitespace())
+                .count();
+            let word = &buf[begun + skipped..];
+            let len = word.len().min(RESPONSE_WORD.len());
+            if len == RESPONSE_WORD.len() {
+                *start_line = StartLine::Rest;
+            }
+            word[..len].eq_ignore_ascii_case(&RESPONSE_WORD[..len])
         }
+        Direction::Response => true,
     }
 }
 
-/// Whether a head begins like one of HTTP, as far as it was seen.
-fn is_http(direction: Direction, head: &[u8]) -> bool {
+/// Whether a head begins like one of HTTP, by its first `limit` bytes: of one that is too long it depends on the segments
+/// how much more was seen.
+fn is_http(direction: Direction, head: &[u8], limit: usize) -> bool {
+    let head = &head[..head.len().min(limit)];
     match memchr::memchr(b'\n', head) {
         Some(end) => is_start_line(direction, &head[..end]),
         None => looks_like(head) == Some(direction),

@@ -139,6 +139,14 @@ impl Reader {
         self.lost && self.lost_bytes.saturating_add(self.searched) >= SHORTEST
     }
 
+    /// Bytes put by in which no message was found, for when they are let go.
+    pub(super) fn unread(&self) -> u64 {
+        match self.state {
+            State::Search => self.buf.len() as u64,
+            _ => 0,
+        }
+    }
+
     /// Notes where the bytes that are read next came from.
     pub(super) fn goes_on_at(&mut self, at: Meta) {
         if self.last.ack != 0 && self.last.ack < at.ack {
@@ -178,6 +186,13 @@ impl Reader {
         pieces
             .map(|((from, meta), end)| (buf[*from..end].to_vec(), *meta))
             .collect()
+    }
+
+    /// Undoes the last [`Self::keep`], behind the first `len` bytes of `buf`.
+    pub(super) fn take_back(&mut self, len: usize) {
+        self.buf.truncate(len);
+        self.origins.pop();
+        self.scanned = self.scanned.min(len);
     }
 
     /// Bytes of memory it takes beside itself.

@@ -31,27 +31,32 @@ const TRIES: usize = 16;
 /// Fewer bytes than this are not dropped by themselves: dropping moves what stays.
 const WORTH_DROPPING: usize = 8 << 10;
 
-/// Looks for a request. No empty line is among the first `scanned` bytes; brought up to date.
-pub(crate) fn request(buf: &[u8], scanned: &mut usize) -> Found {
+/// Looks for a request with a head of no more than `limit` bytes. No empty line is among the first `scanned` bytes; brought
+/// up to date.
+pub(crate) fn request(buf: &[u8], scanned: &mut usize, limit: usize) -> Found {
     let starts = |from: usize, to: usize| {
         memmem::find_iter(&buf[from..to], b" HTTP/1.")
             .filter_map(move |at| line_start(buf, from + at))
             .filter(move |start| *start >= from)
     };
-    let good =
-        |b: &[u8]| head::is_strict_request(b) && head::request(b).is_some_and(|r| plausible_request(&r));
+    let good = |b: &[u8]| {
+        b.len() <= limit
+            && head::is_strict_request(b)
+            && head::request(b).is_some_and(|r| plausible_request(&r))
+    };
     find(buf, scanned, MAX_LINE, starts, good)
 }
 
 /// Looks for a response, as [`request`] does.
-pub(crate) fn response(buf: &[u8], scanned: &mut usize) -> Found {
+pub(crate) fn response(buf: &[u8], scanned: &mut usize, limit: usize) -> Found {
     let starts = |from: usize, to: usize| {
         memmem::find_iter(&buf[from..to], b"HTTP/1.")
             .map(move |at| from + at)
             .filter(|at| is_status_line(&buf[*at..]))
     };
     let good = |b: &[u8]| {
-        head::is_strict_response(b)
+        b.len() <= limit
+            && head::is_strict_response(b)
             && head::response(b).is_some_and(|r| r.ambiguities.is_empty() && (100..600).contains(&r.status))
     };
     find(buf, scanned, 13, starts, good)
@@ -87,7 +92,8 @@ fn find<I: Iterator<Item = usize>>(
             let until = starts(from, buf.len())
                 .next()
                 .unwrap_or(buf.len().saturating_sub(tail).max(from));
-            let put_off = until < WORTH_DROPPING && buf.len() < 2 * MAX_HEAD;
+            // What lies before an empty line cannot begin with the next one.
+            let put_off = from == 0 && until < WORTH_DROPPING && buf.len() < 2 * MAX_HEAD;
             return Found::Nothing(if put_off { 0 } else { until });
         };
         let mut nearest = Nearest::default();
@@ -144,11 +150,11 @@ mod tests {
     use super::*;
 
     fn request(buf: &[u8]) -> Found {
-        super::request(buf, &mut 0)
+        super::request(buf, &mut 0, MAX_HEAD)
     }
 
     fn response(buf: &[u8]) -> Found {
-        super::response(buf, &mut 0)
+        super::response(buf, &mut 0, MAX_HEAD)
     }
 
     #[test]
@@ -158,11 +164,11 @@ mod tests {
         assert_eq!(request(&buf[..30]), Found::Nothing(0));
         assert_eq!(
             request(b"see GET /a HTTP/1.1 for more\r\n\r\n"),
-            Found::Nothing(0)
+            Found::Nothing(32)
         );
         assert_eq!(
             request(b"{\"log\":\"GET /a HTTP/1.1\\r\\nHost: a\"}\r\n\r\n"),
-            Found::Nothing(0)
+            Found::Nothing(40)
         );
     }
 

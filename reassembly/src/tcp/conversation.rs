@@ -9,6 +9,7 @@
 
 use crate::limits::{Counters, Limits};
 use crate::packet::Segment;
+use crate::tcp::before::Before;
 use crate::tcp::history::{Differing, History};
 use crate::tcp::stream::{HELD, Meta, Stream, Tentative, Told};
 use crate::time::Timestamp;
@@ -106,6 +107,8 @@ pub(crate) struct Conversation {
     reset: Option<Reset>,
     /// A RST has ended the flow.
     by_reset: bool,
+    /// What another flow on the same addresses sent before this one.
+    pub(crate) before: Option<Box<Before>>,
 }
 
 /// A RST of one side.
@@ -154,6 +157,11 @@ impl Conversation {
                 return Standing::Closed;
             }
             self.resume(cx, out);
+        }
+        if self.is_late(side, segment) {
+            cx.counters.retransmitted_bytes += segment.payload.len() as u64;
+            cx.counters.uncompared_bytes += segment.payload.len() as u64;
+            return self.standing();
         }
         let other = 1 - side;
         self.sides[side].seen = true;
@@ -242,6 +250,17 @@ impl Conversation {
     fn is_quiet(&self) -> bool {
         let quiet = |s: &Stream| s.started && s.held.is_empty() && s.acked <= s.next && s.fin.is_none();
         self.settling == Settling::Done && self.reset.is_none() && self.sides.iter().all(quiet)
+    }
+
+    /// Whether a segment is of the flow before this one: there it fits, and not among what may come next here.
+    fn is_late(&self, side: usize, segment: &Segment<'_>) -> bool {
+        let of_before = |before: &Before| !segment.flags.syn && before.holds(side, segment.seq);
+        if !self.before.as_deref().is_some_and(of_before) {
+            return false;
+        }
+        let s = &self.sides[side];
+        let offset = s.offset(segment.seq);
+        !s.started || offset < s.begin() || offset > s.next + ACK_AHEAD
     }
 
     /// While settling, bytes before the ones seen first may still come.

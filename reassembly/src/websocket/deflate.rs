@@ -129,11 +129,21 @@ impl Inflater {
             let len = usize::try_from(step + ALLOWANCE_STEP - self.taken)
                 .unwrap_or(usize::MAX)
                 .min(bytes.len());
-            self.decode(&bytes[..len], allowed, limits, pool, &mut out)?;
+            let done = self.decode(&bytes[..len], allowed, limits, pool, &mut out);
+            if done.is_err() {
+                // All of it was sent, though how much of it was read depends on the cuts.
+                self.skip(bytes.len());
+                return done;
+            }
             self.taken += len as u64;
             bytes = &bytes[len..];
         }
         Ok(())
+    }
+
+    /// Counts bytes of a message that is not decompressed any further.
+    pub(super) fn skip(&mut self, len: usize) {
+        self.taken += len as u64;
     }
 
     fn decode(
@@ -167,7 +177,12 @@ impl Inflater {
                     }
                     continue;
                 }
-                Err(_) if self.made > allowed || self.of_message > limits.decoded => Failure::OverLimit,
+                Err(_) if self.made > allowed || self.of_message > limits.decoded => {
+                    // How far beyond the limit depends on how much came out at once.
+                    let beyond = self.of_message.saturating_sub(limits.decoded);
+                    self.made = allowed.min(self.made - beyond);
+                    Failure::OverLimit
+                }
                 Err(_) => Failure::Broken,
             };
             self.lose(pool);
@@ -184,7 +199,7 @@ impl Inflater {
         out: impl FnMut(&[u8]),
     ) -> Result<(), Failure> {
         let done = self.push(&TAIL, limits, pool, out);
-        self.taken -= if done.is_ok() { TAIL.len() as u64 } else { 0 };
+        self.taken -= TAIL.len() as u64;
         if !self.takes_over {
             self.lose(pool);
         }

@@ -38,7 +38,9 @@ impl Unfinished {
             if !self.damaged {
                 part::keep(&mut self.body, bytes, cx.limits, cx.room);
             }
-        } else if !self.damaged && !self.flags.contains(Flags::OPAQUE) {
+        } else if self.flags.contains(Flags::OPAQUE) {
+            inflater.skip(bytes.len());
+        } else if !self.damaged {
             let Self {
                 content_bytes, body, ..
             } = self;
@@ -340,6 +342,8 @@ impl Reader {
         unfinished.bytes += bytes.len() as u64;
         unfinished.last = stamp;
         if unfinished.flags.contains(Flags::OPAQUE) {
+            self.inflater
+                .skip(if unfinished.compressed { bytes.len() } else { 0 });
             return;
         }
         let Some(mask) = mask else {
