@@ -1206,11 +1206,13 @@ impl Connection {
 
     /// Gives out what is over.
     fn release(&mut self, cx: &mut Context<'_>, out: &mut impl FnMut(Event)) {
-        if self.parts.is_empty() && !self.pairing.is_ready() && self.pairing.waiting() <= cx.limits.pipelined
+        if self.parts.is_empty()
+            && !self.pairing.is_ready()
+            && !self.pairing.are_more_than(cx.limits.pipelined)
         {
             return;
         }
-        if self.pairing.waiting() > cx.limits.pipelined {
+        if self.pairing.are_more_than(cx.limits.pipelined) {
             self.pairing.finish(false);
             self.pairing.responses_lost();
         }

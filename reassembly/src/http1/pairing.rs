@@ -164,6 +164,7 @@ impl Pairing {
 
     /// Takes an exchange that is over away from those that are to be given out.
     pub(crate) fn take_ready(&mut self, index: u32) -> Option<Ready> {
+        self.release();
         let at = self.ready.iter().position(|ready| ready.index == index)?;
         let ready = self.ready.remove(at)?;
         self.weight = self.weight.saturating_sub(ready.weight());
@@ -223,7 +224,6 @@ impl Pairing {
         self.weight += half.message.message.weight();
         entry.end = end;
         entry.request = Some(half);
-        self.release();
         None
     }
 
@@ -244,14 +244,17 @@ impl Pairing {
         !self.responses_lost && self.orphans.is_empty()
     }
 
-    /// Requests that wait.
-    pub(crate) fn waiting(&self) -> usize {
-        self.open.len() + self.orphans.len()
+    /// Whether more than `most` requests wait.
+    pub(crate) fn are_more_than(&self, most: usize) -> bool {
+        let open = || self.open.iter().filter(|e| !e.is_over()).count();
+        self.open.len() + self.orphans.len() > most && open() + self.orphans.len() > most
     }
 
     /// A response began at `meta`; `status` tells interim responses from final ones.
     pub(crate) fn response_began(&mut self, status: u16, meta: Meta) -> Place {
         let interim = (100..200).contains(&status) && status != 101;
+        // Several in one go: what is over is not gone through again and again.
+        self.release();
         let first = self.open.iter().position(|e| !e.answered);
         if let Some(at) = first
             && self.in_step()
@@ -351,22 +354,21 @@ impl Pairing {
         } else {
             return Some(half);
         }
-        self.release();
         None
     }
 
     /// Whether something is over.
     pub(crate) fn is_ready(&self) -> bool {
-        !self.ready.is_empty()
+        !self.ready.is_empty() || self.open.front().is_some_and(Entry::is_over)
     }
 
     /// Everything that is over, in order.
     pub(crate) fn poll(&mut self) -> Option<Ready> {
-        let ready = self.ready.pop_front()?;
-        if self.ready.is_empty() {
-            // The next one takes the same place: memory touched a moment ago.
-            self.ready.clear();
-        }
+        let ready = match self.ready.pop_front() {
+            Some(ready) => ready,
+            // The common case: what was asked first is answered.
+            None => self.open.pop_front_if(|entry| entry.is_over())?.ready(false),
+        };
         self.weight = self.weight.saturating_sub(ready.weight());
         Some(ready)
     }
@@ -381,6 +383,7 @@ impl Pairing {
     /// The flow is over: settles what can be, gives the rest out as halves. `clean` tells whether both sides
     /// ended it with a FIN.
     pub(crate) fn finish(&mut self, clean: bool) {
+        self.release();
         self.settle(self.open.len(), None, clean);
         self.flush(self.open.len());
         self.uneven = true;
@@ -393,6 +396,7 @@ impl Pairing {
                 .as_ref()
                 .is_some_and(|r| now.since(r.message.message.last) >= wait)
         };
+        self.release();
         let count = self.open.iter().take_while(|e| over(e)).count();
         self.uneven |= count > 0;
         self.flush(count);
@@ -486,15 +490,10 @@ impl Pairing {
         self.release();
     }
 
+    /// Puts by what is over and in order.
     fn release(&mut self) {
-        while self
-            .open
-            .front()
-            .is_some_and(|e| e.request.is_some() && e.response.is_some())
-        {
-            if let Some(entry) = self.open.pop_front() {
-                self.ready.push_back(entry.ready(false));
-            }
+        while let Some(entry) = self.open.pop_front_if(|entry| entry.is_over()) {
+            self.ready.push_back(entry.ready(false));
         }
     }
 
@@ -534,6 +533,11 @@ impl Entry {
             after_loss: self.barrier,
             begins_round: self.begins_round,
         }
+    }
+
+    /// Whether both halves are.
+    fn is_over(&self) -> bool {
+        self.request.is_some() && self.response.is_some()
     }
 
     fn ready(self, after_loss: bool) -> Ready {
