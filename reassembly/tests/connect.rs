@@ -194,6 +194,15 @@ fn tls_in_a_tunnel_is_told_and_with_its_secrets_read() {
             })
             .collect();
         assert_eq!(encrypted, [vec![false], vec![true; want.len() - 1]].concat());
+        // Cut off behind the hello, with secrets and without.
+        for secrets in ["", &secrets] {
+            let (seen, flow) = told("the hello alone", &turns[..3], secrets);
+            assert_eq!(
+                (of(&seen), flow.app, flags(&flow)),
+                (vec![TUNNEL.to_owned()], App::Http1, vec!["opaque"])
+            );
+            assert!(flow.tls.is_some());
+        }
         // Without waiting for the answer.
         let mut early = inner.clone();
         early[0].1.splice(..0, CONNECT.iter().copied());
