@@ -87,6 +87,9 @@ pub(super) struct Current {
     pub(super) settled: bool,
 }
 
+/// Where the bytes of a buffer came from, by their place in it.
+pub(super) type Origins = Vec<(usize, Meta)>;
+
 /// One direction.
 pub(super) struct Reader {
     pub(super) state: State,
@@ -94,7 +97,7 @@ pub(super) struct Reader {
     pub(super) scanned: usize,
     pub(super) start_line: StartLine,
     /// Where the bytes in `buf` came from, by their place in it.
-    pub(super) origins: Vec<(usize, Meta)>,
+    pub(super) origins: Origins,
     /// Slices behind the first were forgotten.
     thinned: bool,
     pub(super) current: Option<Box<Current>>,
@@ -167,6 +170,21 @@ impl Reader {
         }
         self.origins.push((self.buf.len(), meta));
         self.buf.extend_from_slice(bytes);
+    }
+
+    /// Lends what was kept, to be read while the rest changes.
+    pub(super) fn lend(&mut self) -> (Vec<u8>, Origins) {
+        let lent = (std::mem::take(&mut self.buf), std::mem::take(&mut self.origins));
+        let thinned = self.thinned;
+        self.clear();
+        self.thinned = thinned;
+        lent
+    }
+
+    /// Takes it back.
+    pub(super) fn restore(&mut self, buf: Vec<u8>, origins: Origins) {
+        self.buf = buf;
+        self.origins = origins;
     }
 
     /// Takes out what was kept, in the pieces in which it came.

@@ -172,24 +172,32 @@ impl Connection {
         cx: &mut Context<'_>,
         out: &mut impl FnMut(Event),
     ) {
-        let mut again = self.read(direction, bytes, meta, cx);
-        while let Some((bytes, meta)) = again {
-            again = self.read(direction, &bytes, meta, cx);
-        }
+        self.read_all(direction, bytes, meta, cx);
         if matches!(self.requests.state, State::Connect { .. }) {
             self.settle_connect(cx);
         }
         self.release(cx, out);
     }
 
-    /// Reads bytes; gives back those that were put by while searching and have to be read again.
+    /// Reads bytes, and what has to be read again of those that were put by.
+    fn read_all(&mut self, direction: Direction, bytes: &[u8], meta: Meta, cx: &mut Context<'_>) {
+        // The next one last.
+        let mut again = self.read(direction, bytes, meta, cx);
+        again.reverse();
+        while let Some((bytes, meta)) = again.pop() {
+            let more = self.read(direction, &bytes, meta, cx);
+            again.extend(more.into_iter().rev());
+        }
+    }
+
+    /// Reads bytes; gives back those that were put by and have to be read again, in order.
     fn read(
         &mut self,
         direction: Direction,
         bytes: &[u8],
         meta: Meta,
         cx: &mut Context<'_>,
-    ) -> Option<(Vec<u8>, Meta)> {
+    ) -> Vec<(Vec<u8>, Meta)> {
         let mut rest = bytes;
         while !rest.is_empty() {
             let at = Meta {
@@ -207,7 +215,15 @@ impl Connection {
                     }
                     blank
                 }
-                State::Head => self.head(direction, rest, at, cx),
+                State::Head => {
+                    let used = self.head(direction, rest, at, cx);
+                    let reader = self.reader(direction);
+                    if matches!(reader.state, State::Search) && !reader.buf.is_empty() {
+                        // It made no message; there may be one behind its first byte, and all of `rest` was put by.
+                        return reader.take_kept();
+                    }
+                    used
+                }
                 State::Peek(place) => {
                     let len = rest.len().min(RESPONSE_START.len() - reader.buf.len());
                     reader.keep(&rest[..len], at);
@@ -220,7 +236,7 @@ impl Connection {
                             reader.state = State::Body(place);
                         }
                         kept.extend_from_slice(&rest[len..]);
-                        return Some((kept, from));
+                        return vec![(kept, from)];
                     }
                     len
                 }
@@ -230,7 +246,7 @@ impl Connection {
                     let piece = &rest[..rest.len().min(SEARCH_PIECE)];
                     if let Some((mut kept, from)) = self.search(direction, piece, at, cx) {
                         kept.extend_from_slice(&rest[piece.len()..]);
-                        return Some((kept, from));
+                        return vec![(kept, from)];
                     }
                     piece.len()
                 }
@@ -264,7 +280,7 @@ impl Connection {
             };
             rest = &rest[used..];
         }
-        None
+        Vec::new()
     }
 
     /// Reads a head; returns how many of `bytes` were used.
@@ -291,14 +307,12 @@ impl Connection {
         let end = head::end_of_head(&reader.buf, &mut scanned);
         reader.scanned = scanned;
         if let Some(end) = end {
-            let buf = std::mem::take(&mut reader.buf);
             let first = reader.origin(0);
-            reader.clear();
+            let (buf, origins) = reader.lend();
             reader.position = at.offset + (end - before) as u64;
             if end > cx.limits.head || !self.begin(direction, &buf[..end], first, at, cx) {
                 let reader = self.reader(direction);
-                reader.buf = buf;
-                reader.origins.push((0, first));
+                reader.restore(buf, origins);
                 let http = is_http(direction, &reader.buf);
                 cx.counters.head_overflow += u64::from(http && end > cx.limits.head);
                 self.unread(direction, http, cx);
@@ -306,7 +320,7 @@ impl Connection {
             }
             // The allocation serves the next head that comes in pieces.
             let reader = self.reader(direction);
-            reader.buf = buf;
+            reader.restore(buf, origins);
             reader.clear();
             return end - before;
         }
@@ -499,7 +513,7 @@ impl Connection {
                     });
                 }
             }
-            if !matches!(self.requests.state, State::Connect { .. }) {
+            if !matches!(self.requests.state, State::Connect { asked: true, .. }) {
                 self.tunnel_from[Direction::Request as usize] = Some(self.requests.position);
             }
             self.tunnel_from[Direction::Response as usize] = Some(self.responses.position);
@@ -692,8 +706,8 @@ impl Connection {
         }
         let first_of_flow = self.verdict == Verdict::Undecided;
         let reader = self.reader(direction);
-        cx.counters.unparsable_bytes += reader.buf.len() as u64;
         if first_of_flow {
+            cx.counters.unparsable_bytes += reader.buf.len() as u64;
             reader.clear();
             reader.state = State::Foreign;
             self.verdict = Verdict::Foreign;
@@ -703,6 +717,7 @@ impl Connection {
         reader.searched = 0;
         // The first byte begins no message; the search goes on behind it.
         if !reader.buf.is_empty() {
+            cx.counters.unparsable_bytes += 1;
             reader.discard(1);
         }
         reader.state = State::Search;

@@ -183,10 +183,7 @@ impl Connection {
             self.requests.state = State::Search;
         }
         for (bytes, meta) in kept {
-            let mut again = self.read(Direction::Request, &bytes, meta, cx);
-            while let Some((bytes, meta)) = again {
-                again = self.read(Direction::Request, &bytes, meta, cx);
-            }
+            self.read_all(Direction::Request, &bytes, meta, cx);
         }
     }
 }
