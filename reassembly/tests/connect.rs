@@ -5,6 +5,9 @@ mod support;
 #[path = "support/http2.rs"]
 mod write;
 
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
 use reassembly::{App, Event, Flow};
 use support::{CLIENT, SERVER, Seen, Turn, Wire, exchanges, flows, opened_with, recorded};
 use write::*;
@@ -194,6 +197,15 @@ fn tls_in_a_tunnel_is_told_and_with_its_secrets_read() {
             })
             .collect();
         assert_eq!(encrypted, [vec![false], vec![true; want.len() - 1]].concat());
+        // Cut off behind the hello, with secrets and without.
+        for secrets in ["", &secrets] {
+            let (seen, flow) = told("the hello alone", &turns[..3], secrets);
+            assert_eq!(
+                (of(&seen), flow.app, flags(&flow)),
+                (vec![TUNNEL.to_owned()], App::Http1, vec!["opaque"])
+            );
+            assert!(flow.tls.is_some());
+        }
         // Without waiting for the answer.
         let mut early = inner.clone();
         early[0].1.splice(..0, CONNECT.iter().copied());
@@ -549,5 +561,76 @@ fn a_loss_in_a_tunnel_invents_nothing() {
                 assert!(found.len() <= 2 * sent.len(), "{name}");
             }
         }
+    }
+}
+
+/// Something that a side says, rightly or not.
+fn saying() -> impl Strategy<Value = Turn> {
+    let (inner, _) = recorded(CONVERSATIONS[0]);
+    let mut ask = Encoder::default();
+    let from_client: Vec<Vec<u8>> = vec![
+        CONNECT.to_vec(),
+        [CONNECT, &get("/with")].concat(),
+        get("/1"),
+        [PREFACE, &frame(SETTINGS, 0, 0, &[]), &ask.get(1, "/a")].concat(),
+        inner[0].1.clone(),
+        b"OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: TLS/1.2\r\n\r\n".to_vec(),
+        b"PR".to_vec(),
+        b"\x16".to_vec(),
+        b"what is nothing\r\n".to_vec(),
+    ];
+    let from_server: Vec<Vec<u8>> = vec![
+        AGREED.to_vec(),
+        [AGREED, &ok("with")].concat(),
+        b"HTTP/1.1 407 Who?\r\nContent-Length: 0\r\n\r\n".to_vec(),
+        ok("one"),
+        [
+            frame(SETTINGS, 0, 0, &[]),
+            Encoder::default().answer(1, "200", b"a"),
+        ]
+        .concat(),
+        inner[1].1.clone(),
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: TLS/1.2\r\n\r\n".to_vec(),
+        b"HTTP/1.1 200 OK\r\n\r\n".to_vec(),
+        b"HTTP".to_vec(),
+        b"what is nothing\r\n".to_vec(),
+    ];
+    prop_oneof![
+        select(from_client).prop_map(|bytes| (CLIENT, bytes)),
+        select(from_server).prop_map(|bytes| (SERVER, bytes)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        cases: 512,
+        ..ProptestConfig::default()
+    })]
+
+    /// Whatever is said, in order or not, the exchanges are the same however it is cut, from the beginning and behind a CONNECT that was not
+    /// seen.
+    #[test]
+    fn whatever_is_said_is_read_the_same_however_it_is_cut(
+        turns in vec(saying(), 1..9),
+        cuts in vec(1usize..60, 1..20),
+        midway in any::<bool>(),
+        decrypts in any::<bool>(),
+    ) {
+        let secrets = if decrypts { recorded(CONVERSATIONS[0]).1 } else { String::new() };
+        let read = |cuts: &[usize]| {
+            let mut wire = Wire::new(40_000);
+            wire.open();
+            if midway {
+                wire.send(CLIENT, CONNECT);
+                wire.frames.clear();
+                wire.send(SERVER, AGREED);
+            }
+            wire.send_turns(&turns, cuts, &[]).close();
+            let events = opened_with(&wire, &secrets);
+            let flow = flows(&events)[0];
+            (lines(&events), flow.app, flow.tls.clone(), flow.flags, flow.exchanges)
+        };
+        prop_assert_eq!(read(&cuts), read(&[60_000]));
     }
 }

@@ -155,6 +155,45 @@ fn a_header_block_of_http2_over_the_limit_is_no_gap() {
             assert_no_loss(&counters, name);
         }
     }
+    // What is behind a long field is read, and the table is still known.
+    for name in [":authority", "x-long"] {
+        let (mut ask, mut answer) = (Encoder::default(), Encoder::default());
+        let long = "l".repeat(100_000);
+        let mut wire = open();
+        wire.send(CLIENT, ask.get(1, "/before"));
+        let fields = [
+            (":method", "GET"),
+            (":path", "/a"),
+            (name, &long),
+            ("x-after", "y"),
+        ];
+        for frame in block(3, END_STREAM, &ask.block(&fields), true) {
+            wire.send(CLIENT, frame);
+        }
+        wire.send(CLIENT, ask.get(5, "/a"));
+        for stream in [1, 3, 5] {
+            wire.send(SERVER, answer.answer(stream, "200", b"ok"));
+        }
+        wire.close();
+        let (events, counters) = counted(&wire.frames, &Limits::default());
+        let lines: Vec<String> = exchanges(&events).iter().map(Seen::line).collect();
+        let want = [
+            "GET /before h > 200 0/2",
+            "GET /a  > 200 0/2 truncated",
+            "GET /a h > 200 0/2",
+        ];
+        assert_eq!(lines, want, "{name}");
+        let after = events.iter().any(|event| match event {
+            Event::Exchange(e) => e
+                .request
+                .as_ref()
+                .is_some_and(|r| r.message.field("x-after") == Some("y")),
+            _ => false,
+        });
+        assert!(after, "{name}");
+        assert_eq!(counters.head_overflow, 1, "{name}");
+        assert_no_loss(&counters, name);
+    }
     // Heads of answers, and trailers.
     let more: Vec<u8> = (0..300).flat_map(|_| apart("x-more", "")).collect();
     let head = [apart(":status", "200"), more.clone()].concat();

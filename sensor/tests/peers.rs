@@ -265,6 +265,64 @@ fn locations(out: &Path, maker: u16) -> String {
 }
 
 #[test]
+fn what_goes_through_a_proxy_s_tunnels_is_what_the_server_behind_it_logged() {
+    let there = has("nginx", "-v", "nginx-light") && has("curl", "--version", "curl");
+    let Some(python) = python("socketserver", "python3").filter(|_| there) else {
+        return;
+    };
+    let out = folder("peers-proxy");
+    let (port, http2) = (free_port(), free_port());
+    let mut server = nginx(&out, &format!("{port}; listen 127.0.0.1:{http2} http2"));
+    wait_for_port(port);
+    let log = out.join("proxy.log");
+    let (mut proxy, through) = serve(python, "proxy_peer.py", &log);
+    // What the proxy itself asks the server for is not seen.
+    let Some(sensor) = Sensor::listen(&out, &[through]) else {
+        return;
+    };
+    let proxied = format!("http://127.0.0.1:{through}");
+    let curl = |arguments: &[&str]| {
+        let mut command = Command::new("curl");
+        command.args(["-sS", "-p", "-x", &proxied]).args(arguments);
+        command
+    };
+    let url = |path: &str| format!("http://127.0.0.1:{port}{path}");
+    run(&mut curl(&[
+        &url("/ok/1"),
+        &url("/big/big.txt"),
+        &url("/nowhere"),
+    ]));
+    run(&mut curl(&["-d", "a=b&c=d", &url("/made/1")]));
+    run(&mut curl(&["-I", &url("/big/big.txt")]));
+    for path in ["/ok/2", "/big/big.txt?second"] {
+        let url = format!("http://127.0.0.1:{http2}{path}");
+        run(&mut curl(&["--http2-prior-knowledge", &url]));
+    }
+    let declined = curl(&["http://declined.example/ok/3"]).output();
+    assert!(!declined.expect("curl runs").status.success());
+    let logged = || [nginx_log(&out), whole_lines(&log)].concat();
+    wait_for("what is logged", || logged().len() == 7 + 6);
+    let (exchanges, _) = sensor.finish(7 + 6);
+    proxy.stop();
+    server.stop();
+    assert_whole(&exchanges);
+    assert_same(
+        "exchanges through a proxy",
+        exchanges.iter().map(line).collect(),
+        logged(),
+    );
+    // The tunnel comes first, and what goes through it is counted on.
+    for e in &exchanges {
+        let first = e["method"] == "CONNECT";
+        assert_eq!(e["flow"]["index"] == 0, first, "{e}");
+        assert_eq!(e["flow"]["server"], format!("127.0.0.1:{through}"), "{e}");
+    }
+    let flows = objects(&out.join("flows.jsonl"));
+    let apps = |app: &str| flows.iter().filter(|flow| flow["app"] == app).count();
+    assert_eq!((flows.len(), apps("http/1"), apps("http/2")), (6, 4, 2));
+}
+
+#[test]
 fn http2_of_nginx_is_what_it_logged() {
     if !has("nginx", "-v", "nginx-light")
         || !has("curl", "--version", "curl")

@@ -91,7 +91,9 @@ struct Block {
     promise: bool,
     /// Cannot be read to its end: what of it was lost, or breaks RFC 7541.
     broken: bool,
-    /// A field of it is longer than is read, so it is not read to its end.
+    /// A field of it is longer than is read, and so many bytes of that one are still to come.
+    passing: usize,
+    /// Where that is not known, so that the block is not read to its end.
     over: bool,
     /// It ended in front of its end, though nothing was lost.
     broke_off: bool,
@@ -371,6 +373,7 @@ impl Connection {
                 ends_stream: frame.ends_stream(),
                 promise: frame.kind == kind::PUSH_PROMISE || frame.stream.is_multiple_of(2),
                 broken: false,
+                passing: 0,
                 over: false,
                 broke_off: false,
                 fields: Fields::default(),
@@ -443,8 +446,12 @@ impl Connection {
         };
         let most = cx.limits.head;
         let was_cut = block.fields.cut;
+        let passed = block.passing.min(bytes.len());
+        block.passing -= passed;
+        let bytes = &bytes[passed..];
         let Block { fields, tail, .. } = &mut **block;
-        let unknown = side.decoder.unknown;
+        let (unknown, long) = (side.decoder.unknown, side.decoder.passed);
+        side.decoder.longest = most;
         let read = if tail.is_empty() {
             let read = side.decoder.decode(bytes, |field| fields.push(field, most));
             tail.extend_from_slice(&bytes[read.unwrap_or(bytes.len())..]);
@@ -464,11 +471,18 @@ impl Connection {
             side.decoder.lost();
             cx.counters.hpack_broken += 1;
         } else if tail.len() > most {
-            // It may have been a pseudo-field.
-            block.over = true;
-            (block.fields.cut, block.fields.cut_start) = (true, true);
+            match side.decoder.pass(tail) {
+                Some(len) => block.passing = len.saturating_sub(tail.len()),
+                None => {
+                    block.over = true;
+                    side.decoder.lost();
+                }
+            }
             block.tail = Vec::new();
-            side.decoder.lost();
+        }
+        if block.over || side.decoder.passed > long {
+            // It may have been a pseudo-field.
+            (block.fields.cut, block.fields.cut_start) = (true, true);
         }
         cx.counters.head_overflow += u64::from(block.fields.cut && !was_cut);
     }
@@ -498,7 +512,7 @@ impl Connection {
             }
             kind::HEADERS | kind::PUSH_PROMISE | kind::CONTINUATION if frame.ends_headers() => {
                 if let Some(mut block) = side.block.take() {
-                    if !block.tail.is_empty() {
+                    if !block.tail.is_empty() || block.passing > 0 {
                         block.broken = true;
                         block.fields.unknown += 1;
                         side.decoder.lost();

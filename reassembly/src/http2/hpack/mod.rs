@@ -72,6 +72,10 @@ pub(crate) struct Decoder {
     begins: bool,
     /// Fields given out with something unknown.
     pub(crate) unknown: u64,
+    /// Bytes of the longest field that is read, as it lies in a block; longer ones are passed over.
+    pub(crate) longest: usize,
+    /// Fields passed over.
+    pub(crate) passed: u64,
     /// Room for texts.
     name: Vec<u8>,
     value: Vec<u8>,
@@ -87,6 +91,8 @@ impl Decoder {
             whole,
             begins: true,
             unknown: 0,
+            longest: usize::MAX,
+            passed: 0,
             name: Vec::new(),
             value: Vec::new(),
         }
@@ -153,6 +159,19 @@ impl Decoder {
             let index = rest.number(7)?;
             self.begins = false;
             return self.indexed(index, each).map(|()| true);
+        }
+        let (from, there) = (rest.at, rest.bytes.len() - rest.at);
+        if there > self.longest {
+            // Among many fields that come at once there may be a long one.
+            match Extent::of(&rest.bytes[from..=from + self.longest]) {
+                Some(Extent { len, .. }) if len <= self.longest => {}
+                Some(Extent { len, .. }) if len <= there => {
+                    self.pass(&rest.bytes[from..]);
+                    rest.at += len;
+                    return Ok(true);
+                }
+                Some(_) | None => return Err(Stop::Short),
+            }
         }
         let (bits, insert) = if first & 0x40 != 0 { (6, true) } else { (4, false) };
         let index = rest.number(bits)?;
@@ -238,6 +257,23 @@ impl Decoder {
         self.size += size;
     }
 
+    /// Passes over the field that `begun` begins, which is longer than is read: does to the table what it does, and tells how
+    /// long it is. Nothing where its lengths are too far behind for that.
+    pub(crate) fn pass(&mut self, begun: &[u8]) -> Option<usize> {
+        // So that the answer does not depend on how much there is of it.
+        let begun = begun.get(..=self.longest).unwrap_or(begun);
+        let Extent { len, least, insert } = Extent::of(begun)?;
+        self.begins = false;
+        self.passed += 1;
+        if insert && self.whole && least > self.largest {
+            // One that has no room in the table empties it (RFC 7541 section 4.4).
+            self.evict(0);
+        } else if insert {
+            self.lost();
+        }
+        Some(len)
+    }
+
     fn resize(&mut self, size: usize) {
         // A larger one than is kept has fields that are not known.
         self.whole &= size <= LARGEST;
@@ -252,6 +288,42 @@ impl Decoder {
             };
             self.size -= oldest.size();
         }
+    }
+}
+
+/// How long a field with texts is, without reading it.
+struct Extent {
+    /// Bytes of the block.
+    len: usize,
+    /// What it takes in the table at least.
+    least: usize,
+    insert: bool,
+}
+
+impl Extent {
+    /// Of the field that these bytes begin; nothing where they do not tell.
+    fn of(begun: &[u8]) -> Option<Self> {
+        let (bits, insert) = match begun.first()? {
+            0x40..=0x7f => (6, true),
+            0x00..=0x1f => (4, false),
+            // The others have no text.
+            _ => return None,
+        };
+        // No code is longer than 30 bits (RFC 7541 appendix B).
+        let least_of = |len: usize, huffman: bool| if huffman { len / 30 * 8 } else { len };
+        let mut rest = Reader { bytes: begun, at: 0 };
+        let mut least = OVERHEAD;
+        if rest.number(bits).ok()? == 0 {
+            let name = rest.text().ok()?;
+            least += least_of(name.bytes.len(), name.huffman);
+        }
+        let huffman = rest.bytes.get(rest.at)? & 0x80 != 0;
+        let value = rest.number(7).ok()?;
+        Some(Self {
+            len: rest.at.saturating_add(value),
+            least: least + least_of(value, huffman),
+            insert,
+        })
     }
 }
 
@@ -351,6 +423,72 @@ mod tests {
         })?;
         assert_eq!(used, block.len());
         Ok(text)
+    }
+
+    #[test]
+    fn a_field_that_is_not_read_is_passed_over() {
+        let field = |first: u8, huffman: u8, len: usize| {
+            let mut out = vec![first, 1, b'x', 0x7f | huffman];
+            let mut rest = len - 127;
+            while rest >= 128 {
+                out.push(rest as u8 | 0x80);
+                rest >>= 7;
+            }
+            out.push(rest as u8);
+            out
+        };
+        let known = bytes("400161 0162");
+        let refers = bytes("be");
+        for (name, first, huffman, len, after) in [
+            ("into no table", 0x00, 0, 100_000, Ok("a: b\n")),
+            ("never", 0x10, 0x80, 100_000, Ok("a: b\n")),
+            // It empties the table, so that a reference to it is one to nothing.
+            ("no room for it", 0x40, 0, 100_000, Err(Malformed)),
+            (
+                "no room for it, in Huffman code",
+                0x40,
+                0x80,
+                100_000,
+                Err(Malformed),
+            ),
+            // It may have gone in, and nobody knows what it is.
+            ("room for it", 0x40, 0x80, 10_000, Ok("?: ?\n")),
+        ] {
+            let mut decoder = Decoder::new(true);
+            assert_eq!(read(&mut decoder, &known).as_deref(), Ok("a: b\n"));
+            decoder.begin();
+            let mut begun = field(first, huffman, len);
+            let head = begun.len();
+            for short in 0..head {
+                let mut other = Decoder::new(true);
+                assert_eq!(other.pass(&begun[..short]), None, "{name}, {short} bytes");
+            }
+            begun.resize(head + 500, b'y');
+            assert_eq!(decoder.pass(&begun), Some(head + len), "{name}");
+            assert_eq!(read(&mut decoder, &refers).as_deref(), after.as_deref(), "{name}");
+        }
+        assert_eq!(Decoder::new(true).pass(&[0x82]), None);
+        // Among others, in one piece and in two.
+        let mut long = field(0x00, 0, 1_000);
+        long.resize(long.len() + 1_000, b'y');
+        let block = [&known[..], &long, &refers].concat();
+        for cut in 0..=block.len() {
+            let mut decoder = Decoder::new(true);
+            (decoder.longest, decoder.begins) = (600, true);
+            let mut seen = Vec::new();
+            let mut take = |field: Field<'_>| seen.push(field.name.map(<[u8]>::to_vec));
+            let mut at = decoder.decode(&block[..cut], &mut take).unwrap();
+            if cut - at > 600 {
+                at += decoder.pass(&block[at..cut]).unwrap();
+            }
+            at += decoder.decode(&block[at..], &mut take).unwrap();
+            assert_eq!(at, block.len(), "cut at {cut}");
+            assert_eq!(
+                (seen, decoder.passed),
+                (vec![Some(b"a".to_vec()); 2], 1),
+                "cut at {cut}"
+            );
+        }
     }
 
     /// RFC 7541 appendices C.3 to C.6: three blocks each, with and without Huffman code, with eviction.

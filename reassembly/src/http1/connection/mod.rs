@@ -1,17 +1,18 @@
 //! Drives the stages for the two directions of a flow.
 //!
 //! Knows what of a message has been read and what comes next; leaves the order of bytes to
-//! [`crate::tcp`], and what a head or a body means to the modules beside it.
+//! [`crate::tcp`], what a head or a body means to the modules beside it, and what is HTTP of another connection, or none, to
+//! [`tunnel`].
+
+mod tunnel;
 
 use crate::exchange::{Ambiguities, Exchange, Flags, Head, Message, Protocol, Request, Response};
-use crate::http2;
 use crate::limits::{Counters, Limits};
 use crate::part::{self, Part, PartOf, Stamp};
 use crate::reassembler::{About, Event};
 use crate::tcp::stream::Meta;
 use crate::time::Timestamp;
-use crate::tls;
-use crate::websocket::{self, Extensions, WebSocket};
+use crate::websocket::{Extensions, WebSocket};
 
 use super::body::Body;
 use super::chunked::Chunked;
@@ -22,6 +23,8 @@ use super::pairing::{Half, Method, Pairing};
 use super::plain;
 use super::reader::{Behind, Current, Place, Reader, Start, StartLine, State};
 use super::resync;
+use tunnel::upgrades_to_tls;
+pub(crate) use tunnel::{Handed, To};
 
 /// Bytes searched for a first message in a flow that was joined midway before it is called unknown.
 const SEARCH: u64 = 4 << 20;
@@ -99,31 +102,6 @@ pub(crate) struct Connection {
     tunnel_from: [Option<u64>; 2],
 }
 
-/// What is no longer HTTP of this connection.
-pub(crate) struct Handed {
-    pub(crate) to: To,
-    /// The index of the next exchange.
-    pub(crate) index: u32,
-    /// Bytes that came behind the change, those of the client first.
-    pub(crate) rest: Vec<(Direction, Vec<u8>, Meta)>,
-}
-
-/// What the flow goes on as.
-pub(crate) enum To {
-    /// HTTP/2, in which this request is answered, since the server took up the offer to change (RFC 7540 section 3.2).
-    Http2(Box<Half<Request>>),
-    /// A tunnel, of which only its first bytes tell what it carries (RFC 9110 section 9.3.6).
-    Tunnel {
-        /// Directions of which bytes were lost: the client's first ones, or such that the server sent behind the client's
-        /// first ones.
-        lost: [bool; 2],
-        /// Directions that ended.
-        ended: [bool; 2],
-        /// An exchange of which the request is answered in what goes through the tunnel, if that can be read.
-        held: Option<Box<Ready>>,
-    },
-}
-
 /// A WebSocket and the exchange that it belongs to.
 struct Upgraded {
     index: u32,
@@ -191,22 +169,6 @@ impl Connection {
         new
     }
 
-    /// Has the request of an exchange that led here answered first. Gives the exchange back where it has none.
-    pub(crate) fn answers(&mut self, held: Box<Ready>) -> Option<Box<Ready>> {
-        let Ready { index, request, .. } = *held;
-        match request {
-            Some(request) => {
-                self.pairing.waits_for(index, request);
-                None
-            }
-            None => Some(Box::new(Ready {
-                index,
-                request,
-                ..*held
-            })),
-        }
-    }
-
     /// Bytes of memory it takes, with what it holds.
     pub(crate) fn weight(&self) -> usize {
         let websocket = self
@@ -225,22 +187,6 @@ impl Connection {
         self.verdict
     }
 
-    /// What is for others to read from here on, once.
-    pub(crate) fn hand_over(&mut self) -> Option<Box<Handed>> {
-        self.handed.take()
-    }
-
-    /// From where in a direction it is no longer HTTP of this connection, or may not be once the server agrees.
-    pub(crate) fn tunnel_from(&self, direction: Direction) -> Option<u64> {
-        let tunnel = matches!(self.requests.state, State::Tunnel | State::Connect { .. });
-        self.tunnel_from[direction as usize].filter(|_| tunnel)
-    }
-
-    /// Whether there was a tunnel, though the server may have declined it.
-    pub(crate) fn has_tunnelled(&self) -> bool {
-        self.tunnel_from[Direction::Request as usize].is_some()
-    }
-
     fn reader(&mut self, direction: Direction) -> &mut Reader {
         match direction {
             Direction::Request => &mut self.requests,
@@ -257,24 +203,32 @@ impl Connection {
         cx: &mut Context<'_>,
         out: &mut impl FnMut(Event),
     ) {
-        let mut again = self.read(direction, bytes, meta, cx);
-        while let Some((bytes, meta)) = again {
-            again = self.read(direction, &bytes, meta, cx);
-        }
+        self.read_all(direction, bytes, meta, cx);
         if matches!(self.requests.state, State::Connect { .. }) {
             self.settle_connect(cx);
         }
         self.release(cx, out);
     }
 
-    /// Reads bytes; gives back those that were put by while searching and have to be read again.
+    /// Reads bytes, and what has to be read again of those that were put by.
+    fn read_all(&mut self, direction: Direction, bytes: &[u8], meta: Meta, cx: &mut Context<'_>) {
+        // The next one last.
+        let mut again = self.read(direction, bytes, meta, cx);
+        again.reverse();
+        while let Some((bytes, meta)) = again.pop() {
+            let more = self.read(direction, &bytes, meta, cx);
+            again.extend(more.into_iter().rev());
+        }
+    }
+
+    /// Reads bytes; gives back those that were put by and have to be read again, in order.
     fn read(
         &mut self,
         direction: Direction,
         bytes: &[u8],
         meta: Meta,
         cx: &mut Context<'_>,
-    ) -> Option<(Vec<u8>, Meta)> {
+    ) -> Vec<(Vec<u8>, Meta)> {
         let mut rest = bytes;
         while !rest.is_empty() {
             let at = Meta {
@@ -306,7 +260,7 @@ impl Connection {
                             reader.state = State::Body(place);
                         }
                         kept.extend_from_slice(&rest[len..]);
-                        return Some((kept, from));
+                        return vec![(kept, from)];
                     }
                     len
                 }
@@ -321,7 +275,7 @@ impl Connection {
                     }
                     if let Some((mut kept, from)) = self.search(direction, piece, at, cx) {
                         kept.extend_from_slice(&rest[piece.len()..]);
-                        return Some((kept, from));
+                        return vec![(kept, from)];
                     }
                     piece.len()
                 }
@@ -355,7 +309,7 @@ impl Connection {
             };
             rest = &rest[used..];
         }
-        None
+        Vec::new()
     }
 
     /// Reads a head; returns how many of `bytes` were used.
@@ -585,7 +539,7 @@ impl Connection {
                     });
                 }
             }
-            if !matches!(self.requests.state, State::Connect { .. }) {
+            if !matches!(self.requests.state, State::Connect { asked: true, .. }) {
                 self.tunnel_from[Direction::Request as usize] = Some(self.requests.position);
             }
             self.tunnel_from[Direction::Response as usize] = Some(self.responses.position);
@@ -604,117 +558,6 @@ impl Connection {
             };
             if let Some(behind) = behind.filter(|_| self.requests.buf.is_empty()) {
                 self.requests.state = State::Connect { behind, asked: false };
-            }
-        }
-    }
-
-    /// Whether nothing was seen behind the head of a response that has no length, and whose request is unknown.
-    fn waits_behind_answer(&self) -> bool {
-        matches!(self.responses.state, State::Peek(Place::Close)) && self.responses.buf.is_empty()
-    }
-
-    /// Hands the flow over.
-    fn hand(&mut self, to: To, index: u32, rest: Vec<(Direction, Vec<u8>, Meta)>) {
-        self.handed = Some(Box::new(Handed { to, index, rest }));
-        self.requests.state = State::Handed;
-        self.responses.state = State::Handed;
-    }
-
-    /// What comes behind CONNECT and its answer, or behind an upgrade, is no longer of this connection.
-    fn open_tunnel(&mut self, held: Option<Box<Ready>>) {
-        let lost = std::mem::take(&mut self.requests.lost);
-        let kept = self.requests.take_kept();
-        let cut = self.answer_cut || (self.salvaging && !kept.is_empty());
-        let ended = [self.clean.0, self.clean.1];
-        let to = To::Tunnel {
-            lost: [lost, cut],
-            ended,
-            held,
-        };
-        let from_client = |(bytes, meta)| (Direction::Request, bytes, meta);
-        let rest = kept.into_iter().map(from_client).collect();
-        self.hand(to, self.pairing.next_index(), rest);
-    }
-
-    /// Where of a CONNECT and its answer one was not seen, the first bytes behind them tell whether there is a tunnel: nobody
-    /// sends TLS or HTTP/2 behind a CONNECT that was declined. HTTP/1 is read the same in either.
-    fn settle_connect(&mut self, cx: &mut Context<'_>) {
-        let State::Connect { asked, .. } = self.requests.state else {
-            return;
-        };
-        if (asked && !self.answer_lost) || (self.requests.buf.is_empty() && !self.requests.lost) {
-            return;
-        }
-        let may_open = self.opens_tunnels && !self.requests.lost && (asked || self.waits_behind_answer());
-        let kept = &self.requests.buf[..];
-        match http2::begins(kept) {
-            _ if !may_open => self.declined(cx),
-            http2::Beginning::Short => {}
-            _ if tls::may_begin(kept) => {}
-            http2::Beginning::Other if !tls::begins(kept) => self.declined(cx),
-            http2::Beginning::Settings => self.declined(cx),
-            http2::Beginning::Preface | http2::Beginning::Other => {
-                for direction in [Direction::Request, Direction::Response] {
-                    if self.reader(direction).current.is_some()
-                        && (asked == (direction == Direction::Request))
-                    {
-                        self.finish_message(direction, true, cx);
-                    }
-                }
-                self.open_tunnel(None);
-            }
-        }
-    }
-
-    /// Takes what comes behind an upgrade to where it belongs.
-    fn tunnelled(
-        &mut self,
-        direction: Direction,
-        cx: &mut Context<'_>,
-        work: impl FnOnce(&mut WebSocket, part::Direction, &mut websocket::Context<'_>, &mut dyn FnMut(Part)),
-    ) {
-        let Some(upgraded) = &mut self.websocket else {
-            return;
-        };
-        let direction = match direction {
-            Direction::Request => part::Direction::ToServer,
-            Direction::Response => part::Direction::ToClient,
-        };
-        let mut cx = websocket::Context {
-            limits: cx.limits,
-            counters: cx.counters,
-            pool: cx.pool,
-            room: cx.room,
-        };
-        let (index, settled, parts) = (upgraded.index, upgraded.settled, &mut self.parts);
-        work(&mut upgraded.websocket, direction, &mut cx, &mut |part| {
-            parts.push(Unsent { index, settled, part });
-        });
-    }
-
-    /// There is no tunnel: what came behind CONNECT is read as what it was sent as.
-    fn declined(&mut self, cx: &mut Context<'_>) {
-        let State::Connect { behind, .. } = self.requests.state else {
-            return;
-        };
-        let kept = self.requests.take_kept();
-        self.requests.skips();
-        self.requests.state = match behind {
-            Behind::Body(place) => State::Body(place),
-            Behind::Start => State::Start,
-            Behind::Search => State::Search,
-        };
-        if self.requests.lost {
-            if let Some(current) = self.requests.current.as_mut() {
-                current.flags.insert(Flags::GAP);
-            }
-            self.finish_message(Direction::Request, false, cx);
-            self.requests.state = State::Search;
-        }
-        for (bytes, meta) in kept {
-            let mut again = self.read(Direction::Request, &bytes, meta, cx);
-            while let Some((bytes, meta)) = again {
-                again = self.read(Direction::Request, &bytes, meta, cx);
             }
         }
     }
@@ -1248,13 +1091,6 @@ impl Connection {
 fn upgrades_to(head: &Head, protocol: &str) -> bool {
     let named = |value: &str| value.split(',').any(|p| p.trim().eq_ignore_ascii_case(protocol));
     head.named("upgrade").any(named)
-}
-
-/// Whether a head names TLS as what to change to (RFC 2817 section 3).
-fn upgrades_to_tls(head: &Head) -> bool {
-    let tls = |p: &str| p.get(..4).is_some_and(|name| name.eq_ignore_ascii_case("tls/"));
-    head.named("upgrade")
-        .any(|value| value.split(',').any(|p| tls(p.trim())))
 }
 
 /// The exchange that is over.
