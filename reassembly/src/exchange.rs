@@ -225,13 +225,41 @@ impl Head {
         fields
             .iter()
             .filter(move |f| {
-                (f.name.1 - f.name.0) as usize == name.len() && self.slice(f.name).eq_ignore_ascii_case(name)
+                (f.name.1 - f.name.0) as usize == name.len()
+                    && is_same_name(self.slice(f.name).as_bytes(), name.as_bytes())
             })
             .map(|f| self.slice(f.value))
     }
 
     pub(crate) fn slice(&self, (from, to): (u32, u32)) -> &str {
         self.text.get(from as usize..to as usize).unwrap_or("")
+    }
+}
+
+/// Whether a name that was sent is the one asked for, of letters, digits and hyphens and as long, without regard to case.
+fn is_same_name(sent: &[u8], asked: &[u8]) -> bool {
+    // The bit that tells small letters from capitals, of those bytes that are letters.
+    let is_same = |sent: u64, asked: u64| {
+        let case = (asked & 0x4040_4040_4040_4040) >> 1;
+        sent | case == asked | case
+    };
+    let long = |bytes: &[u8; 8]| u64::from_ne_bytes(*bytes);
+    let short = |bytes: &[u8; 4]| u64::from(u32::from_ne_bytes(*bytes));
+    let ((sent_words, _), (asked_words, _)) = (sent.as_chunks::<8>(), asked.as_chunks::<8>());
+    if let (Some(sent_end), Some(asked_end)) = (sent.last_chunk(), asked.last_chunk()) {
+        let mut words = sent_words.iter().zip(asked_words);
+        return words.all(|(s, a)| is_same(long(s), long(a))) && is_same(long(sent_end), long(asked_end));
+    }
+    match (
+        sent.first_chunk(),
+        asked.first_chunk(),
+        sent.last_chunk(),
+        asked.last_chunk(),
+    ) {
+        (Some(s), Some(a), Some(sent_end), Some(asked_end)) => {
+            is_same(short(s), short(a)) && is_same(short(sent_end), short(asked_end))
+        }
+        _ => sent.eq_ignore_ascii_case(asked),
     }
 }
 
@@ -432,4 +460,49 @@ pub fn authority_range(target: &str) -> Option<Range<usize>> {
         .find(['/', '?', '#'])
         .unwrap_or(target.len() - start);
     Some(start..start + len)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_compared_without_regard_to_case_and_nothing_else() {
+        let asked = [
+            "te",
+            "age",
+            "host",
+            "range",
+            "x-a",
+            "upgrade",
+            "x-a-b-c-d",
+            "content-type",
+            "content-encoding",
+        ];
+        for name in asked
+            .into_iter()
+            .chain(["sec-websocket-extensions", "p3p", "dnt-1234"])
+        {
+            let plain = name.as_bytes();
+            for at in 0..plain.len() {
+                for byte in 0..=255_u8 {
+                    let mut sent = plain.to_vec();
+                    sent[at] = byte;
+                    assert_eq!(
+                        is_same_name(&sent, plain),
+                        sent.eq_ignore_ascii_case(plain),
+                        "{sent:?}"
+                    );
+                }
+            }
+            assert!(
+                is_same_name(name.to_ascii_uppercase().as_bytes(), plain),
+                "{name}"
+            );
+            assert!(
+                is_same_name(plain, name.to_ascii_uppercase().as_bytes()),
+                "{name}"
+            );
+        }
+    }
 }

@@ -104,7 +104,7 @@ fn fields(bytes: &[u8], from: usize, limit: usize) -> Option<(Head, usize)> {
     if unprintable(text) != 2 * (count + 2) {
         return None;
     }
-    let text = std::str::from_utf8(text).ok()?.to_owned();
+    let text = simdutf8::basic::from_utf8(text).ok()?.to_owned();
     Some((Head::new(text, spans[..count].to_vec()), end))
 }
 
