@@ -19,7 +19,7 @@ mod tunnel;
 pub use checksum::Checksums;
 pub(crate) use key::FlowKey;
 pub(crate) use layers::Skipped;
-pub(crate) use segment::{Datagram, Decoded, Memory, Segment, decode, decode_plain};
+pub(crate) use segment::{Datagram, Decoded, Memory, Segment, TcpFlags, decode, decode_plain};
 pub use tunnel::Ports as TunnelPorts;
 
 use crate::time::Timestamp;

@@ -8,7 +8,7 @@
 //! acknowledged are waited for, because their receiver waits for them too.
 
 use crate::limits::{Counters, Limits};
-use crate::packet::Segment;
+use crate::packet::{Segment, TcpFlags};
 use crate::tcp::before::Before;
 use crate::tcp::history::{Differing, History};
 use crate::tcp::stream::{HELD, Meta, Stream, Tentative, Told};
@@ -137,7 +137,82 @@ impl Conversation {
     }
 
     /// Takes one segment sent by `side`, and delivers what can be delivered.
+    #[inline]
     pub(crate) fn push(
+        &mut self,
+        side: usize,
+        segment: &Segment<'_>,
+        ts: Timestamp,
+        frame: u64,
+        cx: &mut Context<'_>,
+        out: &mut impl Receiver,
+    ) -> Standing {
+        if self.is_next(side, segment) {
+            self.pass(side, segment, ts, frame, cx, out);
+            return Standing::Open;
+        }
+        self.push_any(side, segment, ts, frame, cx, out)
+    }
+
+    /// Whether a segment acknowledges what was seen, brings the next bytes or none, and changes nothing else, while
+    /// nothing waits: so it is with most.
+    #[inline]
+    fn is_next(&self, side: usize, segment: &Segment<'_>) -> bool {
+        const PLAIN: TcpFlags = TcpFlags {
+            syn: false,
+            ack: true,
+            fin: false,
+            rst: false,
+        };
+        let (own, other) = (&self.sides[side], &self.sides[1 - side]);
+        let probes = segment.payload.len() == 1 && other.shut;
+        segment.flags == PLAIN
+            && !self.closed
+            && self.before.is_none()
+            && self.is_quiet()
+            && own.tentative.is_none()
+            && other.tentative.is_none()
+            && other.offset(segment.ack) <= other.next
+            && (segment.payload.is_empty() || (own.offset(segment.seq) == own.next && !probes))
+    }
+
+    /// Takes such a segment.
+    #[inline]
+    fn pass(
+        &mut self,
+        side: usize,
+        segment: &Segment<'_>,
+        ts: Timestamp,
+        frame: u64,
+        cx: &mut Context<'_>,
+        out: &mut impl Receiver,
+    ) {
+        let [low, high] = &mut self.sides;
+        let (own, other) = if side == 0 { (low, high) } else { (high, low) };
+        let (offset, ack) = (own.offset(segment.seq), other.offset(segment.ack));
+        other.acked = other.acked.max(ack);
+        (own.stuck, other.stuck) = (None, None);
+        own.seen = true;
+        own.shut = segment.shut;
+        own.tells(offset, ack);
+        if segment.payload.is_empty() {
+            return;
+        }
+        let meta = Meta {
+            ts,
+            frame,
+            offset,
+            ack,
+            other: other.told_before(ack),
+        };
+        own.remember(segment.payload, cx.history);
+        cx.counters.payload_bytes += segment.payload.len() as u64;
+        out.data(side, segment.payload, meta);
+    }
+
+    /// Takes any segment.
+    #[inline(never)]
+    fn push_any(
         &mut self,
         side: usize,
         segment: &Segment<'_>,
