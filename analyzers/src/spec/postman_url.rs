@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::document::{Cursor, Is};
-use super::problem::{clip, shown};
+use super::problem::clip;
 use super::reader::Reader;
 use super::servers::{Target, Variable, resolve};
 use super::template::PathTemplate;
@@ -241,7 +241,7 @@ fn served<'d>(
     targets.retain(|target| target.host.is_some());
     let shown_url = resolved.url.trim_start_matches("//").to_owned();
     if targets.is_empty() {
-        let name = unknown.map(shown);
+        let name = unknown.filter(|name| is_plain_name(name));
         reader.problems.at(at, || match name {
             Some(name) => format!(
                 "variable `{name}` has no value in the collection, so the host is not known; give it one, or bind the collection to a host"

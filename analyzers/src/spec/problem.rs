@@ -104,12 +104,79 @@ impl Problems {
         }
     }
 
+    /// Replaces names in pointers that are not of the formats of collections and archives. In a damaged one, what
+    /// stands where a key should may be a value, and values are secrets.
+    pub(crate) fn hide_names(&mut self) {
+        for problem in &mut self.list {
+            let known = |token: &str| token.bytes().all(|b| b.is_ascii_digit()) || KEYS.contains(&token);
+            let tokens = problem
+                .pointer
+                .split('/')
+                .map(|token| if known(token) { token } else { "*" });
+            problem.pointer = tokens.collect::<Vec<_>>().join("/");
+        }
+    }
+
     /// Those remembered, in the order of the text, and the number of those there was no room for.
     pub(crate) fn finish(mut self) -> (Vec<Problem>, u64) {
         self.list.sort();
         (self.list, self.dropped)
     }
 }
+
+/// Keys of Postman collections and HTTP Archives.
+const KEYS: [&str; 50] = [
+    "auth",
+    "body",
+    "code",
+    "collection",
+    "content",
+    "cookies",
+    "creator",
+    "description",
+    "encoding",
+    "entries",
+    "event",
+    "file",
+    "formdata",
+    "graphql",
+    "header",
+    "headers",
+    "host",
+    "id",
+    "info",
+    "item",
+    "key",
+    "log",
+    "method",
+    "mimeType",
+    "mode",
+    "name",
+    "options",
+    "pages",
+    "params",
+    "path",
+    "port",
+    "postData",
+    "protocol",
+    "query",
+    "queryString",
+    "raw",
+    "request",
+    "response",
+    "schema",
+    "status",
+    "text",
+    "timings",
+    "type",
+    "url",
+    "urlencoded",
+    "value",
+    "variable",
+    "version",
+    "redirectURL",
+    "statusText",
+];
 
 /// A text of a document fit for a message: short, in one line, without control characters.
 pub(crate) fn shown(text: &str) -> String {

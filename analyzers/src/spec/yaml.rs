@@ -11,7 +11,7 @@ use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, Span as Mark, Tag};
 
 use super::Limits;
 use super::document::{Builder, Document, NodeId, Scalar};
-use super::problem::{Location, Problems, shown};
+use super::problem::{Location, Problems};
 
 /// Mistakes of grammar that are passed over in one document.
 const RETRIES: usize = 12;
@@ -261,12 +261,12 @@ impl Reader {
             Event::MappingStart(_, anchor, _) => self.open(true, anchor, at),
             Event::SequenceEnd | Event::MappingEnd => self.builder.close(&mut self.problems),
             Event::Alias(anchor) => self.alias(anchor, at),
-            Event::UnresolvedAlias(name) => {
+            Event::UnresolvedAlias(_) => {
                 let pointer = self.builder.pointer();
                 self.problems.push(
                     at,
                     || pointer,
-                    || format!("alias `*{0}` has no anchor `&{0}` before it", shown(&name)),
+                    || "the alias has no anchor of its name before it; it is read as null".to_owned(),
                 );
                 self.nothing(at);
             }
@@ -329,11 +329,10 @@ impl Reader {
             let core = tag.is_yaml_core_schema() || tag.suffix().is_empty();
             if !core {
                 let pointer = self.builder.pointer();
-                let name = shown(&tag.original());
                 self.problems.push(
                     at,
                     || pointer,
-                    || format!("tag `{name}` is not known; the value is read as a string"),
+                    || "the tag is not known; the value is read as a string".to_owned(),
                 );
             }
             let plain = core && !matches!(tag.suffix(), "str" | "");

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Document, Entry, FEW, Is, NONE, Node, NodeId, Span, Value, escape};
 use crate::spec::Limits;
-use crate::spec::problem::{Location, Problems, shown};
+use crate::spec::problem::{Location, Problems};
 
 #[derive(Debug, Clone, Copy)]
 struct Key {
@@ -343,9 +343,8 @@ impl Builder {
                 || self.pointer(),
                 || {
                     let line = first.at.line;
-                    let key = shown(text(pair[1]));
                     format!(
-                        "key `{key}` is there already, on line {line}; keep one of them (the last one counts)"
+                        "the same key is there already, on line {line}; keep one of them (the last one counts)"
                     )
                 },
             );

@@ -296,3 +296,22 @@ fn secrets_in_urls_of_servers_are_not_kept_and_messages_hold_no_values() {
     assert!(!format!("{spec:?}").contains("canary"), "{}", told(&spec));
     assert_eq!(spec.problems.len(), 1);
 }
+
+#[test]
+fn messages_about_damaged_collections_and_archives_hold_no_values() {
+    let damaged = [
+        r#"{"log": {"entries": [{"request": {"method": "GET", "url": "https://api.example.com/a", "headers": [{"name": "Authorization", "value": "Bearer "canary"}]}}]}}"#,
+        r#"{"log": {"entries": [{"request": {"method": "canary canary", "url": "canary", "canary": {"canary": 1, "canary": 2}}}]}}"#,
+        r#"{"log": {"entries": [{"request": {"method": "GET", "url": "https://api.example.com/a"}, "response": {"status": "canary", "content": {"text": canary}}}]}}"#,
+        r#"{"info": {"schema": "https://schema.getpostman.com/json/collection/v2.1.0/"}, "item": [{"name": "a", "request": {"method": "canary 1", "url": {"host": canary}}}, {"request": "https://canary canary/"}]}"#,
+        "info: {schema: v2.1}\nitem: [{request: *canary, name: !canary x, canary: [canary, 'canary]}]\n",
+        "canary: &canary {canary: 1, canary: 2\n",
+    ];
+    for text in damaged {
+        for name in ["a.json", "a.yaml", "a.har"] {
+            let spec = load(name, text);
+            assert!(!told(&spec).contains("canary"), "{text}\n{}", told(&spec));
+            assert!(!spec.problems.is_empty(), "{name}: {text}");
+        }
+    }
+}
