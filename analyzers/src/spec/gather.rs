@@ -16,7 +16,7 @@ use super::{Limits, json};
 use crate::privacy::is_plain_name;
 
 /// Text of one example that is looked at.
-const EXAMPLE_BYTES: usize = 256 << 10;
+pub(crate) const EXAMPLE_BYTES: usize = 256 << 10;
 /// Values of one example.
 const EXAMPLE_VALUES: usize = 20_000;
 /// Levels of an example.
@@ -318,7 +318,9 @@ impl Gathered {
             schema: None,
             at,
         };
-        let of_path = operation.path.parameters().map(str::to_owned).collect::<Vec<_>>();
+        let mut of_path = operation.path.parameters().map(str::to_owned).collect::<Vec<_>>();
+        of_path.sort();
+        of_path.dedup();
         operation.parameters = of_path
             .into_iter()
             .map(|name| parameter(Place::Path, name, true))

@@ -4,7 +4,7 @@
 //! the same rules as those on the wire, names only where they can be no values.
 
 use super::document::{Cursor, Is};
-use super::gather::{Answer, Gather, Request, Sample, header, method, requirement};
+use super::gather::{Answer, EXAMPLE_BYTES, Gather, Request, Sample, header, method, requirement};
 use super::model::{Place, Security, SecurityScheme, Spec, media_type};
 use super::problem::clip;
 use super::reader::Reader;
@@ -110,7 +110,7 @@ fn request<'d>(entry: Cursor<'d>, spec: &mut Spec, reader: &mut Reader<'d>) -> O
         if !fields.is_empty() {
             fields.into_iter().for_each(|name| sample.add_field(name));
         } else if let Some(text) = body.get("text").and_then(Cursor::text) {
-            content(&media_type, text, &mut sample);
+            content(&media_type, text, &mut sample, reader);
         }
         request.body = Some((media_type, sample)).filter(|(m, _)| m.contains('/'));
     }
@@ -154,7 +154,7 @@ fn answer<'d>(entry: Cursor<'d>, reader: &mut Reader<'d>) -> Option<Answer> {
             .and_then(Cursor::text)
             .filter(|_| body.get("encoding").is_none())
         {
-            content(&media_type, text, &mut sample);
+            content(&media_type, text, &mut sample, reader);
         }
         answer.content = Some((media_type, sample)).filter(|(m, _)| m.contains('/'));
     }
@@ -162,10 +162,13 @@ fn answer<'d>(entry: Cursor<'d>, reader: &mut Reader<'d>) -> Option<Answer> {
 }
 
 /// What is in a body, as far as its media type lets it be told.
-pub(crate) fn content(media_type: &str, text: &str, sample: &mut Sample) {
+pub(crate) fn content(media_type: &str, text: &str, sample: &mut Sample, reader: &mut Reader<'_>) {
+    if text.len() > EXAMPLE_BYTES || !reader.spend_example(text.len()) {
+        return;
+    }
     if media_type.ends_with("json") {
         sample.add_json(text);
-    } else if media_type == "application/x-www-form-urlencoded" && text.len() < 1 << 16 {
+    } else if media_type == "application/x-www-form-urlencoded" {
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
             let name = segment::decode(pair.split('=').next().unwrap_or(""));
             sample.add_field(&name);

@@ -131,20 +131,26 @@ fn tree(name: &str, text: std::borrow::Cow<'_, str>, limits: &Limits, problems: 
         at.and_then(|at| name.get(at..))
             .is_some_and(|end| end.eq_ignore_ascii_case(wanted))
     };
-    if !(yaml::looks_like_json(&text) || ending(".json") || ending(".har")) {
+    let commented = text.trim_start().starts_with('/') && (ending(".json") || ending(".har"));
+    if !yaml::looks_like_json(&text) && !commented {
         return yaml::read(text, limits, problems);
     }
-    if !ending(".yaml") && !ending(".yml") {
-        return json::read(text, limits, problems).0;
-    }
-    let mut own = problems.fresh();
-    let (document, clean) = json::read(text.clone(), limits, &mut own);
-    if clean {
-        problems.extend(own);
+    let mut of_json = problems.fresh();
+    let (document, clean) = json::read(text.clone(), limits, &mut of_json);
+    if clean || !(ending(".yaml") || ending(".yml")) {
+        problems.extend(of_json);
         return document;
     }
+    let read = document.len();
     drop(document);
-    yaml::read(text, limits, problems)
+    let mut of_yaml = problems.fresh();
+    let document = yaml::read(text.clone(), limits, &mut of_yaml);
+    if of_yaml.is_empty() || document.len() >= read {
+        problems.extend(of_yaml);
+        return document;
+    }
+    // It is neither, and rather JSON.
+    json::read(text, limits, problems).0
 }
 
 /// Reads a tree as what it says it is.

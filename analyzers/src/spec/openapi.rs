@@ -1,6 +1,7 @@
 //! OpenAPI 3.0, 3.1 and 3.2 documents (OpenAPI Specification, sections OpenAPI Object to Security Requirement Object).
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use super::document::{Cursor, Field, Is, NodeId};
 use super::model::{
@@ -94,6 +95,7 @@ impl<'d> OpenApi<'_, 'd> {
     /// Operations of a path item that is not one of this API.
     fn methods_of(&mut self, item: Cursor<'d>) -> u64 {
         let item = self.reader.resolve(item);
+        let item = item.filter(|item| self.reader.spend(*item, item.fields().len()));
         item.map_or(0, |item| {
             item.fields().filter(|f| METHODS.contains(&f.key)).count() as u64
         })
@@ -125,6 +127,9 @@ impl<'d> OpenApi<'_, 'd> {
             vec![item, target]
         };
         for of in &both {
+            if !self.reader.spend(*of, of.fields().len()) {
+                return;
+            }
             for method in of.fields() {
                 let (key, value) = (method.key, method.value);
                 if key == "additionalOperations" {
@@ -192,6 +197,9 @@ impl<'d> OpenApi<'_, 'd> {
             let Some(callback) = self.reader.resolve(callback.value) else {
                 continue;
             };
+            if !self.reader.spend(callback, callback.fields().len()) {
+                return self.spec.operations.push(operation);
+            }
             for expression in callback.fields().filter(|f| !is_extension(f.key)) {
                 self.spec.counts.callbacks += self.methods_of(expression.value);
             }
@@ -283,28 +291,30 @@ impl<'d> OpenApi<'_, 'd> {
     /// Parameters of the path and of the operation, which come before those of the path of the same name and place.
     fn parameters(&mut self, item: Cursor<'d>, at: Cursor<'d>, operation: &Operation) -> Vec<Parameter> {
         let mut out: Vec<Parameter> = Vec::new();
+        let mut known: BTreeMap<(Place, String), NodeId> = BTreeMap::new();
         for of in [at, item] {
-            let mut own = Vec::new();
             for value in self.reader.list(of, "parameters") {
                 let Some(parameter) = self.parameter(value) else {
                     continue;
                 };
-                let same = |p: &Parameter| p.place == parameter.place && p.name == parameter.name;
-                if own.iter().any(same) {
-                    let name = shown(&parameter.name);
-                    self.reader.problems.at(value, || {
-                        format!("parameter `{name}` is there twice; keep one of them")
-                    });
-                } else if !out.iter().any(same) {
-                    own.push(parameter);
+                match known.entry((parameter.place, parameter.name.clone())) {
+                    Entry::Vacant(first) => {
+                        first.insert(of.node);
+                        out.push(parameter);
+                    }
+                    Entry::Occupied(first) if *first.get() == of.node => {
+                        let name = shown(&parameter.name);
+                        let message = || format!("parameter `{name}` is there twice; keep one of them");
+                        self.reader.problems.at(value, message);
+                    }
+                    Entry::Occupied(_) => {}
                 }
             }
-            out.append(&mut own);
         }
         let missing = operation
             .path
             .parameters()
-            .filter(|name| !out.iter().any(|p| p.place == Place::Path && p.name == **name));
+            .filter(|name| !known.contains_key(&(Place::Path, (*name).to_owned())));
         let missing: Vec<String> = missing.map(shown).collect();
         for name in missing.iter().filter(|name| !name.is_empty()) {
             self.reader.problems.at_key(at, || {

@@ -153,7 +153,10 @@ pub(crate) fn security<'d>(of: Cursor<'d>, spec: &Spec, reader: &mut Reader<'d>)
         };
         for field in schemes {
             let scopes: Vec<Cursor<'d>> = match field.value.is() {
-                Is::List => field.value.items().collect(),
+                Is::List if reader.spend(field.value, field.value.items().len()) => {
+                    field.value.items().collect()
+                }
+                Is::List => Vec::new(),
                 Is::Null => Vec::new(),
                 _ => {
                     reader.expected(field.value, field.key, "a list of scopes");

@@ -4,7 +4,7 @@
 //! anywhere. A variable at the beginning is where the API is served, one in the path is a parameter, as `:name` is.
 
 use super::document::{Cursor, Is};
-use super::gather::{Answer, Gather, Request, Sample, header, method, requirement};
+use super::gather::{Answer, EXAMPLE_BYTES, Gather, Request, Sample, header, method, requirement};
 use super::har;
 use super::model::{Place, Security, SecurityScheme, Spec, media_type};
 use super::postman_url::{self, Scope};
@@ -160,6 +160,7 @@ impl<'d> Postman<'_, 'd> {
         };
         let mut names: Vec<(Place, String)> = found.query.into_iter().map(|n| (Place::Query, n)).collect();
         let headers = of.get("header").filter(|h| h.is() == Is::List);
+        let headers = headers.filter(|h| self.reader.spend(*h, h.items().len()));
         for pair in headers.into_iter().flat_map(Cursor::items) {
             let name = pair.get("key").and_then(Cursor::text);
             names.extend(name.and_then(header).map(|name| (Place::Header, name)));
@@ -199,7 +200,9 @@ impl<'d> Postman<'_, 'd> {
                     _ => "text/plain",
                 };
                 let media_type = declared.unwrap_or_else(|| guessed.to_owned());
-                har::content(&media_type, &without_variables(text), &mut sample);
+                if text.len() <= EXAMPLE_BYTES {
+                    har::content(&media_type, &without_variables(text), &mut sample, self.reader);
+                }
                 media_type
             }
             "urlencoded" | "formdata" => {
@@ -242,6 +245,7 @@ impl<'d> Postman<'_, 'd> {
             ..Answer::default()
         };
         let headers = response.get("header").filter(|h| h.is() == Is::List);
+        let headers = headers.filter(|h| self.reader.spend(*h, h.items().len()));
         let names = headers.into_iter().flat_map(Cursor::items);
         answer.headers = names
             .filter_map(|pair| header(pair.get("key")?.text()?))
@@ -251,7 +255,7 @@ impl<'d> Postman<'_, 'd> {
         let guessed = (preview == Some("json")).then(|| "application/json".to_owned());
         if let Some(media_type) = content_type(response.get("header")).or(guessed) {
             let mut sample = Sample::default();
-            har::content(&media_type, text, &mut sample);
+            har::content(&media_type, text, &mut sample, self.reader);
             answer.content = Some((media_type, sample));
         }
         Some(answer)
@@ -338,21 +342,25 @@ fn content_type(headers: Option<Cursor<'_>>) -> Option<String> {
 fn without_variables(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
+    let mut within_quotes = false;
     while let Some((before, after)) = rest.split_once("{{") {
-        let Some((name, behind)) = after
-            .split_once("}}")
-            .filter(|(name, _)| postman_url::is_variable(name))
-        else {
-            out.push_str(before);
-            out.push_str("{{");
-            rest = after;
-            continue;
-        };
-        let _ = name;
+        within_quotes ^= before.matches('"').count() % 2 == 1;
         out.push_str(before);
-        let quoted = out.matches('"').count() % 2 == 1;
-        out.push_str(if quoted { "x" } else { "\"x\"" });
-        rest = behind;
+        // A name is short, so what is not closed soon is an object in an object.
+        let name = after
+            .char_indices()
+            .take(130)
+            .find(|(at, _)| after[*at..].starts_with("}}"));
+        match name.filter(|(at, _)| postman_url::is_variable(&after[..*at])) {
+            Some((at, _)) => {
+                out.push_str(if within_quotes { "x" } else { "\"x\"" });
+                rest = &after[at + 2..];
+            }
+            None => {
+                out.push_str("{{");
+                rest = after;
+            }
+        }
     }
     out.push_str(rest);
     out

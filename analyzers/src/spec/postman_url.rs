@@ -12,6 +12,8 @@ use crate::privacy::segment::{self, Segment};
 
 /// Variables in the values of variables.
 const NESTED: usize = 8;
+/// Bytes of a URL.
+const LONGEST: usize = 8192;
 /// Variables of one collection.
 const VARIABLES: usize = 1024;
 
@@ -55,10 +57,17 @@ pub(crate) fn read<'d>(at: Cursor<'d>, scope: &Scope, reader: &mut Reader<'d>) -
         }
     };
     let text = text.trim();
+    if text.len() > LONGEST {
+        reader.problems.at(at, || {
+            format!("a URL of more than {LONGEST} bytes; it is left out")
+        });
+        return None;
+    }
     let bare = text.split('#').next().unwrap_or("");
     let (before, raw_query) = bare.split_once('?').unwrap_or((bare, ""));
     let mut query = Vec::new();
-    match at.get("query").filter(|q| q.is() == Is::List) {
+    let list = at.get("query").filter(|q| q.is() == Is::List);
+    match list.filter(|list| reader.spend(*list, list.items().len())) {
         // A disabled parameter is declared all the same: it is one that need not be there.
         Some(list) => query.extend(list.items().filter_map(|p| p.get("key")?.text())),
         None => query.extend(
@@ -242,12 +251,16 @@ fn served<'d>(
     let shown_url = resolved.url.trim_start_matches("//").to_owned();
     if targets.is_empty() {
         let name = unknown.filter(|name| is_plain_name(name));
-        reader.problems.at(at, || match name {
+        let message = match name {
             Some(name) => format!(
                 "variable `{name}` has no value in the collection, so the host is not known; give it one, or bind the collection to a host"
             ),
             None => "the URL names no host; write one like https://host/path".to_owned(),
-        });
+        };
+        // All requests begin with the same variable.
+        if name.is_none() || reader.once(&message) {
+            reader.problems.at(at, || message);
+        }
         return (shown_url, nowhere());
     }
     (shown_url, targets)

@@ -3,7 +3,7 @@
 //! Real documents violate the types of their specification, so nothing here fails: what is of another type is taken
 //! where its meaning is clear, left out where it is not, and reported either way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Limits;
 use super::document::{Cursor, Document, Field, Is, NodeId};
@@ -11,6 +11,9 @@ use super::problem::{Problems, shown};
 
 /// References followed from one to the next.
 const CHAIN: usize = 32;
+
+/// Parts read beyond as many as the document has values.
+const PARTS: usize = 1_000_000;
 
 /// Reads one document.
 pub(crate) struct Reader<'d> {
@@ -23,6 +26,12 @@ pub(crate) struct Reader<'d> {
     anchors: Option<BTreeMap<&'d str, Cursor<'d>>>,
     /// References to other documents.
     pub(crate) external: u64,
+    /// Parts that may still be read. References and aliases let one part be read any number of times.
+    left: usize,
+    /// Bytes of examples that may still be read.
+    examples: usize,
+    /// What has been told once and need not be told again.
+    told: BTreeSet<String>,
 }
 
 impl<'d> Reader<'d> {
@@ -30,11 +39,42 @@ impl<'d> Reader<'d> {
         Self {
             document,
             problems,
-            limits,
             references: BTreeMap::new(),
             anchors: None,
             external: 0,
+            left: document.len() + PARTS,
+            examples: limits.bytes,
+            told: BTreeSet::new(),
+            limits,
         }
+    }
+
+    /// Counts parts that are about to be read; false when there were too many.
+    pub(crate) fn spend(&mut self, at: Cursor<'d>, parts: usize) -> bool {
+        if let Some(left) = self.left.checked_sub(parts.max(1)) {
+            self.left = left;
+            return true;
+        }
+        if self.once("parts") {
+            self.problems.at(at, || {
+                "references or aliases make more of the document than can be read; what is behind them is left out"
+                    .to_owned()
+            });
+        }
+        self.left = 0;
+        false
+    }
+
+    /// Counts the bytes of an example that is about to be read.
+    pub(crate) fn spend_example(&mut self, bytes: usize) -> bool {
+        let left = self.examples.checked_sub(bytes);
+        self.examples = left.unwrap_or(0);
+        left.is_some()
+    }
+
+    /// True the first time that it is asked about something.
+    pub(crate) fn once(&mut self, what: &str) -> bool {
+        self.told.len() < 1024 && self.told.insert(what.to_owned())
     }
 
     /// The text of a field. A number or boolean is taken as it is written: YAML makes numbers of versions and codes.
@@ -103,7 +143,8 @@ impl<'d> Reader<'d> {
     /// The entries of a node that must be an object.
     pub(crate) fn as_object(&mut self, value: Cursor<'d>, what: &str) -> Vec<Field<'d>> {
         match value.is() {
-            Is::Map => value.fields().collect(),
+            Is::Map if self.spend(value, value.fields().len()) => value.fields().collect(),
+            Is::Map => Vec::new(),
             Is::Null => Vec::new(),
             _ => {
                 self.expected(value, what, "an object");
@@ -118,7 +159,8 @@ impl<'d> Reader<'d> {
             return Vec::new();
         };
         match value.is() {
-            Is::List => value.items().collect(),
+            Is::List if self.spend(value, value.items().len()) => value.items().collect(),
+            Is::List => Vec::new(),
             Is::Null => Vec::new(),
             _ => {
                 self.expected(value, key, "a list");

@@ -10,6 +10,9 @@ use super::problem::{Location, clip};
 /// Combinations of values of variables that are worked out for one server.
 const COMBINATIONS: usize = 64;
 
+/// Bytes of a URL.
+const LONGEST: usize = 4096;
+
 /// A server as declared.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Server {
@@ -38,10 +41,13 @@ pub struct Target {
 pub struct HostPattern(String);
 
 impl HostPattern {
-    /// A pattern as it is written in a configuration: `api.example.com`, `*.example.com:8443`.
+    /// A pattern as it is written in a configuration: `api.example.com`, `*.example.com:8443`. A default port is left
+    /// out, as exchanges have it.
     #[must_use]
     pub fn new(text: &str) -> Self {
-        Self(text.trim_end_matches('.').to_ascii_lowercase())
+        let text = text.trim().trim_end_matches('.').to_ascii_lowercase();
+        let bare = text.strip_suffix(":443").or(text.strip_suffix(":80"));
+        Self(bare.map_or(text.clone(), str::to_owned))
     }
 
     /// As it is written.
@@ -123,6 +129,12 @@ pub(crate) fn resolve(url: &str, variables: &[Variable]) -> Resolved {
     };
     let mut urls = vec![String::new()];
     let mut rest = url;
+    if url.len() > LONGEST {
+        out.problems.push(format!(
+            "a URL of more than {LONGEST} bytes; the rest of it is left out"
+        ));
+        rest = &url[..url.floor_char_boundary(LONGEST)];
+    }
     while let Some((before, after)) = rest.split_once('{') {
         for url in &mut urls {
             url.push_str(before);
@@ -257,7 +269,7 @@ fn host(authority: &str, scheme: Option<&str>) -> Option<HostPattern> {
     } else {
         format!(":{port}")
     };
-    Some(HostPattern::new(&format!("{name}{port}")))
+    Some(HostPattern(format!("{name}{port}").to_ascii_lowercase()))
 }
 
 /// A label with a star for each open value in it.

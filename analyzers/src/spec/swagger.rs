@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::document::{Cursor, Field, Is};
+use super::document::{Cursor, Field, Is, NodeId};
 use super::model::{
     Body, Media, Operation, Parameter, Place, Response, SecurityScheme, Spec, Style, media_type,
 };
@@ -56,8 +56,8 @@ struct Declared {
     form: Vec<(String, bool, Option<SchemaId>)>,
     form_at: Location,
     has_file: bool,
-    /// Names and places that are there already.
-    known: Vec<(String, String)>,
+    /// Names and places that are there already, and the list they are in.
+    known: BTreeMap<(String, String), NodeId>,
 }
 
 impl<'d> Swagger<'_, 'd> {
@@ -171,6 +171,9 @@ impl<'d> Swagger<'_, 'd> {
             vec![item, target]
         };
         for of in both {
+            if !self.reader.spend(of, of.fields().len()) {
+                return;
+            }
             for method in of.fields() {
                 let key = method.key;
                 let lower = key.to_ascii_lowercase();
@@ -216,9 +219,8 @@ impl<'d> Swagger<'_, 'd> {
         operation.servers = (0..self.spec.servers.len()).collect();
         let mut declared = Declared::default();
         for of in [at, item] {
-            let before = declared.known.len();
             for value in self.reader.list(of, "parameters") {
-                self.parameter(value, before, &mut declared);
+                self.parameter(value, of, &mut declared);
             }
         }
         self.body(at, declared, &mut operation);
@@ -264,9 +266,8 @@ impl<'d> Swagger<'_, 'd> {
         out
     }
 
-    /// One parameter. `before` is how many were known before those of the same list: an operation's come before the
-    /// path's.
-    fn parameter(&mut self, value: Cursor<'d>, before: usize, out: &mut Declared) {
+    /// One parameter of the list of an operation or of a path; those of the operation come first.
+    fn parameter(&mut self, value: Cursor<'d>, list: Cursor<'d>, out: &mut Declared) {
         let Some(at) = self.reader.resolve(value) else {
             return;
         };
@@ -282,16 +283,15 @@ impl<'d> Swagger<'_, 'd> {
             return;
         };
         let key = (clip(name, 256), place.unwrap_or("").to_owned());
-        if let Some(known) = out.known.iter().position(|k| *k == key) {
-            if known >= before {
+        if let Some(first) = out.known.get(&key) {
+            if *first == list.node {
                 let name = shown(name);
-                self.reader.problems.at(value, || {
-                    format!("parameter `{name}` is there twice; keep one of them")
-                });
+                let message = || format!("parameter `{name}` is there twice; keep one of them");
+                self.reader.problems.at(value, message);
             }
             return;
         }
-        out.known.push(key);
+        out.known.insert(key, list.node);
         let required = self.reader.flag(at, "required");
         let name = clip(name, 256);
         let place = match place {

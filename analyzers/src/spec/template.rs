@@ -8,6 +8,9 @@ use crate::privacy::segment;
 /// Segments of a path that are looked at; no API has more.
 pub(crate) const DEPTH: usize = 64;
 
+/// Bytes of a template; no server takes more.
+const LONGEST: usize = 4096;
+
 /// Part of a segment.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Piece {
@@ -55,7 +58,13 @@ impl PathTemplate {
     #[must_use]
     pub fn parse(text: &str) -> (Self, Vec<String>) {
         let mut problems = Vec::new();
-        let bare = text.trim();
+        let mut bare = text.trim();
+        if bare.len() > LONGEST {
+            problems.push(format!(
+                "a path of more than {LONGEST} bytes; the rest of it is left out"
+            ));
+            bare = &bare[..bare.floor_char_boundary(LONGEST)];
+        }
         let (path, behind) = match bare.find(['?', '#']) {
             // Not within braces, where a pattern may hold anything.
             Some(at) if !within_braces(bare, at) => bare.split_at(at),
@@ -77,7 +86,7 @@ impl PathTemplate {
             segment_of(part, &mut segments, &mut problems);
         }
         let slash = path.len() > 1 && path.ends_with('/');
-        let mut text: String = path.chars().take(2048).collect();
+        let mut text: String = path.to_owned();
         if !text.starts_with('/') {
             text.insert(0, '/');
         }

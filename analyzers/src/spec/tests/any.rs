@@ -319,6 +319,82 @@ fn hostile_documents_are_cut_short_with_a_message() {
     }
 }
 
+/// References, aliases and long texts must not let a small document cost much more than its size.
+#[test]
+fn what_is_referred_to_again_and_again_is_read_within_a_budget() {
+    let parameters: String = (0..2000)
+        .map(|n| format!("{{name: p{n}, in: query}}, "))
+        .collect();
+    let shared: String = (0..3000).map(|n| format!("  /a{n}: *shared\n")).collect();
+    let aliases = format!(
+        "openapi: 3.1.0\ninfo: {{title: t, version: '1'}}\npaths:\n  /a: &shared {{parameters: [{parameters}], get: {{}}}}\n{shared}"
+    );
+    let spec = load("a.yaml", &aliases);
+    assert!(
+        told(&spec).contains("references or aliases make more"),
+        "{}",
+        told(&spec)
+    );
+    let parts: usize = spec.operations.iter().map(|o| o.parameters.len()).sum();
+    assert!((100_000..1_100_000).contains(&parts), "{parts}");
+
+    let body = format!("{{\"a\": \"{}\"}}", "x".repeat(200_000));
+    let entry = serde_json::json!({"request": {"method": "POST", "url": "https://h.example.com/a",
+        "postData": {"mimeType": "application/json", "text": body}}});
+    let entries = "*e, ".repeat(20_000);
+    let archive = format!("log:\n  entries: [&e {entry}, {entries}]\n");
+    let limits = Limits {
+        bytes: 4 << 20,
+        ..Limits::default()
+    };
+    let spec = read("a.har.yaml", archive.as_bytes(), &limits);
+    assert_eq!(
+        (spec.operations.len(), spec.counts.requests),
+        (1, 20_001),
+        "{}",
+        told(&spec)
+    );
+
+    let hosts: String = (0..50_000).map(|n| format!("{{{{v{n}}}}}.")).collect();
+    let bodies: String = (0..20_000).map(|n| format!("\"k{n}\": {{{{v{n}}}}}, ")).collect();
+    let collection = serde_json::json!({
+        "info": {"name": "c", "schema": "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"},
+        "item": [
+            {"request": {"url": format!("https://{hosts}com/a")}},
+            {"request": {"method": "POST", "url": "https://h.example.com/a", "body": {"mode": "raw", "raw": format!("{{{bodies}\"last\": 1}}")}}},
+        ],
+    });
+    let spec = load("c.json", &collection.to_string());
+    assert_eq!(
+        (spec.operations.len(), spec.counts.requests_dropped),
+        (1, 1),
+        "{}",
+        told(&spec)
+    );
+
+    let braces = "{x}".repeat(50_000);
+    let many: Vec<_> = (0..30_000)
+        .map(|n| serde_json::json!({"name": format!("p{n}"), "in": "query"}))
+        .collect();
+    let long = serde_json::json!({
+        "openapi": "3.1.0", "info": {"title": "t", "version": "1"},
+        "servers": [{"url": format!("https://{braces}.example.com")}],
+        "paths": {format!("/{braces}"): {"get": {"parameters": many}}},
+    });
+    let spec = load("a.json", &long.to_string());
+    assert!(
+        told(&spec).contains("a path of more than 4096 bytes"),
+        "{}",
+        told(&spec)
+    );
+    assert!(
+        told(&spec).contains("a URL of more than 4096 bytes"),
+        "{}",
+        told(&spec)
+    );
+    assert_eq!(spec.operations[0].parameters.len(), 30_000);
+}
+
 #[test]
 fn limits_are_told() {
     let (api, _) = all().swap_remove(0);
