@@ -315,3 +315,168 @@ fn messages_about_damaged_collections_and_archives_hold_no_values() {
         }
     }
 }
+
+#[test]
+fn escapes_of_json_are_read_as_rfc_8259_has_them() {
+    let title = |escaped: &str| {
+        let text =
+            format!("{{\"openapi\": \"3.1.0\", \"info\": {{\"title\": \"{escaped}\"}}, \"paths\": {{}}}}");
+        let spec = load("a.json", &text);
+        (spec.title.unwrap(), spec.problems.len())
+    };
+    for (escaped, want) in [
+        ("\\ud83d\\ude00", ("😀", 0)),
+        ("\\uD800\\uDC00", ("\u{10000}", 0)),
+        ("\\uDBFF\\uDFFF.", ("\u{10ffff}.", 0)),
+        ("a\\u00e4\\\"\\/\\\\", ("aä\"/\\", 0)),
+        // Halves of a pair are no character, but no mistake of grammar either.
+        ("x\\ud83dy", ("x\u{fffd}y", 0)),
+        ("x\\ude00y", ("x\u{fffd}y", 0)),
+        ("\\ud83d\\u0041", ("\u{fffd}A", 0)),
+        ("\\x41", ("x41", 1)),
+        ("\\u12", ("12", 1)),
+    ] {
+        let (title, problems) = title(escaped);
+        assert_eq!((title.as_str(), problems), want, "{escaped}");
+    }
+}
+
+#[test]
+fn a_parameter_of_an_operation_stands_for_that_of_its_path() {
+    let documents = [
+        "\
+openapi: 3.1.0
+info: {title: t, version: '1'}
+paths:
+  /a:
+    parameters: [{name: x, in: query, required: true, schema: {type: string}}, {name: y, in: query}]
+    get: {parameters: [{name: x, in: query, schema: {type: integer}}, {name: x, in: header}]}
+",
+        "\
+swagger: '2.0'
+info: {title: t, version: '1'}
+paths:
+  /a:
+    parameters: [{name: x, in: query, required: true, type: string}, {name: y, in: query, type: string}]
+    get:
+      parameters: [{name: x, in: query, type: integer}, {name: x, in: header, type: string}]
+      responses: {200: {description: ok}}
+",
+    ];
+    for text in documents {
+        let spec = load("a.yaml", text);
+        assert_eq!(told(&spec), "");
+        let operation = &spec.operations[0];
+        let found = operation.parameter(&spec.schemas, Place::Query, "x").unwrap();
+        assert!(!found.required);
+        assert_eq!(spec.schemas.shape(&[found.schema.unwrap()]).types, Types::INTEGER);
+        assert_eq!(operation.parameters.len(), 3);
+    }
+}
+
+#[test]
+fn a_schema_that_is_all_of_itself_says_what_its_other_parts_say() {
+    let spec = load(
+        "a.yaml",
+        "\
+openapi: 3.1.0
+info: {title: t, version: '1'}
+paths:
+  /a: {get: {parameters: [{name: x, in: query, schema: {$ref: '#/components/schemas/A'}}]}}
+components:
+  schemas:
+    A: {allOf: [{$ref: '#/components/schemas/A'}, {type: object, properties: {a: {type: string}}}]}
+",
+    );
+    assert_eq!(told(&spec), "");
+    let shape = spec
+        .schemas
+        .shape(&[spec.operations[0].parameters[0].schema.unwrap()]);
+    assert!(!shape.partial && shape.types == Types::OBJECT && shape.properties["a"].len() == 1);
+}
+
+#[test]
+fn characters_that_no_document_may_hold_are_told_where_they_are() {
+    let check = |name: &str, bytes: &[u8], want: (u32, u32)| {
+        let spec = read(name, bytes, &Limits::default());
+        assert_eq!(spec.title.as_deref(), Some("a\u{fffd}b"), "{}", told(&spec));
+        assert_eq!(spec.operations.len(), 1);
+        let [problem] = spec.problems.as_slice() else {
+            panic!("{}", told(&spec));
+        };
+        assert_eq!((problem.line, problem.column), want, "{problem}");
+    };
+    let yaml = |sign: &[u8]| {
+        let rest = b"b, version: '1'}\npaths: {/a: {get: {}}}\n".as_slice();
+        [b"openapi: 3.1.0\ninfo: {title: a".as_slice(), sign, rest].concat()
+    };
+    check("a.yaml", &yaml(b"\0"), (2, 16));
+    check("a.yaml", &yaml(b"\xff"), (2, 16));
+    check("a.yaml", &yaml(b"\xc3"), (2, 16));
+    let json = |sign: &[u8]| {
+        let rest = b"b\"},\n\"paths\": {\"/a\": {\"get\": {}}}}".as_slice();
+        [
+            b"{\"openapi\": \"3.1.0\",\n\"info\": {\"title\": \"a".as_slice(),
+            sign,
+            rest,
+        ]
+        .concat()
+    };
+    check("a.json", &json(b"\0"), (2, 21));
+    check("a.json", &json(b"\xff"), (2, 21));
+    // Half of a pair of UTF-16.
+    let text = "\u{feff}openapi: 3.1.0\ninfo: {title: aXb, version: '1'}\npaths: {/a: {get: {}}}\n";
+    let units = text
+        .encode_utf16()
+        .map(|unit| if unit == u16::from(b'X') { 0xd800 } else { unit });
+    let bytes: Vec<u8> = units.flat_map(u16::to_le_bytes).collect();
+    check("a.yaml", &bytes, (2, 16));
+}
+
+#[test]
+fn fields_of_a_form_become_a_body_that_stands_where_the_first_of_them_does() {
+    let spec = load(
+        "a.yaml",
+        "\
+swagger: '2.0'
+info: {title: t, version: '1'}
+consumes: [multipart/form-data]
+paths:
+  /a:
+    post:
+      parameters:
+        - {name: x, in: query, type: string}
+        - {name: note, in: formData, type: string}
+        - {name: scan, in: formData, type: file, required: true}
+      responses: {200: {description: ok}}
+",
+    );
+    assert_eq!(told(&spec), "");
+    let body = spec.operations[0].body.as_ref().unwrap();
+    assert!(body.required);
+    assert_eq!(
+        (body.at.line, body.content[0].media_type.as_str()),
+        (9, "multipart/form-data")
+    );
+    let shape = spec.schemas.shape(&[body.content[0].schema.unwrap()]);
+    assert_eq!(shape.required.into_iter().collect::<Vec<_>>(), ["scan"]);
+    assert_eq!(shape.properties.len(), 2);
+}
+
+#[test]
+fn the_address_of_a_hook_in_a_variable_is_a_path_and_not_kept() {
+    let collection = |value: &str| {
+        let text = serde_json::json!({
+            "info": {"name": "c", "schema": "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"},
+            "variable": [{"key": "base", "value": value}],
+            "item": [{"name": "a", "request": {"method": "POST", "url": "{{base}}/send"}}],
+        });
+        load("c.json", &text.to_string())
+    };
+    let spec = collection("https://hooks.example.com/services/9fK2xQ7LmZ81pRtVb4Yc0sWd");
+    assert!(!format!("{spec:?}").contains("9fK2x"), "{}", outline(&spec));
+    assert_eq!(spec.operations[0].path.as_str(), "/services/{token}/send");
+    let spec = collection("https://api.example.com/v2/eu");
+    assert_eq!(spec.servers[0].targets[0].base, "/v2/eu");
+    assert_eq!(spec.operations[0].path.as_str(), "/send");
+}
