@@ -240,6 +240,7 @@ impl Analyzer {
 
     /// Ends the input: what is still being counted is decided.
     pub fn finish(&mut self) {
+        self.inventory.finish();
         self.ledger.finish();
     }
 
@@ -251,10 +252,7 @@ impl Analyzer {
     /// All endpoints that a server's answers have proven, sorted by host, template and method. Each is made when it
     /// is asked for: all of them at once are larger than what they are made from.
     pub fn endpoints(&self) -> impl Iterator<Item = EndpointView> {
-        let mut all = self.inventory.endpoints.sorted();
-        all.retain(|(_, e)| e.proven);
-        all.sort_by_key(|(_, e)| (&e.host, &e.template, &e.method));
-        all.into_iter().map(|(_, e)| e.view())
+        self.inventory.views()
     }
 
     /// All principals, sorted by kind, then id. Each is made when it is asked for.
@@ -334,6 +332,7 @@ impl Analyzer {
             ("endpoints_evicted", self.inventory.endpoints.evicted()),
             ("endpoints_refused", self.inventory.refused()),
             ("exchanges_without_request", self.unread),
+            ("path_names_folded", self.inventory.folded()),
             ("requests_cut_before_a_credential", self.cut),
             ("findings_evicted", self.ledger.entries.evicted()),
             ("hosts_evicted", self.inventory.hosts.evicted()),

@@ -101,6 +101,12 @@ impl Call {
         self
     }
 
+    /// Answered with a page.
+    pub(crate) fn html(mut self) -> Self {
+        self.answer_fields = "Content-Type: text/html\n".into();
+        self
+    }
+
     pub(crate) fn answer_field(mut self, line: &str) -> Self {
         self.answer_fields.push_str(line);
         self.answer_fields.push('\n');

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::EndpointView;
 use super::digest::Digest;
+use super::face::Face;
 use super::rpc;
 use super::sensitive::{DataClass, Found};
 use crate::finding::trace::Trace;
@@ -51,6 +52,9 @@ pub(crate) struct Endpoint {
     request_bytes: Digest,
     response_bytes: Digest,
     damaged: u64,
+    /// What successful answers look like.
+    #[serde(default)]
+    pub(crate) face: Face,
     /// 2xx without a credential, and with one in a field.
     pub(crate) open_ok: u64,
     pub(crate) auth_ok: u64,
@@ -156,6 +160,7 @@ impl Endpoint {
             request_bytes: Digest::default(),
             response_bytes: Digest::default(),
             damaged: 0,
+            face: Face::default(),
             open_ok: 0,
             auth_ok: 0,
             first_open: None,
@@ -226,6 +231,9 @@ impl Endpoint {
             let wait = message.first.since(request.message.last);
             self.latency
                 .record(u64::try_from(wait.as_micros()).unwrap_or(u64::MAX));
+        }
+        if ok && !self.is_static {
+            self.face.observe(response);
         }
         if ok && let Some(found) = seen.found {
             self.count_data(found, seen);
@@ -301,6 +309,7 @@ impl Endpoint {
         self.request_bytes.merge(other.request_bytes);
         self.response_bytes.merge(other.response_bytes);
         self.damaged += other.damaged;
+        self.face.absorb(&other.face);
         self.open_ok += other.open_ok;
         self.auth_ok += other.auth_ok;
         self.first_open = earlier(self.first_open.take(), other.first_open);

@@ -1,16 +1,24 @@
 //! The inventory stage: everything that is keyed by the server's host.
+//!
+//! Exchanges are counted for leaves: host, method and path with its names as they are kept in the [`Tree`] of the host. An
+//! endpoint is a view over leaves: those that one template covers. Where it is more than one leaf, their sum is kept beside
+//! them, so that detectors see the endpoint and not its parts; it is made anew from the leaves when templates change.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use reassembly::{Exchange, Request, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::endpoint::{Endpoint, Seen, proves, refuses};
+use super::paths::judge::{self, Group};
+use super::paths::steps::{Steps, at_places, bare_template};
+use super::paths::tree::{Move, Resolved, Tree, with_operation};
 use super::rpc::{self, Call};
-use super::template::{Names, Templated, at_places};
 use crate::id::{HashTable, Id, Seed};
 use crate::identity::Scheme;
+use crate::inventory::EndpointView;
 use crate::privacy::{safe_host, safe_method};
 use crate::store::{Row, Store};
 
@@ -27,7 +35,7 @@ const UNPROVEN: u32 = 256;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Host {
     pub(crate) name: String,
-    names: Names,
+    pub(crate) paths: Tree,
     #[serde(with = "crate::store::nanos")]
     last: Timestamp,
     /// Successful calls with a credential in a field, and without any.
@@ -56,26 +64,56 @@ impl Row for Host {
 /// Where an exchange belongs.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Place {
-    /// Its endpoint, when it has one.
-    pub(crate) endpoint: Option<Id>,
-    /// Hash of the template, endpoint or not.
+    /// The leaf it is counted for, when it has one.
+    leaf: Option<Id>,
+    /// Id of its endpoint, proven or not: a hash of host, method and template.
     pub(crate) template: Id,
     /// Places in the path that name objects.
     pub(crate) objects: u32,
     pub(crate) is_static: bool,
+    /// The path is in the tree of its host.
+    learned: bool,
 }
 
 /// Templates, endpoints and what is counted for them.
 #[derive(Debug)]
 pub(crate) struct Inventory {
     seed: Seed,
+    /// Leaves by id.
     pub(crate) endpoints: Store<Endpoint>,
     pub(crate) hosts: Store<Host>,
+    /// Sums of endpoints that have other leaves than the one of their own id.
+    sums: HashTable<Id, Endpoint>,
+    /// Hosts of which the sums are made, with the ids of these.
+    summed: HashTable<Id, Vec<Id>>,
     recent: HashTable<u128, Place>,
     older: HashTable<u128, Place>,
     /// Names of hosts as they were sent, with the name to be shown and its id.
     named: HashTable<u128, (Id, Arc<str>)>,
     refused: u64,
+}
+
+/// What is asked of the inventory about one exchange.
+struct Asked<'a> {
+    host: &'a str,
+    host_id: Id,
+    request: &'a Request,
+    method: &'static str,
+    call: Option<&'a Call>,
+    /// A server's answer shows that there is such an endpoint.
+    proof: bool,
+    ts: Timestamp,
+}
+
+impl Asked<'_> {
+    fn operation(&self) -> String {
+        self.call.map(Call::operation).unwrap_or_default()
+    }
+
+    /// The id of a leaf or an endpoint.
+    fn id(&self, path: &str) -> Id {
+        endpoint_id(self.host, self.method, path)
+    }
 }
 
 impl Inventory {
@@ -84,6 +122,8 @@ impl Inventory {
             seed,
             endpoints: Store::new(max_endpoints),
             hosts: Store::new(max_endpoints.div_ceil(4)),
+            sums: HashTable::default(),
+            summed: HashTable::default(),
             recent: HashTable::default(),
             older: HashTable::default(),
             named: HashTable::default(),
@@ -93,7 +133,8 @@ impl Inventory {
 
     /// Counts a call that names an object, and whether there was none of that name.
     pub(crate) fn count_object(&mut self, place: &Place, missing: bool) {
-        if let Some(endpoint) = place.endpoint.and_then(|id| self.endpoints.get_mut(id)) {
+        let leaf = place.leaf.and_then(|id| self.endpoints.get_mut(id));
+        for endpoint in leaf.into_iter().chain(self.sums.get_mut(&place.template)) {
             endpoint.objects += 1;
             endpoint.misses += u64::from(missing);
         }
@@ -101,15 +142,22 @@ impl Inventory {
 
     /// The endpoint of an exchange, when a server's answers have proven it.
     pub(crate) fn proven(&self, place: &Place) -> Option<&Endpoint> {
-        place
-            .endpoint
-            .and_then(|id| self.endpoints.get(id))
-            .filter(|e| e.proven)
+        let leaf = place.leaf?;
+        let endpoint = self
+            .sums
+            .get(&place.template)
+            .or_else(|| self.endpoints.get(leaf));
+        endpoint.filter(|e| e.proven)
     }
 
     /// Unproven endpoints that a full host did not take.
     pub(crate) fn refused(&self) -> u64 {
         self.refused
+    }
+
+    /// Names of paths that were given up at the limits of their host.
+    pub(crate) fn folded(&self) -> u64 {
+        self.hosts.sorted().into_iter().map(|(_, h)| h.paths.folded).sum()
     }
 
     /// Finds the endpoint of an exchange, makes it when there is reason to, and counts the exchange.
@@ -123,34 +171,44 @@ impl Inventory {
         let (host_id, host) = self.host_name(request, seen.exchange);
         let key = self.key(&host, request, call);
         let status = rpc::status(seen.exchange);
+        let method = safe_method(request.method());
+        // What a server lets callers do, or answers to what it may not have read, is no endpoint.
+        let aside = matches!(method, "OPTIONS" | "{method}") || request.minor == 9;
+        let asked = Asked {
+            host: &host,
+            host_id,
+            request,
+            method,
+            call,
+            proof: !aside && status.is_some_and(|s| proves(request.method(), s)) && !unknown_operation,
+            ts: seen.ts,
+        };
         let known = self.recent.get(&key).or_else(|| self.older.get(&key)).cloned();
-        let alive = known.filter(|p| p.endpoint.is_some_and(|e| self.endpoints.get(e).is_some()));
-        let place = match alive {
+        let mut place = match known.filter(|p| p.leaf.is_some_and(|l| self.endpoints.get(l).is_some())) {
             Some(place) => place,
-            None => self.place(
-                &host,
-                host_id,
-                request,
-                call,
-                status,
-                unknown_operation,
-                seen.ts,
-                key,
-            ),
+            None => {
+                self.make_sums(host_id);
+                let refused = aside || unknown_operation || status.is_some_and(refuses);
+                self.place(&asked, refused, key)
+            }
         };
+        if asked.proof && !place.learned {
+            place = self.learn(&asked, place, key);
+        }
         self.count_host(host_id, seen, status);
-        let Some(id) = place.endpoint else {
+        let Some(row) = place.leaf.and_then(|leaf| self.endpoints.get_mut(leaf)) else {
             return (host_id, place);
         };
-        let Some(endpoint) = self.endpoints.get_mut(id) else {
-            return (host_id, place);
-        };
-        endpoint.observe(seen);
-        let proof = status.is_some_and(|s| proves(request.method(), s)) && !unknown_operation;
-        if proof && !endpoint.proven {
-            endpoint.proven = true;
-            endpoint.is_static = place.is_static;
-            return (host_id, self.prove(host_id, &host, request, call, place));
+        row.observe(seen);
+        let better_known = row.proven && row.exchanges.is_power_of_two();
+        if let Some(sum) = self.sums.get_mut(&place.template) {
+            sum.observe(seen);
+        }
+        if better_known {
+            self.host(host_id, &host, seen.ts).paths.touch();
+        }
+        if self.hosts.get(host_id).is_some_and(|h| h.paths.is_due()) && self.judge(host_id) {
+            self.relocate(&asked, &mut place);
         }
         (host_id, place)
     }
@@ -191,72 +249,68 @@ impl Inventory {
         key
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the slow path of one caller, split off to keep the fast one readable"
-    )]
-    fn place(
-        &mut self,
-        host: &str,
-        host_id: Id,
-        request: &Request,
-        call: Option<&Call>,
-        status: Option<u16>,
-        unknown_operation: bool,
-        ts: Timestamp,
-        key: u128,
-    ) -> Place {
-        let templated = self.templated(host_id, request, call);
-        let method = safe_method(request.method());
-        let id = endpoint_id(host, method, &templated.template);
+    /// Where an exchange belongs, when that is not known from an earlier one.
+    fn place(&mut self, asked: &Asked<'_>, refused: bool, key: u128) -> Place {
+        let (resolved, is_static) = self.resolve(asked);
+        let operation = self.operation(asked, &resolved);
+        let raw = with_operation(&resolved.raw, &operation);
+        let leaf = asked.id(&raw);
         let mut place = Place {
-            endpoint: Some(id),
-            template: id,
-            objects: templated.objects,
-            is_static: templated.is_static,
+            leaf: Some(leaf),
+            template: asked.id(&with_operation(&resolved.view, &operation)),
+            objects: resolved.objects,
+            is_static,
+            learned: false,
         };
-        if self.endpoints.get(id).is_none() {
-            let proof = status.is_some_and(|s| proves(request.method(), s)) && !unknown_operation;
-            let unknown = unknown_operation
-                || status.is_some_and(refuses)
-                || method == "OPTIONS"
-                || method == "{method}"
-                || request.minor == 9;
-            let crowded = !proof && self.hosts.get(host_id).is_some_and(|h| h.unproven >= UNPROVEN);
-            if unknown || crowded {
-                self.refused += u64::from(crowded && !unknown);
-                place.endpoint = None;
+        if asked.proof {
+            // It is about to be learned, which says where it belongs.
+            return place;
+        }
+        if self.endpoints.get(leaf).is_none() {
+            let crowded = self
+                .hosts
+                .get(asked.host_id)
+                .is_some_and(|h| h.unproven >= UNPROVEN);
+            if refused || crowded {
+                self.refused += u64::from(crowded && !refused);
+                place.leaf = None;
                 return place;
             }
-            let protocol = call.map_or("http", |c| c.protocol);
-            self.endpoints.entry(id, || {
-                Endpoint::new(id, host, method, &templated.template, protocol, ts)
-            });
-            if !proof {
-                self.host(host_id, host, ts).unproven += 1;
-            }
+            self.add_leaf(asked, leaf, &with_operation(&resolved.template, &operation));
+            self.host(asked.host_id, asked.host, asked.ts).unproven += 1;
         }
         self.remember(key, &place);
         place
     }
 
-    fn templated(&self, host_id: Id, request: &Request, call: Option<&Call>) -> Templated {
-        if request.method() == "CONNECT" {
+    fn add_leaf(&mut self, asked: &Asked<'_>, leaf: Id, template: &str) {
+        let protocol = asked.call.map_or("http", |c| c.protocol);
+        self.endpoints.entry(leaf, || {
+            Endpoint::new(leaf, asked.host, asked.method, template, protocol, asked.ts)
+        });
+    }
+
+    /// Where the path of a request belongs, and whether it is one of the parts a page is made of.
+    fn resolve(&self, asked: &Asked<'_>) -> (Resolved, bool) {
+        if asked.method == "CONNECT" {
             // Its target is an authority and has no path (RFC 9112 section 3.2.3); the host is that authority.
-            return Templated::default();
+            return (Resolved::default(), false);
         }
-        let fresh = Names::default();
-        let names = self.hosts.get(host_id).map_or(&fresh, |h| &h.names);
-        let mut templated = names.template(request.path());
-        if let Some(call) = call {
-            let operation = call.operation();
-            let room = names.has_room_for_operation(&templated.template, &operation);
-            templated.template.push('#');
-            templated
-                .template
-                .push_str(if room { &operation } else { "{operation}" });
-        }
-        templated
+        let steps = Steps::of(asked.request.path());
+        let fresh = Tree::default();
+        let tree = self.hosts.get(asked.host_id).map_or(&fresh, |h| &h.paths);
+        (tree.resolve(&steps), steps.is_static)
+    }
+
+    /// The operation as a template has it.
+    fn operation(&self, asked: &Asked<'_>, resolved: &Resolved) -> String {
+        let operation = asked.operation();
+        let room = operation.is_empty()
+            || self
+                .hosts
+                .get(asked.host_id)
+                .is_none_or(|h| h.paths.has_room_for_operation(&resolved.raw, &operation));
+        if room { operation } else { "{operation}".to_owned() }
     }
 
     fn remember(&mut self, key: u128, place: &Place) {
@@ -269,7 +323,7 @@ impl Inventory {
     fn host(&mut self, id: Id, name: &str, ts: Timestamp) -> &mut Host {
         self.hosts.entry(id, || Host {
             name: name.to_owned(),
-            names: Names::default(),
+            paths: Tree::default(),
             last: ts,
             with_credential: 0,
             without_credential: 0,
@@ -291,66 +345,221 @@ impl Inventory {
         }
     }
 
-    /// Learns the names of a path that was shown to be real; templates may change by it.
-    fn prove(
-        &mut self,
-        host_id: Id,
-        host: &str,
-        request: &Request,
-        call: Option<&Call>,
-        place: Place,
-    ) -> Place {
-        let path_only = self.templated(host_id, request, None);
-        let entry = self.host(host_id, host, Timestamp(0));
-        entry.unproven = entry.unproven.saturating_sub(1);
-        if let Some(call) = call {
-            entry
-                .names
-                .learn_operation(&path_only.template, &call.operation());
-        }
-        if !entry.names.learn(&path_only) {
+    /// Keeps a path that was shown to be real.
+    fn learn(&mut self, asked: &Asked<'_>, mut place: Place, key: u128) -> Place {
+        let steps = match asked.method {
+            "CONNECT" => Steps::default(),
+            _ => Steps::of(asked.request.path()),
+        };
+        let (resolved, _) = self.resolve(asked);
+        let operation = self.operation(asked, &resolved);
+        let room = self.hosts.len() * 64 < self.endpoints.cap() * 16;
+        let tree = &mut self.host(asked.host_id, asked.host, asked.ts).paths;
+        let make = |method: &str, path: &str| endpoint_id(asked.host, method, path);
+        let Some((now, moves)) = tree.insert(&steps, asked.method, &operation, room, &make) else {
+            place.leaf = None;
             return place;
+        };
+        self.follow(asked.host, moves);
+        let leaf = asked.id(&with_operation(&now.raw, &operation));
+        let view = asked.id(&with_operation(&now.view, &operation));
+        // What was counted for a name that is not kept apart is now counted with the others. What was counted for all
+        // values stays there: the endpoint is the sum of both.
+        if let Some(old) = place.leaf.filter(|old| *old != leaf && *old != view)
+            && let Some(mut row) = self.endpoints.remove(old)
+        {
+            row.id = leaf;
+            self.put(row);
         }
-        self.retemplate(host_id, host);
-        self.recent.clear();
-        self.older.clear();
-        let templated = self.templated(host_id, request, call);
-        let id = endpoint_id(host, safe_method(request.method()), &templated.template);
-        Place {
-            endpoint: self.endpoints.get(id).map(|e| e.id),
-            template: id,
-            objects: templated.objects,
-            is_static: templated.is_static,
+        let shown = with_operation(&now.template, &operation);
+        if self.endpoints.get(leaf).is_none() {
+            self.add_leaf(asked, leaf, &shown);
+        } else if self.endpoints.get(leaf).is_some_and(|row| !row.proven) {
+            let host = self.host(asked.host_id, asked.host, asked.ts);
+            host.unproven = host.unproven.saturating_sub(1);
+        }
+        if let Some(row) = self.endpoints.get_mut(leaf) {
+            row.proven = true;
+            row.is_static = place.is_static;
+            row.template = shown;
+        }
+        place = Place {
+            leaf: Some(leaf),
+            template: view,
+            objects: now.objects,
+            is_static: place.is_static,
+            learned: true,
+        };
+        match self.sums.get_mut(&view) {
+            Some(sum) => sum.proven = true,
+            None if view != leaf => self.make_sum(asked.host_id, view),
+            None => {}
+        }
+        self.remember(key, &place);
+        place
+    }
+
+    /// Says where an exchange belongs now that templates have changed.
+    fn relocate(&self, asked: &Asked<'_>, place: &mut Place) {
+        let (resolved, _) = self.resolve(asked);
+        let operation = self.operation(asked, &resolved);
+        let leaf = asked.id(&with_operation(&resolved.raw, &operation));
+        place.leaf = place.leaf.and(self.endpoints.get(leaf)).map(|row| row.id);
+        place.template = asked.id(&with_operation(&resolved.view, &operation));
+        place.objects = resolved.objects;
+    }
+
+    /// Adds a row to the one of its id, or keeps it.
+    fn put(&mut self, row: Endpoint) {
+        match self.endpoints.get_mut(row.id) {
+            Some(known) => known.absorb(row),
+            None => {
+                self.endpoints.entry(row.id, || row);
+            }
         }
     }
 
-    /// Moves what was counted under old templates to the ones that replace them.
-    fn retemplate(&mut self, host_id: Id, host: &str) {
-        let Some(names) = self.hosts.get(host_id).map(|h| h.names.clone()) else {
+    /// Moves rows to where their leaves are now.
+    fn follow(&mut self, host: &str, moves: Vec<Move>) {
+        if moves.is_empty() {
             return;
+        }
+        for moved in moves {
+            if let Some(mut row) = self.endpoints.remove(moved.from) {
+                row.id = endpoint_id(host, &moved.method, &moved.path);
+                debug_assert_eq!(row.id, moved.to);
+                row.template = moved.path;
+                self.put(row);
+            }
+        }
+        self.recent.clear();
+        self.older.clear();
+    }
+
+    /// Judges the places of a host. True when templates changed.
+    fn judge(&mut self, host_id: Id) -> bool {
+        let verdicts = self.verdicts(host_id);
+        let Some(host) = self.hosts.get_mut(host_id) else {
+            return false;
         };
-        let moves: Vec<(Id, String)> = self
-            .endpoints
-            .sorted()
-            .into_iter()
-            .filter(|(_, e)| e.host == host)
-            .filter_map(|(id, e)| Some((id, names.renamed(&e.template)?)))
-            .collect();
-        for (old, template) in moves {
-            let Some(mut from) = self.endpoints.remove(old) else {
-                continue;
-            };
-            let id = endpoint_id(host, &from.method, &template);
-            from.id = id;
-            from.template = template;
-            match self.endpoints.get_mut(id) {
-                Some(endpoint) => endpoint.absorb(from),
-                None => {
-                    self.endpoints.entry(id, || from);
+        if !host.paths.take(verdicts) {
+            return false;
+        }
+        let name = host.name.clone();
+        let moves = host.paths.fold(&|method, path| endpoint_id(&name, method, path));
+        self.follow(&name, moves);
+        self.recent.clear();
+        self.older.clear();
+        self.forget_sums(host_id);
+        self.make_sums(host_id);
+        true
+    }
+
+    /// Ends the input: what has come to be known since places were judged last is judged too, so that what is kept does not
+    /// depend on when that was.
+    pub(crate) fn finish(&mut self) {
+        let hosts: Vec<Id> = self.hosts.sorted().into_iter().map(|(id, _)| id).collect();
+        for host in hosts {
+            // What is given up in one round may be seen otherwise in the next; it ends, since names only become fewer.
+            for _ in 0..4 {
+                if !self.judge(host) {
+                    break;
                 }
             }
         }
     }
+
+    fn verdicts(&self, host_id: Id) -> BTreeMap<String, judge::Verdict> {
+        let Some(host) = self.hosts.get(host_id) else {
+            return BTreeMap::new();
+        };
+        judge::judge(
+            &host.paths,
+            &|id| self.endpoints.get(id).filter(|e| e.proven),
+            &|_| false,
+        )
+    }
+
+    fn forget_sums(&mut self, host_id: Id) {
+        for id in self.summed.remove(&host_id).unwrap_or_default() {
+            self.sums.remove(&id);
+        }
+    }
+
+    /// Makes the sums of a host that has none yet.
+    fn make_sums(&mut self, host_id: Id) {
+        if self.summed.contains_key(&host_id) {
+            return;
+        }
+        let Some(host) = self.hosts.get(host_id) else {
+            return;
+        };
+        let mut ids = Vec::new();
+        for group in judge::groups(&host.paths, &host.paths.verdicts) {
+            let id = view_id(&host.name, &group);
+            if group.leaves == [id] {
+                continue;
+            }
+            if let Some(sum) = self.sum(&host.name, &group) {
+                self.sums.insert(id, sum);
+                ids.push(id);
+            }
+        }
+        self.summed.insert(host_id, ids);
+    }
+
+    /// Makes the sum of one endpoint.
+    fn make_sum(&mut self, host_id: Id, id: Id) {
+        let Some(host) = self.hosts.get(host_id) else {
+            return;
+        };
+        let groups = judge::groups(&host.paths, &host.paths.verdicts);
+        let found = groups.iter().find(|g| view_id(&host.name, g) == id);
+        if let Some(sum) = found.and_then(|group| self.sum(&host.name, group)) {
+            self.sums.insert(id, sum);
+            self.summed.entry(host_id).or_default().push(id);
+        }
+    }
+
+    /// The sum of the leaves of an endpoint. Calls that proved nothing are counted for the leaf that has its own id.
+    fn sum(&self, host: &str, group: &Group) -> Option<Endpoint> {
+        let id = view_id(host, group);
+        let own = (!group.leaves.contains(&id)).then_some(&id);
+        let mut rows = group
+            .leaves
+            .iter()
+            .chain(own)
+            .filter_map(|leaf| self.endpoints.get(*leaf));
+        let mut sum = rows.next()?.clone();
+        rows.for_each(|row| sum.absorb(row.clone()));
+        sum.id = id;
+        sum.template = with_operation(&group.template, &group.operation);
+        Some(sum)
+    }
+
+    /// All endpoints that answers have proven, by host, template and method.
+    pub(crate) fn views(&self) -> impl Iterator<Item = EndpointView> {
+        let mut hosts: Vec<&Host> = self.hosts.sorted().into_iter().map(|(_, h)| h).collect();
+        hosts.sort_by(|a, b| a.name.cmp(&b.name));
+        hosts.into_iter().flat_map(move |host| {
+            // What is known now decides, not what was known when places were judged last.
+            let verdicts = self.verdicts(host.id());
+            let mut groups = judge::groups(&host.paths, &verdicts);
+            groups.sort_by_cached_key(|g| (with_operation(&g.template, &g.operation), g.method.clone()));
+            groups.into_iter().filter_map(move |group| {
+                let sum = self.sum(&host.name, &group).filter(|e| e.proven)?;
+                Some(sum.view())
+            })
+        })
+    }
+}
+
+fn view_id(host: &str, group: &Group) -> Id {
+    endpoint_id(
+        host,
+        &group.method,
+        &with_operation(&group.view, &group.operation),
+    )
 }
 
 /// Values of the places of a path that name objects.
@@ -358,8 +567,9 @@ pub(crate) fn path_objects<'a>(request: &'a Request, place: &Place) -> impl Iter
     at_places(request.path(), place.objects)
 }
 
-/// The id of an endpoint.
+/// The id of a leaf or an endpoint. Parameters count as such, whatever they are called.
 pub(crate) fn endpoint_id(host: &str, method: &str, template: &str) -> Id {
+    let template = bare_template(template);
     Id::of(&[
         b"endpoint",
         host.as_bytes(),

@@ -8,10 +8,11 @@ use reassembly::Timestamp;
 
 mod digest;
 pub(crate) mod endpoint;
+pub(crate) mod face;
 pub(crate) mod host;
+pub(crate) mod paths;
 pub(crate) mod rpc;
 pub(crate) mod sensitive;
-mod template;
 
 pub use sensitive::DataClass;
 
