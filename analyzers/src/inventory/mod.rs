@@ -6,6 +6,7 @@
 
 use reassembly::Timestamp;
 
+pub mod declared;
 mod digest;
 pub(crate) mod endpoint;
 pub(crate) mod host;
@@ -13,6 +14,7 @@ pub(crate) mod rpc;
 pub(crate) mod sensitive;
 mod template;
 
+pub use declared::Declared;
 pub use sensitive::DataClass;
 
 /// Quantiles of a histogram.

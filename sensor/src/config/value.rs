@@ -158,7 +158,7 @@ fn in_range<T: Setting>(value: &Spanned<DeValue<'_>>, number: i128, rule: Rule) 
 fn text_by_rule(value: &Spanned<DeValue<'_>>, text: &str, rule: Rule) -> Result<(), Vec<Wrong>> {
     match rule {
         Rule::OneOf(words) if !words.contains(&text) => {
-            let near = super::parse::nearest(text, words.iter().copied())
+            let near = analyzers::nearest(text, words.iter().copied())
                 .map_or(String::new(), |n| format!("; did you mean \"{n}\"?"));
             let words: Vec<String> = words.iter().map(|w| format!("\"{w}\"")).collect();
             wrong(
