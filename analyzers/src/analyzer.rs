@@ -335,6 +335,7 @@ impl Analyzer {
             ("endpoints_refused", self.inventory.refused()),
             ("exchanges_without_request", self.unread),
             ("requests_cut_before_a_credential", self.cut),
+            ("findings_accepted", self.ledger.accepted()),
             ("findings_evicted", self.ledger.entries.evicted()),
             ("hosts_evicted", self.inventory.hosts.evicted()),
             ("principals_evicted", self.behaviour.profiles.evicted()),

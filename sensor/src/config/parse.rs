@@ -370,6 +370,45 @@ json = "yes"
     }
 
     #[test]
+    fn mistakes_in_environments_have_their_place() {
+        insta::assert_snapshot!(message(
+            r#"
+[[inventory.environments]]
+name = "production"
+host = ["*.example.com", "https://x"]
+[[inventory.environments]]
+nam = "staging"
+vlan = [30, 5000]
+cidr = "10.0.0.0/40"
+[[inventory.environments]]
+name = "all"
+[inventory]
+spec = ["x"]
+specs = [""]
+"#
+        ));
+        insta::assert_snapshot!(message("[inventory]\nenvironments = [1]\noverrides = [\"a\"]\n"));
+    }
+
+    #[test]
+    fn environments_are_read_and_shown() {
+        let text = "[inventory]\nspecs = [\"a.yaml\", \"h=b.yaml\"]\n[[inventory.environments]]\nname = \"staging\"\n\
+                    vlan = 30\nvni = [1, 2]\nhost = \"*.stage.example\"\n[[inventory.environments]]\nname = \"production\"\n\
+                    cidr = [\"10.0.0.0/8\"]\ninterface = \"eth0\"\n";
+        let config = parse(text, false).unwrap_or_else(|_| panic!("no mistakes"));
+        let key = super::KEYS.iter().find(|k| k.name == "environments").unwrap();
+        let shown = (key.show)(&config);
+        assert_eq!(
+            shown,
+            "[{ name = \"staging\", vlan = [30], vni = [1, 2], host = [\"*.stage.example\"] }, \
+             { name = \"production\", interface = [\"eth0\"], cidr = [\"10.0.0.0/8\"] }]"
+        );
+        let again = parse(&format!("[inventory]\nenvironments = {shown}\n"), false);
+        let again = again.unwrap_or_else(|_| panic!("no mistakes"));
+        assert_eq!(again.inventory.environments, config.inventory.environments);
+    }
+
+    #[test]
     fn good_values_are_taken() {
         let config = parse(
             "[limits]\nflows = 1_000\nidle = \"2m\"\nbody_capture = 0\nhead = \"1 MiB\"\n\

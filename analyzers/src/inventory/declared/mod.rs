@@ -29,6 +29,13 @@ use crate::finding::{Kind, Resource};
 use crate::spec::{self, Index, Lookup, TemplateSegment, path_segments};
 use pattern::{canonical, literal, template_segments};
 
+/// Whether a text is a glob of hosts as all files here have them: a star stands for any text, one without a port means every
+/// port.
+#[must_use]
+pub fn is_host_glob(text: &str) -> bool {
+    pattern::HostGlob::parse(text).is_ok()
+}
+
 /// Everything declared.
 #[derive(Clone, Default, PartialEq)]
 pub struct Declared {
@@ -235,7 +242,7 @@ impl Declared {
     /// Why a finding is accepted, if it is, at this packet time.
     #[must_use]
     pub fn accepts(&self, kind: Kind, about: &Resource, ts: Timestamp) -> Option<Acceptance<'_>> {
-        if !self.overrides.accepts_any() {
+        if !self.overrides.accepts(kind) {
             return None;
         }
         let host = about.host.as_deref()?;

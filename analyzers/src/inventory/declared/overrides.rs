@@ -93,7 +93,8 @@ pub struct Overrides {
     /// By host, likewise.
     templates: Vec<Templates>,
     keeps: Vec<Keep>,
-    accepts: bool,
+    /// Kinds of findings that are accepted somewhere, sorted.
+    accepted: Vec<Kind>,
 }
 
 /// Keys of an endpoint.
@@ -149,12 +150,18 @@ impl Overrides {
         out.entries.reverse();
         out.entries
             .sort_by_cached_key(|entry| std::cmp::Reverse(entry.pattern.weight()));
-        out.accepts = out.entries.iter().any(|entry| !entry.accept.is_empty());
+        out.accepted = out
+            .entries
+            .iter()
+            .flat_map(|entry| entry.accept.iter().copied())
+            .collect();
+        out.accepted.sort_unstable();
+        out.accepted.dedup();
         for (template, host, method) in templates.into_iter().rev() {
             out.add_template(&template, host, method.as_deref().unwrap_or(""));
         }
         out.templates
-            .sort_by(|a, b| b.host.weight().cmp(&a.host.weight()));
+            .sort_by_key(|of_host| std::cmp::Reverse(of_host.host.weight()));
         Ok(out)
     }
 
@@ -236,9 +243,9 @@ impl Overrides {
             .filter(move |entry| entry.pattern.matches(host, method, template))
     }
 
-    /// Whether any finding is accepted anywhere.
-    pub(crate) fn accepts_any(&self) -> bool {
-        self.accepts
+    /// Whether findings of a kind are accepted anywhere.
+    pub(crate) fn accepts(&self, kind: Kind) -> bool {
+        self.accepted.contains(&kind)
     }
 }
 

@@ -462,6 +462,43 @@ fn environments_are_told_by_the_first_rule_that_holds() {
 }
 
 #[test]
+fn an_accepted_finding_is_counted_and_not_told_until_its_day_is_over() {
+    use crate::testing::{Call, Scene};
+    let told = |overrides: &str| {
+        let settings = crate::Settings {
+            declared: declared(Index::default(), overrides, "").into(),
+            ..crate::Settings::default()
+        };
+        let mut scene = Scene::with(settings);
+        for _ in 0..2 {
+            scene.send(&Call::get("/inner").field("X-Api-Key: 0123456789abcdef"));
+        }
+        let before = (scene.told.len(), scene.found(Kind::WeakAuth).len());
+        scene.wait(86_400);
+        scene.send(&Call::get("/inner").field("X-Api-Key: 0123456789abcdef"));
+        let counters = scene.analyzer.counters();
+        let accepted = counters
+            .iter()
+            .find(|(name, _)| *name == "findings_accepted")
+            .unwrap()
+            .1;
+        (
+            before,
+            scene.told.len(),
+            scene.found(Kind::WeakAuth).len(),
+            accepted,
+        )
+    };
+    let text = |until: &str| {
+        format!("[[endpoint]]\nhost = \"api.example\"\naccept = [\"weak_auth\"]\nreason = \"x\"\n{until}")
+    };
+    assert_eq!(told(""), ((1, 1), 2, 1, 0));
+    assert_eq!(told(&text("")), ((0, 0), 0, 0, 3));
+    // The scene begins on 2026-03-09.
+    assert_eq!(told(&text("until = 2026-03-09")), ((0, 0), 1, 1, 2));
+}
+
+#[test]
 fn debug_is_short_whatever_was_read() {
     let all = declared(index(SPEC, &[]), "[[keep]]\npath = \"/x\"\n", "");
     let text = format!("{all:?}");
