@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use reassembly::{Exchange, FlowRef};
 
@@ -126,7 +127,7 @@ impl Analyzer {
             // The sensor checks networks when it reads its configuration; what is wrong matches nothing.
             egress: Networks::parse(&settings.shared_egress).0,
             resolver: Resolver::new(&settings),
-            inventory: Inventory::new(seed, settings.max_endpoints),
+            inventory: Inventory::new(seed, settings.max_endpoints, Arc::clone(&settings.declared)),
             behaviour: Behaviour::new(settings.max_principals),
             ledger: Ledger::new(&settings),
             marks: Marks::default(),
@@ -334,6 +335,7 @@ impl Analyzer {
             ("exchanges_without_request", self.unread),
             ("path_names_folded", self.inventory.folded()),
             ("requests_cut_before_a_credential", self.cut),
+            ("findings_accepted", self.ledger.accepted()),
             ("findings_evicted", self.ledger.entries.evicted()),
             ("hosts_evicted", self.inventory.hosts.evicted()),
             ("principals_evicted", self.behaviour.profiles.evicted()),

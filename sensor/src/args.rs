@@ -119,6 +119,10 @@ pub(crate) struct RunArgs {
     /// Configuration file (TOML); see `tapline config default`
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// Compare with this specification: OpenAPI, Postman or HAR; HOST=FILE where it is served elsewhere than it says
+    /// (configuration: inventory.specs)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) spec: Vec<String>,
     /// Write every exchange here, as JSON Lines; `-` is standard output
     #[arg(long, value_name = "OUT", help_heading = "Outputs")]
     pub(crate) exchanges: Option<PathBuf>,

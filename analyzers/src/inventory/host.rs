@@ -6,12 +6,15 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use reassembly::{Exchange, Request, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::declared::Declared;
 use super::endpoint::{Endpoint, Seen, proves, refuses};
+use super::facts;
 use super::paths::judge::{self, Group};
 use super::paths::steps::{Steps, at_places, bare_template};
 use super::paths::tree::{Move, Resolved, Tree, with_operation};
@@ -35,6 +38,9 @@ const UNPROVEN: u32 = 256;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Host {
     pub(crate) name: String,
+    /// Where the configuration tells environments apart, each has hosts of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) environment: Option<Box<str>>,
     pub(crate) paths: Tree,
     #[serde(with = "crate::store::nanos")]
     last: Timestamp,
@@ -47,12 +53,50 @@ pub(crate) struct Host {
 impl Host {
     /// The key of its row.
     pub(crate) fn id(&self) -> Id {
-        host_id(&self.name)
+        self.scope().id()
+    }
+
+    fn scope(&self) -> Scope<'_> {
+        Scope {
+            host: &self.name,
+            environment: self.environment.as_deref(),
+        }
     }
 }
 
-fn host_id(name: &str) -> Id {
-    Id::of(&[b"host", name.as_bytes()])
+/// Whose endpoints: a host, in one of its environments.
+#[derive(Debug, Clone, Copy)]
+struct Scope<'a> {
+    host: &'a str,
+    environment: Option<&'a str>,
+}
+
+impl Scope<'_> {
+    fn id(self) -> Id {
+        match self.environment {
+            None => Id::of(&[b"host", self.host.as_bytes()]),
+            Some(environment) => Id::of(&[b"host", self.host.as_bytes(), environment.as_bytes()]),
+        }
+    }
+
+    /// The id of a leaf or an endpoint. Parameters count as such, whatever they are called.
+    fn endpoint(self, method: &str, template: &str) -> Id {
+        let template = bare_template(template);
+        let parts = [
+            b"endpoint",
+            self.host.as_bytes(),
+            method.as_bytes(),
+            template.as_bytes(),
+        ];
+        match self.environment {
+            None => Id::of(&parts),
+            Some(environment) => Id::of(&[parts[0], parts[1], parts[2], parts[3], environment.as_bytes()]),
+        }
+    }
+
+    fn of_group(self, group: &Group) -> Id {
+        self.endpoint(&group.method, &with_operation(&group.view, &group.operation))
+    }
 }
 
 impl Row for Host {
@@ -79,6 +123,7 @@ pub(crate) struct Place {
 #[derive(Debug)]
 pub(crate) struct Inventory {
     seed: Seed,
+    declared: Arc<Declared>,
     /// Leaves by id.
     pub(crate) endpoints: Store<Endpoint>,
     pub(crate) hosts: Store<Host>,
@@ -95,7 +140,7 @@ pub(crate) struct Inventory {
 
 /// What is asked of the inventory about one exchange.
 struct Asked<'a> {
-    host: &'a str,
+    scope: Scope<'a>,
     host_id: Id,
     request: &'a Request,
     method: &'static str,
@@ -112,14 +157,15 @@ impl Asked<'_> {
 
     /// The id of a leaf or an endpoint.
     fn id(&self, path: &str) -> Id {
-        endpoint_id(self.host, self.method, path)
+        self.scope.endpoint(self.method, path)
     }
 }
 
 impl Inventory {
-    pub(crate) fn new(seed: Seed, max_endpoints: usize) -> Self {
+    pub(crate) fn new(seed: Seed, max_endpoints: usize, declared: Arc<Declared>) -> Self {
         Self {
             seed,
+            declared,
             endpoints: Store::new(max_endpoints),
             hosts: Store::new(max_endpoints.div_ceil(4)),
             sums: HashTable::default(),
@@ -168,14 +214,24 @@ impl Inventory {
         unknown_operation: bool,
         seen: &Seen<'_>,
     ) -> (Id, Place) {
-        let (host_id, host) = self.host_name(request, seen.exchange);
-        let key = self.key(&host, request, call);
+        let (named, host) = self.host_name(request, seen.exchange);
+        let declared = Arc::clone(&self.declared);
+        let scope = Scope {
+            host: &host,
+            environment: declared.environment(&seen.exchange.flow, &host),
+        };
+        let host_id = if scope.environment.is_none() {
+            named
+        } else {
+            scope.id()
+        };
+        let key = self.key(host_id, request, call);
         let status = rpc::status(seen.exchange);
         let method = safe_method(request.method());
         // What a server lets callers do, or answers to what it may not have read, is no endpoint.
         let aside = matches!(method, "OPTIONS" | "{method}") || request.minor == 9;
         let asked = Asked {
-            host: &host,
+            scope,
             host_id,
             request,
             method,
@@ -205,7 +261,7 @@ impl Inventory {
             sum.observe(seen);
         }
         if better_known {
-            self.host(host_id, &host, seen.ts).paths.touch();
+            self.host(&asked).paths.touch();
         }
         if self.hosts.get(host_id).is_some_and(|h| h.paths.is_due()) && self.judge(host_id) {
             self.relocate(&asked, &mut place);
@@ -217,14 +273,14 @@ impl Inventory {
     fn host_name(&mut self, request: &Request, exchange: &Exchange) -> (Id, Arc<str>) {
         if request.host.is_empty() {
             let name = exchange.flow.server.to_string();
-            return (host_id(&name), name.into());
+            return (id_of(&name), name.into());
         }
         let key = self.seed.wide(request.host.as_bytes());
         if let Some((id, name)) = self.named.get(&key) {
             return (*id, Arc::clone(name));
         }
         let name: Arc<str> = safe_host(&request.host).into();
-        let id = host_id(&name);
+        let id = id_of(&name);
         if self.named.len() >= NAMED {
             self.named.clear();
         }
@@ -232,7 +288,7 @@ impl Inventory {
         (id, name)
     }
 
-    fn key(&self, host: &str, request: &Request, call: Option<&Call>) -> u128 {
+    fn key(&self, host: Id, request: &Request, call: Option<&Call>) -> u128 {
         let mut key = self.seed.wide(request.path().as_bytes());
         let mut mix = |bytes: &[u8]| {
             key = key
@@ -240,7 +296,7 @@ impl Inventory {
                 .wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
                 ^ self.seed.wide(bytes)
         };
-        mix(host.as_bytes());
+        mix(&host.to_bytes());
         mix(request.method().as_bytes());
         if let Some(call) = call {
             mix(call.method.as_bytes());
@@ -277,7 +333,7 @@ impl Inventory {
                 return place;
             }
             self.add_leaf(asked, leaf, &with_operation(&resolved.template, &operation));
-            self.host(asked.host_id, asked.host, asked.ts).unproven += 1;
+            self.host(asked).unproven += 1;
         }
         self.remember(key, &place);
         place
@@ -286,7 +342,10 @@ impl Inventory {
     fn add_leaf(&mut self, asked: &Asked<'_>, leaf: Id, template: &str) {
         let protocol = asked.call.map_or("http", |c| c.protocol);
         self.endpoints.entry(leaf, || {
-            Endpoint::new(leaf, asked.host, asked.method, template, protocol, asked.ts)
+            let Scope { host, environment } = asked.scope;
+            let mut row = Endpoint::new(leaf, host, asked.method, template, protocol, asked.ts);
+            row.environment = environment.map(Box::from);
+            row
         });
     }
 
@@ -297,9 +356,33 @@ impl Inventory {
             return (Resolved::default(), false);
         }
         let steps = Steps::of(asked.request.path());
+        if let Some(declared) = self.declared_place(asked, &steps) {
+            return (declared, steps.is_static);
+        }
         let fresh = Tree::default();
         let tree = self.hosts.get(asked.host_id).map_or(&fresh, |h| &h.paths);
         (tree.resolve(&steps), steps.is_static)
+    }
+
+    /// Where a path belongs by what somebody declared.
+    fn declared_place(&self, asked: &Asked<'_>, steps: &Steps<'_>) -> Option<Resolved> {
+        let template = self
+            .declared
+            .template(asked.scope.host, asked.method, asked.request.path())?;
+        let values = template
+            .split('/')
+            .skip(1)
+            .enumerate()
+            .filter(|(_, s)| s.contains('{'));
+        let objects = values.fold(steps.objects, |all, (at, _)| {
+            all | 1u32.checked_shl(at as u32).unwrap_or(0)
+        });
+        Some(Resolved {
+            raw: template.clone(),
+            view: bare_template(&template).into_owned(),
+            template,
+            objects,
+        })
     }
 
     /// The operation as a template has it.
@@ -320,11 +403,12 @@ impl Inventory {
         self.recent.insert(key, place.clone());
     }
 
-    fn host(&mut self, id: Id, name: &str, ts: Timestamp) -> &mut Host {
-        self.hosts.entry(id, || Host {
-            name: name.to_owned(),
+    fn host(&mut self, asked: &Asked<'_>) -> &mut Host {
+        self.hosts.entry(asked.host_id, || Host {
+            name: asked.scope.host.to_owned(),
+            environment: asked.scope.environment.map(Box::from),
             paths: Tree::default(),
-            last: ts,
+            last: asked.ts,
             with_credential: 0,
             without_credential: 0,
             unproven: 0,
@@ -354,13 +438,24 @@ impl Inventory {
         let (resolved, _) = self.resolve(asked);
         let operation = self.operation(asked, &resolved);
         let room = self.hosts.len() * 64 < self.endpoints.cap() * 16;
-        let tree = &mut self.host(asked.host_id, asked.host, asked.ts).paths;
-        let make = |method: &str, path: &str| endpoint_id(asked.host, method, path);
-        let Some((now, moves)) = tree.insert(&steps, asked.method, &operation, room, &make) else {
+        let declared = self
+            .declared_place(asked, &steps)
+            .filter(|_| asked.method != "CONNECT");
+        let tree = &mut self.host(asked).paths;
+        let make = |method: &str, path: &str| asked.scope.endpoint(method, path);
+        let inserted = match declared {
+            Some(place) => {
+                let id = asked.id(&with_operation(&place.view, &operation));
+                tree.insert_declared(&place.template, asked.method, &operation, id);
+                Some((place, Vec::new()))
+            }
+            None => tree.insert(&steps, asked.method, &operation, room, &make),
+        };
+        let Some((now, moves)) = inserted else {
             place.leaf = None;
             return place;
         };
-        self.follow(asked.host, moves);
+        self.follow(asked.scope, moves);
         let leaf = asked.id(&with_operation(&now.raw, &operation));
         let view = asked.id(&with_operation(&now.view, &operation));
         // What was counted for a name that is not kept apart is now counted with the others. What was counted for all
@@ -375,7 +470,7 @@ impl Inventory {
         if self.endpoints.get(leaf).is_none() {
             self.add_leaf(asked, leaf, &shown);
         } else if self.endpoints.get(leaf).is_some_and(|row| !row.proven) {
-            let host = self.host(asked.host_id, asked.host, asked.ts);
+            let host = self.host(asked);
             host.unproven = host.unproven.saturating_sub(1);
         }
         if let Some(row) = self.endpoints.get_mut(leaf) {
@@ -420,13 +515,13 @@ impl Inventory {
     }
 
     /// Moves rows to where their leaves are now.
-    fn follow(&mut self, host: &str, moves: Vec<Move>) {
+    fn follow(&mut self, scope: Scope<'_>, moves: Vec<Move>) {
         if moves.is_empty() {
             return;
         }
         for moved in moves {
             if let Some(mut row) = self.endpoints.remove(moved.from) {
-                row.id = endpoint_id(host, &moved.method, &moved.path);
+                row.id = scope.endpoint(&moved.method, &moved.path);
                 debug_assert_eq!(row.id, moved.to);
                 row.template = moved.path;
                 self.put(row);
@@ -445,9 +540,13 @@ impl Inventory {
         if !host.paths.take(verdicts) {
             return false;
         }
-        let name = host.name.clone();
-        let moves = host.paths.fold(&|method, path| endpoint_id(&name, method, path));
-        self.follow(&name, moves);
+        let (name, environment) = (host.name.clone(), host.environment.clone());
+        let scope = Scope {
+            host: &name,
+            environment: environment.as_deref(),
+        };
+        let moves = host.paths.fold(&|method, path| scope.endpoint(method, path));
+        self.follow(scope, moves);
         self.recent.clear();
         self.older.clear();
         self.forget_sums(host_id);
@@ -476,8 +575,41 @@ impl Inventory {
         judge::judge(
             &host.paths,
             &|id| self.endpoints.get(id).filter(|e| e.proven),
-            &|_| false,
+            // Names that the overrides keep.
+            &|path| {
+                let kept = self.declared.kept(&host.name, path);
+                kept > 0 && kept >= path.split('/').filter(|s| !s.is_empty()).count()
+            },
         )
+    }
+
+    /// The endpoints of a host: what traffic shows, under what people declared.
+    fn groups(&self, host: &Host, verdicts: &BTreeMap<String, judge::Verdict>) -> Vec<Group> {
+        let mut groups = judge::groups(&host.paths, verdicts);
+        if self.declared.is_empty() {
+            return groups;
+        }
+        // What was learned before somebody declared it is covered by the declaration too.
+        let mut by_id: BTreeMap<Id, Group> = BTreeMap::new();
+        for mut group in groups.drain(..) {
+            if group.method != "CONNECT"
+                && let Some(template) = self.declared.template(&host.name, &group.method, &group.template)
+            {
+                group.view = bare_template(&template).into_owned();
+                group.template = template;
+            }
+            match by_id.entry(host.scope().of_group(&group)) {
+                Entry::Vacant(free) => drop(free.insert(group)),
+                Entry::Occupied(mut known) => {
+                    let known = known.get_mut();
+                    known.leaves.extend(group.leaves);
+                    known.leaves.sort_unstable();
+                    known.leaves.dedup();
+                    known.template = known.template.clone().max(group.template);
+                }
+            }
+        }
+        by_id.into_values().collect()
     }
 
     fn forget_sums(&mut self, host_id: Id) {
@@ -495,12 +627,12 @@ impl Inventory {
             return;
         };
         let mut ids = Vec::new();
-        for group in judge::groups(&host.paths, &host.paths.verdicts) {
-            let id = view_id(&host.name, &group);
+        for group in self.groups(host, &host.paths.verdicts) {
+            let id = host.scope().of_group(&group);
             if group.leaves == [id] {
                 continue;
             }
-            if let Some(sum) = self.sum(&host.name, &group) {
+            if let Some(sum) = self.sum(host, &group) {
                 self.sums.insert(id, sum);
                 ids.push(id);
             }
@@ -513,17 +645,17 @@ impl Inventory {
         let Some(host) = self.hosts.get(host_id) else {
             return;
         };
-        let groups = judge::groups(&host.paths, &host.paths.verdicts);
-        let found = groups.iter().find(|g| view_id(&host.name, g) == id);
-        if let Some(sum) = found.and_then(|group| self.sum(&host.name, group)) {
+        let groups = self.groups(host, &host.paths.verdicts);
+        let found = groups.iter().find(|g| host.scope().of_group(g) == id);
+        if let Some(sum) = found.and_then(|group| self.sum(host, group)) {
             self.sums.insert(id, sum);
             self.summed.entry(host_id).or_default().push(id);
         }
     }
 
     /// The sum of the leaves of an endpoint. Calls that proved nothing are counted for the leaf that has its own id.
-    fn sum(&self, host: &str, group: &Group) -> Option<Endpoint> {
-        let id = view_id(host, group);
+    fn sum(&self, host: &Host, group: &Group) -> Option<Endpoint> {
+        let id = host.scope().of_group(group);
         let own = (!group.leaves.contains(&id)).then_some(&id);
         let mut rows = group
             .leaves
@@ -540,26 +672,20 @@ impl Inventory {
     /// All endpoints that answers have proven, by host, template and method.
     pub(crate) fn views(&self) -> impl Iterator<Item = EndpointView> {
         let mut hosts: Vec<&Host> = self.hosts.sorted().into_iter().map(|(_, h)| h).collect();
-        hosts.sort_by(|a, b| a.name.cmp(&b.name));
+        hosts.sort_by(|a, b| (&a.name, &a.environment).cmp(&(&b.name, &b.environment)));
         hosts.into_iter().flat_map(move |host| {
             // What is known now decides, not what was known when places were judged last.
             let verdicts = self.verdicts(host.id());
-            let mut groups = judge::groups(&host.paths, &verdicts);
+            let mut groups = self.groups(host, &verdicts);
             groups.sort_by_cached_key(|g| (with_operation(&g.template, &g.operation), g.method.clone()));
             groups.into_iter().filter_map(move |group| {
-                let sum = self.sum(&host.name, &group).filter(|e| e.proven)?;
-                Some(sum.view())
+                let sum = self.sum(host, &group).filter(|e| e.proven)?;
+                let mut view = sum.view();
+                facts::declare(&mut view, &self.declared);
+                Some(view)
             })
         })
     }
-}
-
-fn view_id(host: &str, group: &Group) -> Id {
-    endpoint_id(
-        host,
-        &group.method,
-        &with_operation(&group.view, &group.operation),
-    )
 }
 
 /// Values of the places of a path that name objects.
@@ -567,13 +693,10 @@ pub(crate) fn path_objects<'a>(request: &'a Request, place: &Place) -> impl Iter
     at_places(request.path(), place.objects)
 }
 
-/// The id of a leaf or an endpoint. Parameters count as such, whatever they are called.
-pub(crate) fn endpoint_id(host: &str, method: &str, template: &str) -> Id {
-    let template = bare_template(template);
-    Id::of(&[
-        b"endpoint",
-        host.as_bytes(),
-        method.as_bytes(),
-        template.as_bytes(),
-    ])
+fn id_of(host: &str) -> Id {
+    Scope {
+        host,
+        environment: None,
+    }
+    .id()
 }

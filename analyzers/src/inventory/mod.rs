@@ -6,14 +6,18 @@
 
 use reassembly::Timestamp;
 
+pub mod declared;
 mod digest;
 pub(crate) mod endpoint;
 pub(crate) mod face;
+pub mod facts;
 pub(crate) mod host;
 pub(crate) mod paths;
 pub(crate) mod rpc;
 pub(crate) mod sensitive;
 
+pub use declared::Declared;
+pub use facts::Facts;
 pub use sensitive::DataClass;
 
 /// Quantiles of a histogram.
@@ -60,6 +64,8 @@ pub struct EndpointView {
     pub callers: u64,
     /// Of those, AI agents.
     pub agents: u64,
+    /// Of those, how many of each kind, sorted by name.
+    pub callers_by_kind: Vec<(String, u64)>,
     /// Credential schemes seen, with counts, sorted by name; `none` when none was shown.
     pub auth: Vec<(String, u64)>,
     /// Request media types with counts, sorted by name.
@@ -76,4 +82,6 @@ pub struct EndpointView {
     pub response_bytes: Quantiles,
     /// Exchanges built from damaged input.
     pub damaged: u64,
+    /// What it is for, for whom, whose, and how sure that is.
+    pub facts: Facts,
 }

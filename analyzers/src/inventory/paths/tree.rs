@@ -320,8 +320,7 @@ impl Tree {
     }
 
     /// Keeps an endpoint of a template that somebody declared.
-    #[cfg_attr(not(test), expect(dead_code, reason = "nothing declares templates yet"))]
-    pub(crate) fn insert_declared(&mut self, template: &str, method: &str, id: Id) {
+    pub(crate) fn insert_declared(&mut self, template: &str, method: &str, operation: &str, id: Id) {
         if self.declared.len() >= NODES {
             self.folded += 1;
             return;
@@ -330,7 +329,7 @@ impl Tree {
         if !leaves.iter().any(|l| l.id == id) {
             leaves.push(Leaf {
                 method: method.to_owned(),
-                operation: String::new(),
+                operation: operation.to_owned(),
                 id,
             });
             leaves.sort_by_key(|l| l.id);

@@ -609,7 +609,7 @@ impl Corpus {
 
     fn feed(&self, order: impl Iterator<Item = u32>) -> Inventory {
         let settings = Settings::default();
-        let mut inventory = Inventory::new(Seed::new(&settings.hash_key), 50_000);
+        let mut inventory = Inventory::new(Seed::new(&settings.hash_key), 50_000, Arc::default());
         let identity = identity(&self.pool[0], &settings);
         for number in order {
             let exchange = &self.pool[number as usize];
