@@ -6,6 +6,8 @@ use reassembly::{Exchange, Flags, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::EndpointView;
+use super::compare::zombie::{self, Ending};
+use super::compare::{Check, Compared};
 use super::digest::Digest;
 use super::facts::{self, Facts, Watch};
 use super::rpc;
@@ -61,6 +63,13 @@ pub(crate) struct Endpoint {
     response_bytes: Digest,
     damaged: u64,
     watch: Watch,
+    /// What came of the comparison with specifications, where any speak of its host.
+    pub(crate) compared: Option<Box<Compared>>,
+    /// What its answers say about its end.
+    pub(crate) ending: Option<Box<Ending>>,
+    /// When it was called before the exchange at hand.
+    #[serde(skip)]
+    pub(crate) before: Timestamp,
     /// 2xx without a credential, and with one in a field.
     pub(crate) open_ok: u64,
     pub(crate) auth_ok: u64,
@@ -127,6 +136,7 @@ pub(crate) struct Seen<'a> {
     pub(crate) scheme: Scheme,
     pub(crate) ts: Timestamp,
     pub(crate) found: Option<&'a Found>,
+    pub(crate) check: Option<&'a Check<'a>>,
 }
 
 impl Seen<'_> {
@@ -167,6 +177,9 @@ impl Endpoint {
             response_bytes: Digest::default(),
             damaged: 0,
             watch: Watch::default(),
+            compared: None,
+            ending: None,
+            before: ts,
             open_ok: 0,
             auth_ok: 0,
             first_open: None,
@@ -178,6 +191,7 @@ impl Endpoint {
 
     pub(crate) fn observe(&mut self, seen: &Seen<'_>) {
         let exchange = seen.exchange;
+        self.before = if self.exchanges == 0 { seen.ts } else { self.last };
         self.first = self.first.min(seen.ts);
         self.last = self.last.max(seen.ts);
         self.exchanges += 1;
@@ -197,6 +211,10 @@ impl Endpoint {
         let status = rpc::status(exchange).unwrap_or(0);
         let ok = (200..300).contains(&status);
         self.watch.observe(exchange, ok);
+        if let Some(check) = seen.check {
+            let compared = self.compared.get_or_insert_default();
+            compared.observe(check, || seen.evidence());
+        }
         if let Some(request) = &exchange.request {
             let message = &request.message;
             if message.complete {
@@ -239,6 +257,10 @@ impl Endpoint {
             self.latency
                 .record(u64::try_from(wait.as_micros()).unwrap_or(u64::MAX));
         }
+        if ok {
+            let said = zombie::said(message);
+            Ending::add(&mut self.ending, said, || seen.evidence());
+        }
         if ok && let Some(found) = seen.found {
             self.count_data(found, seen);
         }
@@ -275,8 +297,15 @@ impl Endpoint {
         self.callers.len()
     }
 
+    /// Of those, AI agents.
+    pub(crate) fn agent_count(&self) -> u64 {
+        let agents = self.callers.values().filter(|k| **k == PrincipalKind::AiAgent);
+        agents.count() as u64
+    }
+
     /// Takes over what was seen under a template that this one replaces.
     pub(crate) fn absorb(&mut self, other: Self) {
+        self.before = zombie::before([self.before, self.last, other.before, other.last]);
         self.first = self.first.min(other.first);
         self.last = self.last.max(other.last);
         self.exchanges += other.exchanges;
@@ -315,6 +344,12 @@ impl Endpoint {
         self.response_bytes.merge(other.response_bytes);
         self.damaged += other.damaged;
         self.watch.absorb(&other.watch);
+        match (&mut self.compared, other.compared) {
+            (Some(mine), Some(theirs)) => mine.absorb(*theirs),
+            (mine @ None, theirs) => *mine = theirs,
+            (Some(_), None) => {}
+        }
+        Ending::absorb(&mut self.ending, other.ending);
         self.open_ok += other.open_ok;
         self.auth_ok += other.auth_ok;
         self.first_open = earlier(self.first_open.take(), other.first_open);
@@ -366,6 +401,8 @@ impl Endpoint {
             facts: Facts::default(),
         };
         view.facts = facts::inferred(&view, &self.watch);
+        let deprecated = self.ending.as_ref().and_then(|e| e.deprecated);
+        view.facts.deprecated = deprecated.is_some_and(|since| since <= self.last.seconds());
         view
     }
 }

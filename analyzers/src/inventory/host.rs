@@ -43,7 +43,7 @@ impl Host {
     }
 }
 
-fn host_id(name: &str) -> Id {
+pub(crate) fn host_id(name: &str) -> Id {
     Id::of(&[b"host", name.as_bytes()])
 }
 
@@ -107,6 +107,20 @@ impl Inventory {
             .filter(|e| e.proven)
     }
 
+    /// The endpoint of an id.
+    pub(crate) fn endpoint(&self, id: Id) -> Option<&Endpoint> {
+        self.endpoints.get(id)
+    }
+
+    /// Every endpoint that answers have proven, by id.
+    pub(crate) fn each(&self, mut look: impl FnMut(&Endpoint)) {
+        for (_, endpoint) in self.endpoints.sorted() {
+            if endpoint.proven {
+                look(endpoint);
+            }
+        }
+    }
+
     /// Unproven endpoints that a full host did not take.
     pub(crate) fn refused(&self) -> u64 {
         self.refused
@@ -156,7 +170,7 @@ impl Inventory {
     }
 
     /// The host by name; when the request names none, by address.
-    fn host_name(&mut self, request: &Request, exchange: &Exchange) -> (Id, Arc<str>) {
+    pub(crate) fn host_name(&mut self, request: &Request, exchange: &Exchange) -> (Id, Arc<str>) {
         if request.host.is_empty() {
             let name = exchange.flow.server.to_string();
             return (host_id(&name), name.into());

@@ -6,6 +6,7 @@
 
 use reassembly::Timestamp;
 
+pub(crate) mod compare;
 pub mod declared;
 mod digest;
 pub(crate) mod endpoint;
@@ -15,6 +16,7 @@ pub(crate) mod rpc;
 pub(crate) mod sensitive;
 mod template;
 
+pub use compare::{Overview, Standing};
 pub use declared::Declared;
 pub use facts::Facts;
 pub use sensitive::DataClass;
