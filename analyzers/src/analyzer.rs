@@ -13,9 +13,10 @@ use crate::finding::ledger::Ledger;
 use crate::id::{Id, Seed};
 use crate::identity::signals::Signals;
 use crate::identity::{PrincipalView, Resolver, Scheme};
-use crate::inventory::EndpointView;
+use crate::inventory::compare::{self, Comparison};
 use crate::inventory::endpoint::Seen;
 use crate::inventory::host::Inventory;
+use crate::inventory::{EndpointView, Overview};
 use crate::inventory::{rpc, sensitive};
 use crate::marks::Marks;
 use crate::network::Networks;
@@ -41,7 +42,8 @@ pub struct Labels {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Table {
-    /// Endpoints and their statistics by endpoint id; names learned per host by `host/` and an id.
+    /// Endpoints and their statistics by endpoint id; names learned per host by `host/` and an id, when each was watched by
+    /// `watch/` and an id.
     Endpoints,
     /// Principals and their baselines by principal id; what clients asked for in vain by `scan/` and an id.
     Principals,
@@ -108,6 +110,7 @@ pub struct Analyzer {
     egress: Networks,
     resolver: Resolver,
     inventory: Inventory,
+    comparison: Comparison,
     behaviour: Behaviour,
     ledger: Ledger,
     /// Of the response at hand.
@@ -128,6 +131,7 @@ impl Analyzer {
             egress: Networks::parse(&settings.shared_egress).0,
             resolver: Resolver::new(&settings),
             inventory: Inventory::new(seed, settings.max_endpoints, Arc::clone(&settings.declared)),
+            comparison: Comparison::new(settings.max_endpoints.div_ceil(4)),
             behaviour: Behaviour::new(settings.max_principals),
             ledger: Ledger::new(&settings),
             marks: Marks::default(),
@@ -174,6 +178,9 @@ impl Analyzer {
             sensitive::search(body, &self.marks, self.seed)
         });
         let ts = exchange.ts();
+        let declared = &*self.settings.declared;
+        let (host_id, host_name) = self.inventory.host_name(request, exchange);
+        let check = compare::check(declared, exchange, request, &host_name);
         let seen = Seen {
             exchange,
             exchange_id,
@@ -181,6 +188,7 @@ impl Analyzer {
             scheme: identity.scheme,
             ts,
             found: found.as_ref(),
+            check: check.as_ref(),
         };
         let unknown_operation = call.is_some() && is_unknown_operation(exchange);
         let (host, place) = self
@@ -212,6 +220,15 @@ impl Analyzer {
         activity.host = self.inventory.hosts.get(host);
         activity.endpoint = self.inventory.proven(&place);
 
+        self.comparison.observe(
+            &activity,
+            (host_id, &host_name),
+            check.as_ref(),
+            &self.inventory,
+            &self.settings,
+            &mut self.ledger,
+        );
+
         // Behaviour stage, keyed by principal.
         let world = World {
             settings: &self.settings,
@@ -242,6 +259,8 @@ impl Analyzer {
     /// Ends the input: what is still being counted is decided.
     pub fn finish(&mut self) {
         self.inventory.finish();
+        self.comparison
+            .finish(&self.inventory, &self.settings, &mut self.ledger);
         self.ledger.finish();
     }
 
@@ -263,6 +282,12 @@ impl Analyzer {
         all.into_iter().map(|(_, p)| p.view(&self.settings))
     }
 
+    /// How the specifications stand to what was seen.
+    #[must_use]
+    pub fn overview(&self) -> Overview {
+        self.comparison.overview(&self.settings)
+    }
+
     /// The latest revision of every finding kept, by first time seen, then id. Each is made when it is asked for.
     pub fn findings(&self) -> impl Iterator<Item = Finding> {
         self.ledger.latest()
@@ -273,6 +298,7 @@ impl Analyzer {
     pub fn forget_changes(&mut self) {
         self.inventory.endpoints.untrack();
         self.inventory.hosts.untrack();
+        self.comparison.covers.untrack();
         self.behaviour.profiles.untrack();
         self.behaviour.scans.untrack();
         self.behaviour.credentials.untrack();
@@ -287,6 +313,7 @@ impl Analyzer {
         // Ids are hexadecimal, so rows with a prefix come after those without.
         changes(&mut self.inventory.endpoints, Table::Endpoints, "")
             .chain(changes(&mut self.inventory.hosts, Table::Endpoints, HOST))
+            .chain(changes(&mut self.comparison.covers, Table::Endpoints, COVER))
             .chain(changes(&mut self.behaviour.profiles, Table::Principals, ""))
             .chain(changes(&mut self.behaviour.scans, Table::Principals, SCAN))
             .chain(changes(&mut self.behaviour.credentials, Table::Credentials, ""))
@@ -312,6 +339,9 @@ impl Analyzer {
         let loaded = match (table, prefix) {
             (Table::Endpoints, "") => load(&mut self.inventory.endpoints, bare, value, |e| Some(e.id)),
             (Table::Endpoints, HOST) => load(&mut self.inventory.hosts, bare, value, |h| Some(h.id())),
+            (Table::Endpoints, COVER) => load(&mut self.comparison.covers, bare, value, |c| {
+                Some(compare::cover::id(&c.host))
+            }),
             (Table::Principals, "") => load(profiles, bare, value, |p| Some(p.id)),
             (Table::Principals, SCAN) => load(scans, bare, value, |_| None),
             (Table::Credentials, "") => load(credentials, bare, value, |_| None),
@@ -330,6 +360,7 @@ impl Analyzer {
     pub fn counters(&self) -> Vec<(&'static str, u64)> {
         vec![
             ("credentials_evicted", self.behaviour.credentials.evicted()),
+            ("covers_evicted", self.comparison.covers.evicted()),
             ("endpoints_evicted", self.inventory.endpoints.evicted()),
             ("endpoints_refused", self.inventory.refused()),
             ("exchanges_without_request", self.unread),
@@ -346,6 +377,7 @@ impl Analyzer {
 
 /// Prefixes of keys of rows that share a table with others.
 const HOST: &str = "host/";
+const COVER: &str = "watch/";
 const SCAN: &str = "scan/";
 
 fn changes<'a, V: Row>(

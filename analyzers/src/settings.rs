@@ -36,6 +36,10 @@ pub struct Settings {
     pub max_principals: usize,
     /// Findings kept for deduplication; the one not seen for longest makes way.
     pub max_findings: usize,
+    /// Covered time after which operations that nobody called are told.
+    pub orphan_after: Duration,
+    /// Silence, on days on which its host was watched, after which an endpoint that is called again is told.
+    pub silent_after: Duration,
     /// What people declared about their APIs.
     pub declared: Arc<Declared>,
 }
@@ -57,6 +61,8 @@ impl Default for Settings {
             max_endpoints: 20_000,
             max_principals: 20_000,
             max_findings: 20_000,
+            orphan_after: Duration::from_secs(7 * 24 * 3600),
+            silent_after: Duration::from_secs(30 * 24 * 3600),
             declared: Arc::default(),
         }
     }

@@ -113,6 +113,12 @@ impl Call {
         self
     }
 
+    /// An answer in HTML.
+    pub(crate) fn page(mut self) -> Self {
+        self.answer_fields = "Content-Type: text/html; charset=utf-8\n".into();
+        self
+    }
+
     /// A response that receivers may read differently.
     pub(crate) fn ambiguous_answer(mut self, ambiguities: Ambiguities) -> Self {
         self.ambiguities[1] = ambiguities;
@@ -185,7 +191,7 @@ pub(crate) struct Scene {
     pub(crate) analyzer: Analyzer,
     /// Nanoseconds since 1970.
     pub(crate) now: u64,
-    sent: u32,
+    pub(crate) sent: u32,
     pub(crate) told: Vec<Finding>,
 }
 

@@ -81,6 +81,16 @@ pub enum Kind {
     SensitiveDataExposure,
     /// Bytes that two receivers may frame differently.
     RequestSmugglingIndicator,
+    /// An endpoint that no specification of its host declares.
+    ShadowEndpoint,
+    /// Parameters that an operation takes and does not declare.
+    UndocumentedParameter,
+    /// A status that an operation answers with and does not declare.
+    UndocumentedStatus,
+    /// An endpoint that should be gone and answers.
+    ZombieEndpoint,
+    /// Declared operations that nobody calls.
+    OrphanEndpoint,
 }
 
 /// An exchange that a finding rests on.

@@ -6,6 +6,8 @@ use reassembly::{Exchange, Flags, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::EndpointView;
+use super::compare::zombie::{self, Ending};
+use super::compare::{Check, Compared};
 use super::digest::Digest;
 use super::face::Face;
 use super::facts::{self, Facts, Watch};
@@ -68,6 +70,13 @@ pub(crate) struct Endpoint {
     #[serde(default)]
     pub(crate) face: Face,
     watch: Watch,
+    /// What came of the comparison with specifications, where any speak of its host.
+    pub(crate) compared: Option<Box<Compared>>,
+    /// What its answers say about its end.
+    pub(crate) ending: Option<Box<Ending>>,
+    /// When it was called before the exchange at hand.
+    #[serde(skip)]
+    pub(crate) before: Timestamp,
     /// 2xx without a credential, and with one in a field.
     pub(crate) open_ok: u64,
     pub(crate) auth_ok: u64,
@@ -134,6 +143,7 @@ pub(crate) struct Seen<'a> {
     pub(crate) scheme: Scheme,
     pub(crate) ts: Timestamp,
     pub(crate) found: Option<&'a Found>,
+    pub(crate) check: Option<&'a Check<'a>>,
 }
 
 impl Seen<'_> {
@@ -176,6 +186,9 @@ impl Endpoint {
             damaged: 0,
             face: Face::default(),
             watch: Watch::default(),
+            compared: None,
+            ending: None,
+            before: ts,
             open_ok: 0,
             auth_ok: 0,
             first_open: None,
@@ -187,6 +200,7 @@ impl Endpoint {
 
     pub(crate) fn observe(&mut self, seen: &Seen<'_>) {
         let exchange = seen.exchange;
+        self.before = if self.exchanges == 0 { seen.ts } else { self.last };
         self.first = self.first.min(seen.ts);
         self.last = self.last.max(seen.ts);
         self.exchanges += 1;
@@ -206,6 +220,10 @@ impl Endpoint {
         let status = rpc::status(exchange).unwrap_or(0);
         let ok = (200..300).contains(&status);
         self.watch.observe(exchange, ok);
+        if let Some(check) = seen.check {
+            let compared = self.compared.get_or_insert_default();
+            compared.observe(check, || seen.evidence());
+        }
         if let Some(request) = &exchange.request {
             let message = &request.message;
             if message.complete {
@@ -251,6 +269,10 @@ impl Endpoint {
         if ok && !self.is_static {
             self.face.observe(response);
         }
+        if ok {
+            let said = zombie::said(message);
+            Ending::add(&mut self.ending, said, || seen.evidence());
+        }
         if ok && let Some(found) = seen.found {
             self.count_data(found, seen);
         }
@@ -287,8 +309,15 @@ impl Endpoint {
         self.callers.len()
     }
 
+    /// Of those, AI agents.
+    pub(crate) fn agent_count(&self) -> u64 {
+        let agents = self.callers.values().filter(|k| **k == PrincipalKind::AiAgent);
+        agents.count() as u64
+    }
+
     /// Takes over what was seen under a template that this one replaces.
     pub(crate) fn absorb(&mut self, other: Self) {
+        self.before = zombie::before([self.before, self.last, other.before, other.last]);
         self.first = self.first.min(other.first);
         self.last = self.last.max(other.last);
         self.exchanges += other.exchanges;
@@ -328,6 +357,12 @@ impl Endpoint {
         self.damaged += other.damaged;
         self.face.absorb(&other.face);
         self.watch.absorb(&other.watch);
+        match (&mut self.compared, other.compared) {
+            (Some(mine), Some(theirs)) => mine.absorb(*theirs),
+            (mine @ None, theirs) => *mine = theirs,
+            (Some(_), None) => {}
+        }
+        Ending::absorb(&mut self.ending, other.ending);
         self.open_ok += other.open_ok;
         self.auth_ok += other.auth_ok;
         self.first_open = earlier(self.first_open.take(), other.first_open);
@@ -380,6 +415,8 @@ impl Endpoint {
         };
         view.facts = facts::inferred(&view, &self.watch);
         view.facts.environment = self.environment.as_deref().map(str::to_owned);
+        let deprecated = self.ending.as_ref().and_then(|e| e.deprecated);
+        view.facts.deprecated = deprecated.is_some_and(|since| since <= self.last.seconds());
         view
     }
 }

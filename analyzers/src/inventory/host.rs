@@ -196,6 +196,27 @@ impl Inventory {
         endpoint.filter(|e| e.proven)
     }
 
+    /// The endpoint beside another, of the same host and environment, with this method and template.
+    pub(crate) fn beside(&self, other: &Endpoint, method: &str, template: &str) -> Option<&Endpoint> {
+        let scope = Scope {
+            host: &other.host,
+            environment: other.environment.as_deref(),
+        };
+        let id = scope.endpoint(method, template);
+        self.sums.get(&id).or_else(|| self.endpoints.get(id))
+    }
+
+    /// Every endpoint that answers have proven.
+    pub(crate) fn each(&self, mut look: impl FnMut(&Endpoint)) {
+        for (_, host) in self.hosts.sorted() {
+            for group in self.groups(host, &host.paths.verdicts) {
+                if let Some(sum) = self.sum(host, &group).filter(|e| e.proven) {
+                    look(&sum);
+                }
+            }
+        }
+    }
+
     /// Unproven endpoints that a full host did not take.
     pub(crate) fn refused(&self) -> u64 {
         self.refused
@@ -270,7 +291,7 @@ impl Inventory {
     }
 
     /// The host by name; when the request names none, by address.
-    fn host_name(&mut self, request: &Request, exchange: &Exchange) -> (Id, Arc<str>) {
+    pub(crate) fn host_name(&mut self, request: &Request, exchange: &Exchange) -> (Id, Arc<str>) {
         if request.host.is_empty() {
             let name = exchange.flow.server.to_string();
             return (id_of(&name), name.into());
@@ -693,7 +714,8 @@ pub(crate) fn path_objects<'a>(request: &'a Request, place: &Place) -> impl Iter
     at_places(request.path(), place.objects)
 }
 
-fn id_of(host: &str) -> Id {
+/// The id of a host, in whatever environment.
+pub(crate) fn id_of(host: &str) -> Id {
     Scope {
         host,
         environment: None,

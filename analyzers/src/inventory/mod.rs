@@ -6,6 +6,7 @@
 
 use reassembly::Timestamp;
 
+pub(crate) mod compare;
 pub mod declared;
 mod digest;
 pub(crate) mod endpoint;
@@ -16,6 +17,7 @@ pub(crate) mod paths;
 pub(crate) mod rpc;
 pub(crate) mod sensitive;
 
+pub use compare::{Overview, Standing};
 pub use declared::Declared;
 pub use facts::Facts;
 pub use sensitive::DataClass;

@@ -235,6 +235,11 @@ keys! {
         /// File that tells who owns which hosts and paths: TOML where its name ends in `.toml`, else lines of a pattern and
         /// its owners.
         owners: PathBuf = PathBuf::new(), Rule::Any;
+        /// Covered time after which operations that a specification declares and nobody calls are told: time in which their
+        /// host was seen to answer, in slots of ten minutes, less what was lost.
+        orphan_after: Duration = seconds(7 * 86_400), Rule::Range(600 * SECOND, 400 * DAY);
+        /// Silence after which an endpoint that is called again is told. Its host must have been watched on the days between.
+        silent_after: Duration = seconds(30 * 86_400), Rule::Range(2 * DAY, 400 * DAY);
         /// Environments, as sections `[[inventory.environments]]` with `name` and any of `interface`, `vlan`, `vni`, `cidr`
         /// (networks of the server) and `host` (globs), each a value or a list. An exchange belongs to the first of which
         /// every condition holds. The same API in two environments is two endpoints.

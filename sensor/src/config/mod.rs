@@ -81,6 +81,8 @@ impl Config {
             shared_egress: self.identity.shared_egress.clone(),
             learn_exchanges: self.learning.exchanges,
             learn_period: self.learning.period,
+            orphan_after: self.inventory.orphan_after,
+            silent_after: self.inventory.silent_after,
             max_endpoints: count(self.limits.endpoints),
             max_principals: count(self.limits.principals),
             max_findings: count(self.limits.findings),
