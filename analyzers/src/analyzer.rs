@@ -15,6 +15,7 @@ use crate::identity::{PrincipalView, Resolver, Scheme};
 use crate::inventory::EndpointView;
 use crate::inventory::endpoint::Seen;
 use crate::inventory::host::Inventory;
+use crate::inventory::shape::drift::{self, Learning};
 use crate::inventory::{rpc, sensitive};
 use crate::marks::Marks;
 use crate::network::Networks;
@@ -180,6 +181,11 @@ impl Analyzer {
             scheme: identity.scheme,
             ts,
             found: found.as_ref(),
+            learn: Learning {
+                seed: self.seed,
+                exchanges: self.settings.learn_exchanges,
+                period: self.settings.learn_period.as_secs(),
+            },
         };
         let unknown_operation = call.is_some() && is_unknown_operation(exchange);
         let (host, place) = self
@@ -208,6 +214,7 @@ impl Analyzer {
         if let Some((_, missing)) = object {
             self.inventory.count_object(&place, missing);
         }
+        let drift = self.inventory.take_drift(&place);
         activity.host = self.inventory.hosts.get(host);
         activity.endpoint = self.inventory.proven(&place);
 
@@ -225,6 +232,9 @@ impl Analyzer {
             &world,
             &mut self.ledger,
         );
+        if let Some(drift) = drift {
+            drift::observe(&activity, &drift, &mut self.ledger);
+        }
         let grpc = call.is_none().then(|| rpc::grpc_method(exchange)).flatten();
         Labels {
             rpc_status: grpc.as_ref().and_then(|_| rpc::grpc_status(exchange)),
@@ -329,12 +339,15 @@ impl Analyzer {
     /// What was given up at the limits, by name.
     #[must_use]
     pub fn counters(&self) -> Vec<(&'static str, u64)> {
+        let (fields, bodies) = self.inventory.unlearned();
         vec![
+            ("bodies_unreadable", bodies),
             ("credentials_evicted", self.behaviour.credentials.evicted()),
             ("endpoints_evicted", self.inventory.endpoints.evicted()),
             ("endpoints_refused", self.inventory.refused()),
             ("exchanges_without_request", self.unread),
             ("requests_cut_before_a_credential", self.cut),
+            ("fields_given_up", fields),
             ("findings_evicted", self.ledger.entries.evicted()),
             ("hosts_evicted", self.inventory.hosts.evicted()),
             ("principals_evicted", self.behaviour.profiles.evicted()),

@@ -93,10 +93,28 @@ fn strayed(scene: &mut Scene) {
     }
 }
 
+/// An endpoint whose answers change after it was learned.
+fn drifted(scene: &mut Scene) {
+    let call = |n: u64, answer: &str| {
+        let client = ["10.0.0.5", "10.0.0.6"][(n % 2) as usize];
+        Call::get("/prices").from(client).answer(answer)
+    };
+    for n in 0..240 {
+        scene.wait(600);
+        scene.send(&call(n, r#"{"id":7,"price":12}"#));
+    }
+    for n in 0..3 {
+        scene.send(&call(n, r#"{"id":7,"price":12,"margin":3}"#));
+    }
+    for n in 0..3 {
+        scene.send(&call(n, r#"{"id":7,"price":"12"}"#));
+    }
+}
+
 /// Every revision told of every scene, and what is kept at the end.
 fn all() -> Vec<Finding> {
     let mut all = Vec::new();
-    for play in [credentials, exposed, seekers, strayed] {
+    for play in [credentials, exposed, seekers, strayed, drifted] {
         let mut scene = Scene::new();
         play(&mut scene);
         scene.analyzer.finish();

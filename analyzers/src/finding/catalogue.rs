@@ -11,6 +11,7 @@ use crate::behaviour::{
     new_endpoint_for_principal, rate_anomaly, request_smuggling_indicator, sensitive_data_exposure,
     token_long_lived, weak_auth,
 };
+use crate::inventory::shape::drift;
 
 /// One kind of finding.
 #[derive(Debug)]
@@ -36,7 +37,7 @@ pub struct Entry {
 }
 
 /// Every kind, in the order of [`Kind`].
-pub const CATALOGUE: [Entry; 11] = [
+pub const CATALOGUE: [Entry; 12] = [
     Entry {
         kind: Kind::MissingAuth,
         name: "missing_auth",
@@ -272,6 +273,28 @@ pub const CATALOGUE: [Entry; 11] = [
             "Find out which proxies stand before the server and how each reads such a head.",
             "Configure the first of them to refuse it with 400 (RFC 9112 sections 6.1 and 6.3).",
             "Look at the responses on the same connection for answers that belong to another request.",
+        ],
+    },
+    Entry {
+        kind: Kind::SchemaDrift,
+        name: "schema_drift",
+        title: "Endpoint no longer takes or gives what it did",
+        severity: Severity::Info,
+        impact: "Clients that rely on the old contract break, and a field that nobody reviewed may hand out what it should not.",
+        explain: drift::explain,
+        mapping: &[
+            ("owasp_api", &["API9:2023", "API10:2023"]),
+            ("owasp_agentic", &["ASI04:2026", "ASI08:2026"]),
+            ("atlas", &["AML.T0099"]),
+            ("attack", &["T1565.002"]),
+        ],
+        playbook: "PB-SCHEMA-DRIFT",
+        steps: &[
+            "Read the changes in the finding, the breaking ones first, and open the evidence with the filter.",
+            "Ask the owner of the endpoint whether a release on that day explains them; if so, accept the finding and change the specification.",
+            "For a field that was removed or has another type, tell the owners of the clients that call the endpoint.",
+            "For a field or parameter that was added, check that it may leave the service and that the service checks what it takes.",
+            "For a change that nobody released, treat the service as tampered with until shown otherwise.",
         ],
     },
 ];

@@ -81,6 +81,8 @@ pub enum Kind {
     SensitiveDataExposure,
     /// Bytes that two receivers may frame differently.
     RequestSmugglingIndicator,
+    /// An endpoint no longer takes or gives what it did.
+    SchemaDrift,
 }
 
 /// An exchange that a finding rests on.

@@ -9,6 +9,8 @@ use super::EndpointView;
 use super::digest::Digest;
 use super::rpc;
 use super::sensitive::{DataClass, Found};
+use super::shape::Shape;
+use super::shape::drift::Learning;
 use crate::finding::trace::Trace;
 use crate::id::Id;
 use crate::identity::{Identity, PrincipalKind, Scheme};
@@ -61,6 +63,8 @@ pub(crate) struct Endpoint {
     /// Calls that name an object, and those of them that found none.
     pub(crate) objects: u64,
     pub(crate) misses: u64,
+    /// What it takes and gives.
+    pub(crate) shape: Shape,
 }
 
 /// What is known of one data class in an endpoint's responses.
@@ -117,10 +121,11 @@ pub(crate) struct Seen<'a> {
     pub(crate) scheme: Scheme,
     pub(crate) ts: Timestamp,
     pub(crate) found: Option<&'a Found>,
+    pub(crate) learn: Learning,
 }
 
 impl Seen<'_> {
-    fn evidence(&self) -> Option<Box<Trace>> {
+    pub(crate) fn evidence(&self) -> Option<Box<Trace>> {
         Trace::of(self.exchange, self.exchange_id).map(Box::new)
     }
 }
@@ -162,6 +167,7 @@ impl Endpoint {
             denied: 0,
             objects: 0,
             misses: 0,
+            shape: Shape::default(),
         }
     }
 
@@ -192,11 +198,15 @@ impl Endpoint {
                 count_type(&mut self.request_types, message.field("content-type"));
             }
         }
+        let status = rpc::status(seen.exchange);
+        if !self.is_static {
+            self.shape.observe(seen, status, self.callers.len());
+        }
         let Some(response) = &exchange.response else {
             self.no_response += 1;
             return;
         };
-        let status = rpc::status(seen.exchange).unwrap_or(0);
+        let status = status.unwrap_or(0);
         let class = usize::from(status / 100);
         if let Some(count) = class.checked_sub(1).and_then(|c| self.status.get_mut(c)) {
             *count += 1;
@@ -307,6 +317,7 @@ impl Endpoint {
         self.denied += other.denied;
         self.objects += other.objects;
         self.misses += other.misses;
+        self.shape.absorb(other.shape);
     }
 
     /// Tool or prompt of an MCP endpoint.
@@ -343,6 +354,7 @@ impl Endpoint {
             request_bytes: self.request_bytes.quantiles(),
             response_bytes: self.response_bytes.quantiles(),
             damaged: self.damaged,
+            shape: self.shape.view(),
         }
     }
 }

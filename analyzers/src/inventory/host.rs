@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::endpoint::{Endpoint, Seen, proves, refuses};
 use super::rpc::{self, Call};
+use super::shape::drift::Drift;
 use super::template::{Names, Templated, at_places};
 use crate::id::{HashTable, Id, Seed};
 use crate::identity::Scheme;
@@ -97,6 +98,18 @@ impl Inventory {
             endpoint.objects += 1;
             endpoint.misses += u64::from(missing);
         }
+    }
+
+    /// Fields and parameters of endpoints that were given up, and bodies that are not what their type says.
+    pub(crate) fn unlearned(&self) -> (u64, u64) {
+        let all = self.endpoints.sorted();
+        let of = all.iter().map(|(_, endpoint)| endpoint.shape.unlearned());
+        of.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+    }
+
+    /// What is no longer as it was learned of an endpoint, when it is to be told now.
+    pub(crate) fn take_drift(&mut self, place: &Place) -> Option<Box<Drift>> {
+        self.endpoints.get_mut(place.endpoint?)?.shape.take_drift()
     }
 
     /// The endpoint of an exchange, when a server's answers have proven it.

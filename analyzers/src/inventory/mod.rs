@@ -11,9 +11,11 @@ pub(crate) mod endpoint;
 pub(crate) mod host;
 pub(crate) mod rpc;
 pub(crate) mod sensitive;
+pub mod shape;
 mod template;
 
 pub use sensitive::DataClass;
+pub use shape::ShapeView;
 
 /// Quantiles of a histogram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -75,4 +77,6 @@ pub struct EndpointView {
     pub response_bytes: Quantiles,
     /// Exchanges built from damaged input.
     pub damaged: u64,
+    /// What it takes and gives.
+    pub shape: ShapeView,
 }

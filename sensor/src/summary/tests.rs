@@ -39,6 +39,7 @@ fn endpoint(host: &str, method: &str, template: &str, calls: u64) -> EndpointVie
         request_bytes: analyzers::inventory::Quantiles::default(),
         response_bytes: analyzers::inventory::Quantiles::default(),
         damaged: 0,
+        shape: Default::default(),
     }
 }
 
