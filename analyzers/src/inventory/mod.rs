@@ -8,6 +8,7 @@ use reassembly::Timestamp;
 
 mod digest;
 pub(crate) mod endpoint;
+pub mod export;
 pub(crate) mod host;
 pub(crate) mod rpc;
 pub(crate) mod sensitive;

@@ -179,11 +179,11 @@ impl Parameters {
                     count += 1;
                     parameter.repeated = parameter.repeated.saturating_add(1);
                 }
-                return;
-            }
-            parameter.count(1, (moment.at, moment.at));
-            if !parameter.known {
-                news.push(at);
+            } else {
+                parameter.count(1, (moment.at, moment.at));
+                if !parameter.known {
+                    news.push(at);
+                }
             }
             let Some(value) = value else { return };
             // Of a head not every field is looked at each time, so kinds of them are not counted.
@@ -192,6 +192,7 @@ impl Parameters {
                 _ => kind_of(value.as_bytes()),
             };
             if place != ParameterPlace::Header
+                && !again
                 && let Some(slot) = KINDS.iter().position(|k| *k == kind)
             {
                 parameter.kinds[slot] = parameter.kinds[slot].saturating_add(1);

@@ -342,7 +342,7 @@ fn parameters_of_query_head_and_cookies_are_learned() {
         [
             "query page 60/60 integer  x0 required",
             "query sort 60/60 string asc|desc x0 required",
-            "query tag 60/60 string a x60 required",
+            "query tag 60/60 string a|b x60 required",
             "query {key} 60/60 integer  x0 required",
             "header idempotency-key 20/60 string uuid x0",
             "header x-tenant-mode 60/60 string digits x0 required",

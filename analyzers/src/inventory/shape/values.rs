@@ -329,11 +329,13 @@ impl Values {
         if self.texts < WORDS_SEEN || known * 100 < u64::from(self.texts) * 95 {
             return Vec::new();
         }
-        words
+        let words: Vec<String> = words
             .iter()
             .filter(|(_, n)| often(n))
             .map(|(word, _)| word.to_string())
-            .collect()
+            .collect();
+        // One word is what happened to be said, and no choice.
+        if words.len() > 1 { words } else { Vec::new() }
     }
 
     /// Least and greatest length of a text.

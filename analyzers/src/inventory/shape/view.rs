@@ -73,6 +73,8 @@ impl From<Kind> for FieldType {
 pub struct Presence {
     /// Exchanges that had it.
     pub seen: u64,
+    /// Exchanges, read to their end, in which each object that could have it did.
+    pub every: u64,
     /// Exchanges that could have had it.
     pub of: u64,
     /// Lower bound of the share (Wilson, 95 %), of exchanges in which each object that could have it did.
@@ -85,6 +87,7 @@ impl Presence {
     fn new(seen: u32, every: u32, some: u32, of: u32) -> Self {
         Self {
             seen: seen.into(),
+            every: every.min(of).into(),
             of: of.into(),
             low: wilson(every.min(of), of).0,
             high: wilson(some.min(of), of).1,
@@ -95,6 +98,12 @@ impl Presence {
     #[must_use]
     pub fn is_required(&self) -> bool {
         self.low >= REQUIRED
+    }
+
+    /// Whether it is required and was never missing.
+    #[must_use]
+    pub fn is_constant(&self) -> bool {
+        self.is_required() && self.every == self.of
     }
 
     /// Whether too little was seen to say so.
