@@ -17,6 +17,7 @@ use crate::inventory::compare::{self, Comparison};
 use crate::inventory::endpoint::Seen;
 use crate::inventory::host::Inventory;
 use crate::inventory::{EndpointView, Overview};
+use crate::inventory::shape::drift::{self, Learning};
 use crate::inventory::{rpc, sensitive};
 use crate::marks::Marks;
 use crate::network::Networks;
@@ -189,6 +190,11 @@ impl Analyzer {
             ts,
             found: found.as_ref(),
             check: check.as_ref(),
+            learn: Learning {
+                seed: self.seed,
+                exchanges: self.settings.learn_exchanges,
+                period: self.settings.learn_period.as_secs(),
+            },
         };
         let unknown_operation = call.is_some() && is_unknown_operation(exchange);
         let (host, place) = self
@@ -217,6 +223,7 @@ impl Analyzer {
         if let Some((_, missing)) = object {
             self.inventory.count_object(&place, missing);
         }
+        let drift = self.inventory.take_drift(&place);
         activity.host = self.inventory.hosts.get(host);
         activity.endpoint = self.inventory.proven(&place);
 
@@ -243,6 +250,9 @@ impl Analyzer {
             &world,
             &mut self.ledger,
         );
+        if let Some(drift) = drift {
+            drift::observe(&activity, &drift, &mut self.ledger);
+        }
         let grpc = call.is_none().then(|| rpc::grpc_method(exchange)).flatten();
         Labels {
             rpc_status: grpc.as_ref().and_then(|_| rpc::grpc_status(exchange)),
@@ -358,7 +368,9 @@ impl Analyzer {
     /// What was given up at the limits, by name.
     #[must_use]
     pub fn counters(&self) -> Vec<(&'static str, u64)> {
+        let (fields, bodies) = self.inventory.unlearned();
         vec![
+            ("bodies_unreadable", bodies),
             ("credentials_evicted", self.behaviour.credentials.evicted()),
             ("covers_evicted", self.comparison.covers.evicted()),
             ("endpoints_evicted", self.inventory.endpoints.evicted()),
@@ -367,6 +379,7 @@ impl Analyzer {
             ("path_names_folded", self.inventory.folded()),
             ("requests_cut_before_a_credential", self.cut),
             ("findings_accepted", self.ledger.accepted()),
+            ("fields_given_up", fields),
             ("findings_evicted", self.ledger.entries.evicted()),
             ("hosts_evicted", self.inventory.hosts.evicted()),
             ("principals_evicted", self.behaviour.profiles.evicted()),

@@ -138,18 +138,37 @@ fn declared() -> crate::Settings {
     }
 }
 
+/// An endpoint whose answers change after it was learned.
+fn drifted(scene: &mut Scene) {
+    let call = |n: u64, answer: &str| {
+        let client = ["10.0.0.5", "10.0.0.6"][(n % 2) as usize];
+        Call::get("/prices").from(client).answer(answer)
+    };
+    for n in 0..240 {
+        scene.wait(600);
+        scene.send(&call(n, r#"{"id":7,"price":12}"#));
+    }
+    for n in 0..3 {
+        scene.send(&call(n, r#"{"id":7,"price":12,"margin":3}"#));
+    }
+    for n in 0..3 {
+        scene.send(&call(n, r#"{"id":7,"price":"12"}"#));
+    }
+}
+
 /// A scene and the settings that it is played with.
 type Play = (fn(&mut Scene), fn() -> crate::Settings);
 
 /// Every revision told of every scene, and what is kept at the end.
 fn all() -> Vec<Finding> {
     let mut all = Vec::new();
-    let plays: [Play; 5] = [
+    let plays: [Play; 6] = [
         (credentials, crate::Settings::default),
         (exposed, crate::Settings::default),
         (seekers, crate::Settings::default),
         (strayed, crate::Settings::default),
         (compared, declared),
+        (drifted, crate::Settings::default),
     ];
     for (play, settings) in plays {
         let mut scene = Scene::with(settings());

@@ -12,6 +12,7 @@ use crate::behaviour::{
     token_long_lived, weak_auth,
 };
 use crate::inventory::compare::{orphan, shadow, undocumented, zombie};
+use crate::inventory::shape::drift;
 
 /// One kind of finding.
 #[derive(Debug)]
@@ -37,7 +38,7 @@ pub struct Entry {
 }
 
 /// Every kind, in the order of [`Kind`].
-pub const CATALOGUE: [Entry; 16] = [
+pub const CATALOGUE: [Entry; 17] = [
     Entry {
         kind: Kind::MissingAuth,
         name: "missing_auth",
@@ -367,6 +368,28 @@ pub const CATALOGUE: [Entry; 16] = [
             "Check the covered time in the finding: operations of month's end or year's end are called seldom.",
             "Ask the owner which of the listed operations are still meant to be there.",
             "Take the others away, in the service and in the specification.",
+        ],
+    },
+    Entry {
+        kind: Kind::SchemaDrift,
+        name: "schema_drift",
+        title: "Endpoint no longer takes or gives what it did",
+        severity: Severity::Info,
+        impact: "Clients that rely on the old contract break, and a field that nobody reviewed may hand out what it should not.",
+        explain: drift::explain,
+        mapping: &[
+            ("owasp_api", &["API9:2023", "API10:2023"]),
+            ("owasp_agentic", &["ASI04:2026", "ASI08:2026"]),
+            ("atlas", &["AML.T0099"]),
+            ("attack", &["T1565.002"]),
+        ],
+        playbook: "PB-SCHEMA-DRIFT",
+        steps: &[
+            "Read the changes in the finding, the breaking ones first, and open the evidence with the filter.",
+            "Ask the owner of the endpoint whether a release on that day explains them; if so, accept the finding and change the specification.",
+            "For a field that was removed or has another type, tell the owners of the clients that call the endpoint.",
+            "For a field or parameter that was added, check that it may leave the service and that the service checks what it takes.",
+            "For a change that nobody released, treat the service as tampered with until shown otherwise.",
         ],
     },
 ];

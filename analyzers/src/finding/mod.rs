@@ -91,6 +91,8 @@ pub enum Kind {
     ZombieEndpoint,
     /// Declared operations that nobody calls.
     OrphanEndpoint,
+    /// An endpoint no longer takes or gives what it did.
+    SchemaDrift,
 }
 
 /// An exchange that a finding rests on.

@@ -13,6 +13,8 @@ use super::face::Face;
 use super::facts::{self, Facts, Watch};
 use super::rpc;
 use super::sensitive::{DataClass, Found};
+use super::shape::Shape;
+use super::shape::drift::Learning;
 use crate::finding::trace::Trace;
 use crate::id::Id;
 use crate::identity::{Identity, PrincipalKind, Scheme};
@@ -87,6 +89,8 @@ pub(crate) struct Endpoint {
     /// Calls that name an object, and those of them that found none.
     pub(crate) objects: u64,
     pub(crate) misses: u64,
+    /// What it takes and gives.
+    pub(crate) shape: Shape,
 }
 
 /// What is known of one data class in an endpoint's responses.
@@ -144,10 +148,11 @@ pub(crate) struct Seen<'a> {
     pub(crate) ts: Timestamp,
     pub(crate) found: Option<&'a Found>,
     pub(crate) check: Option<&'a Check<'a>>,
+    pub(crate) learn: Learning,
 }
 
 impl Seen<'_> {
-    fn evidence(&self) -> Option<Box<Trace>> {
+    pub(crate) fn evidence(&self) -> Option<Box<Trace>> {
         Trace::of(self.exchange, self.exchange_id).map(Box::new)
     }
 }
@@ -195,6 +200,7 @@ impl Endpoint {
             denied: 0,
             objects: 0,
             misses: 0,
+            shape: Shape::default(),
         }
     }
 
@@ -217,8 +223,8 @@ impl Endpoint {
         if exchange.flags.intersects(harmed) {
             self.damaged += 1;
         }
-        let status = rpc::status(exchange).unwrap_or(0);
-        let ok = (200..300).contains(&status);
+        let status = rpc::status(exchange);
+        let ok = status.is_some_and(|s| (200..300).contains(&s));
         self.watch.observe(exchange, ok);
         if let Some(check) = seen.check {
             let compared = self.compared.get_or_insert_default();
@@ -233,10 +239,14 @@ impl Endpoint {
                 count_type(&mut self.request_types, message.field("content-type"));
             }
         }
+        if !self.is_static {
+            self.shape.observe(seen, status, self.callers.len());
+        }
         let Some(response) = &exchange.response else {
             self.no_response += 1;
             return;
         };
+        let status = status.unwrap_or(0);
         let class = usize::from(status / 100);
         if let Some(count) = class.checked_sub(1).and_then(|c| self.status.get_mut(c)) {
             *count += 1;
@@ -369,6 +379,7 @@ impl Endpoint {
         self.denied += other.denied;
         self.objects += other.objects;
         self.misses += other.misses;
+        self.shape.absorb(other.shape);
     }
 
     /// Tool or prompt of an MCP endpoint.
@@ -412,6 +423,7 @@ impl Endpoint {
             response_bytes: self.response_bytes.quantiles(),
             damaged: self.damaged,
             facts: Facts::default(),
+            shape: self.shape.view(),
         };
         view.facts = facts::inferred(&view, &self.watch);
         view.facts.environment = self.environment.as_deref().map(str::to_owned);

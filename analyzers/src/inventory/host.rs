@@ -19,6 +19,7 @@ use super::paths::judge::{self, Group};
 use super::paths::steps::{Steps, at_places, bare_template};
 use super::paths::tree::{Move, Resolved, Tree, with_operation};
 use super::rpc::{self, Call};
+use super::shape::drift::Drift;
 use crate::id::{HashTable, Id, Seed};
 use crate::identity::Scheme;
 use crate::inventory::EndpointView;
@@ -183,6 +184,22 @@ impl Inventory {
         for endpoint in leaf.into_iter().chain(self.sums.get_mut(&place.template)) {
             endpoint.objects += 1;
             endpoint.misses += u64::from(missing);
+        }
+    }
+
+    /// Fields and parameters of endpoints that were given up, and bodies that are not what their type says.
+    pub(crate) fn unlearned(&self) -> (u64, u64) {
+        let all = self.endpoints.sorted();
+        let of = all.iter().map(|(_, endpoint)| endpoint.shape.unlearned());
+        of.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+    }
+
+    /// What is no longer as it was learned of an endpoint, when it is to be told now.
+    pub(crate) fn take_drift(&mut self, place: &Place) -> Option<Box<Drift>> {
+        let of_leaf = self.endpoints.get_mut(place.leaf?)?.shape.take_drift();
+        match self.sums.get_mut(&place.template) {
+            Some(sum) => sum.shape.take_drift(),
+            None => of_leaf,
         }
     }
 

@@ -12,15 +12,18 @@ mod digest;
 pub(crate) mod endpoint;
 pub(crate) mod face;
 pub mod facts;
+pub mod export;
 pub(crate) mod host;
 pub(crate) mod paths;
 pub(crate) mod rpc;
 pub(crate) mod sensitive;
+pub mod shape;
 
 pub use compare::{Overview, Standing};
 pub use declared::Declared;
 pub use facts::Facts;
 pub use sensitive::DataClass;
+pub use shape::ShapeView;
 
 /// Quantiles of a histogram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -86,4 +89,6 @@ pub struct EndpointView {
     pub damaged: u64,
     /// What it is for, for whom, whose, and how sure that is.
     pub facts: Facts,
+    /// What it takes and gives.
+    pub shape: ShapeView,
 }

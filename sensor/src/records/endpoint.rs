@@ -1,7 +1,10 @@
 //! The inventory record: an endpoint and what is known of it.
 
+use std::collections::BTreeMap;
+
 use analyzers::EndpointView;
 use analyzers::inventory::Quantiles;
+use analyzers::inventory::shape::{BodyView, FieldType, FieldView, ParameterView, Presence, ValuesView};
 use serde::Serialize;
 
 use super::time::Rfc3339;
@@ -27,6 +30,103 @@ impl From<&Quantiles> for QuantilesRecord {
             p95: q.p95,
             p99: q.p99,
             max: q.max,
+        }
+    }
+}
+
+/// Types of a field or parameter with the number of exchanges.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct TypesRecord(BTreeMap<&'static str, u64>);
+
+impl From<&[(FieldType, u64)]> for TypesRecord {
+    fn from(types: &[(FieldType, u64)]) -> Self {
+        Self(types.iter().map(|(kind, count)| (kind.name(), *count)).collect())
+    }
+}
+
+/// Lower and upper bound of a share, with three digits.
+fn bounds(presence: &Presence) -> [f64; 2] {
+    [presence.low, presence.high].map(|share| (share * 1000.0).round() / 1000.0)
+}
+
+/// What is known of values, as far as it is known.
+#[derive(Serialize)]
+struct ValuesRecord<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    format: Option<&'static str>,
+    #[serde(rename = "enum", skip_serializing_if = "<[_]>::is_empty")]
+    words: &'a [String],
+}
+
+impl<'a> From<&'a ValuesView> for ValuesRecord<'a> {
+    fn from(values: &'a ValuesView) -> Self {
+        Self {
+            format: values.format.map(|format| format.name()),
+            words: &values.words,
+        }
+    }
+}
+
+/// A parameter of requests.
+#[derive(Serialize)]
+struct ParameterRecord<'a> {
+    #[serde(rename = "in")]
+    place: &'static str,
+    name: &'a str,
+    types: TypesRecord,
+    presence: [f64; 2],
+    required: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    repeated: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    provisional: bool,
+    #[serde(flatten)]
+    values: ValuesRecord<'a>,
+}
+
+impl<'a> From<&'a ParameterView> for ParameterRecord<'a> {
+    fn from(parameter: &'a ParameterView) -> Self {
+        Self {
+            place: parameter.place.name(),
+            name: &parameter.name,
+            types: parameter.types.as_slice().into(),
+            presence: bounds(&parameter.presence),
+            required: parameter.presence.is_required(),
+            repeated: parameter.repeated > 0,
+            provisional: parameter.presence.is_provisional(),
+            values: (&parameter.values).into(),
+        }
+    }
+}
+
+/// A field of a body.
+#[derive(Serialize)]
+struct FieldRecord<'a> {
+    #[serde(rename = "in")]
+    side: String,
+    form: &'static str,
+    path: String,
+    types: TypesRecord,
+    presence: [f64; 2],
+    required: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    provisional: bool,
+    #[serde(flatten)]
+    values: ValuesRecord<'a>,
+}
+
+impl<'a> FieldRecord<'a> {
+    fn new(body: &BodyView, field: &'a FieldView) -> Self {
+        Self {
+            side: body.side.name(),
+            form: body.form.name(),
+            path: field.path(),
+            types: field.types.as_slice().into(),
+            presence: bounds(&field.presence),
+            required: field.is_required(),
+            provisional: field.presence.is_provisional(),
+            values: (&field.values).into(),
         }
     }
 }
@@ -81,6 +181,8 @@ struct DeclaredRecord<'a> {
     line: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     operation: Option<&'a str>,
+    parameters: Vec<ParameterRecord<'a>>,
+    fields: Vec<FieldRecord<'a>>,
 }
 
 impl<'a> EndpointRecord<'a> {
@@ -125,6 +227,13 @@ impl<'a> EndpointRecord<'a> {
             agent_facing: facts.agent_facing,
             confidence: facts.confidence,
             confidence_reasons: &facts.confidence_reasons,
+            parameters: endpoint.shape.parameters.iter().map(Into::into).collect(),
+            fields: endpoint
+                .shape
+                .bodies
+                .iter()
+                .flat_map(|body| body.fields.iter().map(|field| FieldRecord::new(body, field)))
+                .collect(),
         }
     }
 }

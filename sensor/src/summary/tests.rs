@@ -41,6 +41,7 @@ fn endpoint(host: &str, method: &str, template: &str, calls: u64) -> EndpointVie
         response_bytes: analyzers::inventory::Quantiles::default(),
         damaged: 0,
         facts: analyzers::inventory::Facts::default(),
+        shape: Default::default(),
     }
 }
 
