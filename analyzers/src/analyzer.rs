@@ -170,7 +170,8 @@ impl Analyzer {
         let text = readable.map(|r| r.message.body.as_slice());
         let found = text.map(|body| {
             self.marks.read(&body[..body.len().min(sensitive::SEARCHED)]);
-            sensitive::search(body, &self.marks, self.seed)
+            let media = readable.and_then(|r| r.message.field("content-type"));
+            sensitive::search(body, &self.marks, media, self.seed)
         });
         let ts = exchange.ts();
         let seen = Seen {

@@ -63,6 +63,25 @@ impl Marks {
         self.next(from, |line| line.fourth)
     }
 
+    /// The next word of sixteen characters or more that does not begin before `from`: where it begins and ends.
+    pub(crate) fn next_long_word(&self, from: usize) -> Option<(usize, usize)> {
+        let first = from / 64;
+        let mut bits = self.line(first).word & (u64::MAX << (from % 64));
+        for line in first..self.lines.len() {
+            // This line and the next, as words go over; a set bit is left where sixteen begin.
+            let mut runs = u128::from(bits) | u128::from(self.line(line + 1).word) << 64;
+            for shift in [1, 2, 4, 8] {
+                runs &= runs >> shift;
+            }
+            if runs as u64 != 0 {
+                let start = line * 64 + (runs as u64).trailing_zeros() as usize;
+                return Some((start, self.end(start, |line| line.word)));
+            }
+            bits = self.line(line + 1).word;
+        }
+        None
+    }
+
     /// Where the digits that `at` lies in begin and end. They do not begin before `floor`.
     pub(crate) fn digits(&self, at: usize, floor: usize) -> (usize, usize) {
         (

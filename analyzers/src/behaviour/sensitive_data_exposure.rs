@@ -1,24 +1,30 @@
-//! # `sensitive_data_exposure`: personal or card data in responses
+//! # `sensitive_data_exposure`: personal, card, health or secret data in responses
 //!
 //! Reports, once per endpoint and class, responses that hold
 //! - card numbers (issuer, length and Luhn's check; a field name, grouping or company speaks for them): high;
-//! - social security numbers (rules of issue, and delimiters or a field name): high;
+//! - magnetic stripe data of cards, private keys, and keys of known providers, from the first one: high;
+//! - social security numbers (rules of issue, and delimiters or a field name) and Medicare beneficiary identifiers: high;
+//! - codes of diagnoses: high with something that names a person in the same response, low by themselves;
+//! - health records by their format (FHIR, HL7), when no credential was shown: medium;
 //! - bank account numbers (country, length and mod 97): low, medium when no credential was shown;
-//! - e-mail addresses in bulk (twenty or more in a response): low, medium from a hundred without credential.
+//! - three secrets or more in a response: medium; as many JSON web tokens: low, medium when no credential was shown;
+//! - e-mail addresses, telephone numbers, postal addresses, dates of birth in bulk (twenty or more in a response): low,
+//!   medium from a hundred without credential; as many national provider identifiers: low.
 //!
-//! At least three distinct values in two exchanges are needed, or three with context in one. Values are shown masked;
-//! what is kept of them are keyed hashes.
+//! Where nothing else is said, at least three distinct values in two exchanges are needed, or three with context in one.
+//! Values are shown masked; what is kept of them are keyed hashes.
 //!
-//! Source: OWASP API3:2023; PCI DSS 4.0.1 requirement 3.4.1; ISO 13616; ISO/IEC 7812-1.
+//! Source: OWASP API3:2023; PCI DSS 4.0.1 requirement 3.4.1; ISO 13616; ISO/IEC 7812-1; 45 CFR 160.103 (HIPAA).
 //!
-//! Blind to: data past the first 256 KiB of a body, encrypted or packed bodies, other countries' numbers.
+//! Blind to: data past the first 256 KiB of a body, encrypted or packed bodies, other countries' numbers, elements of XML.
 //!
 //! Quiet when: a number is a published test card, a time in milliseconds, or an id that only happens to
-//! pass the check.
+//! pass the check; tokens come from an endpoint that gives them out by purpose (`login`, `token`); a key is a placeholder.
 
 use serde_json::json;
 
 use super::activity::Activity;
+use super::missing_auth::is_public;
 use crate::finding::ledger::{Draft, Ledger, Subject};
 use crate::finding::words::{class_title, many, sentence};
 use crate::finding::{Finding, Kind, Severity};
@@ -41,20 +47,36 @@ pub(crate) fn observe(activity: &Activity<'_>, ledger: &mut Ledger) {
         let Some(data) = endpoint.data.get(&class) else {
             continue;
         };
+        let here = hits.values.len() as u32;
         let enough = match class {
-            DataClass::Email => {
-                hits.values.len() as u32 >= BULK && (data.exchanges >= 2 || data.most >= LARGE)
-            }
+            _ if class.is_contact() => here >= BULK && (data.exchanges >= 2 || data.most >= LARGE),
+            DataClass::PrivateKey | DataClass::ProviderKey | DataClass::Track => true,
+            DataClass::Jwt | DataClass::Secret => here >= 3 && !is_public(&endpoint.template),
+            DataClass::HealthRecord => open,
             _ => data.distinct() >= 3 && (data.exchanges >= 2 || data.strong >= 3),
         };
         if !enough {
             continue;
         }
         let severity = match class {
-            DataClass::Card | DataClass::Ssn => Severity::High,
-            DataClass::Iban if open => Severity::Medium,
-            DataClass::Email if open && data.most >= LARGE => Severity::Medium,
-            DataClass::Iban | DataClass::Email => Severity::Low,
+            DataClass::Card
+            | DataClass::Mbi
+            | DataClass::PrivateKey
+            | DataClass::ProviderKey
+            | DataClass::Ssn
+            | DataClass::Track => Severity::High,
+            // A list of codes tells nothing of anybody.
+            DataClass::Diagnosis if DataClass::ALL.iter().any(|c| c.names_person() && found.has(*c)) => {
+                Severity::High
+            }
+            DataClass::HealthRecord | DataClass::Secret => Severity::Medium,
+            DataClass::Iban | DataClass::Jwt if open => Severity::Medium,
+            DataClass::Address | DataClass::BirthDate | DataClass::Email | DataClass::Phone
+                if open && data.most >= LARGE =>
+            {
+                Severity::Medium
+            }
+            _ => Severity::Low,
         };
         let id = endpoint.id.to_string();
         let parts: [&[u8]; 2] = [id.as_bytes(), class.name().as_bytes()];

@@ -13,7 +13,7 @@ pub(crate) mod rpc;
 pub(crate) mod sensitive;
 mod template;
 
-pub use sensitive::DataClass;
+pub use sensitive::{DataClass, Regime};
 
 /// Quantiles of a histogram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -25,6 +25,12 @@ pub fn luhn(digits: &[u8]) -> bool {
 /// Diners Club, UnionPay and Maestro.
 #[must_use]
 pub fn card(digits: &[u8]) -> bool {
+    issuer(digits) && luhn(digits)
+}
+
+/// Whether digits have the length and issuer number of a payment card, and are not one digit repeated.
+#[must_use]
+pub fn issuer(digits: &[u8]) -> bool {
     if !(13..=19).contains(&digits.len()) || digits.iter().all(|d| *d == digits[0]) {
         return false;
     }
@@ -34,7 +40,7 @@ pub fn card(digits: &[u8]) -> bool {
             .fold(0u32, |value, d| value * 10 + u32::from(d.wrapping_sub(b'0')))
     };
     let (two, three, four, len) = (prefix(2), prefix(3), prefix(4), digits.len());
-    let known = match (two, three, four) {
+    match (two, three, four) {
         (40..=49, _, _) => matches!(len, 13 | 16 | 19),
         (51..=55, _, _) | (_, _, 2221..=2720) => len == 16,
         (34 | 37, _, _) => len == 15,
@@ -44,8 +50,19 @@ pub fn card(digits: &[u8]) -> bool {
         // Maestro's range is wide; its cards have sixteen digits or more, shorter ones are mostly ids.
         (50 | 56..=69, _, _) => (16..=19).contains(&len),
         _ => false,
+    }
+}
+
+/// Whether a text is a National Provider Identifier: ten digits, the first of them 1 or 2, which pass Luhn's check behind
+/// the prefix 80840.
+#[must_use]
+pub fn npi(digits: &[u8]) -> bool {
+    let mut whole = *b"80840----------";
+    let (true, Some(b'1' | b'2')) = (digits.len() == 10, digits.first()) else {
+        return false;
     };
-    known && luhn(digits)
+    whole[5..].copy_from_slice(digits);
+    luhn(&whole)
 }
 
 /// Numbers the card networks publish for testing: real by every check, and nobody's.
@@ -151,6 +168,14 @@ mod tests {
             assert_eq!(card(digits.as_bytes()), want, "{digits}");
         }
         assert!(test_card(b"4111111111111111"));
+    }
+
+    #[test]
+    fn provider_identifiers_are_checked_behind_their_prefix() {
+        assert!(npi(b"1234567893"));
+        for bad in ["1234567894", "3234567893", "123456789", "12345678a3", ""] {
+            assert!(!npi(bad.as_bytes()), "{bad}");
+        }
     }
 
     #[test]
