@@ -5,9 +5,10 @@
 //! misses, which look like a class and hold nothing. Values are made here by the rules of whoever issues them, not by
 //! the search's own checks.
 //!
-//! It was written before the search, by the same hand: it shows that the search agrees with the rules of the classes and is
-//! not taken in by what is known to look like them, not how it does on the traffic of others. Held back while the search was written: seeds above [`HELD_BACK`], and with them the
-//! names in the second list of each class; they are measured by the same test and have a table of their own.
+//! It was written before the search, by the same hand: it shows that the search agrees with the rules of the classes and
+//! is not taken in by what is known to look like them, not how it does on the traffic of others. Held back while the search
+//! was written: seeds from [`HELD_BACK`], and with them the names in the second list of each class; they are measured by
+//! the same test and have a table of their own.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

@@ -138,17 +138,71 @@ const NO_SECRETS: [&[u8]; 12] = [
     b"resume",
 ];
 
-/// Which letters stand before which last letter, over all endings: one bit for each pair.
-const PAIRS: [u32; 32] = {
-    let mut pairs = [0; 32];
+/// Which three bytes names looked for have last: the last and the one before choose a word, the third its bit. What
+/// takes a closer look passes: signs between words (`_`, `-`, `.`, a space), and what may stand behind a name.
+const TRIPLES: [u32; 1024] = {
+    const JOINS: [u8; 4] = [b'_' & 31, b'-' & 31, b'.' & 31, b' ' & 31];
+    let mut triples = [0; 1024];
     let mut at = 0;
     while at < ENDINGS.len() {
         let name = ENDINGS[at].0;
-        let (last, before) = (name[name.len() - 1], name[name.len() - 2]);
-        pairs[(last & 31) as usize] |= 1 << (before & 31);
+        let (last, before) = (name[name.len() - 1] & 31, name[name.len() - 2] & 31);
+        let place = (last as usize) << 5 | before as usize;
+        if name.len() == 2 {
+            triples[place] = u32::MAX;
+        } else {
+            triples[place] |= 1 << (name[name.len() - 3] & 31);
+        }
+        let mut join = 0;
+        while join < JOINS.len() {
+            triples[place] |= 1 << JOINS[join];
+            if name[name.len() - 1].is_ascii_digit() {
+                triples[(last as usize) << 5 | JOINS[join] as usize] = u32::MAX;
+            }
+            join += 1;
+        }
         at += 1;
     }
-    pairs
+    let mut before = 0;
+    while before < 32 {
+        triples[((b' ' & 31) as usize) << 5 | before] = u32::MAX;
+        triples[((b'\\' & 31) as usize) << 5 | before] = u32::MAX;
+        triples[((b'\'' & 31) as usize) << 5 | before] = u32::MAX;
+        before += 1;
+    }
+    triples
+};
+
+// Places in the list are kept in bytes.
+const _: () = assert!(ENDINGS.len() < 256);
+
+/// The last eight bytes of each ending as a number, and which of them it has, in order of the last byte; and where each
+/// last byte begins.
+const TAILS: ([(u64, u64, u8); ENDINGS.len()], [u8; 33]) = {
+    let mut tails = [(0, 0, 0); ENDINGS.len()];
+    let mut starts = [0; 33];
+    let (mut letter, mut place) = (0, 0);
+    while letter < 32 {
+        starts[letter] = place as u8;
+        let mut at = 0;
+        while at < ENDINGS.len() {
+            let name = ENDINGS[at].0;
+            if (name[name.len() - 1] & 31) as usize == letter {
+                let (mut text, mut mask, mut n) = (0u64, 0u64, 0);
+                while n < 8 && n < name.len() {
+                    text |= (name[name.len() - 1 - n] as u64) << (8 * n);
+                    mask |= 0xff << (8 * n);
+                    n += 1;
+                }
+                tails[place] = (text, mask, at as u8);
+                place += 1;
+            }
+            at += 1;
+        }
+        letter += 1;
+    }
+    starts[32] = place as u8;
+    (tails, starts)
 };
 
 /// Longest name looked at; of longer ones the end is.
@@ -171,6 +225,18 @@ fn joins(byte: u8) -> bool {
 
 /// What the field of this name may hold.
 fn named(name: &[u8]) -> Option<Named> {
+    let mut tail = 0u64;
+    let plain = name.iter().rev().filter(|b| b.is_ascii_alphanumeric());
+    for (place, byte) in plain.take(8).enumerate() {
+        tail |= u64::from(byte.to_ascii_lowercase()) << (8 * place);
+    }
+    let letter = usize::from(tail as u8 & 31);
+    let (tails, starts) = (&TAILS.0, &TAILS.1);
+    let alike = &tails[usize::from(starts[letter])..usize::from(starts[letter + 1])];
+    // Most names end here.
+    if !alike.iter().any(|(text, mask, _)| tail & mask == *text) {
+        return None;
+    }
     let mut compact = [0u8; NAME];
     let (mut len, mut borders, mut last) = (0, 0u64, b'_');
     for byte in &name[name.len().saturating_sub(NAME)..] {
@@ -185,8 +251,10 @@ fn named(name: &[u8]) -> Option<Named> {
     }
     let compact = &compact[..len];
     // The longest ending tells most: of a `diagnosis_code` not that it is a code.
-    let (_, kind) = ENDINGS
+    let (_, kind) = alike
         .iter()
+        .filter(|(text, mask, _)| tail & mask == *text)
+        .map(|(_, _, at)| &ENDINGS[usize::from(*at)])
         .filter(|(ending, _)| compact.ends_with(ending) && borders >> (len - ending.len()) & 1 == 1)
         .max_by_key(|(ending, _)| ending.len())?;
     let open = *kind == Named::Secret
@@ -196,17 +264,19 @@ fn named(name: &[u8]) -> Option<Named> {
     (!open).then_some(*kind)
 }
 
-/// Whether a name that ends right before `end` may be one looked for.
+/// Whether a name looked for may end right before the sign at `at`, or before the quote in front of it. Without a
+/// branch, as nearly all names are others.
 #[inline]
-fn may_be(body: &[u8], end: usize) -> bool {
-    let Some([before, last]) = end.checked_sub(2).and_then(|from| body.get(from..end)) else {
-        return false;
-    };
-    let before = match before {
-        b'_' | b'-' | b' ' | b'.' => end.checked_sub(3).map_or(0, |at| body[at]),
-        _ => *before,
-    };
-    PAIRS[usize::from(last & 31)] >> (before & 31) & 1 == 1
+fn may_be(body: &[u8], at: usize) -> bool {
+    let mut near = [b' '; 4];
+    match at.checked_sub(4).and_then(|from| body.get(from..at)) {
+        Some(four) => near.copy_from_slice(four),
+        None => near[4 - at..].copy_from_slice(&body[..at]),
+    }
+    let quoted = near[3] == b'"';
+    let letters = u32::from_le_bytes(near) >> if quoted { 0 } else { 8 };
+    let [third, before, last, _] = letters.to_le_bytes().map(|b| usize::from(b & 31));
+    TRIPLES[last << 5 | before] >> third & 1 == 1
 }
 
 /// Calls `look` with each value under a name looked for, and with the place where the value begins.
@@ -219,6 +289,9 @@ pub(super) fn each(body: &[u8], mut look: impl FnMut(Named, &[u8], usize)) {
 fn pairs(body: &[u8], look: &mut impl FnMut(Named, &[u8], usize)) {
     let (mut floor, mut names) = (0, 0);
     for at in memchr::memchr2_iter(b':', b'=', body) {
+        if !may_be(body, at) {
+            continue;
+        }
         let mut end = at;
         if end > floor && body[end - 1] == b' ' {
             end -= 1;
@@ -228,17 +301,17 @@ fn pairs(body: &[u8], look: &mut impl FnMut(Named, &[u8], usize)) {
         if quoted && end > floor && body[end - 1] == b'\\' {
             end -= 1;
         }
-        if end <= floor || !may_be(body, end) {
+        if end <= floor {
             continue;
-        }
-        names += 1;
-        if names > NAMES {
-            return;
         }
         let part = |b: &&u8| b.is_ascii_alphanumeric() || joins(**b);
         let from = end.saturating_sub(NAME).max(floor);
         let length = body[from..end].iter().rev().take_while(part).count();
         if let Some(kind) = named(&body[end - length..end]) {
+            names += 1;
+            if names > NAMES {
+                return;
+            }
             floor = values(body, at + 1, kind, look);
         }
     }
@@ -426,11 +499,24 @@ mod tests {
             ("next_page_token", None),
             ("accessToken", Some(Named::Secret)),
             ("SSN", Some(Named::Ssn)),
+            ("card_no", Some(Named::Card)),
+            ("cc", Some(Named::Card)),
+            ("icd-10", Some(Named::Diagnosis)),
             ("diagnosis_code", Some(Named::Diagnosis)),
             ("address_line_1", Some(Named::Address)),
         ] {
             assert_eq!(named(name.as_bytes()), want, "{name}");
-            assert!(want.is_none() || may_be(name.as_bytes(), name.len()), "{name}");
+            for (before, behind) in [
+                ("", ""),
+                ("{\"", "\""),
+                ("{\\\"", "\\\""),
+                ("{'", "'"),
+                ("", " "),
+                ("{\"", "\" "),
+            ] {
+                let whole = format!("{before}{name}{behind}");
+                assert!(want.is_none() || may_be(whole.as_bytes(), whole.len()), "{whole}");
+            }
         }
     }
 
