@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::EndpointView;
 use super::digest::Digest;
 use super::rpc;
-use super::sensitive::{DataClass, Found};
+use super::sensitive::{DataClass, Found, Regime};
 use crate::finding::trace::Trace;
 use crate::id::Id;
 use crate::identity::{Identity, PrincipalKind, Scheme};
@@ -338,6 +338,10 @@ impl Endpoint {
                 .data
                 .iter()
                 .map(|(c, d)| (c.name().to_owned(), d.exchanges))
+                .collect(),
+            regimes: Regime::of_all(self.data.keys().copied())
+                .into_iter()
+                .map(|regime| regime.name().to_owned())
                 .collect(),
             latency_us: self.latency.quantiles(),
             request_bytes: self.request_bytes.quantiles(),

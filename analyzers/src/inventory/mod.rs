@@ -67,6 +67,8 @@ pub struct EndpointView {
     pub response_types: Vec<(String, u64)>,
     /// Data classes found in responses, with the number of exchanges, sorted by name.
     pub data_classes: Vec<(String, u64)>,
+    /// Names of the regimes that speak of data of these classes, sorted.
+    pub regimes: Vec<String>,
     /// Time from the request's last byte to the response's first, in microseconds.
     pub latency_us: Quantiles,
     /// Request content, in bytes.

@@ -35,6 +35,7 @@ fn endpoint(host: &str, method: &str, template: &str, calls: u64) -> EndpointVie
         } else {
             vec![]
         },
+        regimes: vec![],
         latency_us: analyzers::inventory::Quantiles::default(),
         request_bytes: analyzers::inventory::Quantiles::default(),
         response_bytes: analyzers::inventory::Quantiles::default(),
