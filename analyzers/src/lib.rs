@@ -25,6 +25,8 @@ pub mod identity;
 
 pub mod inventory;
 
+pub mod spec;
+
 mod behaviour;
 
 pub mod finding;

@@ -24,6 +24,8 @@ mod tls;
 mod quic;
 mod udp;
 
+mod proxy;
+
 mod http1;
 mod http2;
 

@@ -168,6 +168,8 @@ counters! {
     dtls_flows, "flows with DTLS (opaque)";
     /// Flows with HTTP/2.
     http2_flows, "flows with HTTP/2";
+    /// Flows that a load balancer began with a header of the PROXY protocol.
+    proxied_flows, "flows with a PROXY header";
     /// Flows with payload that is none of these.
     unknown_flows, "flows with other content";
     /// Flows that made way for others.

@@ -12,6 +12,7 @@ use crate::http2;
 use crate::limits::{Counters, Limits};
 use crate::packet::{self, Datagram, Decoded, FlowKey, Memory, Packet, Segment, Skipped, Wrapping};
 use crate::part::PartOf;
+use crate::proxy;
 use crate::tcp::before::Before;
 use crate::tcp::conversation::{self, Conflicting, Conversation, Receiver, SETTLE_BACK, Standing};
 use crate::tcp::history::History;
@@ -85,6 +86,8 @@ struct Entry {
     inside: Option<Box<Inside>>,
     /// Whether it is certain which side is the client.
     certain: bool,
+    /// A load balancer began it with a header of its own.
+    proxied: bool,
     last: Timestamp,
     packets: u64,
     flags: Flags,
@@ -648,6 +651,7 @@ impl Reassembler {
             session: None,
             inside: None,
             certain,
+            proxied: false,
             last: ts,
             packets: 0,
             flags,
@@ -1398,6 +1402,24 @@ impl Sink<'_> {
                 Some((held, _)) => [held, bytes].concat().into(),
                 None => bytes.into(),
             };
+            match self.proxied(side, &whole) {
+                proxy::Beginning::Header(len) => {
+                    self.counters.proxied_flows += 1;
+                    self.entry.proxied = true;
+                    // What was put by was too short to be a header, so the header ends in what came now.
+                    let skip = len - (whole.len() - bytes.len());
+                    if let Some(behind) = bytes.get(skip..).filter(|behind| !behind.is_empty()) {
+                        let offset = meta.offset + skip as u64;
+                        self.carried(side, behind, Meta { offset, ..meta });
+                    }
+                    return;
+                }
+                proxy::Beginning::Short => {
+                    self.entry.content = Content::Begun(side, whole.into_owned(), first);
+                    return;
+                }
+                proxy::Beginning::Other => {}
+            }
             self.recognise(side, &whole, first, false);
             let begins_tls = self.decrypt(side, |session, from_client, cx, out| {
                 session.data(from_client, &whole, first, cx, out);
@@ -1415,6 +1437,19 @@ impl Sink<'_> {
             self.read(side, &held, first);
         }
         self.read(side, bytes, meta);
+    }
+
+    /// Whether a client begins a flow with the header of a load balancer.
+    fn proxied(&self, side: usize, bytes: &[u8]) -> proxy::Beginning {
+        let may_be = !self.entry.proxied
+            && !self.entry.about.tls
+            && !self.entry.is_midstream()
+            && self.direction(side) == Direction::Request;
+        if may_be {
+            proxy::begins(bytes)
+        } else {
+            proxy::Beginning::Other
+        }
     }
 
     /// The next `len` bytes of the content were never seen.

@@ -1484,3 +1484,158 @@ fn a_switch_that_nobody_asked_for_is_none() {
         &["GET /a a > 101 0/0"],
     );
 }
+
+fn answer(status: u16) -> String {
+    format!("HTTP/1.1 {status} X\r\nContent-Length: 2\r\n\r\nok")
+}
+
+/// Requests that wait for their answers, and the answers, as the client and the server have them.
+fn in_turn(count: u16) -> Vec<(String, String)> {
+    (0..count)
+        .map(|n| (get(&format!("/{n}")), answer(200 + n)))
+        .collect()
+}
+
+/// The packets of both sides with the places where they begin, and how far the sender had received the other side.
+type Sent = (usize, usize, String, usize);
+
+fn sent(exchanges: &[(String, String)]) -> [Vec<Sent>; 2] {
+    let (mut asked, mut told) = (0, 0);
+    let mut sides = [Vec::new(), Vec::new()];
+    for (request, response) in exchanges {
+        sides[CLIENT].push((CLIENT, asked, request.clone(), told));
+        asked += request.len();
+        sides[SERVER].push((SERVER, told, response.clone(), asked));
+        told += response.len();
+    }
+    sides
+}
+
+/// What a capture that begins in midstream shows when the packets of the server come so many exchanges before those of
+/// the client that belong to them, and the first ones of either side are not in it.
+fn ahead(by: usize, without: [usize; 2]) -> Vec<String> {
+    let [client, server] = sent(&in_turn(8));
+    let mut order: Vec<(usize, Sent)> = client
+        .into_iter()
+        .enumerate()
+        .skip(without[CLIENT])
+        .map(|(n, packet)| (2 * (n + by), packet))
+        .chain(
+            server
+                .into_iter()
+                .enumerate()
+                .skip(without[SERVER])
+                .map(|(n, packet)| (2 * n + 1, packet)),
+        )
+        .collect();
+    order.sort_by_key(|(at, _)| *at);
+    let mut wire = Wire::new(40_000);
+    for (_, (side, from, bytes, acked)) in order {
+        wire.raw(side, from, bytes.as_bytes(), Flags::ACK, acked);
+    }
+    lines(&wire)
+}
+
+#[test]
+fn joined_in_midstream_with_one_side_ahead_no_request_has_the_answer_to_another() {
+    let mut right = 0;
+    for by in 0..4 {
+        for without in [[0, 0], [2, 2], [2, 3], [3, 2], [2, 4], [4, 2], [2, 5], [5, 2]] {
+            for line in ahead(by, without) {
+                let Some((asked, told)) = line.split_once(" a > ") else {
+                    continue;
+                };
+                let number: u16 = asked.trim_start_matches("GET /").parse().expect("a number");
+                if !told.starts_with('-') {
+                    assert!(
+                        told.starts_with(&(200 + number).to_string()),
+                        "{by} {without:?}: {line}"
+                    );
+                    right += 1;
+                }
+            }
+        }
+    }
+    assert!(right > 100, "only {right} pairs were found");
+}
+
+#[test]
+fn joined_within_a_response_that_came_before_its_request_the_next_response_is_not_taken_for_it() {
+    let (asked, long) = (get("/0"), answer(200) + &"y".repeat(3000));
+    let mut wire = Wire::new(40_000);
+    wire.raw(SERVER, 2000, &long.as_bytes()[2000..], Flags::ACK, asked.len());
+    wire.raw(CLIENT, 0, asked.as_bytes(), Flags::ACK, 0);
+    let both = asked.len() + get("/1").len();
+    wire.raw(SERVER, long.len(), answer(201).as_bytes(), Flags::ACK, both);
+    wire.raw(CLIENT, asked.len(), get("/1").as_bytes(), Flags::ACK, long.len());
+    let seen = lines(&wire);
+    assert_eq!(
+        seen.iter().filter(|line| line.contains("> 201")).count(),
+        1,
+        "{seen:?}"
+    );
+    assert!(
+        seen.iter().any(|line| line.starts_with("GET /1 a > 201")),
+        "{seen:?}"
+    );
+}
+
+#[test]
+fn a_first_response_that_came_before_its_flow_was_known_shifts_no_other() {
+    let [client, server] = sent(&in_turn(4));
+    let mut wire = Wire::new(40_000);
+    wire.raw(CLIENT, 0, b"", Flags::SYN, 0);
+    // An acknowledgment of the first answer, and that answer, overtake the handshake and the request.
+    let (_, behind, ..) = &client[1];
+    wire.raw(CLIENT, *behind, b"", Flags::ACK, server[1].1);
+    let packet = |wire: &mut Wire, (side, from, bytes, acked): &Sent| {
+        wire.raw(*side, *from, bytes.as_bytes(), Flags::ACK, *acked);
+    };
+    packet(&mut wire, &server[0]);
+    wire.raw(SERVER, 0, b"", Flags::SYN.and(Flags::ACK), 0);
+    for n in 0..4 {
+        packet(&mut wire, &client[n]);
+        if n > 0 {
+            packet(&mut wire, &server[n]);
+        }
+    }
+    for line in lines(&wire) {
+        for n in 0..4_u16 {
+            let told = line
+                .strip_prefix(&format!("GET /{n} a > "))
+                .filter(|told| !told.starts_with('-'));
+            assert!(
+                told.is_none_or(|told| told.starts_with(&(200 + n).to_string())),
+                "{line}"
+            );
+        }
+    }
+    assert!(lines(&wire).iter().any(|line| line.starts_with("GET /3 a > 203")));
+}
+
+#[test]
+fn joined_within_a_request_what_was_asked_at_once_behind_it_does_not_take_its_answer() {
+    let body = "x".repeat(600);
+    let first = format!(
+        "POST /0 HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut wire = Wire::new(40_000);
+    // The head of the first is not in the capture; the second was sent at once behind it.
+    wire.raw(CLIENT, 300, &first.as_bytes()[300..], Flags::ACK, 0);
+    wire.raw(CLIENT, first.len(), get("/1").as_bytes(), Flags::ACK, 0);
+    let asked = first.len() + get("/1").len();
+    wire.raw(SERVER, 0, answer(200).as_bytes(), Flags::ACK, asked);
+    wire.raw(
+        SERVER,
+        answer(200).len(),
+        answer(201).as_bytes(),
+        Flags::ACK,
+        asked,
+    );
+    let seen = lines(&wire);
+    assert!(
+        !seen.iter().any(|line| line.starts_with("GET /1 a > 200")),
+        "{seen:?}"
+    );
+}

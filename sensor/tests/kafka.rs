@@ -20,7 +20,7 @@ use support::{folder, lines, said, tapline, testdata};
 fn arguments(out: &Path, bootstrap: &str, prefix: &str) -> Vec<String> {
     let settings = out.join("tapline.toml");
     let text = format!(
-        "[kafka]\ntopic_prefix = \"{prefix}\"\nconnect_timeout = \"15s\"\nfinish_timeout = \"60s\"\n"
+        "[kafka]\ntopic_prefix = \"{prefix}\"\nconnect_timeout = \"60s\"\nfinish_timeout = \"60s\"\n"
     );
     fs::write(&settings, text).expect("a configuration file");
     let path = |name: &str| out.join(name).display().to_string();
@@ -173,7 +173,8 @@ fn doctor_signs_in_as_a_run_does() {
             )
         };
         let text = format!(
-            "[kafka]\nbrokers = \"{brokers}\"\nsecurity_protocol = \"{protocol}\"\ntls_ca = \"{ca}\"\n{sasl}"
+            "[kafka]\nbrokers = \"{brokers}\"\nsecurity_protocol = \"{protocol}\"\ntls_ca = \"{ca}\"\n\
+             connect_timeout = \"60s\"\n{sasl}"
         );
         fs::write(&settings, text).expect("the configuration");
         let run = tapline(&["doctor", "--config", &settings.display().to_string()]);

@@ -15,6 +15,7 @@ use crate::tcp::stream::{Meta, Told};
 use crate::time::Timestamp;
 
 use super::order::{self, Answer, Asked, Known};
+use super::reader::SHORTEST;
 
 /// What of a request's method matters to the framing of its response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,6 +122,8 @@ pub(crate) struct Pairing {
     next_index: u32,
     /// It is not known how many of the requests before the first that waits were answered.
     uneven: bool,
+    /// A response was paired since the flow began or something was lost, so the next one begins where it ended.
+    level: bool,
     /// A loss on the response side that no anchor has mended.
     responses_lost: bool,
     /// The next response begun follows a loss.
@@ -139,6 +142,8 @@ impl Pairing {
     pub(crate) fn from(index: u32) -> Self {
         Self {
             next_index: index,
+            // What comes behind a tunnel begins where the answer that opened it ended.
+            level: index > 0,
             ..Self::default()
         }
     }
@@ -236,6 +241,7 @@ impl Pairing {
     pub(crate) fn responses_lost(&mut self) {
         self.responses_lost = true;
         self.response_barrier = true;
+        self.level = false;
         self.interim_from = None;
     }
 
@@ -260,7 +266,12 @@ impl Pairing {
             && self.in_step()
             && !self.open[at].barrier
         {
-            return self.place(at, interim, meta);
+            if self.may_answer(at, meta) {
+                self.level = true;
+                return self.place(at, interim, meta);
+            }
+            // The answer to this request, or the request of this answer, was not seen.
+            self.responses_lost();
         }
         // Something was lost: only an anchor tells.
         let anchor = (first.unwrap_or(self.open.len())..self.open.len())
@@ -271,6 +282,7 @@ impl Pairing {
             self.uneven = false;
             self.responses_lost = false;
             self.response_barrier = false;
+            self.level = true;
             let at = self.open.iter().position(|e| e.index == index).unwrap_or(0);
             // Behind an interim response the final one comes: nothing is open about this request any more.
             if let Some(entry) = self.open.get_mut(at) {
@@ -299,6 +311,15 @@ impl Pairing {
             method: None,
             early: false,
         }
+    }
+
+    /// Whether a response that begins at `meta` may answer an open request, all before it being answered. What a client had
+    /// of the responses before it asked is no answer; and between where it stood and the first response of all there is no
+    /// room for another.
+    fn may_answer(&self, at: usize, meta: Meta) -> bool {
+        let stood = self.open[at].ack;
+        let between = meta.offset.checked_sub(stood);
+        stood == 0 || between.is_some_and(|between| self.level || between < SHORTEST)
     }
 
     fn place(&mut self, at: usize, interim: bool, meta: Meta) -> Place {

@@ -8,7 +8,7 @@ use super::chunked::Chunked;
 use super::head::{RequestHead, ResponseHead};
 
 /// The shortest message: `HTTP/1.1 200` and two line feeds.
-const SHORTEST: u64 = 14;
+pub(super) const SHORTEST: u64 = 14;
 
 /// Slices remembered, to know when the message that is found began and what its sender had received.
 const MAX_ORIGINS: usize = 256;
@@ -105,6 +105,8 @@ pub(super) struct Reader {
     /// How much of it was never seen, or seen without sense.
     pub(super) lost_bytes: u64,
     pub(super) searched: u64,
+    /// Bytes were passed over in search of the next message.
+    pub(super) passed: bool,
     pub(super) last: Meta,
     /// Stream offset behind the last byte read.
     pub(super) position: u64,
@@ -124,6 +126,7 @@ impl Reader {
             lost: false,
             lost_bytes: 0,
             searched: 0,
+            passed: false,
             last: Meta::default(),
             position: 0,
         }

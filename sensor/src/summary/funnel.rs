@@ -12,6 +12,7 @@ const NO_LOSS: &[&str] = &[
     "flows",
     "http_flows",
     "http2_flows",
+    "proxied_flows",
     "tls_decrypted",
     "payload_bytes",
     "retransmitted_bytes",

@@ -706,11 +706,18 @@ impl Connection {
                 cx.counters.unparsable_bytes += until as u64;
                 if until > 0 {
                     reader.discard(until);
+                    // The end of a message, of which the beginning was not seen.
+                    reader.passed = true;
                 }
                 None
             }
             resync::Found::Message(start) => {
                 cx.counters.unparsable_bytes += start as u64;
+                if (std::mem::take(&mut reader.passed) || start > 0) && direction == Direction::Request {
+                    // It may be unanswered.
+                    self.pairing.requests_lost();
+                }
+                let reader = self.reader(direction);
                 let first = reader.origin(start);
                 let buf = std::mem::take(&mut reader.buf);
                 reader.clear();

@@ -115,8 +115,12 @@ pub(super) fn reach(producer: &Producer, brokers: &str, at_most: Duration) -> Re
         if answer.is_ok() {
             return Ok(());
         }
-        // Once all of them failed, one more round is enough.
-        if context.complaints().nobody_answers {
+        // Once all of them failed and it is known why, one more round is enough. On a busy machine the reason may come late.
+        let settled = {
+            let complaints = context.complaints();
+            complaints.nobody_answers && complaints.cause.is_some()
+        };
+        if settled {
             given_up_at = given_up_at.min(now + Duration::from_millis(1500));
         }
         if now >= given_up_at {

@@ -19,7 +19,7 @@ fn config(bootstrap: &str, prefix: &str, spool: &TempDir) -> KafkaConfig {
         topic_prefix: prefix.to_owned(),
         sensor: "test".to_owned(),
         spool_dir: Some(spool.path().join("spool")),
-        connect_timeout: Duration::from_secs(15),
+        connect_timeout: Duration::from_secs(60),
         ..KafkaConfig::default()
     }
 }
