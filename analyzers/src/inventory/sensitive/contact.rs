@@ -2,6 +2,8 @@
 //!
 //! Addresses of mail are found by their `@`. Everything else has a form that many things have, and needs a field name.
 
+use std::net::IpAddr;
+
 use super::{DataClass, Found};
 use crate::id::Seed;
 
@@ -22,15 +24,12 @@ pub(super) fn emails(body: &[u8], seed: Seed, found: &mut Found) {
             continue;
         };
         let top = &host[dot + 1..];
-        let placeholder = [b"example.com".as_slice(), b"example.org", b"example.net"].contains(&host);
-        // `name@2x.png` and package versions are no addresses.
-        let asset = [b"png".as_slice(), b"jpg", b"svg", b"gif", b"webp"].contains(&top);
         if left == 0
             || dot == 0
-            || placeholder
-            || asset
             || !(2..=18).contains(&top.len())
             || !top.iter().all(u8::is_ascii_alphabetic)
+            || is_placeholder(host)
+            || is_other(body, at - left, at + 1 + host.len(), host)
         {
             continue;
         }
@@ -41,6 +40,44 @@ pub(super) fn emails(body: &[u8], seed: Seed, found: &mut Found) {
             seed,
         );
     }
+}
+
+/// Names that are kept for documents (RFC 2606), and files that have an `@` in theirs.
+fn is_placeholder(host: &[u8]) -> bool {
+    const FILES: [&[u8]; 14] = [
+        b"png", b"jpg", b"jpeg", b"svg", b"gif", b"webp", b"avif", b"ico", b"css", b"js", b"mjs", b"jar",
+        b"tgz", b"zip",
+    ];
+    let kept = [b"example.com".as_slice(), b"example.org", b"example.net"]
+        .iter()
+        .any(|name| {
+            host.strip_suffix(*name)
+                .is_some_and(|rest| rest.is_empty() || rest.ends_with(b"."))
+        });
+    kept || FILES
+        .iter()
+        .any(|end| host.strip_suffix(*end).is_some_and(|rest| rest.ends_with(b".")))
+}
+
+/// Whether what looks like an address of mail from `from` to `end` is something else: the name of an account on a server
+/// (`@ann@social.example`), what stands before a host in a URL, a repository (`git@host:path`), a version of a package.
+fn is_other(body: &[u8], from: usize, end: usize, host: &[u8]) -> bool {
+    let before = from.checked_sub(1).map_or(b' ', |at| body[at]);
+    let after = body.get(end).copied().unwrap_or(b' ');
+    let path = after == b':'
+        && body
+            .get(end + 1)
+            .is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'/');
+    let mut labels = host.split(|b| *b == b'.').take(2);
+    let version = host.contains(&b'.') && labels.all(|label| label.iter().all(u8::is_ascii_digit));
+    let user = matches!(before, b':' | b'/') && {
+        let near = &body[from.saturating_sub(80)..from];
+        let word = near
+            .iter()
+            .rposition(|b| b.is_ascii_whitespace() || matches!(b, b'"' | b'\'' | b'<'));
+        memchr::memmem::find(&near[word.map_or(0, |at| at + 1)..], b"://").is_some()
+    };
+    before == b'@' || path || version || user
 }
 
 /// An address of mail as it may be shown.
@@ -106,6 +143,65 @@ pub(super) fn address(value: &[u8], seed: Seed, found: &mut Found) {
 pub(super) fn birth_date(value: &[u8], seed: Seed, found: &mut Found) {
     if is_date(value) {
         found.add(DataClass::BirthDate, value, true, seed);
+    }
+}
+
+/// A value under a name that says part of a person's name.
+pub(super) fn person(value: &[u8], seed: Seed, found: &mut Found) {
+    let letters = value
+        .iter()
+        .filter(|b| b.is_ascii_alphabetic() || **b >= 0x80)
+        .count();
+    let plain = value
+        .iter()
+        .all(|b| b.is_ascii_alphabetic() || *b >= 0x80 || matches!(b, b' ' | b'\'' | b'-' | b'.' | b','));
+    let nobody = [
+        b"null".as_slice(),
+        b"none",
+        b"unknown",
+        b"anonymous",
+        b"undefined",
+        b"string",
+        b"test",
+        b"true",
+        b"false",
+        b"n.a.",
+        b"required",
+    ];
+    if (2..=80).contains(&value.len())
+        && letters >= 2
+        && plain
+        && !nobody.iter().any(|word| value.eq_ignore_ascii_case(word))
+    {
+        found.add(DataClass::PersonName, value, true, seed);
+    }
+}
+
+/// A value under a name that says address of a machine: one that others can reach, as those within a network or in
+/// documents stand for nobody.
+pub(super) fn machine(value: &[u8], seed: Seed, found: &mut Found) {
+    let Some(address) = std::str::from_utf8(value).ok().and_then(|t| t.parse().ok()) else {
+        return;
+    };
+    let reached = match address {
+        IpAddr::V4(ip) => {
+            let [a, b, ..] = ip.octets();
+            !(ip.is_private()
+                || ip.is_loopback()
+                || ip.is_link_local()
+                || ip.is_documentation()
+                || ip.is_multicast()
+                || ip.is_unspecified()
+                || a == 0
+                || a >= 240
+                || (a == 100 && (64..128).contains(&b))
+                || (a == 198 && matches!(b, 18 | 19)))
+        }
+        // Global unicast, without documentation.
+        IpAddr::V6(ip) => ip.segments()[0] & 0xe000 == 0x2000 && ip.segments()[..2] != [0x2001, 0xdb8],
+    };
+    if reached {
+        found.add(DataClass::IpAddress, value, true, seed);
     }
 }
 

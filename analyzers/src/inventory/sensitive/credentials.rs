@@ -19,6 +19,8 @@ enum Of {
     Alnum,
     Letters,
     Hex,
+    /// `A`–`Z` and digits.
+    Upper,
     /// `A`–`Z` and `2`–`7`.
     Base32,
 }
@@ -30,6 +32,7 @@ impl Of {
             Self::Alnum => byte.is_ascii_alphanumeric(),
             Self::Letters => byte.is_ascii_alphabetic(),
             Self::Hex => byte.is_ascii_hexdigit(),
+            Self::Upper => byte.is_ascii_uppercase() || byte.is_ascii_digit(),
             Self::Base32 => matches!(byte, b'A'..=b'Z' | b'2'..=b'7'),
         }
     }
@@ -39,15 +42,23 @@ impl Of {
 type Form = (&'static [u8], Of, usize, usize, &'static [u8]);
 
 /// Forms of keys as providers publish them. Those for tests (`sk_test_`) are not among them.
-const FORMS: [Form; 42] = [
+const FORMS: [Form; 47] = [
+    (b"A3T", Of::Upper, 17, 17, b""),
     (b"AKIA", Of::Base32, 16, 16, b""),
     (b"ASIA", Of::Base32, 16, 16, b""),
     (b"ABIA", Of::Base32, 16, 16, b""),
     (b"ACCA", Of::Base32, 16, 16, b""),
-    (b"AIza", Of::Word, 35, 35, b""),
     (b"PMAK-", Of::Word, 59, 59, b"-"),
     (b"SK", Of::Hex, 32, 32, b""),
+    (
+        b"bedrock-api-key-YmVkcm9jay5hbWF6b25hd3MuY29t",
+        Of::Word,
+        20,
+        2000,
+        b"",
+    ),
     (b"dapi", Of::Hex, 32, 32, b""),
+    (b"dapi", Of::Word, 34, 34, b"-"),
     (b"dop_v1_", Of::Hex, 64, 64, b""),
     (b"gho_", Of::Alnum, 36, 36, b""),
     (b"ghp_", Of::Alnum, 36, 36, b""),
@@ -66,6 +77,7 @@ const FORMS: [Form; 42] = [
     (b"ntn_", Of::Alnum, 46, 46, b""),
     (b"pplx-", Of::Alnum, 48, 48, b""),
     (b"pypi-AgEIcHlwaS5vcmc", Of::Word, 50, 400, b""),
+    (b"r8_", Of::Alnum, 37, 37, b""),
     (b"rk_live_", Of::Alnum, 10, 99, b""),
     (b"rk_prod_", Of::Alnum, 10, 99, b""),
     (b"sk-admin-", Of::Word, 100, 200, b"T3BlbkFJ"),
@@ -78,9 +90,11 @@ const FORMS: [Form; 42] = [
     (b"sk-", Of::Alnum, 48, 48, b"T3BlbkFJ"),
     (b"sk_live_", Of::Alnum, 10, 99, b""),
     (b"sk_prod_", Of::Alnum, 10, 99, b""),
+    (b"whsec_", Of::Alnum, 24, 64, b""),
     (b"xai-", Of::Alnum, 80, 80, b""),
     (b"xapp-", Of::Word, 40, 160, b"-"),
     (b"xoxb-", Of::Word, 30, 100, b"-"),
+    (b"xoxe-", Of::Word, 60, 120, b"-"),
     (b"xoxp-", Of::Word, 60, 120, b"-"),
 ];
 
@@ -128,11 +142,75 @@ pub(super) fn search(body: &[u8], marks: &Marks, seed: Seed, found: &mut Found) 
             at = from + length;
         } else if is_key(word) {
             found.add(DataClass::ProviderKey, word, true, seed);
-        } else if start > 0 && body[start - 1] == b'.' {
-            dotted(body, start, end, seed, found);
+        } else if is_browser_key(word) {
+            found.add(DataClass::BrowserKey, word, true, seed);
+        } else if word.starts_with(b"ABSK") {
+            bedrock(body, end - word.len(), seed, found);
+        } else if start > 0 {
+            match body[start - 1] {
+                b'.' => dotted(body, start, end, seed, found),
+                b'~' => azure(body, start, seed, found),
+                b'/' => webhook(body, start, end, seed, found),
+                _ => {}
+            }
         }
     }
     private_keys(body, seed, found);
+}
+
+/// Whether a word is a key of Google's, which pages show: who may use it for what is limited elsewhere, or should be.
+fn is_browser_key(word: &[u8]) -> bool {
+    word.len() == 39 && word.starts_with(b"AIza") && disorder(&word[4..]) >= 3.0 && !is_placeholder(word)
+}
+
+/// A key of Amazon Bedrock: base 64, in which not every sign is part of a word.
+fn bedrock(body: &[u8], start: usize, seed: Seed, found: &mut Found) {
+    let part = |b: &&u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=');
+    let length = body[start..].iter().take(300).take_while(part).count();
+    let word = &body[start..start + length];
+    if (113..=276).contains(&length) && disorder(word) >= 4.0 {
+        found.add(DataClass::ProviderKey, word, true, seed);
+    }
+}
+
+/// A client secret of Azure: three characters, a digit, `Q~`, and what begins at `start` with more of its kind.
+fn azure(body: &[u8], start: usize, seed: Seed, found: &mut Found) {
+    let part = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'~' | b'.' | b'-');
+    let Some(from) = start.checked_sub(6) else {
+        return;
+    };
+    let rest = body[start..].iter().take(40).take_while(|b| part(b)).count();
+    let head = &body[from..start];
+    let bounded = from == 0 || !part(&body[from - 1]);
+    if bounded
+        && head.ends_with(b"Q~")
+        && head[3].is_ascii_digit()
+        && head[..3].iter().all(part)
+        && (31..=34).contains(&rest)
+        && disorder(&body[start..start + rest]) >= 3.0
+    {
+        found.add(DataClass::ProviderKey, &body[from..start + rest], true, seed);
+    }
+}
+
+/// An address of Slack's to which whoever knows it may write: its last part is the word at `start`.
+fn webhook(body: &[u8], start: usize, end: usize, seed: Seed, found: &mut Found) {
+    let word = &body[start..end];
+    let near = &body[start.saturating_sub(64)..start - 1];
+    // The part before is the id of a channel or a number.
+    let segment = near.rsplit(|b| *b == b'/').next().unwrap_or(b"");
+    let likely = segment.len() >= 6
+        && segment
+            .iter()
+            .all(|b| b.is_ascii_digit() || b.is_ascii_uppercase());
+    if !likely || !(18..=64).contains(&word.len()) || !word.iter().all(u8::is_ascii_alphanumeric) {
+        return;
+    }
+    let host = memchr::memmem::rfind(near, b"hooks.slack.com/");
+    if let Some(place) = host.filter(|_| disorder(word) >= 3.0) {
+        let from = start - 1 - near.len() + place;
+        found.add(DataClass::ProviderKey, &body[from..end], true, seed);
+    }
 }
 
 /// Whether a whole word is the key of a provider.
@@ -142,23 +220,28 @@ fn is_key(word: &[u8]) -> bool {
     };
     FIRST >> first & 1 == 1
         && FORMS.iter().any(|(prefix, of, least, most, inner)| {
-            word.strip_prefix(*prefix).is_some_and(|rest| {
-                (*least..=*most).contains(&rest.len())
-                    && rest.iter().all(|b| of.holds(*b))
-                    && memchr::memmem::find(rest, inner).is_some()
-                    && disorder(rest) >= 2.5
-                    && !is_placeholder(word)
-            })
+            // Two letters tell most apart, at less cost than a call that compares all.
+            let alike = prefix[0] == *first && word.get(1) == prefix.get(1);
+            alike
+                && word.strip_prefix(*prefix).is_some_and(|rest| {
+                    (*least..=*most).contains(&rest.len())
+                        && rest.iter().all(|b| of.holds(*b))
+                        && memchr::memmem::find(rest, inner).is_some()
+                        && disorder(rest) >= 2.5
+                        && !is_placeholder(word)
+                })
         })
 }
 
-/// Keys with a dot behind their prefix, or between their parts: SendGrid, and HashiCorp Vault.
+/// Keys with a dot behind their prefix, or between their parts: SendGrid, HashiCorp Vault, Doppler, Google's OAuth.
 fn dotted(body: &[u8], start: usize, end: usize, seed: Seed, found: &mut Found) {
     let word = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
     for (prefix, least, most) in [
         (b"hvs.".as_slice(), 24, 120),
         (b"hvb.", 100, 300),
         (b"SG.", 22, 22),
+        (b"dp.pt.", 43, 43),
+        (b"ya29.", 30, 400),
     ] {
         let Some(from) = start.checked_sub(prefix.len()) else {
             continue;
@@ -252,8 +335,11 @@ pub(super) fn secret(value: &[u8], password: bool, seed: Seed, found: &mut Found
         && !is_placeholder(value)
         && disorder(value) >= least
         && !is_key(value)
+        && !is_browser_key(value)
+        && !value.starts_with(b"ABSK")
+        && memchr::memmem::find(value, b"Q~").is_none()
         && jwt(value).is_none()
-        && ![b"SG.".as_slice(), b"hvs.", b"hvb."]
+        && ![b"SG.".as_slice(), b"hvs.", b"hvb.", b"dp.pt.", b"ya29."]
             .iter()
             .any(|p| value.starts_with(p))
     {

@@ -1,264 +1,135 @@
 //! Personal, health, payment and credential data in a body, found by form and checksum and believed by context.
 //!
-//! One module knows each family: [`payment`], [`national`], [`contact`], [`health`], [`credentials`]. What is searched for
-//! by itself is found by what [`Marks`] know (four digits in a row, sixteen characters of a word) or by a sign (`@`); what
-//! has no form of its own is found by its name, see [`fields`]. Each number, word and field is looked at once, however
-//! long it is.
+//! One module knows each family: [`payment`], [`national`], [`nations`], [`contact`], [`health`], [`credentials`]. What is
+//! searched for by itself is found by what [`Marks`] know (four digits in a row, sixteen characters of a word) or by a sign (`@`); what
+//! has no form of its own is found by its name, see [`fields`] and [`names`]. Each number, word and field is looked at once,
+//! however long it is. [`held`] is what an endpoint keeps of all that was found, by where it was.
 
+mod class;
 mod contact;
 #[cfg(test)]
 mod corpus;
 mod credentials;
 mod fields;
+mod found;
 mod health;
+mod held;
+mod names;
 mod national;
+mod nations;
 mod payment;
 mod regime;
 
-use serde::{Deserialize, Serialize};
-
 use crate::id::Seed;
 use crate::marks::Marks;
-use crate::privacy::mask;
-use fields::Named;
+pub use class::DataClass;
+pub(crate) use found::Found;
+pub(crate) use held::{Carried, Data, Holdings, VALUES, told};
+use names::Named;
+pub use nations::COUNTRY_CODES;
+pub(crate) use nations::Nations;
 pub use regime::Regime;
 
 /// Bytes of a body searched, here and for ids.
 pub(crate) const SEARCHED: usize = 256 * 1024;
 
-/// Distinct values told apart per class and body.
-const DISTINCT: usize = 128;
-
-/// Kinds of data, in the order of their names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DataClass {
-    /// Streets and house numbers.
-    Address,
-    /// Dates of birth.
-    BirthDate,
-    /// Payment card numbers.
-    Card,
-    /// Codes of diagnoses (ICD-10).
-    Diagnosis,
-    /// E-mail addresses.
-    Email,
-    /// Health records by their format (FHIR, HL7).
-    HealthRecord,
-    /// Bank account numbers.
-    Iban,
-    /// JSON web tokens.
-    Jwt,
-    /// Medicare beneficiary identifiers.
-    Mbi,
-    /// National provider identifiers of those who treat.
-    Npi,
-    /// Telephone numbers.
-    Phone,
-    /// Private keys.
-    PrivateKey,
-    /// Keys whose form says which provider they are of.
-    ProviderKey,
-    /// Secrets by the name of their field.
-    Secret,
-    /// Social security numbers.
-    Ssn,
-    /// What is on the magnetic stripe of a payment card.
-    Track,
-}
-
-impl DataClass {
-    /// Every class.
-    pub const ALL: [Self; 16] = [
-        Self::Address,
-        Self::BirthDate,
-        Self::Card,
-        Self::Diagnosis,
-        Self::Email,
-        Self::HealthRecord,
-        Self::Iban,
-        Self::Jwt,
-        Self::Mbi,
-        Self::Npi,
-        Self::Phone,
-        Self::PrivateKey,
-        Self::ProviderKey,
-        Self::Secret,
-        Self::Ssn,
-        Self::Track,
-    ];
-
-    /// The name used in records.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Address => "address",
-            Self::BirthDate => "birth_date",
-            Self::Card => "card",
-            Self::Diagnosis => "diagnosis",
-            Self::Email => "email",
-            Self::HealthRecord => "health_record",
-            Self::Iban => "iban",
-            Self::Jwt => "jwt",
-            Self::Mbi => "mbi",
-            Self::Npi => "npi",
-            Self::Phone => "phone",
-            Self::PrivateKey => "private_key",
-            Self::ProviderKey => "provider_key",
-            Self::Secret => "secret",
-            Self::Ssn => "ssn",
-            Self::Track => "track",
-        }
-    }
-
-    /// The name for people.
-    #[must_use]
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::Address => "postal addresses",
-            Self::BirthDate => "dates of birth",
-            Self::Card => "payment card numbers",
-            Self::Diagnosis => "diagnosis codes",
-            Self::Email => "e-mail addresses",
-            Self::HealthRecord => "health records",
-            Self::Iban => "bank account numbers",
-            Self::Jwt => "JSON web tokens",
-            Self::Mbi => "Medicare beneficiary identifiers",
-            Self::Npi => "national provider identifiers",
-            Self::Phone => "telephone numbers",
-            Self::PrivateKey => "private keys",
-            Self::ProviderKey => "keys of known providers",
-            Self::Secret => "secrets",
-            Self::Ssn => "social security numbers",
-            Self::Track => "magnetic stripe data of cards",
-        }
-    }
-
-    /// How to reach somebody, which many endpoints give out by purpose; it weighs by how much of it there is.
-    pub(crate) fn is_contact(self) -> bool {
-        matches!(
-            self,
-            Self::Address | Self::BirthDate | Self::Email | Self::Npi | Self::Phone
-        )
-    }
-
-    /// Says which person something is about.
-    pub(crate) fn names_person(self) -> bool {
-        matches!(
-            self,
-            Self::Address | Self::BirthDate | Self::Email | Self::Mbi | Self::Phone | Self::Ssn
-        )
-    }
-}
-
-/// What was found of one class.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Hits {
-    /// Seeded hashes of distinct values, sorted.
-    pub(crate) values: Vec<u32>,
-    /// Values whose field name, grouping or form speaks for them.
-    pub(crate) strong: u32,
-    /// One value, masked.
-    pub(crate) sample: Option<String>,
-}
-
-/// What was found in a body, by [`DataClass`].
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Found {
-    hits: [Option<Box<Hits>>; DataClass::ALL.len()],
-    /// Numbers with a card's issuer and length that fail its check.
-    unlike_cards: u32,
-}
-
-impl Found {
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (DataClass, &Hits)> {
-        DataClass::ALL
-            .into_iter()
-            .zip(&self.hits)
-            .filter_map(|(class, hits)| Some((class, hits.as_deref()?)))
-    }
-
-    /// Whether some of this class was found.
-    pub(crate) fn has(&self, class: DataClass) -> bool {
-        self.hits[class as usize].is_some()
-    }
-
-    fn add(&mut self, class: DataClass, value: &[u8], strong: bool, seed: Seed) {
-        let hits = self.hits[class as usize].get_or_insert_default();
-        let hash = seed.hash(value) as u32;
-        if let Err(place) = hits.values.binary_search(&hash)
-            && hits.values.len() < DISTINCT
-        {
-            hits.values.insert(place, hash);
-            hits.strong += u32::from(strong);
-            if hits.sample.is_none() {
-                hits.sample = Some(sample(class, value));
-            }
-        }
-    }
-}
-
-/// A value as it may be shown. Of what two characters at each end would tell too much of, none are left.
-fn sample(class: DataClass, value: &[u8]) -> String {
-    let text = String::from_utf8_lossy(value);
-    match class {
-        DataClass::Email => contact::mask_email(value),
-        // These are names of formats, of our own lists.
-        DataClass::HealthRecord => text.into_owned(),
-        DataClass::Address | DataClass::BirthDate | DataClass::PrivateKey => "********".to_owned(),
-        // Passwords are short.
-        DataClass::Secret if value.len() < 16 => "********".to_owned(),
-        _ => mask(&text),
-    }
+/// What a search goes by beside the text.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rules {
+    pub(crate) seed: Seed,
+    pub(crate) nations: Nations,
 }
 
 /// Searches a body of this media type, of which `marks` are.
-pub(crate) fn search(body: &[u8], marks: &Marks, media: Option<&str>, seed: Seed) -> Found {
+pub(crate) fn search(body: &[u8], marks: &Marks, media: Option<&str>, rules: Rules) -> Found {
     let body = &body[..body.len().min(SEARCHED)];
     let mut found = Found::default();
     if let Some(form) = fields::form(body) {
         let mut marks = Marks::default();
         marks.read(&form);
-        look(&form, &marks, seed, &mut found);
+        look(&form, &marks, rules, &mut found);
     } else {
-        look(body, marks, seed, &mut found);
+        look(body, marks, rules, &mut found);
     }
-    health::record(body, media, seed, &mut found);
-    for class in [DataClass::Card, DataClass::Ssn] {
-        // Without a name or grouping to speak for it, a number is believed in company only, and a card not among
-        // many that are like cards and none.
-        let alone = found.unlike_cards;
-        let slot = &mut found.hits[class as usize];
-        if slot.as_ref().is_some_and(|h| {
-            let chance = class == DataClass::Card && alone >= h.values.len() as u32;
-            h.strong == 0 && (h.values.len() < 3 || chance)
-        }) {
-            *slot = None;
-        }
-    }
+    health::record(body, media, rules.seed, &mut found);
+    settle(rules, &mut found);
     found
 }
 
-fn look(body: &[u8], marks: &Marks, seed: Seed, found: &mut Found) {
-    fields::each(body, |kind, value, at| match kind {
+/// Searches the target of a request: path and query.
+pub(crate) fn search_target(target: &str, marks: &mut Marks, rules: Rules) -> Found {
+    let target = &target.as_bytes()[..target.len().min(SEARCHED)];
+    let mut found = Found::default();
+    let decoded;
+    let text = if target.iter().any(|b| matches!(b, b'%' | b'+')) {
+        decoded = fields::decoded(target);
+        &decoded
+    } else {
+        target
+    };
+    marks.read(text);
+    look(text, marks, rules, &mut found);
+    settle(rules, &mut found);
+    found
+}
+
+/// Takes back what nothing speaks for when all was seen.
+fn settle(rules: Rules, found: &mut Found) {
+    for class in [DataClass::Card, DataClass::Itin, DataClass::Ssn] {
+        // Without a name or grouping to speak for it, a number is believed in company only, and a card not among
+        // many that are like cards and none.
+        let alone = found.unlike_cards;
+        if found.of(class).is_some_and(|h| {
+            let chance = class == DataClass::Card && alone >= h.values.len() as u32;
+            h.strong == 0 && (h.values.len() < 3 || chance)
+        }) {
+            found.forget(class);
+        }
+    }
+    payment::codes(rules.seed, found);
+}
+
+fn look(body: &[u8], marks: &Marks, rules: Rules, found: &mut Found) {
+    let Rules { seed, nations } = rules;
+    fields::each(body, marks, |kind, value, at| match kind {
         Named::Address => contact::address(value, seed, found),
         Named::BirthDate => contact::birth_date(value, seed, found),
-        Named::Card => payment::card(value, seed, found),
-        Named::Code if health::is_diagnosis(value) && health::is_near(body, at, b"icd") => {
-            health::diagnosis(value, seed, found);
+        Named::Card => {
+            let _ = payment::card(value, seed, found)
+                || nations::named(DataClass::InPan, value, nations, seed, found);
         }
+        Named::Clinical => health::clinical(value, seed, found),
+        Named::Code => health::code(body, value, at, seed, found),
+        Named::Cvv => payment::code(value, found),
+        Named::Dea => health::dea(value, seed, found),
         Named::Diagnosis => health::diagnosis(value, seed, found),
-        Named::Mbi => health::mbi(value, seed, found),
-        Named::Npi => health::npi(value, seed, found),
-        Named::Value if value.len() == 10 && health::is_near(body, at, b"us-npi") => {
-            health::npi(value, seed, found);
+        Named::Ip => contact::machine(value, seed, found),
+        Named::Mbi => {
+            let _ = health::mbi(value, seed, found)
+                || nations::named(DataClass::AuMedicare, value, nations, seed, found);
         }
+        Named::Mrn => health::record_number(value, seed, found),
+        Named::National(class) => {
+            nations::named(class, value, nations, seed, found);
+        }
+        Named::Npi => health::npi(value, seed, found),
+        Named::Passport => national::passport(value, seed, found),
+        Named::Password => credentials::secret(value, true, seed, found),
+        Named::Person => contact::person(value, seed, found),
         Named::Phone => contact::phone(value, seed, found),
         Named::Resource => health::resource(value, seed, found),
-        Named::Password => credentials::secret(value, true, seed, found),
+        Named::Routing => payment::routing(value, seed, found),
         Named::Secret => credentials::secret(value, false, seed, found),
-        Named::Ssn => national::named(value, seed, found),
-        Named::Code | Named::Value => {}
+        Named::Ssn => {
+            national::named(value, seed, found);
+        }
+        Named::Tax => {
+            if !national::named(value, seed, found) {
+                nations::any(value, nations, seed, found);
+            }
+        }
+        Named::State => nations::any(value, nations, seed, found),
+        Named::Value => health::identifier(body, value, at, seed, found),
     });
     contact::emails(body, seed, found);
     payment::numbers(body, marks, seed, found);
@@ -272,30 +143,44 @@ fn has_context(body: &[u8], at: usize, words: &[&[u8]]) -> bool {
     let near = &mut near[..at - from];
     near.copy_from_slice(&body[from..at]);
     near.make_ascii_lowercase();
-    words.iter().any(|word| {
-        memchr::memmem::find_iter(near, word).any(|place| {
-            // A word of its own, or one begun by a capital: not the `pan` of a company, nor what is discarded, or a part of an id.
-            let end = place + word.len();
-            let begun = place == 0
-                || !near[place - 1].is_ascii_alphanumeric()
-                || body[from + place].is_ascii_uppercase();
-            let ended = near.get(end).is_none_or(|b| !b.is_ascii_alphanumeric())
-                || body[from + end].is_ascii_uppercase()
-                || near[end..].starts_with(b"number")
-                || near[end..].starts_with(b"s");
-            begun && ended
-        })
+    let firsts = words.iter().fold(0u32, |bits, word| bits | 1 << (word[0] & 31));
+    (0..near.len()).any(|place| {
+        let begins = firsts >> (near[place] & 31) & 1 == 1;
+        begins
+            && words
+                .iter()
+                .filter(|word| near[place..].starts_with(word))
+                .any(|word| {
+                    // A word of its own, or one begun by a capital: not the `pan` of a company, nor what is discarded, or a part of an id.
+                    let end = place + word.len();
+                    let begun = place == 0
+                        || !near[place - 1].is_ascii_alphanumeric()
+                        || body[from + place].is_ascii_uppercase();
+                    let ended = near.get(end).is_none_or(|b| !b.is_ascii_alphanumeric())
+                        || body[from + end].is_ascii_uppercase()
+                        || near[end..].starts_with(b"number")
+                        || near[end..].starts_with(b"s");
+                    begun && ended
+                })
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use found::DISTINCT;
 
     fn find(body: &[u8]) -> Found {
         let mut marks = Marks::default();
         marks.read(body);
-        search(body, &marks, None, Seed::new(&[3; 32]))
+        search(body, &marks, None, rules())
+    }
+
+    fn rules() -> Rules {
+        Rules {
+            seed: Seed::new(&[3; 32]),
+            nations: Nations::default(),
+        }
     }
 
     fn classes(text: &str) -> Vec<(&'static str, usize, u32)> {

@@ -1,17 +1,19 @@
-//! Cards, what is on their magnetic stripe, and bank accounts; and the pass over numbers that finds them.
+//! Cards, what is on their magnetic stripe and beside their number, and bank accounts; and the pass over numbers that finds
+//! them.
 //!
 //! A card needs an issuer's range, its length and Luhn's check, a bank account its country's length and mod 97. Other
 //! numbers pass Luhn's check one time in ten, so a card without a name or grouping to speak for it needs company, and
 //! more that pass the check than that fail it.
 
-use super::national::social;
+use super::found::DISTINCT;
+use super::national::{social, zone};
 use super::{DataClass, Found, has_context};
 use crate::id::Seed;
 use crate::marks::Marks;
 use crate::privacy::checks;
 
-/// The digits of a value that is a card number and nothing else.
-pub(super) fn card(value: &[u8], seed: Seed, found: &mut Found) {
+/// A value under a name that says card; gives back whether it is a card number and nothing else.
+pub(super) fn card(value: &[u8], seed: Seed, found: &mut Found) -> bool {
     let mut digits = [0u8; 19];
     let mut count = 0;
     for byte in value {
@@ -21,12 +23,41 @@ pub(super) fn card(value: &[u8], seed: Seed, found: &mut Found) {
                 count += 1;
             }
             b' ' | b'-' => {}
-            _ => return,
+            _ => return false,
         }
     }
     let digits = &digits[..count];
-    if checks::card(digits) && !checks::test_card(digits) {
+    let fits = checks::card(digits) && !checks::test_card(digits);
+    if fits {
         found.add(DataClass::Card, digits, true, seed);
+    }
+    fits
+}
+
+/// A value under a name that says verification code. It is one only where a card stands beside it, which is known when
+/// the whole body was searched.
+pub(super) fn code(value: &[u8], found: &mut Found) {
+    let mut digits = [b' '; 4];
+    if matches!(value.len(), 3 | 4) && value.iter().all(u8::is_ascii_digit) && found.codes.len() < DISTINCT {
+        digits[..value.len()].copy_from_slice(value);
+        found.codes.push(digits);
+    }
+}
+
+/// Takes codes for what they are named, or lets them be.
+pub(super) fn codes(seed: Seed, found: &mut Found) {
+    let codes = std::mem::take(&mut found.codes);
+    if found.has(DataClass::Card) {
+        for digits in codes {
+            found.add(DataClass::Cvv, digits.trim_ascii_end(), true, seed);
+        }
+    }
+}
+
+/// A value under a name that says routing number of a bank.
+pub(super) fn routing(value: &[u8], seed: Seed, found: &mut Found) {
+    if value.try_into().is_ok_and(checks::aba) {
+        found.add(DataClass::AbaRouting, value, true, seed);
     }
 }
 
@@ -46,36 +77,51 @@ fn is_track(body: &[u8], from: usize, end: usize) -> bool {
         && memchr::memchr(b'^', &rest[1..]).is_some_and(|name| expiry(&rest[name + 2..]))
 }
 
+/// Finds numbers that stand for themselves: cards, accounts, social security numbers, passports.
 pub(super) fn numbers(body: &[u8], marks: &Marks, seed: Seed, found: &mut Found) {
-    // Behind the last run of digits, and behind the last number, which may be several runs or a part of one.
-    let (mut floor, mut at) = (0, 0);
-    while let Some(fourth) = marks.next_fourth_digit(at.max(floor)) {
-        let (start, end) = marks.digits(fourth, floor);
-        floor = end;
-        let run = end - start;
-        // Most numbers stand alone and have a length that nothing looked for has.
-        let joined = matches!(
-            start.checked_sub(1).and_then(|b| body.get(b)),
-            Some(b' ' | b'-' | b'A'..=b'Z')
-        ) || matches!(body.get(end), Some(b' ' | b'-'));
-        if (joined || run == 9 || (13..=19).contains(&run)) && !is_date(body, start) {
-            at = number(body, start, seed, found);
+    let mut runs = marks.numbers();
+    while let Some((start, end)) = runs.next() {
+        // A passport's line has two dates and their checks in it, with the sex between them.
+        if end - start == 7
+            && matches!(body.get(end), Some(b'M' | b'F' | b'X' | b'<'))
+            && body.get(end + 1).is_some_and(u8::is_ascii_digit)
+        {
+            zone(body, start, seed, found);
+        } else if may_be(body, start, end) {
+            // A number may be several runs, or a part of one.
+            runs.skip_to(number(body, start, seed, found));
         }
     }
 }
 
-/// Whether a date in quotes begins at `start`, the most common number with signs in it. It has eight digits, which
-/// nothing looked for has.
-fn is_date(body: &[u8], start: usize) -> bool {
-    let Some([b'"', date @ .., after]) = start.checked_sub(1).and_then(|from| body.get(from..start + 11))
-    else {
-        return false;
-    };
-    let shape = date.iter().enumerate().all(|(place, byte)| match place {
-        4 | 7 => *byte == b'-',
-        _ => byte.is_ascii_digit(),
-    });
-    shape && !(after.is_ascii_digit() || matches!(after, b' ' | b'-'))
+/// Whether what is looked for may begin with these digits, or have them in it. Most numbers stand alone and have a length
+/// or a first digit that nothing looked for has.
+#[inline]
+fn may_be(body: &[u8], start: usize, end: usize) -> bool {
+    let run = end - start;
+    let near = |at: Option<usize>| at.and_then(|at| body.get(at)).copied().unwrap_or(b'"');
+    let (before, after) = (near(start.checked_sub(1)), near(Some(end)));
+    // An IBAN, compact or in groups.
+    if before.is_ascii_uppercase() {
+        return true;
+    }
+    if matches!(before, b' ' | b'-') {
+        let last = near(start.checked_sub(2));
+        return (run <= 6 && last.is_ascii_digit())
+            || (before == b' ' && (last.is_ascii_uppercase() || alone(body, start, run)));
+    }
+    if run == 4 && matches!(after, b' ' | b'-') {
+        // The first group of a card, which another one of four or six follows.
+        return body
+            .get(end + 1..end + 5)
+            .is_some_and(|next| next.iter().all(u8::is_ascii_digit));
+    }
+    alone(body, start, run)
+}
+
+/// Whether a number that is not in groups may be what is looked for.
+fn alone(body: &[u8], start: usize, run: usize) -> bool {
+    run == 9 || ((13..=19).contains(&run) && matches!(body[start], b'2'..=b'6'))
 }
 
 /// Looks at the number around the digit at `start`; gives back where it ends.

@@ -45,19 +45,44 @@ impl Regime {
     #[must_use]
     pub fn of(class: DataClass) -> &'static [Self] {
         match class {
-            DataClass::Card | DataClass::Track => &[Self::Gdpr, Self::Glba, Self::PciDss],
+            DataClass::AbaRouting => &[Self::Glba],
+            DataClass::Card | DataClass::Cvv | DataClass::Track => &[Self::Gdpr, Self::Glba, Self::PciDss],
             DataClass::Iban => &[Self::Ccpa, Self::Gdpr, Self::Glba, Self::Psd2],
-            DataClass::Ssn => &[Self::Ccpa, Self::Gdpr, Self::Glba],
-            DataClass::Address | DataClass::BirthDate | DataClass::Email | DataClass::Phone => {
-                &[Self::Ccpa, Self::Gdpr]
-            }
-            DataClass::Diagnosis | DataClass::HealthRecord | DataClass::Mbi => {
-                &[Self::Gdpr, Self::GdprArticle9, Self::Hipaa]
-            }
-            DataClass::Npi => &[Self::Gdpr],
-            DataClass::Jwt | DataClass::PrivateKey | DataClass::ProviderKey | DataClass::Secret => {
-                &[Self::Nis2]
-            }
+            DataClass::Itin | DataClass::Ssn => &[Self::Ccpa, Self::Gdpr, Self::Glba],
+            DataClass::Address
+            | DataClass::BirthDate
+            | DataClass::Email
+            | DataClass::IpAddress
+            | DataClass::Passport
+            | DataClass::PersonName
+            | DataClass::Phone => &[Self::Ccpa, Self::Gdpr],
+            DataClass::AuTfn
+            | DataClass::BrCpf
+            | DataClass::CaSin
+            | DataClass::DeTaxId
+            | DataClass::EsNif
+            | DataClass::FrNir
+            | DataClass::GbNino
+            | DataClass::InAadhaar
+            | DataClass::InPan
+            | DataClass::ItFiscalCode
+            | DataClass::KrRrn
+            | DataClass::PlPesel
+            | DataClass::SePersonnummer
+            | DataClass::SgFin => &[Self::Ccpa, Self::Gdpr],
+            // Those who are in a health service, by number.
+            DataClass::AuMedicare | DataClass::GbNhs => &[Self::Gdpr, Self::GdprArticle9],
+            DataClass::ClinicalCode
+            | DataClass::Diagnosis
+            | DataClass::HealthRecord
+            | DataClass::Mbi
+            | DataClass::Mrn => &[Self::Gdpr, Self::GdprArticle9, Self::Hipaa],
+            DataClass::Dea | DataClass::Npi => &[Self::Gdpr],
+            DataClass::BrowserKey
+            | DataClass::Jwt
+            | DataClass::PrivateKey
+            | DataClass::ProviderKey
+            | DataClass::Secret => &[Self::Nis2],
         }
     }
 
@@ -81,7 +106,7 @@ mod tests {
     #[test]
     fn every_class_has_a_regime_and_lists_are_sorted() {
         for class in DataClass::ALL {
-            let regimes = Regime::of(class);
+            let regimes = Regime::of(*class);
             assert!(!regimes.is_empty() && regimes.is_sorted(), "{class:?}");
         }
         let names: Vec<_> = Regime::of_all([DataClass::Iban, DataClass::Card])
