@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use reassembly::{Exchange, FlowRef};
+use reassembly::{Exchange, FlowRef, Message, Request, Response};
 
 use crate::behaviour::stage::{Behaviour, World};
 use crate::behaviour::{Activity, bola_enumeration, is_text, named};
@@ -18,7 +18,8 @@ use crate::inventory::endpoint::Seen;
 use crate::inventory::host::Inventory;
 use crate::inventory::{EndpointView, Overview};
 use crate::inventory::shape::drift::{self, Learning};
-use crate::inventory::{rpc, sensitive};
+use crate::inventory::rpc;
+use crate::inventory::sensitive::{self, Carried, Found, Nations, Rules};
 use crate::marks::Marks;
 use crate::network::Networks;
 use crate::settings::Settings;
@@ -109,6 +110,7 @@ pub struct Analyzer {
     settings: Settings,
     seed: Seed,
     egress: Networks,
+    nations: Nations,
     resolver: Resolver,
     inventory: Inventory,
     comparison: Comparison,
@@ -130,6 +132,7 @@ impl Analyzer {
             seed,
             // The sensor checks networks when it reads its configuration; what is wrong matches nothing.
             egress: Networks::parse(&settings.shared_egress).0,
+            nations: Nations::parse(&settings.national_ids),
             resolver: Resolver::new(&settings),
             inventory: Inventory::new(seed, settings.max_endpoints, Arc::clone(&settings.declared)),
             comparison: Comparison::new(settings.max_endpoints.div_ceil(4)),
@@ -174,10 +177,7 @@ impl Analyzer {
             .as_ref()
             .filter(|r| r.status < 400 && is_text(&r.message));
         let text = readable.map(|r| r.message.body.as_slice());
-        let found = text.map(|body| {
-            self.marks.read(&body[..body.len().min(sensitive::SEARCHED)]);
-            sensitive::search(body, &self.marks, self.seed)
-        });
+        let carried = self.carried(request, exchange.response.as_ref());
         let ts = exchange.ts();
         let declared = &*self.settings.declared;
         let (host_id, host_name) = self.inventory.host_name(request, exchange);
@@ -188,13 +188,13 @@ impl Analyzer {
             identity: &identity,
             scheme: identity.scheme,
             ts,
-            found: found.as_ref(),
             check: check.as_ref(),
             learn: Learning {
                 seed: self.seed,
                 exchanges: self.settings.learn_exchanges,
                 period: self.settings.learn_period.as_secs(),
             },
+            carried: &carried,
         };
         let unknown_operation = call.is_some() && is_unknown_operation(exchange);
         let (host, place) = self
@@ -215,7 +215,7 @@ impl Analyzer {
             place: &place,
             call: call.as_ref(),
             status: rpc::status(exchange),
-            found: found.as_ref(),
+            carried: &carried,
             trace: OnceCell::new(),
         };
         let object =
@@ -264,6 +264,38 @@ impl Analyzer {
             },
             exchange: exchange_id.to_string(),
         }
+    }
+
+    /// Searches what an exchange carries for data of every class. What was answered with an error is not looked at. Leaves
+    /// the marks of the response.
+    fn carried(&mut self, request: &Request, response: Option<&Response>) -> Carried {
+        let mut carried = Carried::default();
+        let rules = Rules {
+            seed: self.seed,
+            nations: self.nations,
+        };
+        let Some(response) = response.filter(|r| r.status < 400) else {
+            return carried;
+        };
+        // A path without a query is nearly always made of names and ids, and those with a person in them are told by
+        // their template.
+        if request.query().is_some_and(|query| query.len() >= 8) {
+            carried.url = sensitive::search_target(request.target(), &mut self.marks, rules);
+        }
+        let sent = &request.message;
+        if sent.body.len() >= 8 && is_data(sent) {
+            carried.request = self.searched(sent, rules);
+        }
+        if is_text(&response.message) {
+            carried.response = self.searched(&response.message, rules);
+        }
+        carried
+    }
+
+    fn searched(&mut self, message: &Message, rules: Rules) -> Found {
+        let body = &message.body[..message.body.len().min(sensitive::SEARCHED)];
+        self.marks.read(body);
+        sensitive::search(body, &self.marks, message.field("content-type"), rules)
     }
 
     /// Ends the input: what is still being counted is decided.
@@ -439,6 +471,14 @@ pub fn exchange_id(flow: &FlowRef, index: u32) -> Id {
     put(&flow.start.0.to_le_bytes());
     put(&index.to_le_bytes());
     Id::of(&[b"exchange", &text[..len]])
+}
+
+/// Whether a request's body can be searched: what is text, and forms.
+fn is_data(message: &Message) -> bool {
+    let form = |kind: &str| {
+        kind.starts_with("application/x-www-form-urlencoded") || kind.starts_with("multipart/form-data")
+    };
+    is_text(message) || message.field("content-type").is_some_and(form)
 }
 
 /// Whether a JSON-RPC server says that it has no such method (code −32601).

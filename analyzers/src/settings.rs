@@ -26,6 +26,9 @@ pub struct Settings {
     pub session_cookies: Vec<String>,
     /// Client networks (CIDR) behind which many clients share an address or one client has many.
     pub shared_egress: Vec<String>,
+    /// Countries (ISO 3166-1 codes, lower case) whose national numbers are looked for, beside those of the United States:
+    /// [`crate::COUNTRY_CODES`].
+    pub national_ids: Vec<String>,
     /// A principal is learned after this many exchanges …
     pub learn_exchanges: u64,
     /// … over at least this long.
@@ -56,6 +59,7 @@ impl Default for Settings {
             api_key_headers: Vec::new(),
             session_cookies: Vec::new(),
             shared_egress: Vec::new(),
+            national_ids: Vec::new(),
             learn_exchanges: 200,
             learn_period: Duration::from_secs(24 * 3600),
             max_endpoints: 20_000,

@@ -12,9 +12,9 @@ use super::digest::Digest;
 use super::face::Face;
 use super::facts::{self, Facts, Watch};
 use super::rpc;
-use super::sensitive::{DataClass, Found};
 use super::shape::Shape;
 use super::shape::drift::Learning;
+use super::sensitive::{Carried, Holdings, Regime, told};
 use crate::finding::trace::Trace;
 use crate::id::Id;
 use crate::identity::{Identity, PrincipalKind, Scheme};
@@ -34,9 +34,6 @@ const KINDS: [PrincipalKind; 4] = [
 
 /// Media types told apart in each direction; further ones are `other`.
 const MEDIA_TYPES: usize = 12;
-
-/// Distinct values of a data class remembered.
-pub(crate) const VALUES: usize = 64;
 
 /// An endpoint's row.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -63,7 +60,7 @@ pub(crate) struct Endpoint {
     auth: BTreeMap<Scheme, u64>,
     request_types: BTreeMap<String, u64>,
     response_types: BTreeMap<String, u64>,
-    pub(crate) data: BTreeMap<DataClass, Data>,
+    pub(crate) data: Holdings,
     latency: Digest,
     request_bytes: Digest,
     response_bytes: Digest,
@@ -91,27 +88,6 @@ pub(crate) struct Endpoint {
     pub(crate) misses: u64,
     /// What it takes and gives.
     pub(crate) shape: Shape,
-}
-
-/// What is known of one data class in an endpoint's responses.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(crate) struct Data {
-    pub(crate) exchanges: u64,
-    pub(crate) strong: u64,
-    /// Seeded hashes of distinct values, sorted, at most [`VALUES`].
-    values: Vec<u32>,
-    /// Most distinct values in one response.
-    pub(crate) most: u32,
-    /// Masked.
-    pub(crate) samples: Vec<String>,
-    /// The first response that held some.
-    pub(crate) first: Option<Box<Trace>>,
-}
-
-impl Data {
-    pub(crate) fn distinct(&self) -> usize {
-        self.values.len()
-    }
 }
 
 impl Row for Endpoint {
@@ -146,9 +122,9 @@ pub(crate) struct Seen<'a> {
     pub(crate) identity: &'a Identity,
     pub(crate) scheme: Scheme,
     pub(crate) ts: Timestamp,
-    pub(crate) found: Option<&'a Found>,
     pub(crate) check: Option<&'a Check<'a>>,
     pub(crate) learn: Learning,
+    pub(crate) carried: &'a Carried,
 }
 
 impl Seen<'_> {
@@ -184,7 +160,7 @@ impl Endpoint {
             auth: BTreeMap::new(),
             request_types: BTreeMap::new(),
             response_types: BTreeMap::new(),
-            data: BTreeMap::new(),
+            data: Holdings::default(),
             latency: Digest::default(),
             request_bytes: Digest::default(),
             response_bytes: Digest::default(),
@@ -283,34 +259,8 @@ impl Endpoint {
             let said = zombie::said(message);
             Ending::add(&mut self.ending, said, || seen.evidence());
         }
-        if ok && let Some(found) = seen.found {
-            self.count_data(found, seen);
-        }
-    }
-
-    fn count_data(&mut self, found: &Found, seen: &Seen<'_>) {
-        for (class, hits) in found.iter() {
-            let data = self.data.entry(class).or_default();
-            if data.first.is_none() {
-                data.first = seen.evidence();
-            }
-            data.exchanges += 1;
-            data.strong += u64::from(hits.strong);
-            data.most = data.most.max(hits.values.len() as u32);
-            for value in &hits.values {
-                if data.values.len() >= VALUES {
-                    break;
-                }
-                if let Err(place) = data.values.binary_search(value) {
-                    data.values.insert(place, *value);
-                }
-            }
-            if let Some(sample) = &hits.sample
-                && data.samples.len() < 3
-                && !data.samples.contains(sample)
-            {
-                data.samples.push(sample.clone());
-            }
+        if ok {
+            self.data.count(seen.carried, || seen.evidence());
         }
     }
 
@@ -346,21 +296,7 @@ impl Endpoint {
         add(&mut self.auth, other.auth, usize::MAX);
         add(&mut self.request_types, other.request_types, MEDIA_TYPES);
         add(&mut self.response_types, other.response_types, MEDIA_TYPES);
-        for (class, theirs) in other.data {
-            let data = self.data.entry(class).or_default();
-            data.exchanges += theirs.exchanges;
-            data.strong += theirs.strong;
-            data.most = data.most.max(theirs.most);
-            data.values.extend(theirs.values);
-            data.values.sort_unstable();
-            data.values.dedup();
-            data.values.truncate(VALUES);
-            data.samples.extend(theirs.samples);
-            data.samples.sort_unstable();
-            data.samples.dedup();
-            data.samples.truncate(3);
-            data.first = earlier(data.first.take(), theirs.first);
-        }
+        self.data.absorb(other.data);
         self.latency.merge(other.latency);
         self.request_bytes.merge(other.request_bytes);
         self.response_bytes.merge(other.response_bytes);
@@ -413,10 +349,12 @@ impl Endpoint {
             auth,
             request_types: pairs(&self.request_types),
             response_types: pairs(&self.response_types),
-            data_classes: self
-                .data
-                .iter()
-                .map(|(c, d)| (c.name().to_owned(), d.exchanges))
+            data_classes: told(&self.data.response),
+            request_data_classes: told(&self.data.request),
+            url_data_classes: told(&self.data.url),
+            regimes: Regime::of_all(self.data.claimed())
+                .into_iter()
+                .map(|regime| regime.name().to_owned())
                 .collect(),
             latency_us: self.latency.quantiles(),
             request_bytes: self.request_bytes.quantiles(),

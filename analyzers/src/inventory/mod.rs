@@ -22,8 +22,8 @@ pub mod shape;
 pub use compare::{Overview, Standing};
 pub use declared::Declared;
 pub use facts::Facts;
-pub use sensitive::DataClass;
 pub use shape::ShapeView;
+pub use sensitive::{COUNTRY_CODES, DataClass, Regime};
 
 /// Quantiles of a histogram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -77,8 +77,14 @@ pub struct EndpointView {
     pub request_types: Vec<(String, u64)>,
     /// Response media types with counts, sorted by name.
     pub response_types: Vec<(String, u64)>,
-    /// Data classes found in responses, with the number of exchanges, sorted by name.
+    /// Data classes of which enough was found in responses, with the number of exchanges, sorted by name.
     pub data_classes: Vec<(String, u64)>,
+    /// The same of bodies of requests.
+    pub request_data_classes: Vec<(String, u64)>,
+    /// The same of paths and queries.
+    pub url_data_classes: Vec<(String, u64)>,
+    /// Names of the regimes that speak of data of these classes, sorted.
+    pub regimes: Vec<String>,
     /// Time from the request's last byte to the response's first, in microseconds.
     pub latency_us: Quantiles,
     /// Request content, in bytes.

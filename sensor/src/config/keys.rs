@@ -246,6 +246,16 @@ keys! {
         environments: Vec<EnvironmentRule> = Vec::new(), Rule::Any;
     }
 
+    /// Classes of personal and secret data.
+    classes: ClassesSection {
+        /// Countries whose national numbers are looked for, beside those of the United States: `"au"` (tax file number,
+        /// Medicare), `"br"` (CPF), `"ca"` (social insurance number), `"de"` (Steuer-ID), `"es"` (NIF, NIE), `"fr"` (NIR),
+        /// `"gb"` (NHS number, national insurance number), `"in"` (Aadhaar, PAN), `"it"` (codice fiscale), `"kr"` (resident
+        /// registration number), `"pl"` (PESEL), `"se"` (personnummer), `"sg"` (NRIC, FIN). Name those where you have
+        /// customers or staff: each of the others only adds numbers that fit by chance.
+        national_ids: Vec<String> = Vec::new(), Rule::OneOf(&analyzers::COUNTRY_CODES);
+    }
+
     /// Where what is learned is kept.
     store: StoreSection {
         /// Folder, when `--store` is not given. Empty keeps nothing.

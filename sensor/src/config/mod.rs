@@ -79,6 +79,7 @@ impl Config {
             api_key_headers: lower(&self.identity.api_key_headers),
             session_cookies: self.identity.session_cookies.clone(),
             shared_egress: self.identity.shared_egress.clone(),
+            national_ids: self.classes.national_ids.clone(),
             learn_exchanges: self.learning.exchanges,
             learn_period: self.learning.period,
             orphan_after: self.inventory.orphan_after,

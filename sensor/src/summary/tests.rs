@@ -36,6 +36,9 @@ fn endpoint(host: &str, method: &str, template: &str, calls: u64) -> EndpointVie
         } else {
             vec![]
         },
+        request_data_classes: vec![],
+        url_data_classes: vec![],
+        regimes: vec![],
         latency_us: analyzers::inventory::Quantiles::default(),
         request_bytes: analyzers::inventory::Quantiles::default(),
         response_bytes: analyzers::inventory::Quantiles::default(),

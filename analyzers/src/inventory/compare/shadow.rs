@@ -71,15 +71,16 @@ fn judged<'a>(endpoint: &Endpoint, declared: &'a Declared) -> Option<Told<'a>> {
     let changes = changes_state(endpoint);
     let sensitive = endpoint
         .data
+        .response
         .iter()
-        .any(|(class, data)| !is_contact(class.name()) && data.distinct() > 0);
+        .any(|(class, data)| !class.is_contact() && data.is_claimed(*class));
     let severity = if sensitive {
         Severity::High
     } else if is_public_route(&endpoint.template) {
         Severity::Info
     } else if changes
         || privileged(&endpoint.template)
-        || !endpoint.data.is_empty()
+        || !endpoint.data.response.is_empty()
         || endpoint.agent_count() > 0
     {
         Severity::Medium
@@ -102,11 +103,6 @@ fn changes_state(endpoint: &Endpoint) -> bool {
     matches!(endpoint.method.as_str(), "POST" | "PUT" | "PATCH" | "DELETE") && endpoint.protocol == "http"
 }
 
-/// Data that many endpoints give out by purpose.
-fn is_contact(class: &str) -> bool {
-    matches!(class, "address" | "birth_date" | "email" | "npi" | "phone")
-}
-
 fn draft(endpoint: &Endpoint, told: &Told<'_>, status: Option<u16>) -> Draft {
     let reason = if told.methods.is_empty() {
         "other_path"
@@ -122,7 +118,7 @@ fn draft(endpoint: &Endpoint, told: &Told<'_>, status: Option<u16>) -> Draft {
             ("changes_state", json!(changes_state(endpoint))),
             (
                 "data",
-                json!(endpoint.data.keys().map(|c| c.name()).collect::<Vec<_>>()),
+                json!(endpoint.data.response.keys().map(|c| c.name()).collect::<Vec<_>>()),
             ),
         ],
         expected: vec![
