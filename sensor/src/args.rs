@@ -1,10 +1,14 @@
 //! The command line: what may be asked for, in words for the person who asks.
 
+mod queries;
+
 use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+
+pub(crate) use queries::{FilterArgs, InventoryArgs, ListArgs, ShowArgs, SortBy};
 
 /// Listens to mirrored traffic and tells which APIs exist, who calls them, and what is wrong with it.
 #[derive(Debug, Parser)]
@@ -52,12 +56,27 @@ pub(crate) enum Command {
         sudo tapline capture -i eth1 --filter 'tcp port 8080' --findings - --duration 10m\n\n\
         Nothing is ever sent on the interface. On SIGINT or SIGTERM everything learned so far is written out first.")]
     Capture(CaptureArgs),
-    /// Show the endpoints that a store knows
-    Inventory(ShowArgs),
+    /// Show the endpoints that a store knows, all or some of them
+    #[command(after_long_help = "Examples:\n  \
+        tapline inventory --store /var/lib/tapline                        all, those with findings first\n  \
+        tapline inventory --store DIR --host '*.acme.example' --no-auth   called without a credential\n  \
+        tapline inventory --store DIR --agent-facing --class card         card numbers that agents can get\n  \
+        tapline inventory --store DIR --new-since yesterday               what came up since yesterday\n  \
+        tapline inventory --store DIR --csv > endpoints.csv               for a spreadsheet\n\n\
+        Times such as 7d are counted back from the last exchange in the store, not from the clock: a capture of last \
+        month has a last week of its own. A capture may be writing to the store meanwhile.")]
+    Inventory(InventoryArgs),
+    /// Show everything that is known of one endpoint
+    #[command(after_long_help = "Examples:\n  \
+        tapline show 'GET orders.acme.example/v1/orders/17' --store DIR   by a path that was called\n  \
+        tapline show '/v1/orders/{int}' --store DIR                       by its template\n  \
+        tapline show 8f27c1 --store DIR --json                            by the first letters of its id\n\n\
+        When several may be meant, they are listed, and the exit status is 2.")]
+    Show(ShowArgs),
     /// Show the principals that a store knows: AI agents, services, people
-    Agents(ShowArgs),
+    Agents(ListArgs),
     /// Show the findings that a store knows
-    Findings(ShowArgs),
+    Findings(ListArgs),
     /// Print the JSON Schema (2020-12) of a record, or the list of records
     Schema {
         /// Which record; without it, the names are listed
@@ -172,16 +191,6 @@ impl RunArgs {
 pub(crate) enum Reveal {
     /// Method, host and the whole target (path, query, fragment, user information) as sent, in --exchanges
     Query,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ShowArgs {
-    /// The folder given as --store to replay or capture
-    #[arg(long, value_name = "DIR")]
-    pub(crate) store: PathBuf,
-    /// JSON Lines instead of a table
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

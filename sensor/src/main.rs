@@ -25,6 +25,8 @@ mod output;
 mod store;
 mod summary;
 
+mod known;
+
 mod commands;
 
 mod signals;

@@ -331,6 +331,7 @@ impl Endpoint {
             no_response: self.no_response,
             callers: self.callers.len() as u64,
             agents: self.callers.values().filter(|agent| **agent).count() as u64,
+            called_by: self.callers.keys().map(ToString::to_string).collect(),
             auth,
             request_types: pairs(&self.request_types),
             response_types: pairs(&self.response_types),

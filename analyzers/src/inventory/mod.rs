@@ -59,6 +59,8 @@ pub struct EndpointView {
     pub callers: u64,
     /// Of those, AI agents.
     pub agents: u64,
+    /// Ids of the principals counted in `callers`, sorted.
+    pub called_by: Vec<String>,
     /// Credential schemes seen, with counts, sorted by name; `none` when none was shown.
     pub auth: Vec<(String, u64)>,
     /// Request media types with counts, sorted by name.

@@ -3,6 +3,8 @@
 mod completions;
 mod config;
 mod doctor;
+mod inventory;
+mod list;
 mod run;
 mod schema;
 mod show;
@@ -19,9 +21,10 @@ pub(crate) fn run(cli: Cli) -> Result<Status, Failure> {
     match cli.command {
         Command::Replay(args) => run::replay(&args),
         Command::Capture(args) => run::capture(&args),
-        Command::Inventory(args) => show::inventory(&args),
-        Command::Agents(args) => show::agents(&args),
-        Command::Findings(args) => show::findings(&args),
+        Command::Inventory(args) => inventory::inventory(&args),
+        Command::Show(args) => show::show(&args),
+        Command::Agents(args) => list::agents(&args),
+        Command::Findings(args) => list::findings(&args),
         Command::Schema { record } => schema::schema(record),
         Command::Config { command } => config::config(&command),
         Command::Doctor(args) => doctor::doctor(&args),

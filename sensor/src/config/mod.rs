@@ -9,7 +9,7 @@ mod show;
 mod value;
 
 pub(crate) use keys::Config;
-pub(crate) use parse::{Mistakes, check, load};
+pub(crate) use parse::{Mistakes, check, load, nearest};
 pub(crate) use show::{default_file, in_force};
 
 use std::path::{Path, PathBuf};

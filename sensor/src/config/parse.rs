@@ -279,7 +279,7 @@ fn place(text: &str, at: usize) -> (usize, usize) {
 }
 
 /// The candidate that differs from `name` by the fewest letters, when that is few enough to be a slip.
-pub(super) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let allowed = (name.chars().count() / 3).clamp(1, 4);
     candidates
         .map(|c| (distance(name, c), c))

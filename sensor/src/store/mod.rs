@@ -7,6 +7,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use analyzers::{Analyzer, Change, Table};
 use rusqlite::{Connection, ErrorCode, OpenFlags, params};
@@ -173,6 +174,43 @@ impl Store {
         let store = Self::connect(dir, Path::new(&uri), flags | OpenFlags::SQLITE_OPEN_URI, None)?;
         store.check(&path)?;
         Ok(store)
+    }
+
+    /// Opens the store in `dir` for reading and hands it to `read` as it was at one moment, also while another process
+    /// writes. When that comes in between, it is read again.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or it cannot be read.
+    pub(crate) fn read<T>(
+        dir: &Path,
+        read: impl Fn(&Self) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        const ATTEMPTS: u32 = 20;
+        let mut attempt = 1;
+        loop {
+            let before = Files::now(dir);
+            let result = Self::open_to_read(dir).and_then(|store| store.at_one_moment(&read));
+            // A database that was taken as unchangeable and was changed all the same may read as anything.
+            let calm = before == Files::now(dir) || (result.is_ok() && before.log > 0);
+            if calm || attempt >= ATTEMPTS {
+                return result;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5 << attempt.min(5)));
+            attempt += 1;
+        }
+    }
+
+    /// Reads in one transaction: what is written meanwhile is not seen.
+    fn at_one_moment<T>(&self, read: impl Fn(&Self) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let unreadable = |e: rusqlite::Error| StoreError::Read {
+            dir: self.dir.clone(),
+            cause: in_words(&e),
+        };
+        self.connection.execute_batch("BEGIN").map_err(unreadable)?;
+        let result = read(self);
+        let _ = self.connection.execute_batch("END");
+        result
     }
 
     fn connect(dir: &Path, path: &Path, flags: OpenFlags, lock: Option<File>) -> Result<Self, StoreError> {
@@ -373,6 +411,25 @@ impl Store {
             }
         }
         Ok(rows_read)
+    }
+}
+
+/// What the files of a store look like from outside: when a writer changes them, one of these changes.
+#[derive(Debug, PartialEq, Eq)]
+struct Files {
+    database: (u64, Option<SystemTime>),
+    /// Bytes of the log of changes that are not in the database yet.
+    log: u64,
+}
+
+impl Files {
+    fn now(dir: &Path) -> Self {
+        let of = |name: &str| fs::metadata(dir.join(name)).ok();
+        let database = of(DATABASE);
+        Self {
+            database: database.map_or((0, None), |m| (m.len(), m.modified().ok())),
+            log: of(&format!("{DATABASE}-wal")).map_or(0, |m| m.len()),
+        }
     }
 }
 

@@ -1,0 +1,119 @@
+//! What may be asked of a store: `inventory`, `show`, `diff`, `check`, `accept`, `override`, `export`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use crate::known::when::When;
+
+fn when(text: &str) -> Result<When, String> {
+    When::parse(text)
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// The folder given as --store to replay or capture
+    #[arg(long, value_name = "DIR")]
+    pub(crate) store: PathBuf,
+    /// JSON Lines instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InventoryArgs {
+    /// The folder given as --store to replay or capture
+    #[arg(long, value_name = "DIR")]
+    pub(crate) store: PathBuf,
+    #[command(flatten)]
+    pub(crate) filters: FilterArgs,
+    /// Order of the rows; without it those with findings come first, below their hosts
+    #[arg(long, value_name = "BY", value_enum)]
+    pub(crate) sort: Option<SortBy>,
+    /// At most so many rows
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) limit: Option<u32>,
+    /// JSON Lines instead of a table: the records that --inventory of a run writes
+    #[arg(long, conflicts_with = "csv")]
+    pub(crate) json: bool,
+    /// Comma-separated values instead of a table, for spreadsheets (RFC 4180)
+    #[arg(long)]
+    pub(crate) csv: bool,
+}
+
+/// Which endpoints are meant. Of one filter given several times any may hold, of different ones all must.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Which endpoints")]
+pub(crate) struct FilterArgs {
+    /// Host; `*` stands for any letters
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) host: Vec<String>,
+    /// Method
+    #[arg(long, value_name = "METHOD")]
+    pub(crate) method: Vec<String>,
+    /// Path template; `*` stands for any letters
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) path: Vec<String>,
+    /// Carries data of this class, e.g. card; `*` stands for any letters
+    #[arg(long, value_name = "CLASS")]
+    pub(crate) class: Vec<String>,
+    /// Owner; `*` stands for any letters
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) owner: Vec<String>,
+    /// Has no owner
+    #[arg(long, conflicts_with = "owner")]
+    pub(crate) unowned: bool,
+    /// Tier: public, internal or confidential
+    #[arg(long, value_name = "TIER")]
+    pub(crate) tier: Vec<String>,
+    /// Environment, by its label
+    #[arg(long, value_name = "NAME")]
+    pub(crate) environment: Vec<String>,
+    /// AI agents call it
+    #[arg(long)]
+    pub(crate) agent_facing: bool,
+    /// Called at this time or later: a day, a time, yesterday, or e.g. 7d before the last exchange in the store
+    #[arg(long, value_name = "TIME", value_parser = when)]
+    pub(crate) since: Option<When>,
+    /// First seen at this time or later, counted as --since is
+    #[arg(long, value_name = "TIME", value_parser = when)]
+    pub(crate) new_since: Option<When>,
+    /// No specification declares it
+    #[arg(long)]
+    pub(crate) undocumented: bool,
+    /// Called without a credential at least once
+    #[arg(long)]
+    pub(crate) no_auth: bool,
+    /// Protocol: http, jsonrpc, mcp and others
+    #[arg(long, value_name = "NAME")]
+    pub(crate) protocol: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SortBy {
+    /// Host, then path and method
+    Host,
+    /// Most calls first
+    Calls,
+    /// Most callers first
+    Callers,
+    /// Worst finding first
+    Findings,
+    /// Called last first
+    LastSeen,
+    /// Seen first last: what is new is on top
+    FirstSeen,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// Which: its id or the first letters of it, `METHOD host/path`, a path, or a template
+    #[arg(value_name = "ENDPOINT", required = true, num_args = 1..=2)]
+    pub(crate) endpoint: Vec<String>,
+    /// The folder given as --store to replay or capture
+    #[arg(long, value_name = "DIR")]
+    pub(crate) store: PathBuf,
+    /// One JSON object: the records of the endpoint, of its callers and of the findings about it
+    #[arg(long)]
+    pub(crate) json: bool,
+}

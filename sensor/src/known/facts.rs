@@ -1,0 +1,44 @@
+//! What records say of an endpoint, in the words that commands use. The one place that knows under which names facts stand
+//! in a record and which of them may be missing there.
+
+use serde_json::Value;
+
+use super::{Known, names};
+
+/// A fact that is one text: the field itself, or the `name` or `value` of an object that also says where it comes from.
+pub(crate) fn text(record: &Value, field: &str) -> Option<String> {
+    match &record[field] {
+        Value::String(text) if !text.is_empty() => Some(text.clone()),
+        Value::Bool(flag) => Some(if *flag { "yes" } else { "no" }.to_owned()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Object(map) => ["name", "value"]
+            .into_iter()
+            .find_map(|key| map.get(key)?.as_str())
+            .map(str::to_owned),
+        _ => None,
+    }
+}
+
+/// Classes of data that an endpoint carries, sorted.
+pub(crate) fn classes(endpoint: &Known) -> Vec<&str> {
+    let mut all = names(&endpoint.value["data_classes"]);
+    all.extend(names(&endpoint.value["request_data_classes"]));
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+/// Whether AI agents call it.
+pub(crate) fn agent_facing(endpoint: &Known) -> bool {
+    endpoint.count("agents") > 0 || endpoint.value["agent_facing"] == Value::Bool(true)
+}
+
+/// Whether a specification declares it; nothing when the record does not say.
+pub(crate) fn documented(endpoint: &Known) -> Option<bool> {
+    match &endpoint.value["documented"] {
+        Value::Bool(flag) => Some(*flag),
+        Value::String(spec) => Some(!spec.is_empty() && spec != "no"),
+        Value::Object(map) => Some(!map.is_empty()),
+        _ => None,
+    }
+}
