@@ -8,7 +8,7 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-pub(crate) use queries::{FilterArgs, InventoryArgs, ListArgs, ShowArgs, SortBy};
+pub(crate) use queries::{DiffArgs, FilterArgs, InventoryArgs, ListArgs, ShowArgs, SortBy};
 
 /// Listens to mirrored traffic and tells which APIs exist, who calls them, and what is wrong with it.
 #[derive(Debug, Parser)]
@@ -73,6 +73,18 @@ pub(crate) enum Command {
         tapline show 8f27c1 --store DIR --json                            by the first letters of its id\n\n\
         When several may be meant, they are listed, and the exit status is 2.")]
     Show(ShowArgs),
+    /// Tell what changed: between two stores, or in one since a day
+    #[command(after_long_help = "Examples:\n  \
+        tapline diff --store /var/lib/tapline --since yesterday      yesterday and today\n  \
+        tapline diff --store DIR --since 2026-11-16 --until 2026-11-20\n  \
+        tapline diff ./staging ./production                          two stores\n  \
+        tapline diff DIR@2026-11-20 DIR                              since the end of that day\n  \
+        tapline diff monday.jsonl tuesday.jsonl --json               two files that --inventory wrote\n\n\
+        Told are new endpoints, templates that took the place of others, endpoints that nobody calls any more although \
+        calls were to be expected, new AI agents and services, what came and went of auth, data classes, callers, fields \
+        and owners, and new findings. Counts alone are no change. The history of a store knows days of packet time in \
+        UTC, as many as store.history_days says.")]
+    Diff(DiffArgs),
     /// Show the principals that a store knows: AI agents, services, people
     Agents(ListArgs),
     /// Show the findings that a store knows

@@ -117,3 +117,30 @@ pub(crate) struct ShowArgs {
     #[arg(long)]
     pub(crate) json: bool,
 }
+
+#[derive(Debug, Args)]
+pub(crate) struct DiffArgs {
+    /// Before: a store, DIR@DAY for a store as it was at the end of a day, or a file that --inventory wrote
+    #[arg(value_name = "A", requires = "after", conflicts_with_all = ["store", "since", "until"])]
+    pub(crate) before: Option<PathBuf>,
+    /// After: likewise
+    #[arg(value_name = "B")]
+    pub(crate) after: Option<PathBuf>,
+    /// One store, of which --since tells how far to look back
+    #[arg(
+        long,
+        value_name = "DIR",
+        requires = "since",
+        required_unless_present = "before"
+    )]
+    pub(crate) store: Option<PathBuf>,
+    /// What changed on this day and after it: 2026-11-20, yesterday, or e.g. 7d before the last exchange in the store
+    #[arg(long, value_name = "DAY", value_parser = when, requires = "store")]
+    pub(crate) since: Option<When>,
+    /// The last day that counts; without it, all up to the last exchange
+    #[arg(long, value_name = "DAY", value_parser = when, requires = "store")]
+    pub(crate) until: Option<When>,
+    /// JSON Lines, one change a line, instead of a page for people
+    #[arg(long)]
+    pub(crate) json: bool,
+}

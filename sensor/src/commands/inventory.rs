@@ -237,27 +237,27 @@ fn csv(rows: &[Known], concerns: &BTreeMap<String, Vec<Concern>>) -> String {
     let mut out = csv_row(NAMES.iter().map(|name| (*name).to_owned()));
     for endpoint in rows {
         let status = &endpoint.value["status"];
-        let own = concerns
-            .get(endpoint.text("id"))
-            .map_or(&[][..], Vec::as_slice);
+        let own = concerns.get(endpoint.text("id")).map_or(&[][..], Vec::as_slice);
         let mut kinds: Vec<&str> = own.iter().map(|c| c.kind.as_str()).collect();
         kinds.sort_unstable();
         kinds.dedup();
-        out.push_str(&csv_row(NAMES.iter().map(|name| match *name {
-            "1xx" | "2xx" | "3xx" | "4xx" | "5xx" => status[*name].as_u64().unwrap_or(0).to_string(),
-            "no_response" => status["none"].as_u64().unwrap_or(0).to_string(),
-            "documented" => match facts::documented(endpoint) {
-                Some(true) => "yes".to_owned(),
-                Some(false) => "no".to_owned(),
-                None => String::new(),
-            },
-            "auth" => endpoint.names("auth").join(" "),
-            "data_classes" => facts::classes(endpoint).join(" "),
-            "worst_severity" => own
-                .first()
-                .map_or(String::new(), |c| SEVERITIES[c.rank].to_owned()),
-            "findings" => kinds.join(" "),
-            name => facts::text(&endpoint.value, name).unwrap_or_default(),
+        out.push_str(&csv_row(NAMES.iter().map(|name| {
+            match *name {
+                "1xx" | "2xx" | "3xx" | "4xx" | "5xx" => status[*name].as_u64().unwrap_or(0).to_string(),
+                "no_response" => status["none"].as_u64().unwrap_or(0).to_string(),
+                "documented" => match facts::documented(endpoint) {
+                    Some(true) => "yes".to_owned(),
+                    Some(false) => "no".to_owned(),
+                    None => String::new(),
+                },
+                "auth" => endpoint.names("auth").join(" "),
+                "data_classes" => facts::classes(endpoint).join(" "),
+                "worst_severity" => own
+                    .first()
+                    .map_or(String::new(), |c| SEVERITIES[c.rank].to_owned()),
+                "findings" => kinds.join(" "),
+                name => facts::text(&endpoint.value, name).unwrap_or_default(),
+            }
         })));
     }
     out
@@ -280,7 +280,9 @@ fn csv_row(cells: impl Iterator<Item = String>) -> String {
 fn csv_cell(text: &str) -> String {
     // No cell of ours has lines; what has control characters is made harmless for terminals as well.
     let text = message::clean(text).replace('\n', "\u{fffd}");
-    let formula = text.starts_with(['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}', '|', '%']);
+    let formula = text.starts_with([
+        '=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}', '|', '%',
+    ]);
     let text = if formula { format!("'{text}") } else { text };
     if text.contains([',', '"', '\'', ';']) || text.starts_with(' ') || text.ends_with(' ') {
         format!("\"{}\"", text.replace('"', "\"\""))

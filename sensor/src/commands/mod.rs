@@ -2,6 +2,7 @@
 
 mod completions;
 mod config;
+mod diff;
 mod doctor;
 mod inventory;
 mod list;
@@ -23,6 +24,7 @@ pub(crate) fn run(cli: Cli) -> Result<Status, Failure> {
         Command::Capture(args) => run::capture(&args),
         Command::Inventory(args) => inventory::inventory(&args),
         Command::Show(args) => show::show(&args),
+        Command::Diff(args) => diff::diff(&args),
         Command::Agents(args) => list::agents(&args),
         Command::Findings(args) => list::findings(&args),
         Command::Schema { record } => schema::schema(record),

@@ -203,6 +203,7 @@ fn desk(args: &RunArgs, config: &Config, live: bool) -> Result<Desk, Failure> {
         hash_key: HashKey(hash_key),
         one_sided_percent: config.wire.one_sided_percent,
         snapshot_every: config.store.snapshot_every,
+        history_days: config.store.history_days,
         destination: config
             .kafka()
             .map(|kafka| format!("{} {}", kafka.brokers, kafka.topic_prefix)),

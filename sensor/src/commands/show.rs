@@ -244,7 +244,11 @@ fn told(endpoint: &Known) -> Vec<(String, String, Look)> {
         row("response types", counts(&v["response_types"]), Look::Plain),
         row("latency", quantiles(&v["latency_us"], micros), Look::Plain),
         row("request size", quantiles(&v["request_bytes"], bytes), Look::Plain),
-        row("response size", quantiles(&v["response_bytes"], bytes), Look::Plain),
+        row(
+            "response size",
+            quantiles(&v["response_bytes"], bytes),
+            Look::Plain,
+        ),
         row(
             "damaged",
             match endpoint.count("damaged") {
@@ -452,7 +456,10 @@ fn caller_table(page: &mut Page, endpoint: &Known, callers: &[CalledBy]) {
                 caller
                     .calls
                     .map_or_else(|| Cell::new(Look::Dim, "some"), |n| Cell::count(Look::Plain, n)),
-                Cell::new(Look::Dim, p.time("last_seen").map_or(String::new(), |t| t.minute())),
+                Cell::new(
+                    Look::Dim,
+                    p.time("last_seen").map_or(String::new(), |t| t.minute()),
+                ),
                 Cell::new(Look::Plain, p.names("auth").join(", ")),
                 Cell::new(Look::Dim, p.names("evidence").join(", ")),
             ]
@@ -476,7 +483,10 @@ fn finding_list(page: &mut Page, findings: &[Known]) {
         page.newline();
         let severity = finding.text("severity").to_uppercase();
         page.text(Look::Plain, "  ");
-        page.text(severity_look(rank(finding.text("severity")).unwrap_or(0)), &severity);
+        page.text(
+            severity_look(rank(finding.text("severity")).unwrap_or(0)),
+            &severity,
+        );
         page.text(
             Look::Plain,
             &" ".repeat(INDENT.saturating_sub(2 + severity.len()).max(1)),

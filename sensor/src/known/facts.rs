@@ -42,3 +42,36 @@ pub(crate) fn documented(endpoint: &Known) -> Option<bool> {
         _ => None,
     }
 }
+
+/// What a request may carry, one word each: where a parameter stands, its name and its types.
+pub(crate) fn parameters(endpoint: &Known) -> Vec<String> {
+    typed(&endpoint.value["parameters"], &["in", "place"], &["name", "path"])
+}
+
+/// What bodies hold, one word each: direction, path of the field and its types.
+pub(crate) fn fields(endpoint: &Known) -> Vec<String> {
+    typed(
+        &endpoint.value["fields"],
+        &["in", "direction", "body"],
+        &["path", "name"],
+    )
+}
+
+fn typed(list: &Value, places: &[&str], own: &[&str]) -> Vec<String> {
+    let one = |item: &Value| {
+        let first = |among: &[&str]| among.iter().find_map(|field| text(item, field));
+        let name = first(own)?;
+        let types = match &item["types"] {
+            Value::Null => text(item, "type").into_iter().collect(),
+            types => names(types).into_iter().map(str::to_owned).collect::<Vec<_>>(),
+        };
+        let place = first(places).map_or(String::new(), |place| format!("{place} "));
+        let types = if types.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", types.join("|"))
+        };
+        Some(format!("{place}{name}{types}"))
+    };
+    list.as_array().into_iter().flatten().filter_map(one).collect()
+}

@@ -9,11 +9,17 @@
 //! Commands look at records and not at what they are made from: whatever a record says can be asked for, by the name that
 //! it has there, and a file of records answers like a store.
 
+mod from_analyzer;
+
 pub(crate) mod facts;
-pub(crate) mod filter;
 pub(crate) mod glob;
-pub(crate) mod subject;
 pub(crate) mod when;
+
+pub(crate) mod filter;
+pub(crate) mod subject;
+
+pub(crate) mod change;
+pub(crate) mod state;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,10 +28,7 @@ use analyzers::{Analyzer, Settings};
 use serde_json::Value;
 
 use crate::exit::Failure;
-use crate::records::endpoint::EndpointRecord;
-use crate::records::finding::FindingRecord;
-use crate::records::principal::PrincipalRecord;
-use crate::records::{Rfc3339, to_json};
+use crate::records::Rfc3339;
 use crate::store::{Store, StoreError};
 
 /// One record.
@@ -134,11 +137,7 @@ impl Source {
     /// Every endpoint, sorted by host, template and method. Each is made when it is asked for.
     pub(crate) fn endpoints(&self) -> Box<dyn Iterator<Item = Known> + '_> {
         match self {
-            Self::Store(analyzer) => Box::new(analyzer.endpoints().map(|view| {
-                let mut known = Known::of(to_json(&EndpointRecord::new(&view)));
-                known.called_by = view.called_by;
-                known
-            })),
+            Self::Store(analyzer) => Box::new(from_analyzer::endpoints(analyzer)),
             Self::Files { endpoints, .. } => Box::new(endpoints.iter().cloned()),
         }
     }
@@ -146,11 +145,7 @@ impl Source {
     /// Every principal, sorted by kind, then id.
     pub(crate) fn principals(&self) -> Box<dyn Iterator<Item = Known> + '_> {
         match self {
-            Self::Store(analyzer) => Box::new(
-                analyzer
-                    .principals()
-                    .map(|view| Known::of(to_json(&PrincipalRecord::new(&view)))),
-            ),
+            Self::Store(analyzer) => Box::new(from_analyzer::principals(analyzer)),
             Self::Files { principals, .. } => Box::new(principals.iter().cloned()),
         }
     }
@@ -158,11 +153,7 @@ impl Source {
     /// The latest revision of every finding.
     pub(crate) fn findings(&self) -> Box<dyn Iterator<Item = Known> + '_> {
         match self {
-            Self::Store(analyzer) => Box::new(
-                analyzer
-                    .findings()
-                    .map(|finding| Known::of(to_json(&FindingRecord::new(&finding)))),
-            ),
+            Self::Store(analyzer) => Box::new(from_analyzer::findings(analyzer)),
             Self::Files { findings, .. } => Box::new(findings.iter().cloned()),
         }
     }
@@ -171,11 +162,7 @@ impl Source {
     /// says nothing about when a capture was made.
     pub(crate) fn last(&self) -> Option<Rfc3339> {
         let of = |known: Known| known.time("last_seen").map(|t| t.0);
-        let last = self
-            .endpoints()
-            .chain(self.principals())
-            .filter_map(of)
-            .max();
+        let last = self.endpoints().chain(self.principals()).filter_map(of).max();
         last.map(Rfc3339)
     }
 }

@@ -76,7 +76,11 @@ impl<'a> Asked<'a> {
         if hex && id.starts_with(&self.whole.to_lowercase()) {
             return Some(Fit::IdBegins);
         }
-        if self.method.as_deref().is_some_and(|m| m != endpoint.text("method")) {
+        if self
+            .method
+            .as_deref()
+            .is_some_and(|m| m != endpoint.text("method"))
+        {
             return None;
         }
         let template = endpoint.text("template");
@@ -91,7 +95,11 @@ impl<'a> Asked<'a> {
             Some(path) if path == template => Some(Fit::Exact),
             Some(path) if template.split('#').next() == Some(path) => {
                 // Who names no method means all that is called there.
-                Some(if self.method.is_some() { Fit::Template } else { Fit::Exact })
+                Some(if self.method.is_some() {
+                    Fit::Template
+                } else {
+                    Fit::Exact
+                })
             }
             Some(path) => covers(template, path).map(Fit::Path),
         }
@@ -162,7 +170,8 @@ pub(crate) fn near(source: &Source, text: &str, most: usize) -> Vec<String> {
             let name = name_of(&e);
             let lower = name.to_lowercase();
             let own: Vec<&str> = lower.split(['/', ' ', '.', '{', '}', '#', ':']).collect();
-            let alike = |word: &&String| nearest(word, own.iter().copied().filter(|w| w.len() >= 3)).is_some();
+            let alike =
+                |word: &&String| nearest(word, own.iter().copied().filter(|w| w.len() >= 3)).is_some();
             let shared = words.iter().filter(alike).count();
             (shared > 0).then_some((shared, name))
         })

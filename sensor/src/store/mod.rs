@@ -3,6 +3,8 @@
 //! One row for each row of the analysis, and one transaction for each snapshot: a crash at any moment leaves the
 //! state of the last snapshot. One process writes at a time, others may read meanwhile.
 
+mod history;
+
 use std::fs::{self, File, TryLockError};
 use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
@@ -12,10 +14,14 @@ use std::time::SystemTime;
 use analyzers::{Analyzer, Change, Table};
 use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 
+pub(crate) use history::{Day, Reach};
+
 /// Name of the database in the store's folder.
 const DATABASE: &str = "tapline.db";
 /// Name of the file whose lock says that a process writes here.
 const LOCK: &str = "lock";
+/// Name of the note about the day of the last exchange.
+const LEARNED_UP_TO: &str = "learned up to day";
 /// Marks a database as ours ("TAPL").
 const APPLICATION: i32 = 0x5441_504c;
 /// Version of what is kept: the tables below have had one form only, so it is that of the rows.
@@ -261,7 +267,9 @@ impl Store {
             .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
             .map_err(|e| trouble(&self.dir, path, &e))?;
         if tables > 0 {
-            return self.check(path);
+            self.check(path)?;
+            let made = self.connection.execute_batch(history::TABLE);
+            return made.map_err(|e| trouble(&self.dir, path, &e));
         }
         let make = || -> rusqlite::Result<()> {
             self.connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -273,9 +281,11 @@ impl Store {
                  CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
                  CREATE TABLE learned (kind TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL,
                                        PRIMARY KEY (kind, key)) WITHOUT ROWID;
+                 {}
                  PRAGMA application_id = {APPLICATION};
                  PRAGMA user_version = {VERSION};
-                 COMMIT;"
+                 COMMIT;",
+                history::TABLE
             ))
         };
         make().map_err(|e| trouble(&self.dir, path, &e))
@@ -296,12 +306,18 @@ impl Store {
         }
     }
 
-    /// Writes a snapshot: all of it or nothing.
+    /// Writes a snapshot: all of it or nothing. `up_to` is the day of the last exchange in it; `day` one that is over, or
+    /// with which the run ends.
     ///
     /// # Errors
     ///
     /// When it cannot be written; the store is as it was.
-    pub(crate) fn write(&mut self, changes: impl Iterator<Item = Change>) -> Result<(), StoreError> {
+    pub(crate) fn write(
+        &mut self,
+        changes: impl Iterator<Item = Change>,
+        up_to: Option<u64>,
+        day: Option<&Day<'_>>,
+    ) -> Result<(), StoreError> {
         let key = &self.key;
         let snapshot = |connection: &mut Connection| -> rusqlite::Result<()> {
             let mut any = false;
@@ -320,7 +336,12 @@ impl Store {
                         None => remove.execute(params![change.table.name(), change.key])?,
                     };
                 }
-                let notes = [("tapline", env!("CARGO_PKG_VERSION")), ("hash key", key)];
+                let up_to = up_to.map_or(String::new(), |day| day.to_string());
+                let notes = [
+                    ("tapline", env!("CARGO_PKG_VERSION")),
+                    ("hash key", key),
+                    (LEARNED_UP_TO, &up_to),
+                ];
                 for (name, value) in notes.into_iter().filter(|(_, value)| !value.is_empty()) {
                     transaction.execute(
                         "INSERT INTO meta (name, value) VALUES (?1, ?2)
@@ -333,6 +354,9 @@ impl Store {
                     transaction.execute("DELETE FROM meta WHERE name LIKE 'published to %'", [])?;
                 }
             }
+            if let Some(day) = day {
+                history::write(&transaction, day)?;
+            }
             transaction.commit()
         };
         snapshot(&mut self.connection).map_err(|e| StoreError::Write {
@@ -340,6 +364,15 @@ impl Store {
             cause: in_words(&e),
             full: is_full(&e),
         })
+    }
+
+    /// The day of the last exchange that is in the store, counted from 1970.
+    pub(crate) fn learned_up_to(&self) -> Option<u64> {
+        let sql = "SELECT value FROM meta WHERE name = ?1";
+        let found = self
+            .connection
+            .query_row(sql, params![LEARNED_UP_TO], |row| row.get::<_, String>(0));
+        found.ok()?.parse().ok()
     }
 
     /// Reads every page.
