@@ -8,7 +8,7 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-pub(crate) use queries::{DiffArgs, FilterArgs, InventoryArgs, ListArgs, ShowArgs, SortBy};
+pub(crate) use queries::{CheckArgs, DiffArgs, FilterArgs, InventoryArgs, ListArgs, ShowArgs, SortBy};
 
 /// Listens to mirrored traffic and tells which APIs exist, who calls them, and what is wrong with it.
 #[derive(Debug, Parser)]
@@ -22,6 +22,7 @@ pub(crate) use queries::{DiffArgs, FilterArgs, InventoryArgs, ListArgs, ShowArgs
                   should not be there. It only listens: it never sends a packet, resolves no name and probes nothing.",
     after_long_help = "Exit status:\n  \
                        0  done\n  \
+                       1  check found violations\n  \
                        2  wrong usage or configuration\n  \
                        3  input unreadable or damaged; what was readable is reported\n  \
                        4  an output could not take everything\n  \
@@ -85,6 +86,25 @@ pub(crate) enum Command {
         and owners, and new findings. Counts alone are no change. The history of a store knows days of packet time in \
         UTC, as many as store.history_days says.")]
     Diff(DiffArgs),
+    /// Hold what is known against a policy: for a pipeline, which it stops with exit status 1
+    #[command(
+        after_long_help = "A policy is TOML with a rule for each thing that must be:\n\n  \
+        [[rule]]\n  \
+        id = \"no-cards-to-agents\"\n  \
+        title = \"AI agents get no card numbers\"\n  \
+        severity = \"high\"                      # info, low, medium, high, critical\n  \
+        about = \"endpoint\"                     # or principal, or finding\n  \
+        where = 'classes has \"card\"'           # which ones; left out: all\n  \
+        must = 'agents = 0'                     # or must_not\n  \
+        help = \"Give agents an answer without the number.\"\n\n\
+        Conditions name the fields of the records (`tapline schema inventory`) with =, !=, <, <=, >, >=, in, has, \
+        matches, exists, and, or, not and brackets; docs/commands.md has the whole language.\n\n\
+        Examples:\n  \
+        tapline check --policy policy.toml --store /var/lib/tapline\n  \
+        tapline check --policy policy.toml --inventory staging.jsonl --sarif out.sarif --junit out.xml\n  \
+        tapline check --policy policy.toml --store DIR --accepted accepted.toml --fail-on high"
+    )]
+    Check(CheckArgs),
     /// Show the principals that a store knows: AI agents, services, people
     Agents(ListArgs),
     /// Show the findings that a store knows

@@ -26,6 +26,7 @@ mod store;
 mod summary;
 
 mod known;
+mod policy;
 
 mod commands;
 

@@ -144,3 +144,52 @@ pub(crate) struct DiffArgs {
     #[arg(long)]
     pub(crate) json: bool,
 }
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// What must be, in TOML
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: PathBuf,
+    /// The folder given as --store to replay or capture
+    #[arg(
+        long,
+        value_name = "DIR",
+        required_unless_present = "inventory",
+        conflicts_with_all = ["inventory", "agents", "findings"]
+    )]
+    pub(crate) store: Option<PathBuf>,
+    /// Instead of a store: endpoints, as --inventory of a run writes them
+    #[arg(long, value_name = "FILE")]
+    pub(crate) inventory: Option<PathBuf>,
+    /// Beside --inventory: callers, as --agents of a run writes them
+    #[arg(long, value_name = "FILE", requires = "inventory")]
+    pub(crate) agents: Option<PathBuf>,
+    /// Beside --inventory: findings, as --findings of a run writes them
+    #[arg(long, value_name = "FILE", requires = "inventory")]
+    pub(crate) findings: Option<PathBuf>,
+    /// The accepted state, as `tapline accept` writes it: for rules with `accepted` and `changed`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) accepted: Option<PathBuf>,
+    /// Only violations of this severity and above end with status 1; all are told
+    #[arg(long, value_name = "SEVERITY", value_enum)]
+    pub(crate) fail_on: Option<SeverityName>,
+    /// Write the violations as SARIF 2.1.0; `-` is standard output
+    #[arg(long, value_name = "OUT", help_heading = "Outputs")]
+    pub(crate) sarif: Option<PathBuf>,
+    /// Write them as JUnit XML
+    #[arg(long, value_name = "OUT", help_heading = "Outputs")]
+    pub(crate) junit: Option<PathBuf>,
+    /// Write them as JSON Lines, one violation a line
+    #[arg(long, value_name = "OUT", help_heading = "Outputs")]
+    pub(crate) json: Option<PathBuf>,
+}
+
+/// Severities in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SeverityName {
+    Info,
+    Low,
+    Medium,
+    High,
+    Critical,
+}

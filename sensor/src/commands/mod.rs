@@ -1,5 +1,6 @@
 //! One file for each command.
 
+mod check;
 mod completions;
 mod config;
 mod diff;
@@ -25,6 +26,7 @@ pub(crate) fn run(cli: Cli) -> Result<Status, Failure> {
         Command::Inventory(args) => inventory::inventory(&args),
         Command::Show(args) => show::show(&args),
         Command::Diff(args) => diff::diff(&args),
+        Command::Check(args) => check::check(&args),
         Command::Agents(args) => list::agents(&args),
         Command::Findings(args) => list::findings(&args),
         Command::Schema { record } => schema::schema(record),
@@ -44,4 +46,14 @@ fn print(text: &str) -> Result<Status, Failure> {
         )),
         _ => Ok(Status::Done),
     }
+}
+
+/// Writes `text` to a file, or to standard output for `-`.
+fn write_out(out: &std::path::Path, text: &str) -> Result<(), Failure> {
+    if out.as_os_str() == "-" {
+        return print(text).map(|_| ());
+    }
+    std::fs::write(out, text).map_err(|cause| {
+        Failure::output(anyhow::Error::new(cause).context(format!("cannot write to {}", out.display())))
+    })
 }

@@ -247,6 +247,18 @@ fn differences(about: About, id: &str, was: &Facts, is: &Facts, found: &mut Vec<
     }
 }
 
+/// Names of the facts to which something came, sorted.
+pub(crate) fn came(was: &Facts, is: &Facts) -> Vec<String> {
+    let new = |name: &String, words: &BTreeSet<String>| {
+        let old = was.facts.get(name);
+        words.iter().any(|word| old.is_none_or(|old| !old.contains(word)))
+    };
+    let all = is.facts.iter();
+    all.filter(|(name, words)| new(name, words))
+        .map(|(name, _)| name.clone())
+        .collect()
+}
+
 /// Numbers of a silence that has grown long enough to be told within the window. It is told in that window alone: of
 /// windows that follow on one another, in one.
 fn silence(now: &Facts, window: Window) -> Option<Map<String, Value>> {

@@ -75,3 +75,20 @@ fn typed(list: &Value, places: &[&str], own: &[&str]) -> Vec<String> {
     };
     list.as_array().into_iter().flatten().filter_map(one).collect()
 }
+
+/// Where something stands in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) file: String,
+    /// From 1.
+    pub(crate) line: u64,
+}
+
+/// Where an endpoint is declared, when its record says so.
+pub(crate) fn declared_at(endpoint: &Known) -> Option<Place> {
+    let at = &endpoint.value["documented"];
+    Some(Place {
+        file: at["file"].as_str().or(at["spec"].as_str())?.to_owned(),
+        line: at["line"].as_u64().filter(|line| *line > 0)?,
+    })
+}

@@ -18,6 +18,7 @@ pub(crate) mod when;
 pub(crate) mod filter;
 pub(crate) mod subject;
 
+pub(crate) mod accepted;
 pub(crate) mod change;
 pub(crate) mod state;
 

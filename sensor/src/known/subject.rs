@@ -1,6 +1,6 @@
 //! What a person means: an endpoint by id, by the beginning of it, by method and path, or by its template.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use super::{Known, Source};
 use crate::config::nearest;
@@ -178,26 +178,6 @@ pub(crate) fn near(source: &Source, text: &str, most: usize) -> Vec<String> {
         .collect();
     found.sort_by(|(a, x), (b, y)| b.cmp(a).then_with(|| x.cmp(y)));
     found.into_iter().take(most).map(|(_, name)| name).collect()
-}
-
-/// A caller as people speak of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Caller {
-    pub(crate) kind: String,
-    pub(crate) name: String,
-}
-
-/// Every principal's kind and name by id; who has no name is called by the id.
-pub(crate) fn callers(source: &Source) -> HashMap<String, Caller> {
-    source
-        .principals()
-        .map(|p| {
-            let id = p.text("id").to_owned();
-            let name = p.value["name"].as_str().unwrap_or(&id).to_owned();
-            let kind = p.text("kind").to_owned();
-            (id, Caller { kind, name })
-        })
-        .collect()
 }
 
 /// Severities, worst last.
