@@ -15,7 +15,7 @@ use crate::identity::{PrincipalView, Resolver, Scheme};
 use crate::inventory::EndpointView;
 use crate::inventory::endpoint::Seen;
 use crate::inventory::host::Inventory;
-use crate::inventory::{rpc, sensitive};
+use crate::inventory::{facts, rpc, sensitive};
 use crate::marks::Marks;
 use crate::network::Networks;
 use crate::settings::Settings;
@@ -254,7 +254,11 @@ impl Analyzer {
         let mut all = self.inventory.endpoints.sorted();
         all.retain(|(_, e)| e.proven);
         all.sort_by_key(|(_, e)| (&e.host, &e.template, &e.method));
-        all.into_iter().map(|(_, e)| e.view())
+        all.into_iter().map(|(_, e)| {
+            let mut view = e.view();
+            facts::declare(&mut view, &self.settings.declared);
+            view
+        })
     }
 
     /// All principals, sorted by kind, then id. Each is made when it is asked for.
@@ -335,6 +339,7 @@ impl Analyzer {
             ("endpoints_refused", self.inventory.refused()),
             ("exchanges_without_request", self.unread),
             ("requests_cut_before_a_credential", self.cut),
+            ("findings_accepted", self.ledger.accepted()),
             ("findings_evicted", self.ledger.entries.evicted()),
             ("hosts_evicted", self.inventory.hosts.evicted()),
             ("principals_evicted", self.behaviour.profiles.evicted()),

@@ -17,6 +17,7 @@ mod json;
 mod marks;
 mod store;
 
+mod nearest;
 pub mod network;
 
 pub mod privacy;
@@ -37,6 +38,7 @@ pub use analyzer::{Analyzer, Change, Labels, RestoreError, Table, exchange_id};
 pub use finding::{Evidence, Finding, Kind, Severity, Status};
 pub use identity::{PrincipalKind, PrincipalView};
 pub use inventory::EndpointView;
+pub use nearest::nearest;
 pub use settings::Settings;
 pub use store::VERSION as STORE_VERSION;
 

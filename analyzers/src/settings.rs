@@ -1,6 +1,9 @@
 //! What an operator may set of the analysis. Defaults are meant to be right for most.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use crate::inventory::Declared;
 
 /// Settings of the analysis; the sensor fills them from its configuration file.
 #[derive(Debug, Clone)]
@@ -33,6 +36,8 @@ pub struct Settings {
     pub max_principals: usize,
     /// Findings kept for deduplication; the one not seen for longest makes way.
     pub max_findings: usize,
+    /// What people declared about their APIs.
+    pub declared: Arc<Declared>,
 }
 
 impl Default for Settings {
@@ -52,6 +57,7 @@ impl Default for Settings {
             max_endpoints: 20_000,
             max_principals: 20_000,
             max_findings: 20_000,
+            declared: Arc::default(),
         }
     }
 }

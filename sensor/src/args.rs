@@ -8,7 +8,9 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-pub(crate) use queries::{CheckArgs, DiffArgs, FilterArgs, InventoryArgs, ListArgs, ShowArgs, SortBy};
+pub(crate) use queries::{
+    CheckArgs, DeclaredArgs, DiffArgs, FilterArgs, InventoryArgs, ListArgs, ShowArgs, SortBy,
+};
 
 /// Listens to mirrored traffic and tells which APIs exist, who calls them, and what is wrong with it.
 #[derive(Debug, Parser)]
@@ -170,6 +172,10 @@ pub(crate) struct RunArgs {
     /// Configuration file (TOML); see `tapline config default`
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// Compare with this specification: OpenAPI, Postman or HAR; HOST=FILE where it is served elsewhere than it says
+    /// (configuration: inventory.specs)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) spec: Vec<String>,
     /// Write every exchange here, as JSON Lines; `-` is standard output
     #[arg(long, value_name = "OUT", help_heading = "Outputs")]
     pub(crate) exchanges: Option<PathBuf>,

@@ -11,6 +11,7 @@ mod config;
 mod exit;
 mod message;
 
+mod declared;
 mod keylog;
 mod source;
 

@@ -8,6 +8,7 @@
 //! Resource and [`Draft`] are of that one. Numbers that go on with every report are [`Running`].
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reassembly::Timestamp;
@@ -18,6 +19,7 @@ use super::trace::Trace;
 use super::{Finding, FindingPrincipal, Kind, Resource, Severity, Status};
 use crate::behaviour::Activity;
 use crate::id::Id;
+use crate::inventory::Declared;
 use crate::settings::Settings;
 use crate::store::{Row, Store};
 
@@ -202,6 +204,8 @@ pub(crate) struct Ledger {
     /// Findings to be told once more because the input is over.
     last_words: VecDeque<Id>,
     sensor: (String, String),
+    declared: Arc<Declared>,
+    accepted: u64,
 }
 
 /// What a report is about: the parts of its id.
@@ -226,6 +230,8 @@ impl Ledger {
             queue: VecDeque::new(),
             last_words: VecDeque::new(),
             sensor: (settings.sensor_name.clone(), settings.sensor_version.clone()),
+            declared: Arc::clone(&settings.declared),
+            accepted: 0,
         }
     }
 
@@ -246,8 +252,19 @@ impl Ledger {
         parts.extend_from_slice(subject.parts);
         let id = Id::of(&parts);
         let ts = activity.ts;
+        let known = self.entries.get(id).map(|entry| &entry.resource);
+        // What the operator accepts is counted and not told; what was told before stays as it was then.
+        if known.is_some_and(|about| self.declared.accepts(subject.kind, about, ts).is_some()) {
+            self.accepted += 1;
+            return;
+        }
         let Some(entry) = self.entries.get_mut(id) else {
-            let mut entry = open(id, subject.kind, severity, activity, draft());
+            let draft = draft();
+            if self.declared.accepts(subject.kind, &draft.resource, ts).is_some() {
+                self.accepted += 1;
+                return;
+            }
+            let mut entry = open(id, subject.kind, severity, activity, draft);
             running(&mut Running(&mut entry));
             entry.told_count = entry.count;
             let told = self.dressed(&entry);
@@ -306,9 +323,20 @@ impl Ledger {
         finding
     }
 
+    /// Reports of what the operator accepts.
+    pub(crate) fn accepted(&self) -> u64 {
+        self.accepted
+    }
+
+    fn is_accepted(&self, entry: &Entry) -> bool {
+        let last = Timestamp(entry.last_seen);
+        self.declared.accepts(entry.kind, &entry.resource, last).is_some()
+    }
+
     /// The latest revision of every finding kept, by first time seen, then id.
     pub(crate) fn latest(&self) -> impl Iterator<Item = Finding> {
         let mut all = self.entries.sorted();
+        all.retain(|(_, entry)| !self.is_accepted(entry));
         all.sort_by_key(|(_, e)| e.first_seen);
         all.into_iter().map(|(_, e)| self.dressed(e))
     }
@@ -320,7 +348,7 @@ impl Ledger {
             .entries
             .sorted()
             .into_iter()
-            .filter(|(_, e)| e.count >= e.told_count.saturating_mul(2))
+            .filter(|(_, e)| e.count >= e.told_count.saturating_mul(2) && !self.is_accepted(e))
             .map(|(id, _)| id);
         self.last_words = grown.collect();
     }

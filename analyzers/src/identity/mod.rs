@@ -20,7 +20,7 @@ pub(crate) use resolve::Resolver;
 /// The evidence of a principal that showed no credential.
 pub(crate) const BY_ADDRESS: &str = "client address and user agent";
 
-/// What sort of caller a principal is.
+/// What sort of caller a principal is; what says more comes first.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, serde::Serialize, serde::Deserialize,
 )]

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::EndpointView;
 use super::digest::Digest;
+use super::facts::{self, Facts, Watch};
 use super::rpc;
 use super::sensitive::{DataClass, Found};
 use crate::finding::trace::Trace;
@@ -17,6 +18,14 @@ use crate::store::Row;
 
 /// Callers told apart; further ones are counted together.
 const CALLERS: usize = 256;
+
+/// Kinds of callers by name.
+const KINDS: [PrincipalKind; 4] = [
+    PrincipalKind::AiAgent,
+    PrincipalKind::Human,
+    PrincipalKind::Service,
+    PrincipalKind::Unknown,
+];
 
 /// Media types told apart in each direction; further ones are `other`.
 const MEDIA_TYPES: usize = 12;
@@ -42,7 +51,7 @@ pub(crate) struct Endpoint {
     /// A server answered in a way that only a known route does.
     pub(crate) proven: bool,
     pub(crate) is_static: bool,
-    callers: BTreeMap<Id, bool>,
+    callers: BTreeMap<Id, PrincipalKind>,
     auth: BTreeMap<Scheme, u64>,
     request_types: BTreeMap<String, u64>,
     response_types: BTreeMap<String, u64>,
@@ -51,6 +60,7 @@ pub(crate) struct Endpoint {
     request_bytes: Digest,
     response_bytes: Digest,
     damaged: u64,
+    watch: Watch,
     /// 2xx without a credential, and with one in a field.
     pub(crate) open_ok: u64,
     pub(crate) auth_ok: u64,
@@ -156,6 +166,7 @@ impl Endpoint {
             request_bytes: Digest::default(),
             response_bytes: Digest::default(),
             damaged: 0,
+            watch: Watch::default(),
             open_ok: 0,
             auth_ok: 0,
             first_open: None,
@@ -171,11 +182,11 @@ impl Endpoint {
         self.last = self.last.max(seen.ts);
         self.exchanges += 1;
         *self.auth.entry(seen.scheme).or_default() += 1;
-        let agent = seen.identity.kind == PrincipalKind::AiAgent;
+        let kind = seen.identity.kind;
         if let Some(was) = self.callers.get_mut(&seen.identity.id) {
-            *was |= agent;
+            *was = (*was).min(kind);
         } else if self.callers.len() < CALLERS {
-            self.callers.insert(seen.identity.id, agent);
+            self.callers.insert(seen.identity.id, kind);
         }
         let mut harmed = Flags::GAP;
         harmed.insert(Flags::TRUNCATED);
@@ -183,6 +194,9 @@ impl Endpoint {
         if exchange.flags.intersects(harmed) {
             self.damaged += 1;
         }
+        let status = rpc::status(exchange).unwrap_or(0);
+        let ok = (200..300).contains(&status);
+        self.watch.observe(exchange, ok);
         if let Some(request) = &exchange.request {
             let message = &request.message;
             if message.complete {
@@ -196,12 +210,10 @@ impl Endpoint {
             self.no_response += 1;
             return;
         };
-        let status = rpc::status(seen.exchange).unwrap_or(0);
         let class = usize::from(status / 100);
         if let Some(count) = class.checked_sub(1).and_then(|c| self.status.get_mut(c)) {
             *count += 1;
         }
-        let ok = (200..300).contains(&status);
         match seen.scheme {
             Scheme::None if ok => {
                 self.open_ok += 1;
@@ -274,9 +286,10 @@ impl Endpoint {
         self.no_response += other.no_response;
         self.proven |= other.proven;
         self.is_static |= other.is_static;
-        for (id, agent) in other.callers {
+        for (id, kind) in other.callers {
             if self.callers.len() < CALLERS || self.callers.contains_key(&id) {
-                *self.callers.entry(id).or_default() |= agent;
+                let was = self.callers.entry(id).or_insert(kind);
+                *was = (*was).min(kind);
             }
         }
         add(&mut self.auth, other.auth, usize::MAX);
@@ -301,6 +314,7 @@ impl Endpoint {
         self.request_bytes.merge(other.request_bytes);
         self.response_bytes.merge(other.response_bytes);
         self.damaged += other.damaged;
+        self.watch.absorb(&other.watch);
         self.open_ok += other.open_ok;
         self.auth_ok += other.auth_ok;
         self.first_open = earlier(self.first_open.take(), other.first_open);
@@ -318,7 +332,8 @@ impl Endpoint {
         let pairs = |map: &BTreeMap<String, u64>| map.iter().map(|(k, v)| (k.clone(), *v)).collect();
         let mut auth: Vec<_> = self.auth.iter().map(|(s, n)| (s.name().to_owned(), *n)).collect();
         auth.sort();
-        EndpointView {
+        let of_kind = |kind| self.callers.values().filter(|k| **k == kind).count() as u64;
+        let mut view = EndpointView {
             id: self.id.to_string(),
             host: self.host.clone(),
             method: self.method.clone(),
@@ -330,8 +345,13 @@ impl Endpoint {
             status: self.status,
             no_response: self.no_response,
             callers: self.callers.len() as u64,
-            agents: self.callers.values().filter(|agent| **agent).count() as u64,
             called_by: self.callers.keys().map(ToString::to_string).collect(),
+            agents: of_kind(PrincipalKind::AiAgent),
+            callers_by_kind: KINDS
+                .into_iter()
+                .map(|kind| (kind.name().to_owned(), of_kind(kind)))
+                .filter(|(_, count)| *count > 0)
+                .collect(),
             auth,
             request_types: pairs(&self.request_types),
             response_types: pairs(&self.response_types),
@@ -344,7 +364,10 @@ impl Endpoint {
             request_bytes: self.request_bytes.quantiles(),
             response_bytes: self.response_bytes.quantiles(),
             damaged: self.damaged,
-        }
+            facts: Facts::default(),
+        };
+        view.facts = facts::inferred(&view, &self.watch);
+        view
     }
 }
 

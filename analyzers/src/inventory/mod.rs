@@ -6,13 +6,17 @@
 
 use reassembly::Timestamp;
 
+pub mod declared;
 mod digest;
 pub(crate) mod endpoint;
+pub mod facts;
 pub(crate) mod host;
 pub(crate) mod rpc;
 pub(crate) mod sensitive;
 mod template;
 
+pub use declared::Declared;
+pub use facts::Facts;
 pub use sensitive::DataClass;
 
 /// Quantiles of a histogram.
@@ -61,6 +65,8 @@ pub struct EndpointView {
     pub agents: u64,
     /// Ids of the principals counted in `callers`, sorted.
     pub called_by: Vec<String>,
+    /// Of those, how many of each kind, sorted by name.
+    pub callers_by_kind: Vec<(String, u64)>,
     /// Credential schemes seen, with counts, sorted by name; `none` when none was shown.
     pub auth: Vec<(String, u64)>,
     /// Request media types with counts, sorted by name.
@@ -77,4 +83,6 @@ pub struct EndpointView {
     pub response_bytes: Quantiles,
     /// Exchanges built from damaged input.
     pub damaged: u64,
+    /// What it is for, for whom, whose, and how sure that is.
+    pub facts: Facts,
 }

@@ -52,6 +52,12 @@ pub struct Declared<'a> {
 }
 
 impl Declared<'_> {
+    /// The path before those of operations, as declared.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        self.base
+    }
+
     /// The template of the whole path: base path and path of the operation.
     #[must_use]
     pub fn template(&self) -> String {
@@ -80,7 +86,13 @@ impl Index {
     pub fn add(&mut self, spec: Spec, hosts: &[HostPattern]) -> usize {
         let number = self.specs.len();
         let mut groups: BTreeMap<&[usize], Paths> = BTreeMap::new();
-        for (operation, declared) in spec.operations.iter().enumerate() {
+        // An empty method would stand for all.
+        let named = spec
+            .operations
+            .iter()
+            .enumerate()
+            .filter(|(_, o)| !o.method.is_empty());
+        for (operation, declared) in named {
             let paths = groups.entry(&declared.servers).or_default();
             paths.insert(&declared.path, &declared.method, operation);
         }
@@ -153,8 +165,14 @@ impl Index {
         self.exact.contains_key(host) || self.patterns.iter().any(|(pattern, _)| pattern.matches(host))
     }
 
+    /// Whether any document may speak of this host: it names it, or names none.
+    #[must_use]
+    pub fn speaks_of(&self, host: &str) -> bool {
+        !self.anywhere.is_empty() || self.names_host(host)
+    }
+
     /// Mounts for a host: of those who name it, of those whose patterns it suits, of those who name none.
-    fn mounts<'a>(&'a self, host: &'a str) -> impl Iterator<Item = (bool, &'a Mount)> {
+    fn mounts<'a, 'h>(&'a self, host: &'h str) -> impl Iterator<Item = (bool, &'a Mount)> + use<'a, 'h> {
         let exact = self.exact.get(host).into_iter().flatten();
         let patterns = self.patterns.iter().filter(|(pattern, _)| pattern.matches(host));
         let named = exact.chain(patterns.flat_map(|(_, mounts)| mounts));
@@ -165,12 +183,17 @@ impl Index {
     /// Which operation a request belongs to: method in capitals, host in lower case without default port (as
     /// exchanges have it), path with or without query.
     #[must_use]
-    pub fn find<'a>(&'a self, method: &str, host: &'a str, path: &str) -> Option<Declared<'a>> {
+    pub fn find(&self, method: &str, host: &str, path: &str) -> Option<Declared<'_>> {
         self.all(method, host, path).next()
     }
 
     /// All operations that a request belongs to, one a document and base path, the best first.
-    pub fn all<'a>(&'a self, method: &str, host: &'a str, path: &str) -> impl Iterator<Item = Declared<'a>> {
+    pub fn all<'a, 'h>(
+        &'a self,
+        method: &'h str,
+        host: &'h str,
+        path: &'h str,
+    ) -> impl Iterator<Item = Declared<'a>> + use<'a, 'h> {
         let (segments, slash) = template::segments(path);
         self.mounts(host).filter_map(move |(names_host, mount)| {
             match self.hit(mount, method, slash, &segments)? {
@@ -182,7 +205,7 @@ impl Index {
 
     /// What is declared about a request, and if nothing is, how near it comes to something that is.
     #[must_use]
-    pub fn lookup<'a>(&'a self, method: &str, host: &'a str, path: &str) -> Lookup<'a> {
+    pub fn lookup(&self, method: &str, host: &str, path: &str) -> Lookup<'_> {
         let (segments, slash) = template::segments(path);
         let mut others = Vec::new();
         let mut near = None;

@@ -53,6 +53,9 @@ pub use schema::{Additional, Schema, SchemaId, Schemas, Shape, Types};
 pub use servers::{HostPattern, Server, Target};
 pub use template::{PathTemplate, Piece, TemplateSegment};
 
+pub(crate) use paths::Paths;
+pub(crate) use template::segments as path_segments;
+
 use document::{Cursor, Document, Is};
 use problem::{Problems, shown};
 use reader::Reader;

@@ -27,6 +27,7 @@ struct Node {
 /// An operation at the end of its path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Leaf {
+    /// Empty: whatever the method.
     pub(crate) method: String,
     /// Index of the operation.
     pub(crate) operation: usize,
@@ -100,6 +101,17 @@ impl Paths {
             Some(operation) => Hit::Operation(operation),
             None if search.other.is_empty() => Hit::Nothing,
             None => Hit::Path(search.other),
+        }
+    }
+}
+
+impl Paths {
+    /// The operation of a path, or one that it has with another method; whether it was of the method.
+    pub(crate) fn nearest(&self, method: &str, path: &[Cow<'_, str>]) -> Option<(usize, bool)> {
+        match self.find(method, false, path) {
+            Hit::Operation(operation) => Some((operation, true)),
+            Hit::Path(leaves) => leaves.first().map(|leaf| (leaf.operation, false)),
+            Hit::Nothing => None,
         }
     }
 }
@@ -182,13 +194,14 @@ impl<'a> Search<'a, '_> {
         self.leaf(&node.rest)
     }
 
-    /// The operation of the method, the one that ends as the path does when there are two.
+    /// The operation of the method, the one that ends as the path does when there are two; else the one for every method.
     fn leaf(&mut self, leaves: &'a [Leaf]) -> Option<usize> {
-        let of = |leaf: &&Leaf| leaf.method == self.method;
-        let exact = leaves.iter().filter(of).find(|leaf| leaf.slash == self.slash);
-        let found = exact
-            .or_else(|| leaves.iter().find(of))
-            .map(|leaf| leaf.operation);
+        let of = |method: &str| {
+            let mut of = leaves.iter().filter(|leaf| leaf.method == method);
+            let first = of.clone().next();
+            of.find(|leaf| leaf.slash == self.slash).or(first)
+        };
+        let found = of(self.method).or_else(|| of("")).map(|leaf| leaf.operation);
         if found.is_none() && self.other.is_empty() {
             self.other = leaves;
         }

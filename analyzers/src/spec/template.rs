@@ -29,7 +29,7 @@ pub enum TemplateSegment {
     Parameter(String),
     /// Texts and parameters: `report.{format}`, `{id}:cancel`, `{from}..{to}`.
     Mixed(Vec<Piece>),
-    /// A parameter that holds all that follows: `{path+}`, `{path:.*}`, `**`.
+    /// A parameter that holds all that follows: `{path+}`, `{path...}`, `{path:.*}`, `**`.
     Rest(String),
 }
 
@@ -262,7 +262,11 @@ fn name_of(inside: &str) -> (String, bool) {
     let (name, pattern) = inside.split_once(':').unwrap_or((inside, ""));
     let bare = name.trim_start_matches(['+', '*']);
     let bare = bare.trim_end_matches(['+', '*', '?']);
-    let greedy = name.starts_with(['+', '*']) || name.ends_with(['+', '*']) || matches!(pattern, ".*" | ".+");
+    let (bare, dots) = bare
+        .strip_suffix("...")
+        .map_or((bare, false), |bare| (bare, true));
+    let greedy =
+        dots || name.starts_with(['+', '*']) || name.ends_with(['+', '*']) || matches!(pattern, ".*" | ".+");
     (super::problem::clip(bare, 128), greedy)
 }
 

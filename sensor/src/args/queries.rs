@@ -20,6 +20,18 @@ pub(crate) struct ListArgs {
     pub(crate) json: bool,
 }
 
+/// What is declared about endpoints; without it, what the last run with the store had.
+#[derive(Debug, Default, Args)]
+pub(crate) struct DeclaredArgs {
+    /// Configuration with specifications, overrides and owners; without it, the files of the last run with the store, as they
+    /// are today
+    #[arg(long, value_name = "FILE", help_heading = "Declared")]
+    pub(crate) config: Option<PathBuf>,
+    /// Compare with this specification, as for replay
+    #[arg(long, value_name = "FILE", help_heading = "Declared")]
+    pub(crate) spec: Vec<String>,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct InventoryArgs {
     /// The folder given as --store to replay or capture
@@ -27,6 +39,8 @@ pub(crate) struct InventoryArgs {
     pub(crate) store: PathBuf,
     #[command(flatten)]
     pub(crate) filters: FilterArgs,
+    #[command(flatten)]
+    pub(crate) declared: DeclaredArgs,
     /// Order of the rows; without it those with findings come first, below their hosts
     #[arg(long, value_name = "BY", value_enum)]
     pub(crate) sort: Option<SortBy>,
@@ -116,6 +130,8 @@ pub(crate) struct ShowArgs {
     /// One JSON object: the records of the endpoint, of its callers and of the findings about it
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) declared: DeclaredArgs,
 }
 
 #[derive(Debug, Args)]
@@ -143,6 +159,8 @@ pub(crate) struct DiffArgs {
     /// JSON Lines, one change a line, instead of a page for people
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) declared: DeclaredArgs,
 }
 
 #[derive(Debug, Args)]
@@ -167,6 +185,8 @@ pub(crate) struct CheckArgs {
     /// Beside --inventory: findings, as --findings of a run writes them
     #[arg(long, value_name = "FILE", requires = "inventory")]
     pub(crate) findings: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) declared: DeclaredArgs,
     /// The accepted state, as `tapline accept` writes it: for rules with `accepted` and `changed`
     #[arg(long, value_name = "FILE")]
     pub(crate) accepted: Option<PathBuf>,

@@ -33,7 +33,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<Status, Failure> {
         )));
     }
     let source = match &args.store {
-        Some(dir) => Source::store(dir)?,
+        Some(dir) => Source::store(dir, &args.declared)?,
         None => {
             let files = Files {
                 inventory: args.inventory.as_deref(),

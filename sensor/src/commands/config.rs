@@ -4,6 +4,7 @@ use anyhow::Context as _;
 
 use crate::args::ConfigCommand;
 use crate::config;
+use crate::declared::{self, Tell};
 use crate::exit::{Failure, Status};
 use crate::message;
 
@@ -12,6 +13,7 @@ pub(super) fn config(command: &ConfigCommand) -> Result<Status, Failure> {
         ConfigCommand::Check { file } => {
             let config = config::check(file).map_err(Failure::usage)?;
             config.analysis_settings().map_err(Failure::usage)?;
+            declared::load(&config, &[], None, Tell::All).map_err(Failure::usage)?;
             let together = config.kafka_settings().check_together();
             together
                 .with_context(|| format!("a mistake in {}", file.display()))

@@ -26,8 +26,8 @@ struct Moment {
 
 pub(super) fn diff(args: &DiffArgs) -> Result<Status, Failure> {
     let (before, after) = match (&args.store, &args.before, &args.after) {
-        (Some(dir), ..) => of_days(dir, args.since, args.until)?,
-        (None, Some(before), Some(after)) => (moment(before)?, moment(after)?),
+        (Some(dir), ..) => of_days(dir, args)?,
+        (None, Some(before), Some(after)) => (moment(before, args)?, moment(after, args)?),
         _ => {
             return Err(Failure::usage(anyhow::anyhow!(
                 "which two? write `tapline diff A B` with two stores, or `tapline diff --store DIR --since yesterday`"
@@ -51,9 +51,11 @@ pub(super) fn diff(args: &DiffArgs) -> Result<Status, Failure> {
 }
 
 /// Two moments of one store.
-fn of_days(dir: &Path, since: Option<When>, until: Option<When>) -> Result<(Moment, Moment), Failure> {
+fn of_days(dir: &Path, args: &DiffArgs) -> Result<(Moment, Moment), Failure> {
+    let (since, until) = (args.since, args.until);
+    let declared = known::declarations(dir, &args.declared)?;
     let (now, reach, days) = Store::read(dir, |store| {
-        let now = State::of_analyzer(&known::learned(store)?);
+        let now = State::of_analyzer(&known::learned(store, &declared)?);
         let last = now.last.unwrap_or(Rfc3339(0));
         let day = |when: When| when.resolve(last).0 / NANOS_PER_DAY;
         let reach = store.reach()?;
@@ -100,7 +102,7 @@ fn of_days(dir: &Path, since: Option<When>, until: Option<When>) -> Result<(Mome
 }
 
 /// A store now, a store at the end of a day, or a file.
-fn moment(name: &Path) -> Result<Moment, Failure> {
+fn moment(name: &Path, args: &DiffArgs) -> Result<Moment, Failure> {
     if name.is_file() {
         let source = Source::files(&Files {
             inventory: Some(name),
@@ -109,11 +111,12 @@ fn moment(name: &Path) -> Result<Moment, Failure> {
         return Ok(present(State::of(&source), &name.display().to_string()));
     }
     let Some((dir, day)) = dated(name)? else {
-        let source = Source::store(name)?;
+        let source = Source::store(name, &args.declared)?;
         return Ok(present(State::of(&source), &name.display().to_string()));
     };
+    let declared = known::declarations(&dir, &args.declared)?;
     let (last, reach, state, day) = Store::read(&dir, |store| {
-        let analyzer = known::learned(store)?;
+        let analyzer = known::learned(store, &declared)?;
         let last = State::of_analyzer(&analyzer).last;
         let day = day.resolve(last.unwrap_or(Rfc3339(0))).0 / NANOS_PER_DAY;
         let reach = store.reach()?;

@@ -16,7 +16,7 @@ use crate::summary::page::{Cell, Column, Group, Look, Page, thousands};
 type Rank = (Reverse<u64>, Reverse<bool>, Reverse<u64>, usize);
 
 pub(super) fn inventory(args: &InventoryArgs) -> Result<Status, Failure> {
-    let source = Source::store(&args.store)?;
+    let source = Source::store(&args.store, &args.declared)?;
     let concerns = concerns(&source);
     let last = source.last();
     let filter = Filter::new(&args.filters, last);

@@ -1,6 +1,7 @@
 //! `tapline agents` and `findings`: what a store knows of callers, and of what is wrong.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use analyzers::Analyzer;
 
@@ -14,7 +15,7 @@ use crate::store::Store;
 use crate::summary;
 
 fn learned(args: &ListArgs) -> Result<Analyzer, Failure> {
-    Store::read(&args.store, known::learned).map_err(Failure::input)
+    Store::read(&args.store, |store| known::learned(store, &Arc::default())).map_err(Failure::input)
 }
 
 fn lines(records: impl Iterator<Item = Vec<u8>>) -> String {

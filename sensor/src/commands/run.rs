@@ -6,6 +6,7 @@ use analyzers::Analyzer;
 
 use crate::args::{CaptureArgs, ReplayArgs, Reveal, RunArgs};
 use crate::config::{self, Config};
+use crate::declared::{self, Noted, Tell};
 use crate::desk::{Desk, DeskSettings, HashKey};
 use crate::exit::{Failure, Status};
 use crate::keylog;
@@ -37,7 +38,7 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<Status, Failure> {
         return Ok(Status::Input);
     }
     let key_logs = keylog::read(&args.keylog).map_err(Failure::usage)?;
-    let desk = desk(&args.run, &config, false)?;
+    let desk = desk(&args.run, &config, None)?;
     let total = total_bytes(&args.files);
     let bar = summary::progress::Bar::start(total, &progress);
     let result = pipeline::replay(
@@ -86,7 +87,7 @@ pub(super) fn capture(args: &CaptureArgs) -> Result<Status, Failure> {
         _ => Failure::input(error),
     })?;
     let stop = Stop::on_signals();
-    let desk = desk(&args.run, &config, true)?;
+    let desk = desk(&args.run, &config, Some(&interface))?;
     message::info(&format!("listening on {interface}; Ctrl-C stops"));
     let (run, desk) = pipeline::capture(
         live,
@@ -151,6 +152,7 @@ fn check_outputs(
     ]
     .into_iter()
     .flatten()
+    .chain(declared::files(config, &args.spec))
     .collect();
     let sink = config.kafka();
     let spool = sink.as_ref().and_then(|kafka| kafka.spool_dir.as_ref());
@@ -174,8 +176,13 @@ fn check_outputs(
     sink.map_or(Ok(()), |kafka| kafka.check()).map_err(Failure::usage)
 }
 
-fn desk(args: &RunArgs, config: &Config, live: bool) -> Result<Desk, Failure> {
-    let learning = config.analysis_settings().map_err(Failure::usage)?;
+/// `interface`: that of a live capture.
+fn desk(args: &RunArgs, config: &Config, interface: Option<&str>) -> Result<Desk, Failure> {
+    let live = interface.is_some();
+    let mut learning = config.analysis_settings().map_err(Failure::usage)?;
+    learning.declared = declared::load(config, &args.spec, interface, Tell::Some)
+        .map_err(Failure::usage)?
+        .into();
     let hash_key = learning.hash_key;
     let mut analyzer = Analyzer::new(learning);
     let store = if config.store.directory.as_os_str().is_empty() {
@@ -188,6 +195,12 @@ fn desk(args: &RunArgs, config: &Config, live: bool) -> Result<Desk, Failure> {
                 false => Failure::usage(error),
             })?;
         store.restore(&mut analyzer).map_err(Failure::usage)?;
+        store
+            .note_declared(&Noted::of(config, &args.spec))
+            .map_err(|error| match error.is_full() {
+                true => Failure::output(error),
+                false => Failure::usage(error),
+            })?;
         Some(store)
     };
     let mut outputs = Outputs::open(args).map_err(Failure::usage)?;

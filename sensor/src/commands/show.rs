@@ -16,7 +16,7 @@ const MOST_CALLERS: usize = 40;
 const MOST_CANDIDATES: usize = 20;
 
 pub(super) fn show(args: &ShowArgs) -> Result<Status, Failure> {
-    let source = Source::store(&args.store)?;
+    let source = Source::store(&args.store, &args.declared)?;
     let asked = args.endpoint.join(" ");
     let endpoint = one(&source, &asked)?;
     let callers = callers(&source, &endpoint);
@@ -120,7 +120,7 @@ fn findings(source: &Source, endpoint: &Known) -> Vec<Known> {
 }
 
 /// Fields of the record that the page tells in words of its own.
-const TOLD: [&str; 27] = [
+const TOLD: [&str; 35] = [
     "v",
     "id",
     "host",
@@ -148,6 +148,14 @@ const TOLD: [&str; 27] = [
     "documented",
     "parameters",
     "fields",
+    "callers_by_kind",
+    "tier_reasons",
+    "owner_source",
+    "declared",
+    "deprecated",
+    "agent_facing",
+    "confidence",
+    "confidence_reasons",
 ];
 
 fn page(endpoint: &Known, callers: &[CalledBy], findings: &[Known]) -> String {
@@ -194,28 +202,53 @@ fn fact(page: &mut Page, name: &str, text: &str, look: Look) {
 fn told(endpoint: &Known) -> Vec<(String, String, Look)> {
     let v = &endpoint.value;
     let fact = |name: &str| facts::text(v, name).unwrap_or_default();
-    let source = |name: &str| match v[name]["source"].as_str() {
-        Some(source) => format!(" ({source})"),
-        None => String::new(),
-    };
-    let with_source = |name: &str| match fact(name) {
-        empty if empty.is_empty() => empty,
-        text => format!("{text}{}", source(name)),
+    let reasons = |name: &str| match endpoint.names(name) {
+        reasons if reasons.is_empty() => String::new(),
+        reasons => format!(" ({})", reasons.join(", ")),
     };
     let calls = endpoint.count("exchanges");
     let open = endpoint.names("auth").contains(&"none");
     let documented = match facts::documented(endpoint) {
-        Some(true) => format!("yes{}", detail(&v["documented"])),
-        Some(false) => "no: no specification declares it".to_owned(),
+        Some(true) => {
+            let operation = v["declared"]["operation"].as_str();
+            let operation = operation.map_or(String::new(), |id| format!(", operation {id}"));
+            let place = facts::declared_at(endpoint);
+            let place = place.map_or(String::new(), |at| format!(": {}:{}", at.file, at.line));
+            format!("yes{place}{operation}")
+        }
+        Some(false) => "no, although a specification speaks of its host".to_owned(),
         None => String::new(),
     };
     let seen = |field| endpoint.time(field).map_or(String::new(), |t| t.second());
     let row = |name: &str, text: String, look: Look| (name.to_owned(), text, look);
     vec![
-        row("purpose", with_source("purpose"), Look::Plain),
-        row("environment", with_source("environment"), Look::Plain),
-        row("owner", with_source("owner"), Look::Plain),
-        row("tier", with_source("tier"), Look::Plain),
+        row("purpose", fact("purpose"), Look::Plain),
+        row("environment", fact("environment"), Look::Plain),
+        row(
+            "owner",
+            match (fact("owner"), endpoint.text("owner_source")) {
+                (owner, "") => owner,
+                (owner, source) => format!("{owner} ({source})"),
+            },
+            Look::Plain,
+        ),
+        row(
+            "tier",
+            match fact("tier") {
+                tier if tier.is_empty() => tier,
+                tier => format!("{tier}{}", reasons("tier_reasons")),
+            },
+            Look::Plain,
+        ),
+        row(
+            "deprecated",
+            if v["deprecated"] == true {
+                "yes".to_owned()
+            } else {
+                String::new()
+            },
+            Look::Yellow,
+        ),
         row("declared", documented, Look::Plain),
         row(
             "seen",
@@ -223,17 +256,7 @@ fn told(endpoint: &Known) -> Vec<(String, String, Look)> {
             Look::Plain,
         ),
         row("calls", calls_in_words(endpoint), Look::Plain),
-        row(
-            "callers",
-            match (endpoint.count("callers"), endpoint.count("agents")) {
-                (callers, 0) => format!("{}, no AI agent", thousands(callers)),
-                (callers, 1) => format!("{}, of them 1 AI agent", thousands(callers)),
-                (callers, agents) => {
-                    format!("{}, of them {} AI agents", thousands(callers), thousands(agents))
-                }
-            },
-            Look::Plain,
-        ),
+        row("callers", callers_in_words(endpoint), Look::Plain),
         row(
             "auth",
             shares(&v["auth"], calls),
@@ -247,6 +270,14 @@ fn told(endpoint: &Known) -> Vec<(String, String, Look)> {
         row(
             "response size",
             quantiles(&v["response_bytes"], bytes),
+            Look::Plain,
+        ),
+        row(
+            "confidence",
+            match v["confidence"].as_f64() {
+                Some(confidence) => format!("{confidence:.2}{}", reasons("confidence_reasons")),
+                None => String::new(),
+            },
             Look::Plain,
         ),
         row(
@@ -264,13 +295,22 @@ fn told(endpoint: &Known) -> Vec<(String, String, Look)> {
     ]
 }
 
-/// What an object says besides its name.
-fn detail(of: &Value) -> String {
-    match of {
-        Value::String(text) => format!(": {text}"),
-        Value::Object(_) => format!(": {}", in_words(of)),
-        _ => String::new(),
-    }
+fn callers_in_words(endpoint: &Known) -> String {
+    let kinds = &endpoint.value["callers_by_kind"];
+    let each: Vec<String> = [
+        ("ai_agent", "AI agent", "AI agents"),
+        ("service", "service", "services"),
+        ("human", "person", "people"),
+        ("unknown", "unknown", "unknown"),
+    ]
+    .into_iter()
+    .filter_map(|(kind, one, many)| match kinds[kind].as_u64()? {
+        0 => None,
+        1 => Some(format!("1 {one}")),
+        count => Some(format!("{} {many}", thousands(count))),
+    })
+    .collect();
+    each.join(", ")
 }
 
 fn calls_in_words(endpoint: &Known) -> String {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use analyzers::inventory::declared::EnvironmentRule;
 use toml::Spanned;
 use toml::de::DeValue;
 
@@ -223,6 +224,23 @@ keys! {
         shared_egress: Vec<String> = Vec::new(), Rule::Text("a network such as 10.1.0.0/16", is_network);
     }
 
+    /// What is declared about APIs.
+    inventory: InventorySection {
+        /// Specifications: OpenAPI 2.0 to 3.2, Postman collections, HTTP Archives. Each is a file, or `HOST=FILE` where it is
+        /// served on another host than it says, or says none; several hosts are separated by commas. `--spec` adds to them.
+        specs: Vec<String> = Vec::new(), Rule::Text("a file, or HOST=FILE", |t| !t.trim().is_empty());
+        /// File with what you know better: owners, tiers, purposes, path templates, names that are no parameters, findings
+        /// that are accepted. docs/inventory.md tells its form.
+        overrides: PathBuf = PathBuf::new(), Rule::Any;
+        /// File that tells who owns which hosts and paths: TOML where its name ends in `.toml`, else lines of a pattern and
+        /// its owners.
+        owners: PathBuf = PathBuf::new(), Rule::Any;
+        /// Environments, as sections `[[inventory.environments]]` with `name` and any of `interface`, `vlan`, `vni`, `cidr`
+        /// (networks of the server) and `host` (globs), each a value or a list. An exchange belongs to the first of which
+        /// every condition holds. The same API in two environments is two endpoints.
+        environments: Vec<EnvironmentRule> = Vec::new(), Rule::Any;
+    }
+
     /// Where what is learned is kept.
     store: StoreSection {
         /// Folder, when `--store` is not given. Empty keeps nothing.
@@ -294,7 +312,7 @@ fn is_token(text: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 
-fn is_network(text: &str) -> bool {
+pub(super) fn is_network(text: &str) -> bool {
     let (address, length) = text.split_once('/').map_or((text, None), |(a, l)| (a, Some(l)));
     let Ok(address) = address.parse::<std::net::IpAddr>() else {
         return false;

@@ -9,7 +9,7 @@ mod show;
 mod value;
 
 pub(crate) use keys::Config;
-pub(crate) use parse::{Mistakes, check, load, nearest, place};
+pub(crate) use parse::{Mistakes, check, load, place};
 pub(crate) use show::{default_file, in_force};
 pub(crate) use value::quoted;
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
+use analyzers::nearest;
 use toml::de::{DeTable, DeValue};
 
 use super::keys::{Config, KEYS, KafkaSection, SECTIONS};
@@ -278,37 +279,6 @@ pub(crate) fn place(text: &str, at: usize) -> (usize, usize) {
     (line, before[start..].chars().count() + 1)
 }
 
-/// The candidate that differs from `name` by the fewest letters, when that is few enough to be a slip.
-pub(crate) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let allowed = (name.chars().count() / 3).clamp(1, 4);
-    candidates
-        .map(|c| (distance(name, c), c))
-        .filter(|(d, _)| *d <= allowed)
-        .min()
-        .map(|(_, c)| c)
-}
-
-/// Letters to change, add, leave out or swap with their neighbour to get from one word to the other.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
-    for i in 0..=a.len() {
-        for j in 0..=b.len() {
-            rows[i][j] = if i == 0 || j == 0 {
-                i + j
-            } else {
-                let changed = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-                let mut best = changed.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
-                if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                    best = best.min(rows[i - 2][j - 2] + 1);
-                }
-                best
-            };
-        }
-    }
-    rows[a.len()][b.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::{Mistakes, parse};
@@ -397,6 +367,45 @@ json = "yes"
                 assert!(!said.contains(secret), "{said}");
             }
         }
+    }
+
+    #[test]
+    fn mistakes_in_environments_have_their_place() {
+        insta::assert_snapshot!(message(
+            r#"
+[[inventory.environments]]
+name = "production"
+host = ["*.example.com", "https://x"]
+[[inventory.environments]]
+nam = "staging"
+vlan = [30, 5000]
+cidr = "10.0.0.0/40"
+[[inventory.environments]]
+name = "all"
+[inventory]
+spec = ["x"]
+specs = [""]
+"#
+        ));
+        insta::assert_snapshot!(message("[inventory]\nenvironments = [1]\noverrides = [\"a\"]\n"));
+    }
+
+    #[test]
+    fn environments_are_read_and_shown() {
+        let text = "[inventory]\nspecs = [\"a.yaml\", \"h=b.yaml\"]\n[[inventory.environments]]\nname = \"staging\"\n\
+                    vlan = 30\nvni = [1, 2]\nhost = \"*.stage.example\"\n[[inventory.environments]]\nname = \"production\"\n\
+                    cidr = [\"10.0.0.0/8\"]\ninterface = \"eth0\"\n";
+        let config = parse(text, false).unwrap_or_else(|_| panic!("no mistakes"));
+        let key = super::KEYS.iter().find(|k| k.name == "environments").unwrap();
+        let shown = (key.show)(&config);
+        assert_eq!(
+            shown,
+            "[{ name = \"staging\", vlan = [30], vni = [1, 2], host = [\"*.stage.example\"] }, \
+             { name = \"production\", interface = [\"eth0\"], cidr = [\"10.0.0.0/8\"] }]"
+        );
+        let again = parse(&format!("[inventory]\nenvironments = {shown}\n"), false);
+        let again = again.unwrap_or_else(|_| panic!("no mistakes"));
+        assert_eq!(again.inventory.environments, config.inventory.environments);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use analyzers::inventory::declared::EnvironmentRule;
 use toml::Spanned;
 use toml::de::DeValue;
 
@@ -158,7 +159,7 @@ fn in_range<T: Setting>(value: &Spanned<DeValue<'_>>, number: i128, rule: Rule) 
 fn text_by_rule(value: &Spanned<DeValue<'_>>, text: &str, rule: Rule) -> Result<(), Vec<Wrong>> {
     match rule {
         Rule::OneOf(words) if !words.contains(&text) => {
-            let near = super::parse::nearest(text, words.iter().copied())
+            let near = analyzers::nearest(text, words.iter().copied())
                 .map_or(String::new(), |n| format!("; did you mean \"{n}\"?"));
             let words: Vec<String> = words.iter().map(|w| format!("\"{w}\"")).collect();
             wrong(
@@ -426,6 +427,122 @@ fn flatten(
         }
     };
     options.push((value.span().start, name, text));
+}
+
+/// Rules for environments: tables whose values are single ones or lists.
+impl Setting for Vec<EnvironmentRule> {
+    const TYPE: &'static str = "a list of sections with name, interface, vlan, vni, cidr, host";
+    fn read(value: &Spanned<DeValue<'_>>, _: Rule) -> Result<Self, Vec<Wrong>> {
+        let DeValue::Array(items) = value.get_ref() else {
+            return Err(not_a::<Self>(value));
+        };
+        each(items.iter(), environment)
+    }
+    fn show(&self) -> String {
+        let rules: Vec<String> = self
+            .iter()
+            .map(|rule| {
+                let texts = |list: &[String]| list.iter().map(|t| quoted(t)).collect::<Vec<_>>();
+                let mut keys = vec![format!("name = {}", quoted(&rule.name))];
+                let mut key = |name: &str, values: Vec<String>| {
+                    if !values.is_empty() {
+                        keys.push(format!("{name} = [{}]", values.join(", ")));
+                    }
+                };
+                key("interface", texts(&rule.interface));
+                key("vlan", rule.vlan.iter().map(ToString::to_string).collect());
+                key("vni", rule.vni.iter().map(ToString::to_string).collect());
+                key("cidr", texts(&rule.cidr));
+                key("host", texts(&rule.host));
+                format!("{{ {} }}", keys.join(", "))
+            })
+            .collect();
+        format!("[{}]", rules.join(", "))
+    }
+}
+
+const ENVIRONMENT: [&str; 6] = ["name", "interface", "vlan", "vni", "cidr", "host"];
+
+fn environment(item: &Spanned<DeValue<'_>>) -> Result<EnvironmentRule, Vec<Wrong>> {
+    let at = item.span().start;
+    let DeValue::Table(table) = item.get_ref() else {
+        return wrong(
+            item,
+            "must hold sections; write [[inventory.environments]] and its keys below".into(),
+        );
+    };
+    let mut rule = EnvironmentRule::default();
+    let mut bad = Vec::new();
+    for (key, value) in table {
+        let name = key.get_ref().as_ref();
+        let text = Rule::Text("a text of 1 to 64 printable characters", |t| {
+            (1..=64).contains(&t.len()) && !t.chars().any(char::is_control)
+        });
+        let host = Rule::Text("a host, or a glob such as *.example.com", is_host_glob);
+        let network = Rule::Text("a network such as 10.1.0.0/16", super::keys::is_network);
+        let done = match name {
+            "name" => <String as Setting>::read(value, text).map(|name| rule.name = name),
+            "interface" => one_or_more(value, text).map(|list| rule.interface = list),
+            "host" => one_or_more(value, host).map(|list| rule.host = list),
+            "cidr" => one_or_more(value, network).map(|list| rule.cidr = list),
+            "vlan" => numbers(value, Rule::Range(0, 4095))
+                .map(|list| rule.vlan = list.iter().map(|n| *n as u16).collect()),
+            "vni" => numbers(value, Rule::Range(0, 0xff_ffff))
+                .map(|list| rule.vni = list.iter().map(|n| *n as u32).collect()),
+            _ => {
+                let near = analyzers::nearest(name, ENVIRONMENT.into_iter()).map_or_else(
+                    || ENVIRONMENT.join(", "),
+                    |near| format!("did you mean `{near}`?"),
+                );
+                let what = format!("has the unknown key `{name}`; {near}");
+                bad.push(Wrong {
+                    at: key.span().start,
+                    what,
+                });
+                Ok(())
+            }
+        };
+        if let Err(found) = done {
+            bad.extend(found.into_iter().map(|w| Wrong {
+                what: format!("has {name}, which {}", w.what),
+                ..w
+            }));
+        }
+    }
+    let named = table.iter().any(|(key, _)| key.get_ref() == "name");
+    let limited = table.iter().any(|(key, _)| key.get_ref() != "name");
+    if !named {
+        let what = "has a section without a name; write name = \"production\"".to_owned();
+        bad.push(Wrong { at, what });
+    }
+    if !limited {
+        let what = "has a section without a condition; write interface, vlan, vni, cidr or host (host = \"*\" for all)";
+        bad.push(Wrong {
+            at,
+            what: what.to_owned(),
+        });
+    }
+    if bad.is_empty() { Ok(rule) } else { Err(bad) }
+}
+
+fn is_host_glob(text: &str) -> bool {
+    analyzers::inventory::declared::is_host_glob(text)
+}
+
+/// A text, or a list of them.
+fn one_or_more(value: &Spanned<DeValue<'_>>, rule: Rule) -> Result<Vec<String>, Vec<Wrong>> {
+    match value.get_ref() {
+        DeValue::Array(_) => <Vec<String> as Setting>::read(value, rule),
+        _ => <String as Setting>::read(value, rule).map(|one| vec![one]),
+    }
+}
+
+/// A number, or a list of them.
+fn numbers(value: &Spanned<DeValue<'_>>, rule: Rule) -> Result<Vec<u64>, Vec<Wrong>> {
+    match value.get_ref() {
+        DeValue::Array(items) => each(items.iter(), |item| <u64 as Setting>::read(item, rule)),
+        _ => <u64 as Setting>::read(value, rule).map(|one| vec![one]),
+    }
 }
 
 /// 32 bytes from 64 hexadecimal digits.

@@ -5,16 +5,12 @@ use serde_json::Value;
 
 use super::{Known, names};
 
-/// A fact that is one text: the field itself, or the `name` or `value` of an object that also says where it comes from.
+/// A fact that is one text; nothing where it is not known.
 pub(crate) fn text(record: &Value, field: &str) -> Option<String> {
     match &record[field] {
-        Value::String(text) if !text.is_empty() => Some(text.clone()),
+        Value::String(text) if !text.is_empty() && text != "unknown" => Some(text.clone()),
         Value::Bool(flag) => Some(if *flag { "yes" } else { "no" }.to_owned()),
         Value::Number(number) => Some(number.to_string()),
-        Value::Object(map) => ["name", "value"]
-            .into_iter()
-            .find_map(|key| map.get(key)?.as_str())
-            .map(str::to_owned),
         _ => None,
     }
 }
@@ -30,15 +26,14 @@ pub(crate) fn classes(endpoint: &Known) -> Vec<&str> {
 
 /// Whether AI agents call it.
 pub(crate) fn agent_facing(endpoint: &Known) -> bool {
-    endpoint.count("agents") > 0 || endpoint.value["agent_facing"] == Value::Bool(true)
+    endpoint.value["agent_facing"] == Value::Bool(true)
 }
 
-/// Whether a specification declares it; nothing when the record does not say.
+/// Whether a specification declares it; nothing when none speaks of its host.
 pub(crate) fn documented(endpoint: &Known) -> Option<bool> {
-    match &endpoint.value["documented"] {
-        Value::Bool(flag) => Some(*flag),
-        Value::String(spec) => Some(!spec.is_empty() && spec != "no"),
-        Value::Object(map) => Some(!map.is_empty()),
+    match endpoint.text("documented") {
+        "yes" => Some(true),
+        "no" => Some(false),
         _ => None,
     }
 }
@@ -86,9 +81,9 @@ pub(crate) struct Place {
 
 /// Where an endpoint is declared, when its record says so.
 pub(crate) fn declared_at(endpoint: &Known) -> Option<Place> {
-    let at = &endpoint.value["documented"];
+    let at = &endpoint.value["declared"];
     Some(Place {
-        file: at["file"].as_str().or(at["spec"].as_str())?.to_owned(),
+        file: at["specification"].as_str()?.to_owned(),
         line: at["line"].as_u64().filter(|line| *line > 0)?,
     })
 }

@@ -24,10 +24,15 @@ pub(crate) mod state;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use analyzers::inventory::Declared;
 use analyzers::{Analyzer, Settings};
 use serde_json::Value;
 
+use crate::args::DeclaredArgs;
+use crate::config;
+use crate::declared::{self, Tell};
 use crate::exit::Failure;
 use crate::records::Rfc3339;
 use crate::store::{Store, StoreError};
@@ -111,9 +116,10 @@ impl Source {
     ///
     /// # Errors
     ///
-    /// When there is none, or it cannot be read.
-    pub(crate) fn store(dir: &Path) -> Result<Self, Failure> {
-        let read = Store::read(dir, |store| learned(store));
+    /// When there is none, or it cannot be read; mistakes in what is declared.
+    pub(crate) fn store(dir: &Path, declared: &DeclaredArgs) -> Result<Self, Failure> {
+        let declared = declarations(dir, declared)?;
+        let read = Store::read(dir, |store| learned(store, &declared));
         read.map(|analyzer| Self::Store(Box::new(analyzer)))
             .map_err(Failure::input)
     }
@@ -168,13 +174,32 @@ impl Source {
     }
 }
 
+/// What is declared about the endpoints of a store: as the command line says, else in the files that the last run with the
+/// store had, as they are today.
+///
+/// # Errors
+///
+/// A file that the command line names and that cannot be read; mistakes in overrides or owners.
+pub(crate) fn declarations(dir: &Path, args: &DeclaredArgs) -> Result<Arc<Declared>, Failure> {
+    if args.config.is_some() || !args.spec.is_empty() {
+        let config = config::from_file(args.config.as_deref()).map_err(Failure::usage)?;
+        let declared = declared::load(&config, &args.spec, None, Tell::Nothing).map_err(Failure::usage)?;
+        return Ok(declared.into());
+    }
+    let Some(noted) = Store::read(dir, Store::declared).map_err(Failure::input)? else {
+        return Ok(Arc::default());
+    };
+    Ok(declared::reload(&noted).into())
+}
+
 /// What a store has learned. Reading back needs room for everything that was kept, whatever the limits were.
-pub(crate) fn learned(store: &Store) -> Result<Analyzer, StoreError> {
+pub(crate) fn learned(store: &Store, declared: &Arc<Declared>) -> Result<Analyzer, StoreError> {
     let settings = Settings {
         max_endpoints: usize::MAX,
         max_principals: usize::MAX,
         max_findings: usize::MAX,
         sensor_version: env!("CARGO_PKG_VERSION").into(),
+        declared: Arc::clone(declared),
         ..Settings::default()
     };
     let mut analyzer = Analyzer::new(settings);

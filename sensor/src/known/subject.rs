@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Known, Source};
-use crate::config::nearest;
+use analyzers::nearest;
 
 /// Method, host and template in one line, as people speak of an endpoint.
 pub(crate) fn name_of(endpoint: &Known) -> String {

@@ -5,9 +5,9 @@ use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 
-use crate::config::nearest;
 use crate::known::state::About;
 use crate::known::subject::SEVERITIES;
+use analyzers::nearest;
 
 /// What the values of a field are.
 #[derive(Debug, Clone, PartialEq, Eq)]

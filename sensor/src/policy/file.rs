@@ -8,9 +8,10 @@ use toml::de::{DeTable, DeValue};
 
 use super::condition::{self, Condition};
 use super::fields::OF_BASELINE;
-use crate::config::{nearest, place};
+use crate::config::place;
 use crate::known::state::About;
 use crate::known::subject::{SEVERITIES, rank};
+use analyzers::nearest;
 
 /// Everything that must be.
 #[derive(Debug)]

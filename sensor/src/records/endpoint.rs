@@ -54,11 +54,39 @@ pub(crate) struct EndpointRecord<'a> {
     request_bytes: QuantilesRecord,
     response_bytes: QuantilesRecord,
     damaged: u64,
+    callers_by_kind: Pairs<'a, u64>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    purpose: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    environment: Option<&'a str>,
+    tier: &'a str,
+    tier_reasons: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner_source: Option<&'a str>,
+    documented: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    declared: Option<DeclaredRecord<'a>>,
+    deprecated: bool,
+    agent_facing: bool,
+    confidence: f64,
+    confidence_reasons: &'a [String],
+}
+
+/// Where an endpoint is declared.
+#[derive(Serialize)]
+struct DeclaredRecord<'a> {
+    specification: &'a str,
+    line: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operation: Option<&'a str>,
 }
 
 impl<'a> EndpointRecord<'a> {
     /// The record of `endpoint`.
     pub(crate) fn new(endpoint: &'a EndpointView) -> Self {
+        let facts = &endpoint.facts;
         Self {
             v: super::VERSION,
             id: &endpoint.id,
@@ -80,6 +108,23 @@ impl<'a> EndpointRecord<'a> {
             request_bytes: (&endpoint.request_bytes).into(),
             response_bytes: (&endpoint.response_bytes).into(),
             damaged: endpoint.damaged,
+            callers_by_kind: Pairs(&endpoint.callers_by_kind),
+            purpose: &facts.purpose,
+            environment: facts.environment.as_deref(),
+            tier: facts.tier,
+            tier_reasons: &facts.tier_reasons,
+            owner: facts.owner.as_deref(),
+            owner_source: facts.owner_source,
+            documented: facts.documented.name(),
+            declared: facts.declared.as_ref().map(|place| DeclaredRecord {
+                specification: &place.specification,
+                line: place.line,
+                operation: place.operation.as_deref(),
+            }),
+            deprecated: facts.deprecated,
+            agent_facing: facts.agent_facing,
+            confidence: facts.confidence,
+            confidence_reasons: &facts.confidence_reasons,
         }
     }
 }

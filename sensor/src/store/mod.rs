@@ -14,6 +14,8 @@ use std::time::SystemTime;
 use analyzers::{Analyzer, Change, Table};
 use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 
+use crate::declared::Noted;
+
 pub(crate) use history::{Day, Reach};
 
 /// Name of the database in the store's folder.
@@ -22,6 +24,8 @@ const DATABASE: &str = "tapline.db";
 const LOCK: &str = "lock";
 /// Name of the note about the day of the last exchange.
 const LEARNED_UP_TO: &str = "learned up to day";
+/// Name of the note about declarations.
+const DECLARED: &str = "declared in";
 /// Marks a database as ours ("TAPL").
 const APPLICATION: i32 = 0x5441_504c;
 /// Version of what is kept: the tables below have had one form only, so it is that of the rows.
@@ -360,6 +364,38 @@ impl Store {
             transaction.commit()
         };
         snapshot(&mut self.connection).map_err(|e| StoreError::Write {
+            dir: self.dir.clone(),
+            cause: in_words(&e),
+            full: is_full(&e),
+        })
+    }
+
+    /// The files in which the last run had things declared.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub(crate) fn declared(&self) -> Result<Option<Noted>, StoreError> {
+        let sql = "SELECT value FROM meta WHERE name = ?1";
+        let found: rusqlite::Result<String> = self
+            .connection
+            .query_row(sql, params![DECLARED], |row| row.get(0));
+        Ok(found.ok().and_then(|text| serde_json::from_str(&text).ok()))
+    }
+
+    /// Notes the files in which this run has things declared, for those who ask later.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub(crate) fn note_declared(&self, noted: &Noted) -> Result<(), StoreError> {
+        let text = serde_json::to_string(noted).unwrap_or_default();
+        let done = self.connection.execute(
+            "INSERT INTO meta (name, value) VALUES (?1, ?2)
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            params![DECLARED, text],
+        );
+        done.map(|_| ()).map_err(|e| StoreError::Write {
             dir: self.dir.clone(),
             cause: in_words(&e),
             full: is_full(&e),

@@ -28,6 +28,7 @@ fn endpoint(host: &str, method: &str, template: &str, calls: u64) -> EndpointVie
         callers: 4,
         agents: 2,
         called_by: vec![],
+        callers_by_kind: vec![("ai_agent".into(), 2), ("unknown".into(), 2)],
         auth: vec![("bearer_jwt".into(), calls)],
         request_types: vec![],
         response_types: vec![],
@@ -40,6 +41,7 @@ fn endpoint(host: &str, method: &str, template: &str, calls: u64) -> EndpointVie
         request_bytes: analyzers::inventory::Quantiles::default(),
         response_bytes: analyzers::inventory::Quantiles::default(),
         damaged: 0,
+        facts: analyzers::inventory::Facts::default(),
     }
 }
 
