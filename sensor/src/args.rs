@@ -9,7 +9,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 pub(crate) use queries::{
-    CheckArgs, DeclaredArgs, DiffArgs, FilterArgs, InventoryArgs, ListArgs, ShowArgs, SortBy,
+    AcceptArgs, CheckArgs, DeclaredArgs, DiffArgs, FilterArgs, InventoryArgs, ListArgs, OverrideArgs,
+    ShowArgs, SortBy,
 };
 
 /// Listens to mirrored traffic and tells which APIs exist, who calls them, and what is wrong with it.
@@ -107,6 +108,24 @@ pub(crate) enum Command {
         tapline check --policy policy.toml --store DIR --accepted accepted.toml --fail-on high"
     )]
     Check(CheckArgs),
+    /// Accept endpoints as they are now, in a file that `check` holds later states against
+    #[command(after_long_help = "Examples:\n  \
+        tapline accept --store DIR --all --by ana --why 'first inventory'\n  \
+        tapline accept 'POST orders.acme.example/v1/refunds' --store DIR --by ana --why 'release 42'\n  \
+        tapline accept --store DIR --host '*.acme.example' --by ana --why 'release 42' --dry-run\n\n\
+        Accepted are auth schemes, data classes, callers that are AI agents or services, media types, parameters, fields \
+        and declared facts; never counts. The file is sorted: in git a change of it reads as what changed. Rules of `check` \
+        ask `accepted` (is it in the file?) and `changed` (what came since).")]
+    Accept(AcceptArgs),
+    /// Say in the overrides file what traffic cannot tell: owner, tier, template, accepted findings
+    #[command(after_long_help = "Examples:\n  \
+        tapline override 'GET orders.acme.example/v1/orders/{id}' --file overrides.toml --owner team-orders\n  \
+        tapline override /internal/debug/export --store DIR --tier confidential --owner team-orders\n  \
+        tapline override 'api.acme.example/users/anna' --file overrides.toml --path '/users/{name}'\n  \
+        tapline override 'api.acme.example/users' --file overrides.toml --keep /users/admin\n  \
+        tapline override 8f27c1 --store DIR --accept missing_auth --reason 'behind mTLS' --until 2027-06-30\n\n\
+        Comments and order of the file stay. It is checked before it is written, and what changes is printed.")]
+    Override(OverrideArgs),
     /// Show the principals that a store knows: AI agents, services, people
     Agents(ListArgs),
     /// Show the findings that a store knows

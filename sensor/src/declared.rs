@@ -102,6 +102,13 @@ impl Noted {
     }
 }
 
+impl Noted {
+    /// The overrides file; empty when there was none.
+    pub(crate) fn overrides(&self) -> &Path {
+        &self.overrides
+    }
+}
+
 /// Reads the files of an earlier run as they are now. What cannot be read any more is told, and the rest is used.
 pub(crate) fn reload(noted: &Noted) -> Declared {
     let mut out = Declared::default();

@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 
 use crate::known::when::When;
+use crate::records::Rfc3339;
 
 fn when(text: &str) -> Result<When, String> {
     When::parse(text)
@@ -101,6 +103,29 @@ pub(crate) struct FilterArgs {
     /// Protocol: http, jsonrpc, mcp and others
     #[arg(long, value_name = "NAME")]
     pub(crate) protocol: Vec<String>,
+}
+
+impl FilterArgs {
+    /// Whether any filter was given.
+    pub(crate) fn any(&self) -> bool {
+        let lists = [
+            &self.host,
+            &self.method,
+            &self.path,
+            &self.class,
+            &self.owner,
+            &self.tier,
+            &self.environment,
+            &self.protocol,
+        ];
+        lists.iter().any(|list| !list.is_empty())
+            || self.unowned
+            || self.agent_facing
+            || self.since.is_some()
+            || self.new_since.is_some()
+            || self.undocumented
+            || self.no_auth
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -212,4 +237,100 @@ pub(crate) enum SeverityName {
     Medium,
     High,
     Critical,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AcceptArgs {
+    /// Which endpoints, named as for `tapline show`; or filters, or --all
+    #[arg(value_name = "ENDPOINT")]
+    pub(crate) endpoints: Vec<String>,
+    /// The folder given as --store to replay or capture
+    #[arg(long, value_name = "DIR")]
+    pub(crate) store: PathBuf,
+    /// The file of what is accepted, to be kept in git; made when there is none
+    #[arg(long, value_name = "FILE", default_value = "accepted.toml")]
+    pub(crate) accepted: PathBuf,
+    /// Who accepts it
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) by: String,
+    /// Why
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) why: String,
+    /// When, as a date; without it, today
+    #[arg(long, value_name = "DATE", value_parser = date)]
+    pub(crate) when: Option<String>,
+    /// Every endpoint of the store
+    #[arg(long, conflicts_with = "endpoints")]
+    pub(crate) all: bool,
+    /// Take those out of the file that the store does not know
+    #[arg(long)]
+    pub(crate) prune: bool,
+    /// Say what would be accepted, and write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) filters: FilterArgs,
+    #[command(flatten)]
+    pub(crate) declared: DeclaredArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OverrideArgs {
+    /// Which: `METHOD host/path`, or `host/path` for every method; with --store also by id or path, as for `tapline show`
+    #[arg(value_name = "ENDPOINT", required = true, num_args = 1..=2)]
+    pub(crate) endpoint: Vec<String>,
+    /// The overrides file; without it, the one of the last run with the store
+    #[arg(long, value_name = "FILE", required_unless_present = "store")]
+    pub(crate) file: Option<PathBuf>,
+    /// The store in which the endpoint is looked up
+    #[arg(long, value_name = "DIR")]
+    pub(crate) store: Option<PathBuf>,
+    /// Who owns it
+    #[arg(long, value_name = "NAME", help_heading = "What to say", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) owner: Option<String>,
+    /// For whom it is
+    #[arg(long, value_name = "TIER", help_heading = "What to say", value_parser = ["public", "internal", "confidential"])]
+    pub(crate) tier: Option<String>,
+    /// Its environment
+    #[arg(long, value_name = "NAME", help_heading = "What to say", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) environment: Option<String>,
+    /// What it is for
+    #[arg(long, value_name = "TEXT", help_heading = "What to say", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) purpose: Option<String>,
+    /// The template of its path, with the names of its parameters: /users/{name}
+    #[arg(long, value_name = "TEMPLATE", help_heading = "What to say")]
+    pub(crate) path: Option<String>,
+    /// A path of which the names are never taken for parameters: /users/admin
+    #[arg(long, value_name = "PATH", help_heading = "What to say")]
+    pub(crate) keep: Vec<String>,
+    /// Say it of every method
+    #[arg(long, help_heading = "What to say")]
+    pub(crate) any_method: bool,
+    /// Raise no finding of this kind here any more; takes --reason
+    #[arg(long, value_name = "KIND", help_heading = "What to say", requires = "reason")]
+    pub(crate) accept: Vec<String>,
+    /// Why the findings are accepted
+    #[arg(long, value_name = "TEXT", help_heading = "What to say", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) reason: Option<String>,
+    /// Until the end of this day (UTC) they are
+    #[arg(long, value_name = "DATE", help_heading = "What to say", value_parser = date)]
+    pub(crate) until: Option<String>,
+    /// Say no more of it: owner, tier, environment, purpose, accept, reason or until
+    #[arg(
+        long,
+        value_name = "KEY",
+        help_heading = "What to say",
+        value_parser = ["owner", "tier", "environment", "purpose", "accept", "reason", "until"]
+    )]
+    pub(crate) unset: Vec<String>,
+    /// Print what would change, and write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+fn date(text: &str) -> Result<String, String> {
+    match Rfc3339::parse(text) {
+        Some(day) if text.trim().len() == 10 => Ok(day.day()),
+        _ => Err(format!("`{text}` is no date; write e.g. 2027-06-30")),
+    }
 }

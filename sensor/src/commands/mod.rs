@@ -1,5 +1,6 @@
 //! One file for each command.
 
+mod accept;
 mod check;
 mod completions;
 mod config;
@@ -7,6 +8,7 @@ mod diff;
 mod doctor;
 mod inventory;
 mod list;
+mod overrides;
 mod run;
 mod schema;
 mod show;
@@ -27,6 +29,8 @@ pub(crate) fn run(cli: Cli) -> Result<Status, Failure> {
         Command::Show(args) => show::show(&args),
         Command::Diff(args) => diff::diff(&args),
         Command::Check(args) => check::check(&args),
+        Command::Accept(args) => accept::accept(&args),
+        Command::Override(args) => overrides::set_override(&args),
         Command::Agents(args) => list::agents(&args),
         Command::Findings(args) => list::findings(&args),
         Command::Schema { record } => schema::schema(record),
@@ -55,5 +59,31 @@ fn write_out(out: &std::path::Path, text: &str) -> Result<(), Failure> {
     }
     std::fs::write(out, text).map_err(|cause| {
         Failure::output(anyhow::Error::new(cause).context(format!("cannot write to {}", out.display())))
+    })
+}
+
+/// Puts `text` in the place of a file that people keep: all of it or nothing, with the rights that it had.
+fn replace(file: &std::path::Path, text: &str) -> Result<(), Failure> {
+    // A link stays one.
+    let file = file.canonicalize().unwrap_or_else(|_| file.to_owned());
+    let failed = |cause: std::io::Error| {
+        Failure::output(anyhow::Error::new(cause).context(format!("cannot write to {}", file.display())))
+    };
+    let name = file
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let beside = file.with_file_name(format!(".{name}.{}.new", std::process::id()));
+    let write = || {
+        std::fs::write(&beside, text)?;
+        if let Ok(old) = std::fs::metadata(&file) {
+            std::fs::set_permissions(&beside, old.permissions())?;
+        }
+        std::fs::rename(&beside, &file)
+    };
+    write().map_err(|cause| {
+        let _ = std::fs::remove_file(&beside);
+        failed(cause)
     })
 }

@@ -19,6 +19,8 @@ pub(crate) mod filter;
 pub(crate) mod subject;
 
 pub(crate) mod accepted;
+pub(crate) mod overrides;
+
 pub(crate) mod change;
 pub(crate) mod state;
 

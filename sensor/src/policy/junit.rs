@@ -64,8 +64,7 @@ fn escaped(text: &str) -> String {
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
-            '\n' => out.push_str("&#10;"),
-            '\t' => out.push_str("&#9;"),
+            '\n' | '\t' => out.push(c),
             '\u{0}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
             c => out.push(c),
         }
@@ -81,7 +80,7 @@ mod tests {
     fn nothing_breaks_out_of_the_xml() {
         assert_eq!(
             escaped("a<b>&\"c\"\u{1b}[2J\u{ffff}\n"),
-            "a&lt;b&gt;&amp;&quot;c&quot;\u{fffd}[2J\u{fffd}&#10;"
+            "a&lt;b&gt;&amp;&quot;c&quot;\u{fffd}[2J\u{fffd}\n"
         );
     }
 }
