@@ -89,7 +89,7 @@ pub(crate) enum Command {
         and owners, and new findings. Counts alone are no change. The history of a store knows days of packet time in \
         UTC, as many as store.history_days says.")]
     Diff(DiffArgs),
-    /// Hold what is known against a policy: for a pipeline, which it stops with exit status 1
+    /// Hold what is known against a policy, for a pipeline: exit status 1 stops it
     #[command(
         after_long_help = "A policy is TOML with a rule for each thing that must be:\n\n  \
         [[rule]]\n  \
@@ -108,7 +108,7 @@ pub(crate) enum Command {
         tapline check --policy policy.toml --store DIR --accepted accepted.toml --fail-on high"
     )]
     Check(CheckArgs),
-    /// Accept endpoints as they are now, in a file that `check` holds later states against
+    /// Accept endpoints as they are now, in a file that `check` knows
     #[command(after_long_help = "Examples:\n  \
         tapline accept --store DIR --all --by ana --why 'first inventory'\n  \
         tapline accept 'POST orders.acme.example/v1/refunds' --store DIR --by ana --why 'release 42'\n  \
@@ -117,7 +117,7 @@ pub(crate) enum Command {
         and declared facts; never counts. The file is sorted: in git a change of it reads as what changed. Rules of `check` \
         ask `accepted` (is it in the file?) and `changed` (what came since).")]
     Accept(AcceptArgs),
-    /// Say in the overrides file what traffic cannot tell: owner, tier, template, accepted findings
+    /// Say in the overrides file what traffic cannot tell, such as the owner
     #[command(after_long_help = "Examples:\n  \
         tapline override 'GET orders.acme.example/v1/orders/{id}' --file overrides.toml --owner team-orders\n  \
         tapline override /internal/debug/export --store DIR --tier confidential --owner team-orders\n  \

@@ -147,7 +147,17 @@ fn every_option_of_tapline_is_in_its_help() {
 fn every_option_named_by_itself_is_some_command_s() {
     let mut known = BTreeSet::new();
     for subcommand in [
-        "replay", "capture", "inventory", "show", "diff", "check", "accept", "override", "doctor", "schema", "config",
+        "replay",
+        "capture",
+        "inventory",
+        "show",
+        "diff",
+        "check",
+        "accept",
+        "override",
+        "doctor",
+        "schema",
+        "config",
     ] {
         let help = support::tapline(&[subcommand, "--help"]);
         let help = String::from_utf8(help.stdout).expect("text");

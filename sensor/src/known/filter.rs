@@ -45,10 +45,10 @@ impl<'a> Filter<'a> {
             && !(a.unowned && facts::text(&endpoint.value, "owner").is_some())
             && fact(&a.tier, "tier")
             && fact(&a.environment, "environment")
-            && !(a.agent_facing && !facts::agent_facing(endpoint))
+            && (!a.agent_facing || facts::agent_facing(endpoint))
             && not_before(self.since, "last_seen")
             && not_before(self.new_since, "first_seen")
             && !(a.undocumented && facts::documented(endpoint) == Some(true))
-            && !(a.no_auth && !endpoint.names("auth").contains(&"none"))
+            && (!a.no_auth || endpoint.names("auth").contains(&"none"))
     }
 }

@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use analyzers::Analyzer;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::facts;
 use super::{Known, Source, from_analyzer};
@@ -232,7 +231,7 @@ fn finding_facts(finding: &Known) -> Facts {
     let principal = &finding.value["principal"];
     put("principal", principal["id"].as_str().unwrap_or_default());
     own.put("severity", [finding.text("severity").to_owned()]);
-    if finding.value["status"] == Value::from("closed") {
+    if finding.text("status") == "closed" {
         own.put("closed", ["yes".to_owned()]);
     }
     own

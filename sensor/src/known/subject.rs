@@ -122,7 +122,7 @@ pub(crate) fn covers(template: &str, path: &str) -> Option<usize> {
         let segment = segments.next()?;
         if pattern == segment {
             same += 1;
-        } else if !(pattern.contains('{') && !segment.is_empty()) {
+        } else if !pattern.contains('{') || segment.is_empty() {
             return None;
         }
     }

@@ -400,6 +400,67 @@ must = 7
         insta::assert_snapshot!(mistakes("[[rule]\nid = \"a\"\nmust = 'agents = 0'\n"));
     }
 
+    /// Whatever stands in a policy, it is read or told, and a mistake has a place in the file.
+    #[test]
+    fn no_text_is_too_odd() {
+        const PARTS: [&str; 26] = [
+            "agents",
+            "host",
+            "auth.none",
+            "status.5xx",
+            " = ",
+            " != ",
+            " >= ",
+            "0",
+            "-1.5",
+            "'x'",
+            "\"y",
+            "(",
+            ")",
+            "[",
+            "]",
+            ",",
+            ".",
+            " and ",
+            " or ",
+            " not ",
+            " in ",
+            " has ",
+            " matches ",
+            " exists ",
+            "é\u{2028}",
+            "999999999999999999999",
+        ];
+        let mut seed = 7_u64;
+        let mut next = |below: usize| {
+            seed = seed
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) as usize % below
+        };
+        let (mut good, mut bad) = (0, 0);
+        for _ in 0..20_000 {
+            let condition: String = (0..next(9)).map(|_| PARTS[next(PARTS.len())]).collect();
+            let quotes = ["'''\n", "'''", "\"\"\""][next(3)];
+            let text = format!(
+                "[[rule]]\nid = \"a\"\nmust = {quotes}{condition}{}\n",
+                quotes.trim_end()
+            );
+            match Policy::read("p", &text) {
+                Ok(_) => good += 1,
+                Err(mistakes) => {
+                    bad += 1;
+                    let lines = text.lines().count() + 1;
+                    assert!(
+                        mistakes.found.iter().all(|(line, ..)| (1..=lines).contains(line)),
+                        "{text}"
+                    );
+                }
+            }
+        }
+        assert!(good > 50 && bad > 50, "{good} {bad}");
+    }
+
     #[test]
     fn names_are_told_apart() {
         let rule = "[[rule]]\nid = \"a\"\nmust = 'agents = 0'\n";
