@@ -12,9 +12,9 @@ use super::digest::Digest;
 use super::face::Face;
 use super::facts::{self, Facts, Watch};
 use super::rpc;
+use super::sensitive::{Carried, Holdings, Regime, told};
 use super::shape::Shape;
 use super::shape::drift::Learning;
-use super::sensitive::{Carried, Holdings, Regime, told};
 use crate::finding::trace::Trace;
 use crate::id::Id;
 use crate::identity::{Identity, PrincipalKind, Scheme};
@@ -340,6 +340,7 @@ impl Endpoint {
             status: self.status,
             no_response: self.no_response,
             callers: self.callers.len() as u64,
+            called_by: self.callers.keys().map(ToString::to_string).collect(),
             agents: of_kind(PrincipalKind::AiAgent),
             callers_by_kind: KINDS
                 .into_iter()

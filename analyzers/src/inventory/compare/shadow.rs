@@ -118,7 +118,14 @@ fn draft(endpoint: &Endpoint, told: &Told<'_>, status: Option<u16>) -> Draft {
             ("changes_state", json!(changes_state(endpoint))),
             (
                 "data",
-                json!(endpoint.data.response.keys().map(|c| c.name()).collect::<Vec<_>>()),
+                json!(
+                    endpoint
+                        .data
+                        .response
+                        .keys()
+                        .map(|c| c.name())
+                        .collect::<Vec<_>>()
+                ),
             ),
         ],
         expected: vec![

@@ -114,7 +114,10 @@ fn twenty_planted_shadow_endpoints_are_found_and_none_invented() {
         }
         planted.insert(format!(
             "{method} api.example{}",
-            path.replace("/7", "/{int}").replace("/42", "/{int}")
+            // A path that is declared with other methods has its names.
+            path.replace("/7", "/{int}")
+                .replace("/42/", "/{int}/")
+                .replace("/42", "/{id}")
         ));
     }
     finish(&mut scene);
@@ -178,12 +181,12 @@ fn a_shadow_endpoint_is_told_after_three_calls_or_at_the_end() {
 fn what_a_shadow_endpoint_does_makes_it_worse() {
     let text = large();
     let mut scene = scene(&[("shop.yaml", &text, &[])]);
-    for _ in 0..3 {
+    for card in ["4539578763610216", "4539578763611214", "4539578763612212"] {
         scene.send(&Call::get("/v1/plain"));
         scene.send(&Call::get("/health"));
         scene.send(&Call::new("PUT", "/v1/accounts/7"));
         scene.send(&Call::get("/v1/robots").bearer(&agent_token("a", 0)));
-        scene.send(&Call::get("/v1/cards").answer(r#"{"card_number":"4539578763621486"}"#));
+        scene.send(&Call::get("/v1/cards").answer(format!(r#"{{"card_number":"{card}"}}"#)));
     }
     let severity: Vec<_> = scene
         .found(Kind::ShadowEndpoint)
@@ -193,7 +196,7 @@ fn what_a_shadow_endpoint_does_makes_it_worse() {
     for (place, want) in [
         ("GET api.example/v1/plain", Severity::Low),
         ("GET api.example/health", Severity::Info),
-        ("PUT api.example/v1/accounts/{int}", Severity::Medium),
+        ("PUT api.example/v1/accounts/{id}", Severity::Medium),
         ("GET api.example/v1/robots", Severity::Medium),
         ("GET api.example/v1/cards", Severity::High),
     ] {
