@@ -196,7 +196,9 @@ impl Analyzer {
             },
             carried: &carried,
         };
-        let unknown_operation = call.is_some() && is_unknown_operation(exchange);
+        let unknown_operation = call
+            .as_ref()
+            .is_some_and(|call| is_unknown_operation(exchange, call));
         let (host, place) = self
             .inventory
             .observe(request, call.as_ref(), unknown_operation, &seen);
@@ -481,10 +483,16 @@ fn is_data(message: &Message) -> bool {
     is_text(message) || message.field("content-type").is_some_and(form)
 }
 
-/// Whether a JSON-RPC server says that it has no such method (code −32601).
-fn is_unknown_operation(exchange: &Exchange) -> bool {
+/// Whether a server says that it has no such operation: code −32601 of JSON-RPC, errors and no data of GraphQL.
+fn is_unknown_operation(exchange: &Exchange, call: &rpc::Call) -> bool {
     exchange.response.as_ref().is_some_and(|r| {
         let body = &r.message.body;
-        memchr::memmem::find(&body[..body.len().min(512)], b"-32601").is_some()
+        let start = &body[..body.len().min(512)];
+        let says = |what: &[u8]| memchr::memmem::find(start, what).is_some();
+        match call.protocol {
+            "graphql" => says(b"\"errors\"") && !says(b"\"data\":{") && !says(b"\"data\": {"),
+            "soap" => false,
+            _ => says(b"-32601"),
+        }
     })
 }

@@ -86,6 +86,7 @@ impl Activity<'_> {
     /// Whether this changes something on the server.
     pub(crate) fn changes_state(&self) -> bool {
         match self.call {
+            Some(call) if call.protocol == "graphql" => call.method == "mutation",
             Some(call) => {
                 let name = call.name.as_deref().unwrap_or(&call.method).to_ascii_lowercase();
                 const VERBS: [&str; 22] = [

@@ -53,7 +53,7 @@ pub struct EndpointView {
     pub method: String,
     /// Path template, e.g. `/orders/{int}`; an RPC operation follows a `#`: `/mcp#tools/call:search`.
     pub template: String,
-    /// `http`, `mcp` or `jsonrpc`.
+    /// `http`, `mcp`, `jsonrpc`, `graphql` or `soap`.
     pub protocol: String,
     /// First exchange.
     pub first_seen: Timestamp,

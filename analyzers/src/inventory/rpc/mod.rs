@@ -1,4 +1,7 @@
-//! Calls carried inside a POST: JSON-RPC 2.0, the Model Context Protocol, gRPC.
+//! Calls below one path: JSON-RPC 2.0, the Model Context Protocol, GraphQL, SOAP, gRPC.
+
+mod graphql;
+mod soap;
 
 use crate::identity::signals::Signals;
 use crate::json::{Scalar, Scanner};
@@ -8,7 +11,7 @@ use reassembly::{Exchange, Protocol, Request};
 /// A call found in a request. What it names is fit to be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Call {
-    /// `mcp` or `jsonrpc`.
+    /// `mcp`, `jsonrpc`, `graphql` or `soap`.
     pub(crate) protocol: &'static str,
     pub(crate) method: String,
     /// Tool, resource or prompt.
@@ -40,10 +43,32 @@ const MCP: [&str; 14] = [
 
 /// The call in a request, when there is one.
 pub(crate) fn detect(request: &Request, signals: &Signals<'_>, key: &[u8; 32]) -> Option<Call> {
-    if request.method() != "POST" || !(signals.json || signals.mcp) {
+    if request.method() == "GET" {
+        let query = request
+            .query()
+            .filter(|q| q.contains("query=") || q.contains("persistedQuery"))?;
+        return graphql::in_query(query, key);
+    }
+    if request.method() != "POST" {
         return None;
     }
     let body = &request.message.body[..request.message.body.len().min(SEARCHED)];
+    if !(signals.json || signals.mcp) {
+        let kind = request.message.field("content-type")?;
+        let start = |text: &str| {
+            kind.get(..text.len())
+                .is_some_and(|k| k.eq_ignore_ascii_case(text))
+        };
+        return match start("application/graphql") {
+            true => graphql::in_body(body, true, key),
+            false => soap::detect(request, kind, key),
+        };
+    }
+    if !signals.mcp
+        && let Some(call) = graphql::in_body(body, false, key)
+    {
+        return Some(call);
+    }
     let mut seen = Seen::default();
     if memchr::memmem::find(body, b"\"jsonrpc\"").is_some() {
         seen = Seen::of(body);
