@@ -197,7 +197,7 @@ pub(crate) struct CheckArgs {
     #[arg(
         long,
         value_name = "DIR",
-        required_unless_present = "inventory",
+        required_unless_present_any = ["inventory", "spec", "config"],
         conflicts_with_all = ["inventory", "agents", "findings"]
     )]
     pub(crate) store: Option<PathBuf>,

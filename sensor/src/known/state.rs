@@ -22,10 +22,15 @@ pub(crate) enum About {
     Principal,
     /// A finding.
     Finding,
+    /// What a specification declares. It has no history: its file has.
+    Operation,
 }
 
 impl About {
-    pub(crate) const ALL: [Self; 3] = [Self::Endpoint, Self::Principal, Self::Finding];
+    /// What a store knows.
+    pub(crate) const LEARNED: [Self; 3] = [Self::Endpoint, Self::Principal, Self::Finding];
+    /// Everything that a policy may be about.
+    pub(crate) const ALL: [Self; 4] = [Self::Endpoint, Self::Principal, Self::Finding, Self::Operation];
 
     /// The name used in the store and in records.
     pub(crate) fn name(self) -> &'static str {
@@ -33,6 +38,7 @@ impl About {
             Self::Endpoint => "endpoint",
             Self::Principal => "principal",
             Self::Finding => "finding",
+            Self::Operation => "operation",
         }
     }
 }

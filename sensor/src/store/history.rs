@@ -46,7 +46,7 @@ pub(crate) struct Reach {
 /// Writes a day, in the transaction of the snapshot that it belongs to.
 pub(super) fn write(transaction: &Transaction<'_>, day: &Day<'_>) -> rusqlite::Result<()> {
     let number = day.number.cast_signed();
-    for about in About::ALL {
+    for about in About::LEARNED {
         let before = rows_until(transaction, about, number - 1)?;
         let mut here: BTreeSet<String> = BTreeSet::new();
         {
@@ -183,7 +183,7 @@ impl Store {
     /// What was known at the end of a day.
     pub(crate) fn state_at(&self, day: u64) -> Result<State, StoreError> {
         let mut state = State::default();
-        for about in About::ALL {
+        for about in About::LEARNED {
             let rows =
                 rows_until(&self.connection, about, day.cast_signed()).map_err(|e| self.unreadable(&e))?;
             let mut all = BTreeMap::new();
