@@ -266,6 +266,10 @@ pub(crate) enum SchemaName {
     Agents,
     /// The health topic
     Health,
+    /// `tapline diff --json`
+    Change,
+    /// `tapline check --json`
+    Violation,
 }
 
 #[derive(Debug, Subcommand)]

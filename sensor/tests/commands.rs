@@ -806,6 +806,37 @@ fn violations_are_records_too() {
 }
 
 #[test]
+fn changes_and_violations_fit_their_schemas() {
+    let bad = policy("commands-schemas", RULES);
+    for (name, arguments) in [
+        (
+            "violation",
+            &["check", "--policy", &bad, "--store", store(), "--json", "-"][..],
+        ),
+        (
+            "change",
+            &["diff", "--store", store(), "--since", "today", "--json"],
+        ),
+        (
+            "change",
+            &["diff", "--store", store(), "--since", "2026-10-01", "--json"],
+        ),
+    ] {
+        let schema = serde_json::from_slice(&run(&["schema", name]).stdout).expect("JSON");
+        let validator = jsonschema::validator_for(&schema).expect("a schema");
+        let found = records(&tapline(arguments));
+        assert!(found.len() > 2, "{name}");
+        for record in found {
+            let wrong: Vec<String> = validator
+                .iter_errors(&record)
+                .map(|e| format!("{}: {e}", e.instance_path()))
+                .collect();
+            assert!(wrong.is_empty(), "{wrong:?} in {record}");
+        }
+    }
+}
+
+#[test]
 fn what_is_accepted_is_no_violation_until_it_changes() {
     let out = folder("commands-accept");
     let [dir, accepted, second] =
