@@ -395,3 +395,27 @@ fn a_reader_beside_a_writer_sees_one_moment() {
     child.wait().unwrap();
     assert!(seen.len() > 3, "the writer was not at work: {}", seen.len());
 }
+
+#[test]
+fn what_was_read_while_a_writer_came_and_went_is_read_again() {
+    let dir = tempfile::tempdir().unwrap();
+    Store::open(dir.path())
+        .unwrap()
+        .write(snapshot(1).into_iter(), None, None)
+        .unwrap();
+    let readings = std::cell::Cell::new(0);
+    let found = Store::read(dir.path(), |store| {
+        readings.set(readings.get() + 1);
+        if readings.get() == 1 {
+            // Nobody wrote when this reading began, so the database was taken as unchangeable.
+            let mut writer = Store::open(dir.path()).unwrap();
+            writer.write(snapshot(2).into_iter(), None, None).unwrap();
+        }
+        let mut statement = store.connection.prepare("SELECT value FROM learned").unwrap();
+        let rows = statement.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap();
+        Ok(rows.map(Result::unwrap_or_default).collect::<Vec<_>>())
+    });
+    assert_eq!(readings.get(), 2);
+    let wanted = snapshot(2).into_iter().map(|change| change.value.unwrap());
+    assert_eq!(found.unwrap(), wanted.collect::<Vec<_>>());
+}
