@@ -2,8 +2,9 @@
 
 use std::cell::OnceCell;
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use reassembly::{Exchange, FlowRef};
+use reassembly::{Exchange, FlowRef, Message, Request, Response};
 
 use crate::behaviour::stage::{Behaviour, World};
 use crate::behaviour::{Activity, bola_enumeration, is_text, named};
@@ -12,10 +13,13 @@ use crate::finding::ledger::Ledger;
 use crate::id::{Id, Seed};
 use crate::identity::signals::Signals;
 use crate::identity::{PrincipalView, Resolver, Scheme};
-use crate::inventory::EndpointView;
+use crate::inventory::compare::{self, Comparison};
 use crate::inventory::endpoint::Seen;
 use crate::inventory::host::Inventory;
-use crate::inventory::{facts, rpc, sensitive};
+use crate::inventory::rpc;
+use crate::inventory::sensitive::{self, Carried, Found, Nations, Rules};
+use crate::inventory::shape::drift::{self, Learning};
+use crate::inventory::{EndpointView, Overview};
 use crate::marks::Marks;
 use crate::network::Networks;
 use crate::settings::Settings;
@@ -40,7 +44,8 @@ pub struct Labels {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Table {
-    /// Endpoints and their statistics by endpoint id; names learned per host by `host/` and an id.
+    /// Endpoints and their statistics by endpoint id; names learned per host by `host/` and an id, when each was watched by
+    /// `watch/` and an id.
     Endpoints,
     /// Principals and their baselines by principal id; what clients asked for in vain by `scan/` and an id.
     Principals,
@@ -105,8 +110,10 @@ pub struct Analyzer {
     settings: Settings,
     seed: Seed,
     egress: Networks,
+    nations: Nations,
     resolver: Resolver,
     inventory: Inventory,
+    comparison: Comparison,
     behaviour: Behaviour,
     ledger: Ledger,
     /// Of the response at hand.
@@ -125,8 +132,10 @@ impl Analyzer {
             seed,
             // The sensor checks networks when it reads its configuration; what is wrong matches nothing.
             egress: Networks::parse(&settings.shared_egress).0,
+            nations: Nations::parse(&settings.national_ids),
             resolver: Resolver::new(&settings),
-            inventory: Inventory::new(seed, settings.max_endpoints),
+            inventory: Inventory::new(seed, settings.max_endpoints, Arc::clone(&settings.declared)),
+            comparison: Comparison::new(settings.max_endpoints.div_ceil(4)),
             behaviour: Behaviour::new(settings.max_principals),
             ledger: Ledger::new(&settings),
             marks: Marks::default(),
@@ -168,18 +177,24 @@ impl Analyzer {
             .as_ref()
             .filter(|r| r.status < 400 && is_text(&r.message));
         let text = readable.map(|r| r.message.body.as_slice());
-        let found = text.map(|body| {
-            self.marks.read(&body[..body.len().min(sensitive::SEARCHED)]);
-            sensitive::search(body, &self.marks, self.seed)
-        });
+        let carried = self.carried(request, exchange.response.as_ref());
         let ts = exchange.ts();
+        let declared = &*self.settings.declared;
+        let (host_id, host_name) = self.inventory.host_name(request, exchange);
+        let check = compare::check(declared, exchange, request, &host_name);
         let seen = Seen {
             exchange,
             exchange_id,
             identity: &identity,
             scheme: identity.scheme,
             ts,
-            found: found.as_ref(),
+            check: check.as_ref(),
+            learn: Learning {
+                seed: self.seed,
+                exchanges: self.settings.learn_exchanges,
+                period: self.settings.learn_period.as_secs(),
+            },
+            carried: &carried,
         };
         let unknown_operation = call.is_some() && is_unknown_operation(exchange);
         let (host, place) = self
@@ -200,7 +215,7 @@ impl Analyzer {
             place: &place,
             call: call.as_ref(),
             status: rpc::status(exchange),
-            found: found.as_ref(),
+            carried: &carried,
             trace: OnceCell::new(),
         };
         let object =
@@ -208,8 +223,18 @@ impl Analyzer {
         if let Some((_, missing)) = object {
             self.inventory.count_object(&place, missing);
         }
+        let drift = self.inventory.take_drift(&place);
         activity.host = self.inventory.hosts.get(host);
         activity.endpoint = self.inventory.proven(&place);
+
+        self.comparison.observe(
+            &activity,
+            (host_id, &host_name),
+            check.as_ref(),
+            &self.inventory,
+            &self.settings,
+            &mut self.ledger,
+        );
 
         // Behaviour stage, keyed by principal.
         let world = World {
@@ -225,6 +250,9 @@ impl Analyzer {
             &world,
             &mut self.ledger,
         );
+        if let Some(drift) = drift {
+            drift::observe(&activity, &drift, &mut self.ledger);
+        }
         let grpc = call.is_none().then(|| rpc::grpc_method(exchange)).flatten();
         Labels {
             rpc_status: grpc.as_ref().and_then(|_| rpc::grpc_status(exchange)),
@@ -238,8 +266,43 @@ impl Analyzer {
         }
     }
 
+    /// Searches what an exchange carries for data of every class. What was answered with an error is not looked at. Leaves
+    /// the marks of the response.
+    fn carried(&mut self, request: &Request, response: Option<&Response>) -> Carried {
+        let mut carried = Carried::default();
+        let rules = Rules {
+            seed: self.seed,
+            nations: self.nations,
+        };
+        let Some(response) = response.filter(|r| r.status < 400) else {
+            return carried;
+        };
+        // A path without a query is nearly always made of names and ids, and those with a person in them are told by
+        // their template.
+        if request.query().is_some_and(|query| query.len() >= 8) {
+            carried.url = sensitive::search_target(request.target(), &mut self.marks, rules);
+        }
+        let sent = &request.message;
+        if sent.body.len() >= 8 && is_data(sent) {
+            carried.request = self.searched(sent, rules);
+        }
+        if is_text(&response.message) {
+            carried.response = self.searched(&response.message, rules);
+        }
+        carried
+    }
+
+    fn searched(&mut self, message: &Message, rules: Rules) -> Found {
+        let body = &message.body[..message.body.len().min(sensitive::SEARCHED)];
+        self.marks.read(body);
+        sensitive::search(body, &self.marks, message.field("content-type"), rules)
+    }
+
     /// Ends the input: what is still being counted is decided.
     pub fn finish(&mut self) {
+        self.inventory.finish();
+        self.comparison
+            .finish(&self.inventory, &self.settings, &mut self.ledger);
         self.ledger.finish();
     }
 
@@ -251,14 +314,7 @@ impl Analyzer {
     /// All endpoints that a server's answers have proven, sorted by host, template and method. Each is made when it
     /// is asked for: all of them at once are larger than what they are made from.
     pub fn endpoints(&self) -> impl Iterator<Item = EndpointView> {
-        let mut all = self.inventory.endpoints.sorted();
-        all.retain(|(_, e)| e.proven);
-        all.sort_by_key(|(_, e)| (&e.host, &e.template, &e.method));
-        all.into_iter().map(|(_, e)| {
-            let mut view = e.view();
-            facts::declare(&mut view, &self.settings.declared);
-            view
-        })
+        self.inventory.views()
     }
 
     /// All principals, sorted by kind, then id. Each is made when it is asked for.
@@ -266,6 +322,12 @@ impl Analyzer {
         let mut all = self.behaviour.profiles.sorted();
         all.sort_by_key(|(_, p)| p.kind);
         all.into_iter().map(|(_, p)| p.view(&self.settings))
+    }
+
+    /// How the specifications stand to what was seen.
+    #[must_use]
+    pub fn overview(&self) -> Overview {
+        self.comparison.overview(&self.settings)
     }
 
     /// The latest revision of every finding kept, by first time seen, then id. Each is made when it is asked for.
@@ -278,6 +340,7 @@ impl Analyzer {
     pub fn forget_changes(&mut self) {
         self.inventory.endpoints.untrack();
         self.inventory.hosts.untrack();
+        self.comparison.covers.untrack();
         self.behaviour.profiles.untrack();
         self.behaviour.scans.untrack();
         self.behaviour.credentials.untrack();
@@ -292,6 +355,7 @@ impl Analyzer {
         // Ids are hexadecimal, so rows with a prefix come after those without.
         changes(&mut self.inventory.endpoints, Table::Endpoints, "")
             .chain(changes(&mut self.inventory.hosts, Table::Endpoints, HOST))
+            .chain(changes(&mut self.comparison.covers, Table::Endpoints, COVER))
             .chain(changes(&mut self.behaviour.profiles, Table::Principals, ""))
             .chain(changes(&mut self.behaviour.scans, Table::Principals, SCAN))
             .chain(changes(&mut self.behaviour.credentials, Table::Credentials, ""))
@@ -317,6 +381,9 @@ impl Analyzer {
         let loaded = match (table, prefix) {
             (Table::Endpoints, "") => load(&mut self.inventory.endpoints, bare, value, |e| Some(e.id)),
             (Table::Endpoints, HOST) => load(&mut self.inventory.hosts, bare, value, |h| Some(h.id())),
+            (Table::Endpoints, COVER) => load(&mut self.comparison.covers, bare, value, |c| {
+                Some(compare::cover::id(&c.host))
+            }),
             (Table::Principals, "") => load(profiles, bare, value, |p| Some(p.id)),
             (Table::Principals, SCAN) => load(scans, bare, value, |_| None),
             (Table::Credentials, "") => load(credentials, bare, value, |_| None),
@@ -333,13 +400,18 @@ impl Analyzer {
     /// What was given up at the limits, by name.
     #[must_use]
     pub fn counters(&self) -> Vec<(&'static str, u64)> {
+        let (fields, bodies) = self.inventory.unlearned();
         vec![
+            ("bodies_unreadable", bodies),
             ("credentials_evicted", self.behaviour.credentials.evicted()),
+            ("covers_evicted", self.comparison.covers.evicted()),
             ("endpoints_evicted", self.inventory.endpoints.evicted()),
             ("endpoints_refused", self.inventory.refused()),
             ("exchanges_without_request", self.unread),
+            ("path_names_folded", self.inventory.folded()),
             ("requests_cut_before_a_credential", self.cut),
             ("findings_accepted", self.ledger.accepted()),
+            ("fields_given_up", fields),
             ("findings_evicted", self.ledger.entries.evicted()),
             ("hosts_evicted", self.inventory.hosts.evicted()),
             ("principals_evicted", self.behaviour.profiles.evicted()),
@@ -350,6 +422,7 @@ impl Analyzer {
 
 /// Prefixes of keys of rows that share a table with others.
 const HOST: &str = "host/";
+const COVER: &str = "watch/";
 const SCAN: &str = "scan/";
 
 fn changes<'a, V: Row>(
@@ -398,6 +471,14 @@ pub fn exchange_id(flow: &FlowRef, index: u32) -> Id {
     put(&flow.start.0.to_le_bytes());
     put(&index.to_le_bytes());
     Id::of(&[b"exchange", &text[..len]])
+}
+
+/// Whether a request's body can be searched: what is text, and forms.
+fn is_data(message: &Message) -> bool {
+    let form = |kind: &str| {
+        kind.starts_with("application/x-www-form-urlencoded") || kind.starts_with("multipart/form-data")
+    };
+    is_text(message) || message.field("content-type").is_some_and(form)
 }
 
 /// Whether a JSON-RPC server says that it has no such method (code −32601).

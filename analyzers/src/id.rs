@@ -45,6 +45,11 @@ impl Id {
         plain.then(|| u128::from_str_radix(text, 16).ok().map(Self))?
     }
 
+    /// Its bits, for hashing it along with others.
+    pub(crate) fn to_bytes(self) -> [u8; 16] {
+        self.0.to_le_bytes()
+    }
+
     /// 64 of its bits, for keying small tables.
     #[must_use]
     pub fn short(self) -> u64 {

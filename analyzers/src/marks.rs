@@ -16,6 +16,8 @@ struct Line {
     hint: u64,
     /// The last of four digits in a row.
     fourth: u64,
+    /// `:` or `=`, which stand between a name and its value.
+    sign: u64,
 }
 
 /// The marks of one text. Made to be used again for the next one.
@@ -32,12 +34,18 @@ impl Marks {
         let (blocks, rest) = text.as_chunks::<64>();
         let (mut capitals, mut digits) = (0, 0);
         let mut add = |block: &[u8; 64]| {
-            let (digit, capital, word) = classes(block);
+            let Classes {
+                digit,
+                capital,
+                word,
+                sign,
+            } = classes(block);
             self.lines.push(Line {
                 digit,
                 word,
                 hint: digit | fours(capital, capitals),
                 fourth: fours(digit, digits),
+                sign,
             });
             (capitals, digits) = (capital, digit);
         };
@@ -58,34 +66,47 @@ impl Marks {
         }
     }
 
-    /// The next place at or behind `from` that ends four digits in a row.
-    pub(crate) fn next_fourth_digit(&self, from: usize) -> Option<usize> {
-        self.next(from, |line| line.fourth)
+    /// The places of `:` and `=`, in order.
+    pub(crate) fn signs(&self) -> Signs<'_> {
+        let mut lines = self.lines.iter();
+        Signs {
+            bits: lines.next().map_or(0, |line| line.sign),
+            lines,
+            base: 0,
+        }
     }
 
-    /// Where the digits that `at` lies in begin and end. They do not begin before `floor`.
-    pub(crate) fn digits(&self, at: usize, floor: usize) -> (usize, usize) {
-        (
-            self.begin(at, floor, |line| line.digit),
-            self.end(at, |line| line.digit),
-        )
+    /// The runs of four digits and more, in order.
+    pub(crate) fn numbers(&self) -> Numbers<'_> {
+        Numbers {
+            marks: self,
+            line: 0,
+            fourths: self.line(0).fourth,
+            floor: 0,
+        }
+    }
+
+    /// The next word of sixteen characters or more that does not begin before `from`: where it begins and ends.
+    pub(crate) fn next_long_word(&self, from: usize) -> Option<(usize, usize)> {
+        let first = from / 64;
+        let mut bits = self.line(first).word & (u64::MAX << (from % 64));
+        for line in first..self.lines.len() {
+            // This line and the next, as words go over; a set bit is left where sixteen begin.
+            let mut runs = u128::from(bits) | u128::from(self.line(line + 1).word) << 64;
+            for shift in [1, 2, 4, 8] {
+                runs &= runs >> shift;
+            }
+            if runs as u64 != 0 {
+                let start = line * 64 + (runs as u64).trailing_zeros() as usize;
+                return Some((start, self.end(start, |line| line.word)));
+            }
+            bits = self.line(line + 1).word;
+        }
+        None
     }
 
     fn line(&self, at: usize) -> Line {
         self.lines.get(at).copied().unwrap_or_default()
-    }
-
-    #[inline]
-    fn next(&self, from: usize, of: impl Fn(&Line) -> u64) -> Option<usize> {
-        let first = self.lines.get(from / 64)?;
-        let bits = of(first) & (u64::MAX << (from % 64));
-        if bits != 0 {
-            return Some(from / 64 * 64 + bits.trailing_zeros() as usize);
-        }
-        let after = from / 64 + 1;
-        let skipped = self.lines.get(after..)?.iter().position(|line| of(line) != 0)?;
-        let bits = of(&self.line(after + skipped));
-        Some((after + skipped) * 64 + bits.trailing_zeros() as usize)
     }
 
     /// The 64 bits from `start`.
@@ -198,6 +219,85 @@ impl Words<'_> {
     }
 }
 
+/// Goes through the runs of four digits and more.
+#[derive(Debug)]
+pub(crate) struct Numbers<'a> {
+    marks: &'a Marks,
+    line: usize,
+    /// Fourth digits of this line that are not yet behind.
+    fourths: u64,
+    /// Where the last run ended, or what was skipped.
+    floor: usize,
+}
+
+impl Numbers<'_> {
+    /// Goes on behind `at`.
+    pub(crate) fn skip_to(&mut self, at: usize) {
+        if at > self.floor {
+            self.floor = at;
+            self.line = at / 64;
+            self.fourths = self.marks.line(self.line).fourth & (u64::MAX << (at % 64));
+        }
+    }
+}
+
+impl Iterator for Numbers<'_> {
+    /// Where a run begins, not before what is behind, and ends.
+    type Item = (usize, usize);
+
+    #[inline]
+    fn next(&mut self) -> Option<(usize, usize)> {
+        let lines = self.marks.lines.as_slice();
+        while self.fourths == 0 {
+            self.line += 1;
+            self.fourths = lines.get(self.line)?.fourth;
+        }
+        let digit = lines.get(self.line)?.digit;
+        let at = self.fourths.trailing_zeros();
+        let base = self.line * 64;
+        let before = (digit << (63 - at)).leading_ones();
+        let after = (digit >> at).trailing_ones();
+        if before <= at && at + after < 64 {
+            // Most runs lie in one line.
+            let end = at + after;
+            self.fourths &= u64::MAX << end;
+            let start = (base + (at + 1 - before) as usize).max(self.floor);
+            self.floor = base + end as usize;
+            return Some((start, self.floor));
+        }
+        let start = self
+            .marks
+            .begin(base + at as usize, self.floor, |line| line.digit);
+        let end = self.marks.end(base + at as usize, |line| line.digit);
+        self.skip_to(end);
+        Some((start, end))
+    }
+}
+
+/// Goes through the places of `:` and `=`.
+#[derive(Debug)]
+pub(crate) struct Signs<'a> {
+    lines: std::slice::Iter<'a, Line>,
+    /// Those of this line that are not yet behind.
+    bits: u64,
+    base: usize,
+}
+
+impl Iterator for Signs<'_> {
+    type Item = usize;
+
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        while self.bits == 0 {
+            self.bits = self.lines.next()?.sign;
+            self.base += 64;
+        }
+        let at = self.base + self.bits.trailing_zeros() as usize;
+        self.bits &= self.bits - 1;
+        Some(at)
+    }
+}
+
 /// Bits that end four set ones in a row, `before` being the bits of the line before.
 fn fours(bits: u64, before: u64) -> u64 {
     let pairs = bits & (bits << 1 | before >> 63);
@@ -205,26 +305,39 @@ fn fours(bits: u64, before: u64) -> u64 {
     pairs & (pairs << 2 | pairs_before >> 62)
 }
 
-/// Digits, capitals and word characters of a block, as bits.
-fn classes(block: &[u8; 64]) -> (u64, u64, u64) {
+/// What the bytes of a block are, as bits.
+struct Classes {
+    digit: u64,
+    capital: u64,
+    word: u64,
+    sign: u64,
+}
+
+fn classes(block: &[u8; 64]) -> Classes {
     let each = |byte: u8| i8x16::splat(byte.cast_signed());
     // Vectors compare signed numbers: the range is moved to where these begin.
     let within = |bytes: i8x16, first: u8, count: u8| {
         (bytes + each(0x80_u8.wrapping_sub(first))).simd_lt(each(0x80 + count))
     };
-    let (mut digit, mut capital, mut word) = (0, 0, 0);
+    let mut all = Classes {
+        digit: 0,
+        capital: 0,
+        word: 0,
+        sign: 0,
+    };
     let (quarters, _) = block.as_chunks::<16>();
     for (place, quarter) in quarters.iter().enumerate() {
         let bytes = i8x16::from(quarter.map(u8::cast_signed));
         let bits = |mask: i8x16| u64::from(mask.to_bitmask() as u16) << (16 * place);
         let digits = within(bytes, b'0', 10);
         let letters = within(bytes | each(0x20), b'a', 26);
-        let signs = bytes.simd_eq(each(b'-')) | bytes.simd_eq(each(b'_'));
-        digit |= bits(digits);
-        capital |= bits(within(bytes, b'A', 26));
-        word |= bits(digits | letters | signs);
+        let joins = bytes.simd_eq(each(b'-')) | bytes.simd_eq(each(b'_'));
+        all.digit |= bits(digits);
+        all.capital |= bits(within(bytes, b'A', 26));
+        all.word |= bits(digits | letters | joins);
+        all.sign |= bits(bytes.simd_eq(each(b':')) | bytes.simd_eq(each(b'=')));
     }
-    (digit, capital, word)
+    all
 }
 
 #[cfg(test)]
@@ -240,10 +353,10 @@ mod tests {
         #[test]
         fn marks_are_what_looking_at_each_byte_tells(
             text in proptest::collection::vec(prop_oneof![
-                3 => Just(b'7'), 2 => Just(b'A'), 2 => Just(b'a'), 1 => Just(b'-'), 1 => any::<u8>(),
+                3 => Just(b'7'), 2 => Just(b'A'), 2 => Just(b'a'), 1 => Just(b'-'), 1 => Just(b':'), 1 => Just(b'='),
+                1 => any::<u8>(),
             ], 0..400),
             at in 0usize..400,
-            floor in 0usize..400,
         ) {
             let mut marks = Marks::default();
             marks.read(b"what was here before is 1234 GONE");
@@ -262,14 +375,25 @@ mod tests {
                 n += len + 1;
             }
             prop_assert_eq!(marks.words().collect::<Vec<_>>(), words);
-            let fourth = |n: &usize| four(*n, u8::is_ascii_digit);
-            prop_assert_eq!(marks.next_fourth_digit(at), (at..text.len()).find(fourth));
-            if at < text.len() && text[at].is_ascii_digit() {
-                let floor = floor.min(at);
-                let begin = at - text[floor..at].iter().rev().take_while(|b| b.is_ascii_digit()).count();
-                let end = at + text[at..].iter().take_while(|b| b.is_ascii_digit()).count();
-                prop_assert_eq!(marks.digits(at, floor), (begin, end));
+            let signs: Vec<usize> = (0..text.len()).filter(|n| matches!(text[*n], b':' | b'=')).collect();
+            prop_assert_eq!(marks.signs().collect::<Vec<_>>(), signs);
+            let mut runs = Vec::new();
+            let mut n = 0;
+            while n < text.len() {
+                let len = text[n..].iter().take_while(|b| b.is_ascii_digit()).count();
+                if len >= 4 {
+                    runs.push((n, n + len));
+                }
+                n += len + 1;
             }
+            prop_assert_eq!(marks.numbers().collect::<Vec<_>>(), runs.clone());
+            let mut numbers = marks.numbers();
+            let first = numbers.next();
+            numbers.skip_to(at);
+            // A run that goes on behind what was skipped begins there, if it still ends four digits.
+            let rest = runs.into_iter().filter(|run| Some(*run) != first && run.1 > at.max(run.0 + 3));
+            let rest: Vec<_> = rest.map(|(from, to)| (from.max(at), to)).collect();
+            prop_assert_eq!(numbers.collect::<Vec<_>>(), rest);
         }
     }
 }

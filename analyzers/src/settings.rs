@@ -26,6 +26,9 @@ pub struct Settings {
     pub session_cookies: Vec<String>,
     /// Client networks (CIDR) behind which many clients share an address or one client has many.
     pub shared_egress: Vec<String>,
+    /// Countries (ISO 3166-1 codes, lower case) whose national numbers are looked for, beside those of the United States:
+    /// [`crate::COUNTRY_CODES`].
+    pub national_ids: Vec<String>,
     /// A principal is learned after this many exchanges …
     pub learn_exchanges: u64,
     /// … over at least this long.
@@ -36,6 +39,10 @@ pub struct Settings {
     pub max_principals: usize,
     /// Findings kept for deduplication; the one not seen for longest makes way.
     pub max_findings: usize,
+    /// Covered time after which operations that nobody called are told.
+    pub orphan_after: Duration,
+    /// Silence, on days on which its host was watched, after which an endpoint that is called again is told.
+    pub silent_after: Duration,
     /// What people declared about their APIs.
     pub declared: Arc<Declared>,
 }
@@ -52,11 +59,14 @@ impl Default for Settings {
             api_key_headers: Vec::new(),
             session_cookies: Vec::new(),
             shared_egress: Vec::new(),
+            national_ids: Vec::new(),
             learn_exchanges: 200,
             learn_period: Duration::from_secs(24 * 3600),
             max_endpoints: 20_000,
             max_principals: 20_000,
             max_findings: 20_000,
+            orphan_after: Duration::from_secs(7 * 24 * 3600),
+            silent_after: Duration::from_secs(30 * 24 * 3600),
             declared: Arc::default(),
         }
     }

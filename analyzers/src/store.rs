@@ -176,6 +176,15 @@ impl<V: Row> Store<V> {
         all
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Rows that fit.
+    pub(crate) fn cap(&self) -> usize {
+        self.cap
+    }
+
     pub(crate) fn evicted(&self) -> u64 {
         self.evicted
     }

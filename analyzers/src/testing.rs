@@ -101,9 +101,21 @@ impl Call {
         self
     }
 
+    /// Answered with a page.
+    pub(crate) fn html(mut self) -> Self {
+        self.answer_fields = "Content-Type: text/html\n".into();
+        self
+    }
+
     pub(crate) fn answer_field(mut self, line: &str) -> Self {
         self.answer_fields.push_str(line);
         self.answer_fields.push('\n');
+        self
+    }
+
+    /// An answer in HTML.
+    pub(crate) fn page(mut self) -> Self {
+        self.answer_fields = "Content-Type: text/html; charset=utf-8\n".into();
         self
     }
 
@@ -179,7 +191,7 @@ pub(crate) struct Scene {
     pub(crate) analyzer: Analyzer,
     /// Nanoseconds since 1970.
     pub(crate) now: u64,
-    sent: u32,
+    pub(crate) sent: u32,
     pub(crate) told: Vec<Finding>,
 }
 

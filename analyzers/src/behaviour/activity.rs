@@ -12,7 +12,7 @@ use crate::identity::{Identity, PrincipalKind, Scheme};
 use crate::inventory::endpoint::Endpoint;
 use crate::inventory::host::{Host, Place};
 use crate::inventory::rpc::Call;
-use crate::inventory::sensitive::Found;
+use crate::inventory::sensitive::Carried;
 use crate::privacy::safe_host;
 
 /// An exchange and what identity and inventory say of it. The behaviour stage looks at nothing else, so an
@@ -34,7 +34,7 @@ pub(crate) struct Activity<'a> {
     pub(crate) place: &'a Place,
     pub(crate) call: Option<&'a Call>,
     pub(crate) status: Option<u16>,
-    pub(crate) found: Option<&'a Found>,
+    pub(crate) carried: &'a Carried,
     /// Filled by [`Self::trace`].
     pub(crate) trace: OnceCell<Trace>,
 }

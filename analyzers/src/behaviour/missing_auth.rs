@@ -106,10 +106,12 @@ pub(crate) fn observe(activity: &Activity<'_>, ledger: &mut Ledger) {
     if sets_cookie {
         return;
     }
-    let sensitive = endpoint
-        .data
-        .iter()
-        .any(|(class, data)| *class != DataClass::Email && data.distinct() > 0 || data.most >= 10);
+    // A shop gives out its telephone number, and a session its token.
+    let sensitive = endpoint.data.response.iter().any(|(class, data)| {
+        let few =
+            class.is_contact() || matches!(class, DataClass::BrowserKey | DataClass::Jwt | DataClass::Secret);
+        !few && data.distinct() > 0 || data.most >= 10
+    });
     let changes = activity.changes_state() && endpoint.protocol == "http"
         || endpoint.tool().is_some() && activity.changes_state();
     let demands = endpoint.denied > 0;
@@ -153,7 +155,14 @@ pub(crate) fn observe(activity: &Activity<'_>, ledger: &mut Ledger) {
             ("changes_state", json!(changes)),
             (
                 "data",
-                json!(endpoint.data.keys().map(|c| c.name()).collect::<Vec<_>>()),
+                json!(
+                    endpoint
+                        .data
+                        .response
+                        .keys()
+                        .map(|c| c.name())
+                        .collect::<Vec<_>>()
+                ),
             ),
         ],
         expected: vec![("status", json!(401))],

@@ -22,7 +22,8 @@ pub(crate) mod sensitive_data_exposure;
 pub(crate) mod token_long_lived;
 pub(crate) mod weak_auth;
 
-pub(crate) use activity::Activity;
+pub(crate) use activity::{Activity, privileged};
+pub(crate) use missing_auth::is_public as is_public_route;
 pub(crate) use objects::{is_text, named};
 
 #[cfg(test)]

@@ -725,6 +725,29 @@ mod sensitive_data_exposure {
     }
 
     #[test]
+    fn each_class_weighs_by_what_its_loss_means() {
+        let key = r#"{"aws":"AKIAQ3EGR7XW2LMN5TPD"}"#;
+        let codes = r#"{"icd10":["E11.9","I10","J45.2"]}"#;
+        let patient = r#"{"icd10":["E11.9","I10","J45.2"],"dob":"1980-02-03"}"#;
+        let phone = r#"{"phone":"+493012345678","address":"12 Main Street"}"#;
+        let secrets = r#"{"api_key":["Zk3vQ9xW2mN7pL5tR8yB","Hq4cT6sF1jD9gK2wE7uV","Xb8nM3zA5rP6oI1yU4tC"]}"#;
+        for (path, body, want) in [
+            ("/config", key, vec![Severity::High]),
+            ("/codes", codes, vec![Severity::Low]),
+            ("/patients", patient, vec![Severity::High]),
+            ("/shops", phone, vec![]),
+            ("/services", secrets, vec![Severity::Medium]),
+            ("/oauth/token", secrets, vec![]),
+        ] {
+            let mut scene = Scene::new();
+            for _ in 0..2 {
+                scene.send(&Call::get(path).answer(body).bearer(&agent_token("a", 0)));
+            }
+            assert_eq!(severities(&scene, Kind::SensitiveDataExposure), want, "{path}");
+        }
+    }
+
+    #[test]
     fn quiet_for_ids_times_test_cards_and_few_addresses() {
         let mut scene = Scene::new();
         for n in 0..50u64 {

@@ -11,6 +11,8 @@ use crate::behaviour::{
     new_endpoint_for_principal, rate_anomaly, request_smuggling_indicator, sensitive_data_exposure,
     token_long_lived, weak_auth,
 };
+use crate::inventory::compare::{orphan, shadow, undocumented, zombie};
+use crate::inventory::shape::drift;
 
 /// One kind of finding.
 #[derive(Debug)]
@@ -36,7 +38,7 @@ pub struct Entry {
 }
 
 /// Every kind, in the order of [`Kind`].
-pub const CATALOGUE: [Entry; 11] = [
+pub const CATALOGUE: [Entry; 17] = [
     Entry {
         kind: Kind::MissingAuth,
         name: "missing_auth",
@@ -272,6 +274,122 @@ pub const CATALOGUE: [Entry; 11] = [
             "Find out which proxies stand before the server and how each reads such a head.",
             "Configure the first of them to refuse it with 400 (RFC 9112 sections 6.1 and 6.3).",
             "Look at the responses on the same connection for answers that belong to another request.",
+        ],
+    },
+    Entry {
+        kind: Kind::ShadowEndpoint,
+        name: "shadow_endpoint",
+        title: "Endpoint that no specification declares",
+        severity: Severity::Low,
+        impact: "What is in no specification is in no review, no test and no gateway policy, and nobody knows that it has to be protected.",
+        explain: shadow::explain,
+        mapping: &[
+            ("owasp_api", &["API9:2023"]),
+            ("owasp_agentic", &["ASI04:2026"]),
+            ("atlas", &["AML.T0132"]),
+            ("attack", &["T1190"]),
+        ],
+        playbook: "PB-SHADOW",
+        steps: &[
+            "Ask the owner of the host which service answers this path, and since when.",
+            "If it is meant to be there, add it to the specification and have it reviewed like the others.",
+            "If it is not, take the route away at the gateway first, then in the service.",
+            "Look at who called it and what was returned: the record of the endpoint lists callers, credentials and data classes.",
+            "If it is known and stays out of the specification, accept the finding in the overrides file, with the reason and a day.",
+        ],
+    },
+    Entry {
+        kind: Kind::UndocumentedParameter,
+        name: "undocumented_parameter",
+        title: "Operation takes parameters that it does not declare",
+        severity: Severity::Low,
+        impact: "Parameters outside the contract are not validated by anything that follows it, and are how hidden functions and mass assignment come in.",
+        explain: undocumented::explain_parameter,
+        mapping: &[
+            ("owasp_api", &["API9:2023"]),
+            ("owasp_agentic", &["ASI04:2026"]),
+            ("atlas", &["AML.T0132"]),
+            ("attack", &["T1190"]),
+        ],
+        playbook: "PB-UNDOCUMENTED",
+        steps: &[
+            "See in the service whether it reads the parameters at all; many servers pass over what they do not know.",
+            "If it does, declare them with type and limits, or remove them.",
+            "If it does not, tell the clients that send them.",
+            "Have the gateway refuse what is not declared, if it can.",
+        ],
+    },
+    Entry {
+        kind: Kind::UndocumentedStatus,
+        name: "undocumented_status",
+        title: "Operation answers with a status that it does not declare",
+        severity: Severity::Low,
+        impact: "Clients and agents that were made from the specification do not know what such an answer means.",
+        explain: undocumented::explain_status,
+        mapping: &[("owasp_api", &["API9:2023"]), ("owasp_agentic", &["ASI08:2026"])],
+        playbook: "PB-UNDOCUMENTED",
+        steps: &[
+            "Open the evidence and see when the service answers so.",
+            "Declare the status with what it carries, or have the service answer with one that is declared.",
+            "Make the clients from the specification anew.",
+        ],
+    },
+    Entry {
+        kind: Kind::ZombieEndpoint,
+        name: "zombie_endpoint",
+        title: "Endpoint that should be gone still answers",
+        severity: Severity::Low,
+        impact: "What was given up is no longer patched or watched, and is where attackers look first.",
+        explain: zombie::explain,
+        mapping: &[
+            ("owasp_api", &["API9:2023"]),
+            ("owasp_nhi", &["NHI1:2025"]),
+            ("attack", &["T1190"]),
+        ],
+        playbook: "PB-ZOMBIE",
+        steps: &[
+            "Read the reason in the finding: past its end, deprecated, superseded by a newer version, or called after long silence.",
+            "List who still calls it (the record of the endpoint has its callers) and move them to what replaces it.",
+            "Compare what it asks of callers with what its successor asks: credentials, rate limits, validation.",
+            "Take the route away once nobody calls it, at the gateway first; answer 410 for a while.",
+            "Confirm with the next capture that it answers no more.",
+        ],
+    },
+    Entry {
+        kind: Kind::OrphanEndpoint,
+        name: "orphan_endpoint",
+        title: "Declared operations that nobody calls",
+        severity: Severity::Info,
+        impact: "What is served and used by nobody is attack surface for nothing, and a specification that promises what is not there misleads.",
+        explain: orphan::explain,
+        mapping: &[("owasp_api", &["API9:2023"])],
+        playbook: "PB-ORPHAN",
+        steps: &[
+            "Check the covered time in the finding: operations of month's end or year's end are called seldom.",
+            "Ask the owner which of the listed operations are still meant to be there.",
+            "Take the others away, in the service and in the specification.",
+        ],
+    },
+    Entry {
+        kind: Kind::SchemaDrift,
+        name: "schema_drift",
+        title: "Endpoint no longer takes or gives what it did",
+        severity: Severity::Info,
+        impact: "Clients that rely on the old contract break, and a field that nobody reviewed may hand out what it should not.",
+        explain: drift::explain,
+        mapping: &[
+            ("owasp_api", &["API9:2023", "API10:2023"]),
+            ("owasp_agentic", &["ASI04:2026", "ASI08:2026"]),
+            ("atlas", &["AML.T0099"]),
+            ("attack", &["T1565.002"]),
+        ],
+        playbook: "PB-SCHEMA-DRIFT",
+        steps: &[
+            "Read the changes in the finding, the breaking ones first, and open the evidence with the filter.",
+            "Ask the owner of the endpoint whether a release on that day explains them; if so, accept the finding and change the specification.",
+            "For a field that was removed or has another type, tell the owners of the clients that call the endpoint.",
+            "For a field or parameter that was added, check that it may leave the service and that the service checks what it takes.",
+            "For a change that nobody released, treat the service as tampered with until shown otherwise.",
         ],
     },
 ];

@@ -58,6 +58,11 @@ impl Running<'_> {
         self.0.count = self.0.count.max(count);
     }
 
+    /// The finding stands for this many things, fewer than before or more.
+    pub(crate) fn set_count(&mut self, count: u64) {
+        self.0.count = count;
+    }
+
     /// Exchanges reported so far.
     pub(crate) fn seen(&self) -> u64 {
         self.0.count
@@ -245,12 +250,7 @@ impl Ledger {
         draft: impl FnOnce() -> Draft,
         running: impl FnOnce(&mut Running<'_>),
     ) {
-        let window = subject.window.to_le_bytes();
-        let mut parts: Vec<&[u8]> = Vec::with_capacity(subject.parts.len() + 2);
-        parts.push(subject.kind.name().as_bytes());
-        parts.push(&window);
-        parts.extend_from_slice(subject.parts);
-        let id = Id::of(&parts);
+        let id = subject.id();
         let ts = activity.ts;
         let known = self.entries.get(id).map(|entry| &entry.resource);
         // What the operator accepts is counted and not told; what was told before stays as it was then.
@@ -264,7 +264,7 @@ impl Ledger {
                 self.accepted += 1;
                 return;
             }
-            let mut entry = open(id, subject.kind, severity, activity, draft);
+            let mut entry = open(id, subject.kind, severity, About::Exchange(activity), draft);
             running(&mut Running(&mut entry));
             entry.told_count = entry.count;
             let told = self.dressed(&entry);
@@ -303,6 +303,69 @@ impl Ledger {
                 let told = self.dressed(entry);
                 self.queue.push_back(told);
             }
+        }
+    }
+
+    /// Records how something is that no single exchange shows. It is told when it is new and when it has grown worse; what
+    /// else changes is kept, and told with the last words.
+    pub(crate) fn state(
+        &mut self,
+        subject: Subject<'_>,
+        severity: Severity,
+        ts: Timestamp,
+        draft: impl FnOnce() -> Draft,
+        running: impl FnOnce(&mut Running<'_>),
+    ) {
+        let id = subject.id();
+        let known = self.entries.get(id);
+        if known.is_some_and(|entry| self.declared.accepts(entry.kind, &entry.resource, ts).is_some()) {
+            self.accepted += 1;
+            return;
+        }
+        let reopened = known.is_some_and(|entry| entry.status == Status::Closed);
+        let Some(entry) = self.entries.get_mut(id) else {
+            let draft = draft();
+            if self.declared.accepts(subject.kind, &draft.resource, ts).is_some() {
+                self.accepted += 1;
+                return;
+            }
+            let mut entry = open(id, subject.kind, severity, About::State(ts), draft);
+            running(&mut Running(&mut entry));
+            entry.told_count = entry.count;
+            let told = self.dressed(&entry);
+            self.queue.push_back(told);
+            self.entries.entry(id, || entry);
+            return;
+        };
+        entry.last_seen = entry.last_seen.max(ts.0);
+        let worse = severity > entry.severity;
+        entry.severity = entry.severity.max(severity);
+        running(&mut Running(entry));
+        if worse || reopened {
+            entry.tell(ts);
+            if let Some(entry) = self.entries.get(id) {
+                let told = self.dressed(entry);
+                self.queue.push_back(told);
+            }
+        }
+    }
+
+    /// Records that something is no longer so.
+    pub(crate) fn close(&mut self, subject: Subject<'_>, ts: Timestamp) {
+        let id = subject.id();
+        let open = |entry: &Entry| entry.status != Status::Closed;
+        if !self.entries.get(id).is_some_and(open) {
+            return;
+        }
+        let Some(entry) = self.entries.get_mut(id) else {
+            return;
+        };
+        entry.last_seen = entry.last_seen.max(ts.0);
+        entry.tell(ts);
+        entry.status = Status::Closed;
+        if let Some(entry) = self.entries.get(id) {
+            let told = self.dressed(entry);
+            self.queue.push_back(told);
         }
     }
 
@@ -364,38 +427,68 @@ impl Ledger {
     }
 }
 
-fn open(id: Id, kind: Kind, severity: Severity, activity: &Activity<'_>, draft: Draft) -> Entry {
+impl Subject<'_> {
+    fn id(&self) -> Id {
+        let window = self.window.to_le_bytes();
+        let mut parts: Vec<&[u8]> = Vec::with_capacity(self.parts.len() + 2);
+        parts.push(self.kind.name().as_bytes());
+        parts.push(&window);
+        parts.extend_from_slice(self.parts);
+        Id::of(&parts)
+    }
+}
+
+/// What a finding rests on.
+#[derive(Clone, Copy)]
+enum About<'a> {
+    /// This exchange decides it.
+    Exchange(&'a Activity<'a>),
+    /// No exchange shows it; this is when it was found.
+    State(Timestamp),
+}
+
+fn open(id: Id, kind: Kind, severity: Severity, about: About<'_>, draft: Draft) -> Entry {
     let mut evidence = draft.earlier;
-    evidence.retain(|e| e.exchange != activity.exchange_id);
-    evidence.truncate(EVIDENCE - 1);
-    evidence.shrink_to(evidence.len() + 1);
-    evidence.reserve_exact(1);
-    evidence.push(activity.trace());
-    let first_seen = evidence.iter().map(|e| e.ts).min().unwrap_or(activity.ts.0);
     let mut capture = Vec::new();
-    note_flags(&mut capture, activity);
+    let (ts, confidence, principal) = match about {
+        About::Exchange(activity) => {
+            evidence.retain(|e| e.exchange != activity.exchange_id);
+            evidence.truncate(EVIDENCE - 1);
+            evidence.shrink_to(evidence.len() + 1);
+            evidence.reserve_exact(1);
+            evidence.push(activity.trace());
+            note_flags(&mut capture, activity);
+            let principal = draft.principal.then(|| {
+                Box::new(FindingPrincipal {
+                    id: activity.identity.text.to_string(),
+                    kind: activity.kind,
+                    name: activity.name.map(str::to_owned),
+                    evidence: activity.identity.evidence.clone(),
+                })
+            });
+            (activity.ts, lowered(draft.confidence, activity), principal)
+        }
+        About::State(ts) => {
+            evidence.truncate(EVIDENCE);
+            (ts, draft.confidence, None)
+        }
+    };
+    let first_seen = evidence.iter().map(|e| e.ts).min().unwrap_or(ts.0);
     Entry {
         id,
         told_count: 1,
-        told_at: activity.ts,
+        told_at: ts,
         count: 1,
         revision: 1,
         status: Status::New,
         kind,
         severity,
-        confidence: lowered(draft.confidence, activity),
+        confidence,
         first_seen,
-        last_seen: activity.ts.0.max(first_seen),
-        detected_at: activity.ts.0,
+        last_seen: ts.0.max(first_seen),
+        detected_at: ts.0,
         title: draft.title.and_then(|title| own_title(kind, &title)),
-        principal: draft.principal.then(|| {
-            Box::new(FindingPrincipal {
-                id: activity.identity.text.to_string(),
-                kind: activity.kind,
-                name: activity.name.map(str::to_owned),
-                evidence: activity.identity.evidence.clone(),
-            })
-        }),
+        principal,
         resource: draft.resource,
         numbers: packed(
             &named(draft.observed),

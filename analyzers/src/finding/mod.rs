@@ -81,6 +81,18 @@ pub enum Kind {
     SensitiveDataExposure,
     /// Bytes that two receivers may frame differently.
     RequestSmugglingIndicator,
+    /// An endpoint that no specification of its host declares.
+    ShadowEndpoint,
+    /// Parameters that an operation takes and does not declare.
+    UndocumentedParameter,
+    /// A status that an operation answers with and does not declare.
+    UndocumentedStatus,
+    /// An endpoint that should be gone and answers.
+    ZombieEndpoint,
+    /// Declared operations that nobody calls.
+    OrphanEndpoint,
+    /// An endpoint no longer takes or gives what it did.
+    SchemaDrift,
 }
 
 /// An exchange that a finding rests on.

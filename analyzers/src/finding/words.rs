@@ -39,8 +39,8 @@ pub(crate) fn sentence(text: &str) -> String {
 
 /// What a data class is called, by its name in records.
 pub(crate) fn class_title(name: &str) -> &'static str {
-    let class = DataClass::ALL.into_iter().find(|c| c.name() == name);
-    class.map_or("personal data", DataClass::title)
+    let class = DataClass::ALL.iter().find(|c| c.name() == name);
+    class.map_or("personal data", |c| c.title())
 }
 
 /// The share as a whole percentage.

@@ -6,10 +6,15 @@ use reassembly::{Exchange, Flags, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::EndpointView;
+use super::compare::zombie::{self, Ending};
+use super::compare::{Check, Compared};
 use super::digest::Digest;
+use super::face::Face;
 use super::facts::{self, Facts, Watch};
 use super::rpc;
-use super::sensitive::{DataClass, Found};
+use super::sensitive::{Carried, Holdings, Regime, told};
+use super::shape::Shape;
+use super::shape::drift::Learning;
 use crate::finding::trace::Trace;
 use crate::id::Id;
 use crate::identity::{Identity, PrincipalKind, Scheme};
@@ -30,14 +35,14 @@ const KINDS: [PrincipalKind; 4] = [
 /// Media types told apart in each direction; further ones are `other`.
 const MEDIA_TYPES: usize = 12;
 
-/// Distinct values of a data class remembered.
-pub(crate) const VALUES: usize = 64;
-
 /// An endpoint's row.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Endpoint {
     pub(crate) id: Id,
     pub(crate) host: String,
+    /// The environment it was seen in, where the configuration tells environments apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) environment: Option<Box<str>>,
     pub(crate) method: String,
     pub(crate) template: String,
     pub(crate) protocol: String,
@@ -55,12 +60,22 @@ pub(crate) struct Endpoint {
     auth: BTreeMap<Scheme, u64>,
     request_types: BTreeMap<String, u64>,
     response_types: BTreeMap<String, u64>,
-    pub(crate) data: BTreeMap<DataClass, Data>,
+    pub(crate) data: Holdings,
     latency: Digest,
     request_bytes: Digest,
     response_bytes: Digest,
     damaged: u64,
+    /// What successful answers look like.
+    #[serde(default)]
+    pub(crate) face: Face,
     watch: Watch,
+    /// What came of the comparison with specifications, where any speak of its host.
+    pub(crate) compared: Option<Box<Compared>>,
+    /// What its answers say about its end.
+    pub(crate) ending: Option<Box<Ending>>,
+    /// When it was called before the exchange at hand.
+    #[serde(skip)]
+    pub(crate) before: Timestamp,
     /// 2xx without a credential, and with one in a field.
     pub(crate) open_ok: u64,
     pub(crate) auth_ok: u64,
@@ -71,27 +86,8 @@ pub(crate) struct Endpoint {
     /// Calls that name an object, and those of them that found none.
     pub(crate) objects: u64,
     pub(crate) misses: u64,
-}
-
-/// What is known of one data class in an endpoint's responses.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(crate) struct Data {
-    pub(crate) exchanges: u64,
-    pub(crate) strong: u64,
-    /// Seeded hashes of distinct values, sorted, at most [`VALUES`].
-    values: Vec<u32>,
-    /// Most distinct values in one response.
-    pub(crate) most: u32,
-    /// Masked.
-    pub(crate) samples: Vec<String>,
-    /// The first response that held some.
-    pub(crate) first: Option<Box<Trace>>,
-}
-
-impl Data {
-    pub(crate) fn distinct(&self) -> usize {
-        self.values.len()
-    }
+    /// What it takes and gives.
+    pub(crate) shape: Shape,
 }
 
 impl Row for Endpoint {
@@ -126,11 +122,13 @@ pub(crate) struct Seen<'a> {
     pub(crate) identity: &'a Identity,
     pub(crate) scheme: Scheme,
     pub(crate) ts: Timestamp,
-    pub(crate) found: Option<&'a Found>,
+    pub(crate) check: Option<&'a Check<'a>>,
+    pub(crate) learn: Learning,
+    pub(crate) carried: &'a Carried,
 }
 
 impl Seen<'_> {
-    fn evidence(&self) -> Option<Box<Trace>> {
+    pub(crate) fn evidence(&self) -> Option<Box<Trace>> {
         Trace::of(self.exchange, self.exchange_id).map(Box::new)
     }
 }
@@ -147,6 +145,7 @@ impl Endpoint {
         Self {
             id,
             host: host.to_owned(),
+            environment: None,
             method: method.to_owned(),
             template: template.to_owned(),
             protocol: protocol.to_owned(),
@@ -161,23 +160,29 @@ impl Endpoint {
             auth: BTreeMap::new(),
             request_types: BTreeMap::new(),
             response_types: BTreeMap::new(),
-            data: BTreeMap::new(),
+            data: Holdings::default(),
             latency: Digest::default(),
             request_bytes: Digest::default(),
             response_bytes: Digest::default(),
             damaged: 0,
+            face: Face::default(),
             watch: Watch::default(),
+            compared: None,
+            ending: None,
+            before: ts,
             open_ok: 0,
             auth_ok: 0,
             first_open: None,
             denied: 0,
             objects: 0,
             misses: 0,
+            shape: Shape::default(),
         }
     }
 
     pub(crate) fn observe(&mut self, seen: &Seen<'_>) {
         let exchange = seen.exchange;
+        self.before = if self.exchanges == 0 { seen.ts } else { self.last };
         self.first = self.first.min(seen.ts);
         self.last = self.last.max(seen.ts);
         self.exchanges += 1;
@@ -194,9 +199,13 @@ impl Endpoint {
         if exchange.flags.intersects(harmed) {
             self.damaged += 1;
         }
-        let status = rpc::status(exchange).unwrap_or(0);
-        let ok = (200..300).contains(&status);
+        let status = rpc::status(exchange);
+        let ok = status.is_some_and(|s| (200..300).contains(&s));
         self.watch.observe(exchange, ok);
+        if let Some(check) = seen.check {
+            let compared = self.compared.get_or_insert_default();
+            compared.observe(check, || seen.evidence());
+        }
         if let Some(request) = &exchange.request {
             let message = &request.message;
             if message.complete {
@@ -206,10 +215,14 @@ impl Endpoint {
                 count_type(&mut self.request_types, message.field("content-type"));
             }
         }
+        if !self.is_static {
+            self.shape.observe(seen, status, self.callers.len());
+        }
         let Some(response) = &exchange.response else {
             self.no_response += 1;
             return;
         };
+        let status = status.unwrap_or(0);
         let class = usize::from(status / 100);
         if let Some(count) = class.checked_sub(1).and_then(|c| self.status.get_mut(c)) {
             *count += 1;
@@ -239,34 +252,15 @@ impl Endpoint {
             self.latency
                 .record(u64::try_from(wait.as_micros()).unwrap_or(u64::MAX));
         }
-        if ok && let Some(found) = seen.found {
-            self.count_data(found, seen);
+        if ok && !self.is_static {
+            self.face.observe(response);
         }
-    }
-
-    fn count_data(&mut self, found: &Found, seen: &Seen<'_>) {
-        for (class, hits) in found.iter() {
-            let data = self.data.entry(class).or_default();
-            if data.first.is_none() {
-                data.first = seen.evidence();
-            }
-            data.exchanges += 1;
-            data.strong += u64::from(hits.strong);
-            data.most = data.most.max(hits.values.len() as u32);
-            for value in &hits.values {
-                if data.values.len() >= VALUES {
-                    break;
-                }
-                if let Err(place) = data.values.binary_search(value) {
-                    data.values.insert(place, *value);
-                }
-            }
-            if let Some(sample) = &hits.sample
-                && data.samples.len() < 3
-                && !data.samples.contains(sample)
-            {
-                data.samples.push(sample.clone());
-            }
+        if ok {
+            let said = zombie::said(message);
+            Ending::add(&mut self.ending, said, || seen.evidence());
+        }
+        if ok {
+            self.data.count(seen.carried, || seen.evidence());
         }
     }
 
@@ -275,8 +269,15 @@ impl Endpoint {
         self.callers.len()
     }
 
+    /// Of those, AI agents.
+    pub(crate) fn agent_count(&self) -> u64 {
+        let agents = self.callers.values().filter(|k| **k == PrincipalKind::AiAgent);
+        agents.count() as u64
+    }
+
     /// Takes over what was seen under a template that this one replaces.
     pub(crate) fn absorb(&mut self, other: Self) {
+        self.before = zombie::before([self.before, self.last, other.before, other.last]);
         self.first = self.first.min(other.first);
         self.last = self.last.max(other.last);
         self.exchanges += other.exchanges;
@@ -295,32 +296,26 @@ impl Endpoint {
         add(&mut self.auth, other.auth, usize::MAX);
         add(&mut self.request_types, other.request_types, MEDIA_TYPES);
         add(&mut self.response_types, other.response_types, MEDIA_TYPES);
-        for (class, theirs) in other.data {
-            let data = self.data.entry(class).or_default();
-            data.exchanges += theirs.exchanges;
-            data.strong += theirs.strong;
-            data.most = data.most.max(theirs.most);
-            data.values.extend(theirs.values);
-            data.values.sort_unstable();
-            data.values.dedup();
-            data.values.truncate(VALUES);
-            data.samples.extend(theirs.samples);
-            data.samples.sort_unstable();
-            data.samples.dedup();
-            data.samples.truncate(3);
-            data.first = earlier(data.first.take(), theirs.first);
-        }
+        self.data.absorb(other.data);
         self.latency.merge(other.latency);
         self.request_bytes.merge(other.request_bytes);
         self.response_bytes.merge(other.response_bytes);
         self.damaged += other.damaged;
+        self.face.absorb(&other.face);
         self.watch.absorb(&other.watch);
+        match (&mut self.compared, other.compared) {
+            (Some(mine), Some(theirs)) => mine.absorb(*theirs),
+            (mine @ None, theirs) => *mine = theirs,
+            (Some(_), None) => {}
+        }
+        Ending::absorb(&mut self.ending, other.ending);
         self.open_ok += other.open_ok;
         self.auth_ok += other.auth_ok;
         self.first_open = earlier(self.first_open.take(), other.first_open);
         self.denied += other.denied;
         self.objects += other.objects;
         self.misses += other.misses;
+        self.shape.absorb(other.shape);
     }
 
     /// Tool or prompt of an MCP endpoint.
@@ -355,18 +350,24 @@ impl Endpoint {
             auth,
             request_types: pairs(&self.request_types),
             response_types: pairs(&self.response_types),
-            data_classes: self
-                .data
-                .iter()
-                .map(|(c, d)| (c.name().to_owned(), d.exchanges))
+            data_classes: told(&self.data.response),
+            request_data_classes: told(&self.data.request),
+            url_data_classes: told(&self.data.url),
+            regimes: Regime::of_all(self.data.claimed())
+                .into_iter()
+                .map(|regime| regime.name().to_owned())
                 .collect(),
             latency_us: self.latency.quantiles(),
             request_bytes: self.request_bytes.quantiles(),
             response_bytes: self.response_bytes.quantiles(),
             damaged: self.damaged,
             facts: Facts::default(),
+            shape: self.shape.view(),
         };
         view.facts = facts::inferred(&view, &self.watch);
+        view.facts.environment = self.environment.as_deref().map(str::to_owned);
+        let deprecated = self.ending.as_ref().and_then(|e| e.deprecated);
+        view.facts.deprecated = deprecated.is_some_and(|since| since <= self.last.seconds());
         view
     }
 }

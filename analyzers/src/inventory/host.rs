@@ -1,16 +1,28 @@
 //! The inventory stage: everything that is keyed by the server's host.
+//!
+//! Exchanges are counted for leaves: host, method and path with its names as they are kept in the [`Tree`] of the host. An
+//! endpoint is a view over leaves: those that one template covers. Where it is more than one leaf, their sum is kept beside
+//! them, so that detectors see the endpoint and not its parts; it is made anew from the leaves when templates change.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use reassembly::{Exchange, Request, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::declared::Declared;
 use super::endpoint::{Endpoint, Seen, proves, refuses};
+use super::facts;
+use super::paths::judge::{self, Group};
+use super::paths::steps::{Steps, at_places, bare_template};
+use super::paths::tree::{Move, Resolved, Tree, with_operation};
 use super::rpc::{self, Call};
-use super::template::{Names, Templated, at_places};
+use super::shape::drift::Drift;
 use crate::id::{HashTable, Id, Seed};
 use crate::identity::Scheme;
+use crate::inventory::EndpointView;
 use crate::privacy::{safe_host, safe_method};
 use crate::store::{Row, Store};
 
@@ -27,7 +39,10 @@ const UNPROVEN: u32 = 256;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Host {
     pub(crate) name: String,
-    names: Names,
+    /// Where the configuration tells environments apart, each has hosts of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) environment: Option<Box<str>>,
+    pub(crate) paths: Tree,
     #[serde(with = "crate::store::nanos")]
     last: Timestamp,
     /// Successful calls with a credential in a field, and without any.
@@ -39,12 +54,50 @@ pub(crate) struct Host {
 impl Host {
     /// The key of its row.
     pub(crate) fn id(&self) -> Id {
-        host_id(&self.name)
+        self.scope().id()
+    }
+
+    fn scope(&self) -> Scope<'_> {
+        Scope {
+            host: &self.name,
+            environment: self.environment.as_deref(),
+        }
     }
 }
 
-fn host_id(name: &str) -> Id {
-    Id::of(&[b"host", name.as_bytes()])
+/// Whose endpoints: a host, in one of its environments.
+#[derive(Debug, Clone, Copy)]
+struct Scope<'a> {
+    host: &'a str,
+    environment: Option<&'a str>,
+}
+
+impl Scope<'_> {
+    fn id(self) -> Id {
+        match self.environment {
+            None => Id::of(&[b"host", self.host.as_bytes()]),
+            Some(environment) => Id::of(&[b"host", self.host.as_bytes(), environment.as_bytes()]),
+        }
+    }
+
+    /// The id of a leaf or an endpoint. Parameters count as such, whatever they are called.
+    fn endpoint(self, method: &str, template: &str) -> Id {
+        let template = bare_template(template);
+        let parts = [
+            b"endpoint",
+            self.host.as_bytes(),
+            method.as_bytes(),
+            template.as_bytes(),
+        ];
+        match self.environment {
+            None => Id::of(&parts),
+            Some(environment) => Id::of(&[parts[0], parts[1], parts[2], parts[3], environment.as_bytes()]),
+        }
+    }
+
+    fn of_group(self, group: &Group) -> Id {
+        self.endpoint(&group.method, &with_operation(&group.view, &group.operation))
+    }
 }
 
 impl Row for Host {
@@ -56,21 +109,29 @@ impl Row for Host {
 /// Where an exchange belongs.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Place {
-    /// Its endpoint, when it has one.
-    pub(crate) endpoint: Option<Id>,
-    /// Hash of the template, endpoint or not.
+    /// The leaf it is counted for, when it has one.
+    leaf: Option<Id>,
+    /// Id of its endpoint, proven or not: a hash of host, method and template.
     pub(crate) template: Id,
     /// Places in the path that name objects.
     pub(crate) objects: u32,
     pub(crate) is_static: bool,
+    /// The path is in the tree of its host.
+    learned: bool,
 }
 
 /// Templates, endpoints and what is counted for them.
 #[derive(Debug)]
 pub(crate) struct Inventory {
     seed: Seed,
+    declared: Arc<Declared>,
+    /// Leaves by id.
     pub(crate) endpoints: Store<Endpoint>,
     pub(crate) hosts: Store<Host>,
+    /// Sums of endpoints that have other leaves than the one of their own id.
+    sums: HashTable<Id, Endpoint>,
+    /// Hosts of which the sums are made, with the ids of these.
+    summed: HashTable<Id, Vec<Id>>,
     recent: HashTable<u128, Place>,
     older: HashTable<u128, Place>,
     /// Names of hosts as they were sent, with the name to be shown and its id.
@@ -78,12 +139,38 @@ pub(crate) struct Inventory {
     refused: u64,
 }
 
+/// What is asked of the inventory about one exchange.
+struct Asked<'a> {
+    scope: Scope<'a>,
+    host_id: Id,
+    request: &'a Request,
+    method: &'static str,
+    call: Option<&'a Call>,
+    /// A server's answer shows that there is such an endpoint.
+    proof: bool,
+    ts: Timestamp,
+}
+
+impl Asked<'_> {
+    fn operation(&self) -> String {
+        self.call.map(Call::operation).unwrap_or_default()
+    }
+
+    /// The id of a leaf or an endpoint.
+    fn id(&self, path: &str) -> Id {
+        self.scope.endpoint(self.method, path)
+    }
+}
+
 impl Inventory {
-    pub(crate) fn new(seed: Seed, max_endpoints: usize) -> Self {
+    pub(crate) fn new(seed: Seed, max_endpoints: usize, declared: Arc<Declared>) -> Self {
         Self {
             seed,
+            declared,
             endpoints: Store::new(max_endpoints),
             hosts: Store::new(max_endpoints.div_ceil(4)),
+            sums: HashTable::default(),
+            summed: HashTable::default(),
             recent: HashTable::default(),
             older: HashTable::default(),
             named: HashTable::default(),
@@ -93,23 +180,68 @@ impl Inventory {
 
     /// Counts a call that names an object, and whether there was none of that name.
     pub(crate) fn count_object(&mut self, place: &Place, missing: bool) {
-        if let Some(endpoint) = place.endpoint.and_then(|id| self.endpoints.get_mut(id)) {
+        let leaf = place.leaf.and_then(|id| self.endpoints.get_mut(id));
+        for endpoint in leaf.into_iter().chain(self.sums.get_mut(&place.template)) {
             endpoint.objects += 1;
             endpoint.misses += u64::from(missing);
         }
     }
 
+    /// Fields and parameters of endpoints that were given up, and bodies that are not what their type says.
+    pub(crate) fn unlearned(&self) -> (u64, u64) {
+        let all = self.endpoints.sorted();
+        let of = all.iter().map(|(_, endpoint)| endpoint.shape.unlearned());
+        of.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+    }
+
+    /// What is no longer as it was learned of an endpoint, when it is to be told now.
+    pub(crate) fn take_drift(&mut self, place: &Place) -> Option<Box<Drift>> {
+        let of_leaf = self.endpoints.get_mut(place.leaf?)?.shape.take_drift();
+        match self.sums.get_mut(&place.template) {
+            Some(sum) => sum.shape.take_drift(),
+            None => of_leaf,
+        }
+    }
+
     /// The endpoint of an exchange, when a server's answers have proven it.
     pub(crate) fn proven(&self, place: &Place) -> Option<&Endpoint> {
-        place
-            .endpoint
-            .and_then(|id| self.endpoints.get(id))
-            .filter(|e| e.proven)
+        let leaf = place.leaf?;
+        let endpoint = self
+            .sums
+            .get(&place.template)
+            .or_else(|| self.endpoints.get(leaf));
+        endpoint.filter(|e| e.proven)
+    }
+
+    /// The endpoint beside another, of the same host and environment, with this method and template.
+    pub(crate) fn beside(&self, other: &Endpoint, method: &str, template: &str) -> Option<&Endpoint> {
+        let scope = Scope {
+            host: &other.host,
+            environment: other.environment.as_deref(),
+        };
+        let id = scope.endpoint(method, template);
+        self.sums.get(&id).or_else(|| self.endpoints.get(id))
+    }
+
+    /// Every endpoint that answers have proven.
+    pub(crate) fn each(&self, mut look: impl FnMut(&Endpoint)) {
+        for (_, host) in self.hosts.sorted() {
+            for group in self.groups(host, &host.paths.verdicts) {
+                if let Some(sum) = self.sum(host, &group).filter(|e| e.proven) {
+                    look(&sum);
+                }
+            }
+        }
     }
 
     /// Unproven endpoints that a full host did not take.
     pub(crate) fn refused(&self) -> u64 {
         self.refused
+    }
+
+    /// Names of paths that were given up at the limits of their host.
+    pub(crate) fn folded(&self) -> u64 {
+        self.hosts.sorted().into_iter().map(|(_, h)| h.paths.folded).sum()
     }
 
     /// Finds the endpoint of an exchange, makes it when there is reason to, and counts the exchange.
@@ -120,53 +252,73 @@ impl Inventory {
         unknown_operation: bool,
         seen: &Seen<'_>,
     ) -> (Id, Place) {
-        let (host_id, host) = self.host_name(request, seen.exchange);
-        let key = self.key(&host, request, call);
+        let (named, host) = self.host_name(request, seen.exchange);
+        let declared = Arc::clone(&self.declared);
+        let scope = Scope {
+            host: &host,
+            environment: declared.environment(&seen.exchange.flow, &host),
+        };
+        let host_id = if scope.environment.is_none() {
+            named
+        } else {
+            scope.id()
+        };
+        let key = self.key(host_id, request, call);
         let status = rpc::status(seen.exchange);
+        let method = safe_method(request.method());
+        // What a server lets callers do, or answers to what it may not have read, is no endpoint.
+        let aside = matches!(method, "OPTIONS" | "{method}") || request.minor == 9;
+        let asked = Asked {
+            scope,
+            host_id,
+            request,
+            method,
+            call,
+            proof: !aside && status.is_some_and(|s| proves(request.method(), s)) && !unknown_operation,
+            ts: seen.ts,
+        };
         let known = self.recent.get(&key).or_else(|| self.older.get(&key)).cloned();
-        let alive = known.filter(|p| p.endpoint.is_some_and(|e| self.endpoints.get(e).is_some()));
-        let place = match alive {
+        let mut place = match known.filter(|p| p.leaf.is_some_and(|l| self.endpoints.get(l).is_some())) {
             Some(place) => place,
-            None => self.place(
-                &host,
-                host_id,
-                request,
-                call,
-                status,
-                unknown_operation,
-                seen.ts,
-                key,
-            ),
+            None => {
+                self.make_sums(host_id);
+                let refused = aside || unknown_operation || status.is_some_and(refuses);
+                self.place(&asked, refused, key)
+            }
         };
+        if asked.proof && !place.learned {
+            place = self.learn(&asked, place, key);
+        }
         self.count_host(host_id, seen, status);
-        let Some(id) = place.endpoint else {
+        let Some(row) = place.leaf.and_then(|leaf| self.endpoints.get_mut(leaf)) else {
             return (host_id, place);
         };
-        let Some(endpoint) = self.endpoints.get_mut(id) else {
-            return (host_id, place);
-        };
-        endpoint.observe(seen);
-        let proof = status.is_some_and(|s| proves(request.method(), s)) && !unknown_operation;
-        if proof && !endpoint.proven {
-            endpoint.proven = true;
-            endpoint.is_static = place.is_static;
-            return (host_id, self.prove(host_id, &host, request, call, place));
+        row.observe(seen);
+        let better_known = row.proven && row.exchanges.is_power_of_two();
+        if let Some(sum) = self.sums.get_mut(&place.template) {
+            sum.observe(seen);
+        }
+        if better_known {
+            self.host(&asked).paths.touch();
+        }
+        if self.hosts.get(host_id).is_some_and(|h| h.paths.is_due()) && self.judge(host_id) {
+            self.relocate(&asked, &mut place);
         }
         (host_id, place)
     }
 
     /// The host by name; when the request names none, by address.
-    fn host_name(&mut self, request: &Request, exchange: &Exchange) -> (Id, Arc<str>) {
+    pub(crate) fn host_name(&mut self, request: &Request, exchange: &Exchange) -> (Id, Arc<str>) {
         if request.host.is_empty() {
             let name = exchange.flow.server.to_string();
-            return (host_id(&name), name.into());
+            return (id_of(&name), name.into());
         }
         let key = self.seed.wide(request.host.as_bytes());
         if let Some((id, name)) = self.named.get(&key) {
             return (*id, Arc::clone(name));
         }
         let name: Arc<str> = safe_host(&request.host).into();
-        let id = host_id(&name);
+        let id = id_of(&name);
         if self.named.len() >= NAMED {
             self.named.clear();
         }
@@ -174,7 +326,7 @@ impl Inventory {
         (id, name)
     }
 
-    fn key(&self, host: &str, request: &Request, call: Option<&Call>) -> u128 {
+    fn key(&self, host: Id, request: &Request, call: Option<&Call>) -> u128 {
         let mut key = self.seed.wide(request.path().as_bytes());
         let mut mix = |bytes: &[u8]| {
             key = key
@@ -182,7 +334,7 @@ impl Inventory {
                 .wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
                 ^ self.seed.wide(bytes)
         };
-        mix(host.as_bytes());
+        mix(&host.to_bytes());
         mix(request.method().as_bytes());
         if let Some(call) = call {
             mix(call.method.as_bytes());
@@ -191,72 +343,95 @@ impl Inventory {
         key
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the slow path of one caller, split off to keep the fast one readable"
-    )]
-    fn place(
-        &mut self,
-        host: &str,
-        host_id: Id,
-        request: &Request,
-        call: Option<&Call>,
-        status: Option<u16>,
-        unknown_operation: bool,
-        ts: Timestamp,
-        key: u128,
-    ) -> Place {
-        let templated = self.templated(host_id, request, call);
-        let method = safe_method(request.method());
-        let id = endpoint_id(host, method, &templated.template);
+    /// Where an exchange belongs, when that is not known from an earlier one.
+    fn place(&mut self, asked: &Asked<'_>, refused: bool, key: u128) -> Place {
+        let (resolved, is_static) = self.resolve(asked);
+        let operation = self.operation(asked, &resolved);
+        let raw = with_operation(&resolved.raw, &operation);
+        let leaf = asked.id(&raw);
         let mut place = Place {
-            endpoint: Some(id),
-            template: id,
-            objects: templated.objects,
-            is_static: templated.is_static,
+            leaf: Some(leaf),
+            template: asked.id(&with_operation(&resolved.view, &operation)),
+            objects: resolved.objects,
+            is_static,
+            learned: false,
         };
-        if self.endpoints.get(id).is_none() {
-            let proof = status.is_some_and(|s| proves(request.method(), s)) && !unknown_operation;
-            let unknown = unknown_operation
-                || status.is_some_and(refuses)
-                || method == "OPTIONS"
-                || method == "{method}"
-                || request.minor == 9;
-            let crowded = !proof && self.hosts.get(host_id).is_some_and(|h| h.unproven >= UNPROVEN);
-            if unknown || crowded {
-                self.refused += u64::from(crowded && !unknown);
-                place.endpoint = None;
+        if asked.proof {
+            // It is about to be learned, which says where it belongs.
+            return place;
+        }
+        if self.endpoints.get(leaf).is_none() {
+            let crowded = self
+                .hosts
+                .get(asked.host_id)
+                .is_some_and(|h| h.unproven >= UNPROVEN);
+            if refused || crowded {
+                self.refused += u64::from(crowded && !refused);
+                place.leaf = None;
                 return place;
             }
-            let protocol = call.map_or("http", |c| c.protocol);
-            self.endpoints.entry(id, || {
-                Endpoint::new(id, host, method, &templated.template, protocol, ts)
-            });
-            if !proof {
-                self.host(host_id, host, ts).unproven += 1;
-            }
+            self.add_leaf(asked, leaf, &with_operation(&resolved.template, &operation));
+            self.host(asked).unproven += 1;
         }
         self.remember(key, &place);
         place
     }
 
-    fn templated(&self, host_id: Id, request: &Request, call: Option<&Call>) -> Templated {
-        if request.method() == "CONNECT" {
+    fn add_leaf(&mut self, asked: &Asked<'_>, leaf: Id, template: &str) {
+        let protocol = asked.call.map_or("http", |c| c.protocol);
+        self.endpoints.entry(leaf, || {
+            let Scope { host, environment } = asked.scope;
+            let mut row = Endpoint::new(leaf, host, asked.method, template, protocol, asked.ts);
+            row.environment = environment.map(Box::from);
+            row
+        });
+    }
+
+    /// Where the path of a request belongs, and whether it is one of the parts a page is made of.
+    fn resolve(&self, asked: &Asked<'_>) -> (Resolved, bool) {
+        if asked.method == "CONNECT" {
             // Its target is an authority and has no path (RFC 9112 section 3.2.3); the host is that authority.
-            return Templated::default();
+            return (Resolved::default(), false);
         }
-        let fresh = Names::default();
-        let names = self.hosts.get(host_id).map_or(&fresh, |h| &h.names);
-        let mut templated = names.template(request.path());
-        if let Some(call) = call {
-            let operation = call.operation();
-            let room = names.has_room_for_operation(&templated.template, &operation);
-            templated.template.push('#');
-            templated
-                .template
-                .push_str(if room { &operation } else { "{operation}" });
+        let steps = Steps::of(asked.request.path());
+        if let Some(declared) = self.declared_place(asked, &steps) {
+            return (declared, steps.is_static);
         }
-        templated
+        let fresh = Tree::default();
+        let tree = self.hosts.get(asked.host_id).map_or(&fresh, |h| &h.paths);
+        (tree.resolve(&steps), steps.is_static)
+    }
+
+    /// Where a path belongs by what somebody declared.
+    fn declared_place(&self, asked: &Asked<'_>, steps: &Steps<'_>) -> Option<Resolved> {
+        let template = self
+            .declared
+            .template(asked.scope.host, asked.method, asked.request.path())?;
+        let values = template
+            .split('/')
+            .skip(1)
+            .enumerate()
+            .filter(|(_, s)| s.contains('{'));
+        let objects = values.fold(steps.objects, |all, (at, _)| {
+            all | 1u32.checked_shl(at as u32).unwrap_or(0)
+        });
+        Some(Resolved {
+            raw: template.clone(),
+            view: bare_template(&template).into_owned(),
+            template,
+            objects,
+        })
+    }
+
+    /// The operation as a template has it.
+    fn operation(&self, asked: &Asked<'_>, resolved: &Resolved) -> String {
+        let operation = asked.operation();
+        let room = operation.is_empty()
+            || self
+                .hosts
+                .get(asked.host_id)
+                .is_none_or(|h| h.paths.has_room_for_operation(&resolved.raw, &operation));
+        if room { operation } else { "{operation}".to_owned() }
     }
 
     fn remember(&mut self, key: u128, place: &Place) {
@@ -266,11 +441,12 @@ impl Inventory {
         self.recent.insert(key, place.clone());
     }
 
-    fn host(&mut self, id: Id, name: &str, ts: Timestamp) -> &mut Host {
-        self.hosts.entry(id, || Host {
-            name: name.to_owned(),
-            names: Names::default(),
-            last: ts,
+    fn host(&mut self, asked: &Asked<'_>) -> &mut Host {
+        self.hosts.entry(asked.host_id, || Host {
+            name: asked.scope.host.to_owned(),
+            environment: asked.scope.environment.map(Box::from),
+            paths: Tree::default(),
+            last: asked.ts,
             with_credential: 0,
             without_credential: 0,
             unproven: 0,
@@ -291,65 +467,262 @@ impl Inventory {
         }
     }
 
-    /// Learns the names of a path that was shown to be real; templates may change by it.
-    fn prove(
-        &mut self,
-        host_id: Id,
-        host: &str,
-        request: &Request,
-        call: Option<&Call>,
-        place: Place,
-    ) -> Place {
-        let path_only = self.templated(host_id, request, None);
-        let entry = self.host(host_id, host, Timestamp(0));
-        entry.unproven = entry.unproven.saturating_sub(1);
-        if let Some(call) = call {
-            entry
-                .names
-                .learn_operation(&path_only.template, &call.operation());
-        }
-        if !entry.names.learn(&path_only) {
+    /// Keeps a path that was shown to be real.
+    fn learn(&mut self, asked: &Asked<'_>, mut place: Place, key: u128) -> Place {
+        let steps = match asked.method {
+            "CONNECT" => Steps::default(),
+            _ => Steps::of(asked.request.path()),
+        };
+        let (resolved, _) = self.resolve(asked);
+        let operation = self.operation(asked, &resolved);
+        let room = self.hosts.len() * 64 < self.endpoints.cap() * 16;
+        let declared = self
+            .declared_place(asked, &steps)
+            .filter(|_| asked.method != "CONNECT");
+        let tree = &mut self.host(asked).paths;
+        let make = |method: &str, path: &str| asked.scope.endpoint(method, path);
+        let inserted = match declared {
+            Some(place) => {
+                let id = asked.id(&with_operation(&place.view, &operation));
+                tree.insert_declared(&place.template, asked.method, &operation, id);
+                Some((place, Vec::new()))
+            }
+            None => tree.insert(&steps, asked.method, &operation, room, &make),
+        };
+        let Some((now, moves)) = inserted else {
+            place.leaf = None;
             return place;
+        };
+        self.follow(asked.scope, moves);
+        let leaf = asked.id(&with_operation(&now.raw, &operation));
+        let view = asked.id(&with_operation(&now.view, &operation));
+        // What was counted for a name that is not kept apart is now counted with the others. What was counted for all
+        // values stays there: the endpoint is the sum of both.
+        if let Some(old) = place.leaf.filter(|old| *old != leaf && *old != view)
+            && let Some(mut row) = self.endpoints.remove(old)
+        {
+            row.id = leaf;
+            self.put(row);
         }
-        self.retemplate(host_id, host);
-        self.recent.clear();
-        self.older.clear();
-        let templated = self.templated(host_id, request, call);
-        let id = endpoint_id(host, safe_method(request.method()), &templated.template);
-        Place {
-            endpoint: self.endpoints.get(id).map(|e| e.id),
-            template: id,
-            objects: templated.objects,
-            is_static: templated.is_static,
+        let shown = with_operation(&now.template, &operation);
+        if self.endpoints.get(leaf).is_none() {
+            self.add_leaf(asked, leaf, &shown);
+        } else if self.endpoints.get(leaf).is_some_and(|row| !row.proven) {
+            let host = self.host(asked);
+            host.unproven = host.unproven.saturating_sub(1);
+        }
+        if let Some(row) = self.endpoints.get_mut(leaf) {
+            row.proven = true;
+            row.is_static = place.is_static;
+            row.template = shown;
+        }
+        place = Place {
+            leaf: Some(leaf),
+            template: view,
+            objects: now.objects,
+            is_static: place.is_static,
+            learned: true,
+        };
+        match self.sums.get_mut(&view) {
+            Some(sum) => sum.proven = true,
+            None if view != leaf => self.make_sum(asked.host_id, view),
+            None => {}
+        }
+        self.remember(key, &place);
+        place
+    }
+
+    /// Says where an exchange belongs now that templates have changed.
+    fn relocate(&self, asked: &Asked<'_>, place: &mut Place) {
+        let (resolved, _) = self.resolve(asked);
+        let operation = self.operation(asked, &resolved);
+        let leaf = asked.id(&with_operation(&resolved.raw, &operation));
+        place.leaf = place.leaf.and(self.endpoints.get(leaf)).map(|row| row.id);
+        place.template = asked.id(&with_operation(&resolved.view, &operation));
+        place.objects = resolved.objects;
+    }
+
+    /// Adds a row to the one of its id, or keeps it.
+    fn put(&mut self, row: Endpoint) {
+        match self.endpoints.get_mut(row.id) {
+            Some(known) => known.absorb(row),
+            None => {
+                self.endpoints.entry(row.id, || row);
+            }
         }
     }
 
-    /// Moves what was counted under old templates to the ones that replace them.
-    fn retemplate(&mut self, host_id: Id, host: &str) {
-        let Some(names) = self.hosts.get(host_id).map(|h| h.names.clone()) else {
+    /// Moves rows to where their leaves are now.
+    fn follow(&mut self, scope: Scope<'_>, moves: Vec<Move>) {
+        if moves.is_empty() {
             return;
+        }
+        for moved in moves {
+            if let Some(mut row) = self.endpoints.remove(moved.from) {
+                row.id = scope.endpoint(&moved.method, &moved.path);
+                debug_assert_eq!(row.id, moved.to);
+                row.template = moved.path;
+                self.put(row);
+            }
+        }
+        self.recent.clear();
+        self.older.clear();
+    }
+
+    /// Judges the places of a host. True when templates changed.
+    fn judge(&mut self, host_id: Id) -> bool {
+        let verdicts = self.verdicts(host_id);
+        let Some(host) = self.hosts.get_mut(host_id) else {
+            return false;
         };
-        let moves: Vec<(Id, String)> = self
-            .endpoints
-            .sorted()
-            .into_iter()
-            .filter(|(_, e)| e.host == host)
-            .filter_map(|(id, e)| Some((id, names.renamed(&e.template)?)))
-            .collect();
-        for (old, template) in moves {
-            let Some(mut from) = self.endpoints.remove(old) else {
-                continue;
-            };
-            let id = endpoint_id(host, &from.method, &template);
-            from.id = id;
-            from.template = template;
-            match self.endpoints.get_mut(id) {
-                Some(endpoint) => endpoint.absorb(from),
-                None => {
-                    self.endpoints.entry(id, || from);
+        if !host.paths.take(verdicts) {
+            return false;
+        }
+        let (name, environment) = (host.name.clone(), host.environment.clone());
+        let scope = Scope {
+            host: &name,
+            environment: environment.as_deref(),
+        };
+        let moves = host.paths.fold(&|method, path| scope.endpoint(method, path));
+        self.follow(scope, moves);
+        self.recent.clear();
+        self.older.clear();
+        self.forget_sums(host_id);
+        self.make_sums(host_id);
+        true
+    }
+
+    /// Ends the input: what has come to be known since places were judged last is judged too, so that what is kept does not
+    /// depend on when that was.
+    pub(crate) fn finish(&mut self) {
+        let hosts: Vec<Id> = self.hosts.sorted().into_iter().map(|(id, _)| id).collect();
+        for host in hosts {
+            // What is given up in one round may be seen otherwise in the next; it ends, since names only become fewer.
+            for _ in 0..4 {
+                if !self.judge(host) {
+                    break;
                 }
             }
         }
+    }
+
+    fn verdicts(&self, host_id: Id) -> BTreeMap<String, judge::Verdict> {
+        let Some(host) = self.hosts.get(host_id) else {
+            return BTreeMap::new();
+        };
+        judge::judge(
+            &host.paths,
+            &|id| self.endpoints.get(id).filter(|e| e.proven),
+            // Names that the overrides keep.
+            &|path| {
+                let kept = self.declared.kept(&host.name, path);
+                kept > 0 && kept >= path.split('/').filter(|s| !s.is_empty()).count()
+            },
+        )
+    }
+
+    /// The endpoints of a host: what traffic shows, under what people declared.
+    fn groups(&self, host: &Host, verdicts: &BTreeMap<String, judge::Verdict>) -> Vec<Group> {
+        let mut groups = judge::groups(&host.paths, verdicts);
+        if self.declared.is_empty() {
+            return groups;
+        }
+        // What was learned before somebody declared it is covered by the declaration too.
+        let mut by_id: BTreeMap<Id, Group> = BTreeMap::new();
+        for mut group in groups.drain(..) {
+            if group.method != "CONNECT"
+                && let Some(template) = self.declared.template(&host.name, &group.method, &group.template)
+            {
+                group.view = bare_template(&template).into_owned();
+                group.template = template;
+            }
+            match by_id.entry(host.scope().of_group(&group)) {
+                Entry::Vacant(free) => drop(free.insert(group)),
+                Entry::Occupied(mut known) => {
+                    let known = known.get_mut();
+                    known.leaves.extend(group.leaves);
+                    known.leaves.sort_unstable();
+                    known.leaves.dedup();
+                    known.template = known.template.clone().max(group.template);
+                }
+            }
+        }
+        by_id.into_values().collect()
+    }
+
+    fn forget_sums(&mut self, host_id: Id) {
+        for id in self.summed.remove(&host_id).unwrap_or_default() {
+            self.sums.remove(&id);
+        }
+    }
+
+    /// Makes the sums of a host that has none yet.
+    fn make_sums(&mut self, host_id: Id) {
+        if self.summed.contains_key(&host_id) {
+            return;
+        }
+        let Some(host) = self.hosts.get(host_id) else {
+            return;
+        };
+        let mut ids = Vec::new();
+        for group in self.groups(host, &host.paths.verdicts) {
+            let id = host.scope().of_group(&group);
+            if group.leaves == [id] {
+                continue;
+            }
+            if let Some(sum) = self.sum(host, &group) {
+                self.sums.insert(id, sum);
+                ids.push(id);
+            }
+        }
+        self.summed.insert(host_id, ids);
+    }
+
+    /// Makes the sum of one endpoint.
+    fn make_sum(&mut self, host_id: Id, id: Id) {
+        let Some(host) = self.hosts.get(host_id) else {
+            return;
+        };
+        let groups = self.groups(host, &host.paths.verdicts);
+        let found = groups.iter().find(|g| host.scope().of_group(g) == id);
+        if let Some(sum) = found.and_then(|group| self.sum(host, group)) {
+            self.sums.insert(id, sum);
+            self.summed.entry(host_id).or_default().push(id);
+        }
+    }
+
+    /// The sum of the leaves of an endpoint. Calls that proved nothing are counted for the leaf that has its own id.
+    fn sum(&self, host: &Host, group: &Group) -> Option<Endpoint> {
+        let id = host.scope().of_group(group);
+        let own = (!group.leaves.contains(&id)).then_some(&id);
+        let mut rows = group
+            .leaves
+            .iter()
+            .chain(own)
+            .filter_map(|leaf| self.endpoints.get(*leaf));
+        let mut sum = rows.next()?.clone();
+        rows.for_each(|row| sum.absorb(row.clone()));
+        sum.id = id;
+        sum.template = with_operation(&group.template, &group.operation);
+        Some(sum)
+    }
+
+    /// All endpoints that answers have proven, by host, template and method.
+    pub(crate) fn views(&self) -> impl Iterator<Item = EndpointView> {
+        let mut hosts: Vec<&Host> = self.hosts.sorted().into_iter().map(|(_, h)| h).collect();
+        hosts.sort_by(|a, b| (&a.name, &a.environment).cmp(&(&b.name, &b.environment)));
+        hosts.into_iter().flat_map(move |host| {
+            // What is known now decides, not what was known when places were judged last.
+            let verdicts = self.verdicts(host.id());
+            let mut groups = self.groups(host, &verdicts);
+            groups.sort_by_cached_key(|g| (with_operation(&g.template, &g.operation), g.method.clone()));
+            groups.into_iter().filter_map(move |group| {
+                let sum = self.sum(host, &group).filter(|e| e.proven)?;
+                let mut view = sum.view();
+                facts::declare(&mut view, &self.declared);
+                Some(view)
+            })
+        })
     }
 }
 
@@ -358,12 +731,11 @@ pub(crate) fn path_objects<'a>(request: &'a Request, place: &Place) -> impl Iter
     at_places(request.path(), place.objects)
 }
 
-/// The id of an endpoint.
-pub(crate) fn endpoint_id(host: &str, method: &str, template: &str) -> Id {
-    Id::of(&[
-        b"endpoint",
-        host.as_bytes(),
-        method.as_bytes(),
-        template.as_bytes(),
-    ])
+/// The id of a host, in whatever environment.
+pub(crate) fn id_of(host: &str) -> Id {
+    Scope {
+        host,
+        environment: None,
+    }
+    .id()
 }

@@ -6,18 +6,24 @@
 
 use reassembly::Timestamp;
 
+pub(crate) mod compare;
 pub mod declared;
 mod digest;
 pub(crate) mod endpoint;
+pub mod export;
+pub(crate) mod face;
 pub mod facts;
 pub(crate) mod host;
+pub(crate) mod paths;
 pub(crate) mod rpc;
 pub(crate) mod sensitive;
-mod template;
+pub mod shape;
 
+pub use compare::{Overview, Standing};
 pub use declared::Declared;
 pub use facts::Facts;
-pub use sensitive::DataClass;
+pub use sensitive::{COUNTRY_CODES, DataClass, Regime};
+pub use shape::ShapeView;
 
 /// Quantiles of a histogram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -73,8 +79,14 @@ pub struct EndpointView {
     pub request_types: Vec<(String, u64)>,
     /// Response media types with counts, sorted by name.
     pub response_types: Vec<(String, u64)>,
-    /// Data classes found in responses, with the number of exchanges, sorted by name.
+    /// Data classes of which enough was found in responses, with the number of exchanges, sorted by name.
     pub data_classes: Vec<(String, u64)>,
+    /// The same of bodies of requests.
+    pub request_data_classes: Vec<(String, u64)>,
+    /// The same of paths and queries.
+    pub url_data_classes: Vec<(String, u64)>,
+    /// Names of the regimes that speak of data of these classes, sorted.
+    pub regimes: Vec<String>,
     /// Time from the request's last byte to the response's first, in microseconds.
     pub latency_us: Quantiles,
     /// Request content, in bytes.
@@ -85,4 +97,6 @@ pub struct EndpointView {
     pub damaged: u64,
     /// What it is for, for whom, whose, and how sure that is.
     pub facts: Facts,
+    /// What it takes and gives.
+    pub shape: ShapeView,
 }

@@ -25,6 +25,12 @@ pub fn luhn(digits: &[u8]) -> bool {
 /// Diners Club, UnionPay and Maestro.
 #[must_use]
 pub fn card(digits: &[u8]) -> bool {
+    issuer(digits) && luhn(digits)
+}
+
+/// Whether digits have the length and issuer number of a payment card, and are not one digit repeated.
+#[must_use]
+pub fn issuer(digits: &[u8]) -> bool {
     if !(13..=19).contains(&digits.len()) || digits.iter().all(|d| *d == digits[0]) {
         return false;
     }
@@ -34,7 +40,7 @@ pub fn card(digits: &[u8]) -> bool {
             .fold(0u32, |value, d| value * 10 + u32::from(d.wrapping_sub(b'0')))
     };
     let (two, three, four, len) = (prefix(2), prefix(3), prefix(4), digits.len());
-    let known = match (two, three, four) {
+    match (two, three, four) {
         (40..=49, _, _) => matches!(len, 13 | 16 | 19),
         (51..=55, _, _) | (_, _, 2221..=2720) => len == 16,
         (34 | 37, _, _) => len == 15,
@@ -44,8 +50,19 @@ pub fn card(digits: &[u8]) -> bool {
         // Maestro's range is wide; its cards have sixteen digits or more, shorter ones are mostly ids.
         (50 | 56..=69, _, _) => (16..=19).contains(&len),
         _ => false,
+    }
+}
+
+/// Whether a text is a National Provider Identifier: ten digits, the first of them 1 or 2, which pass Luhn's check behind
+/// the prefix 80840.
+#[must_use]
+pub fn npi(digits: &[u8]) -> bool {
+    let mut whole = *b"80840----------";
+    let (true, Some(b'1' | b'2')) = (digits.len() == 10, digits.first()) else {
+        return false;
     };
-    known && luhn(digits)
+    whole[5..].copy_from_slice(digits);
+    luhn(&whole)
 }
 
 /// Numbers the card networks publish for testing: real by every check, and nobody's.
@@ -133,9 +150,100 @@ pub fn ssn(digits: &[u8; 9]) -> bool {
         && !digits.iter().all(|d| *d == digits[0])
 }
 
+/// Whether nine digits can be an individual taxpayer identification number of the United States: `9`, and a group that is
+/// given to them.
+#[must_use]
+pub fn itin(digits: &[u8; 9]) -> bool {
+    let group = digits[3].wrapping_sub(b'0') * 10 + digits[4].wrapping_sub(b'0');
+    digits.iter().all(u8::is_ascii_digit)
+        && digits[0] == b'9'
+        && matches!(group, 50..=65 | 70..=88 | 90..=92 | 94..=99)
+        && !digits.iter().all(|d| *d == digits[0])
+}
+
+/// Whether nine digits are the routing number of a bank of the United States: a Federal Reserve district, and weights of
+/// 3, 7 and 1.
+#[must_use]
+pub fn aba(digits: &[u8; 9]) -> bool {
+    if !digits.iter().all(u8::is_ascii_digit) || digits.iter().all(|d| *d == digits[0]) {
+        return false;
+    }
+    let district = (digits[0] - b'0') * 10 + digits[1] - b'0';
+    let sum: u32 = digits
+        .iter()
+        .zip([3, 7, 1, 3, 7, 1, 3, 7, 1])
+        .map(|(digit, weight)| u32::from(digit - b'0') * weight)
+        .sum();
+    matches!(district, 0..=12 | 21..=32 | 61..=72 | 80) && sum.is_multiple_of(10)
+}
+
+/// Whether a text is a number of the Drug Enforcement Administration: a letter for what its holder is, one of the name or
+/// a 9, and seven digits of which the last is a check.
+#[must_use]
+pub fn dea(text: &[u8]) -> bool {
+    let [kind, name, digits @ ..] = text else {
+        return false;
+    };
+    let Ok(digits) = <&[u8; 7]>::try_from(digits) else {
+        return false;
+    };
+    if !digits.iter().all(u8::is_ascii_digit) || digits.iter().all(|d| *d == digits[0]) {
+        return false;
+    }
+    let [a, b, c, d, e, f, check] = digits.map(|d| u32::from(d - b'0'));
+    b"ABCDEFGHJKLMPRSTUX".contains(kind)
+        && (name.is_ascii_uppercase() || *name == b'9')
+        && (a + c + e + 2 * (b + d + f)) % 10 == check
+}
+
+/// Whether a text is a code of LOINC: a number, a dash, and Luhn's check digit of it.
+#[must_use]
+pub fn loinc(text: &[u8]) -> bool {
+    let [number @ .., b'-', check] = text else {
+        return false;
+    };
+    let mut whole = [0u8; 8];
+    let length = number.len() + 1;
+    if !(2..=8).contains(&length) || !number.iter().all(u8::is_ascii_digit) {
+        return false;
+    }
+    whole[..length - 1].copy_from_slice(number);
+    whole[length - 1] = *check;
+    luhn(&whole[..length])
+}
+
+/// Whether a text is a National Drug Code: labeler, product and package, in ten digits by 4-4-2, 5-3-2 or 5-4-1, or in
+/// eleven by 5-4-2.
+#[must_use]
+pub fn ndc(text: &[u8]) -> bool {
+    let mut groups = text.split(|b| *b == b'-');
+    let mut group = || {
+        let digits = groups.next().unwrap_or(b"");
+        digits.iter().all(u8::is_ascii_digit).then_some(digits.len())
+    };
+    let lengths = (group(), group(), group());
+    let right = matches!(
+        lengths,
+        (Some(4), Some(4), Some(2)) | (Some(5), Some(3), Some(2)) | (Some(5), Some(4), Some(1 | 2))
+    );
+    right && groups.next().is_none()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_published_as_examples_pass_and_their_neighbours_do_not() {
+        assert!(itin(b"912701234") && !itin(b"912691234") && !itin(b"812701234"));
+        assert!(aba(b"021000021") && aba(b"122105155") && !aba(b"021000022") && !aba(b"521000021"));
+        assert!(dea(b"BB1388568") && dea(b"F91234563") && !dea(b"BB1388569") && !dea(b"IB1388568"));
+        assert!(
+            loinc(b"2339-0") && loinc(b"94500-6") && !loinc(b"2339-1") && !loinc(b"-") && !loinc(b"2339")
+        );
+        assert!(ndc(b"0777-3105-02") && ndc(b"50242-040-62") && ndc(b"60575-4112-1"));
+        assert!(!ndc(b"2026-1102-1") && !ndc(b"2026-11-02") && !ndc(b"1-2-3-4") && !ndc(b""));
+    }
 
     #[test]
     fn cards_need_issuer_length_and_check_digit() {
@@ -151,6 +259,14 @@ mod tests {
             assert_eq!(card(digits.as_bytes()), want, "{digits}");
         }
         assert!(test_card(b"4111111111111111"));
+    }
+
+    #[test]
+    fn provider_identifiers_are_checked_behind_their_prefix() {
+        assert!(npi(b"1234567893"));
+        for bad in ["1234567894", "3234567893", "123456789", "12345678a3", ""] {
+            assert!(!npi(bad.as_bytes()), "{bad}");
+        }
     }
 
     #[test]

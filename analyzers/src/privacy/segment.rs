@@ -13,11 +13,14 @@
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
+use serde::{Deserialize, Serialize};
+
 use super::form::{LONGEST, compound, is_version, shape, whole};
 use super::words;
 
 /// What a segment is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Segment {
     /// A word of the route, kept as it is; versions (`v2`, `1.4.0`) too.
     Literal,

@@ -165,6 +165,13 @@ impl Index {
         self.exact.contains_key(host) || self.patterns.iter().any(|(pattern, _)| pattern.matches(host))
     }
 
+    /// Whether a document, by its number, names this host.
+    #[must_use]
+    pub fn is_served_on(&self, number: usize, host: &str) -> bool {
+        self.mounts(host)
+            .any(|(names_host, mount)| names_host && mount.spec == number)
+    }
+
     /// Whether any document may speak of this host: it names it, or names none.
     #[must_use]
     pub fn speaks_of(&self, host: &str) -> bool {

@@ -310,6 +310,16 @@ pub enum StatusPattern {
     Default,
 }
 
+impl std::fmt::Display for StatusPattern {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Exact(status) => write!(f, "{status}"),
+            Self::Class(class) => write!(f, "{class}XX"),
+            Self::Default => f.write_str("default"),
+        }
+    }
+}
+
 /// A response.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Response {

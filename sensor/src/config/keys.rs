@@ -235,10 +235,25 @@ keys! {
         /// File that tells who owns which hosts and paths: TOML where its name ends in `.toml`, else lines of a pattern and
         /// its owners.
         owners: PathBuf = PathBuf::new(), Rule::Any;
+        /// Covered time after which operations that a specification declares and nobody calls are told: time in which their
+        /// host was seen to answer, in slots of ten minutes, less what was lost.
+        orphan_after: Duration = seconds(7 * 86_400), Rule::Range(600 * SECOND, 400 * DAY);
+        /// Silence after which an endpoint that is called again is told. Its host must have been watched on the days between.
+        silent_after: Duration = seconds(30 * 86_400), Rule::Range(2 * DAY, 400 * DAY);
         /// Environments, as sections `[[inventory.environments]]` with `name` and any of `interface`, `vlan`, `vni`, `cidr`
         /// (networks of the server) and `host` (globs), each a value or a list. An exchange belongs to the first of which
         /// every condition holds. The same API in two environments is two endpoints.
         environments: Vec<EnvironmentRule> = Vec::new(), Rule::Any;
+    }
+
+    /// Classes of personal and secret data.
+    classes: ClassesSection {
+        /// Countries whose national numbers are looked for, beside those of the United States: `"au"` (tax file number,
+        /// Medicare), `"br"` (CPF), `"ca"` (social insurance number), `"de"` (Steuer-ID), `"es"` (NIF, NIE), `"fr"` (NIR),
+        /// `"gb"` (NHS number, national insurance number), `"in"` (Aadhaar, PAN), `"it"` (codice fiscale), `"kr"` (resident
+        /// registration number), `"pl"` (PESEL), `"se"` (personnummer), `"sg"` (NRIC, FIN). Name those where you have
+        /// customers or staff: each of the others only adds numbers that fit by chance.
+        national_ids: Vec<String> = Vec::new(), Rule::OneOf(&analyzers::COUNTRY_CODES);
     }
 
     /// Where what is learned is kept.

@@ -1,7 +1,10 @@
 //! The inventory record: an endpoint and what is known of it.
 
+use std::collections::BTreeMap;
+
 use analyzers::EndpointView;
 use analyzers::inventory::Quantiles;
+use analyzers::inventory::shape::{BodyView, FieldType, FieldView, ParameterView, Presence, ValuesView};
 use serde::Serialize;
 
 use super::time::Rfc3339;
@@ -31,6 +34,103 @@ impl From<&Quantiles> for QuantilesRecord {
     }
 }
 
+/// Types of a field or parameter with the number of exchanges.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct TypesRecord(BTreeMap<&'static str, u64>);
+
+impl From<&[(FieldType, u64)]> for TypesRecord {
+    fn from(types: &[(FieldType, u64)]) -> Self {
+        Self(types.iter().map(|(kind, count)| (kind.name(), *count)).collect())
+    }
+}
+
+/// Lower and upper bound of a share, with three digits.
+fn bounds(presence: &Presence) -> [f64; 2] {
+    [presence.low, presence.high].map(|share| (share * 1000.0).round() / 1000.0)
+}
+
+/// What is known of values, as far as it is known.
+#[derive(Serialize)]
+struct ValuesRecord<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    format: Option<&'static str>,
+    #[serde(rename = "enum", skip_serializing_if = "<[_]>::is_empty")]
+    words: &'a [String],
+}
+
+impl<'a> From<&'a ValuesView> for ValuesRecord<'a> {
+    fn from(values: &'a ValuesView) -> Self {
+        Self {
+            format: values.format.map(|format| format.name()),
+            words: &values.words,
+        }
+    }
+}
+
+/// A parameter of requests.
+#[derive(Serialize)]
+struct ParameterRecord<'a> {
+    #[serde(rename = "in")]
+    place: &'static str,
+    name: &'a str,
+    types: TypesRecord,
+    presence: [f64; 2],
+    required: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    repeated: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    provisional: bool,
+    #[serde(flatten)]
+    values: ValuesRecord<'a>,
+}
+
+impl<'a> From<&'a ParameterView> for ParameterRecord<'a> {
+    fn from(parameter: &'a ParameterView) -> Self {
+        Self {
+            place: parameter.place.name(),
+            name: &parameter.name,
+            types: parameter.types.as_slice().into(),
+            presence: bounds(&parameter.presence),
+            required: parameter.presence.is_required(),
+            repeated: parameter.repeated > 0,
+            provisional: parameter.presence.is_provisional(),
+            values: (&parameter.values).into(),
+        }
+    }
+}
+
+/// A field of a body.
+#[derive(Serialize)]
+struct FieldRecord<'a> {
+    #[serde(rename = "in")]
+    side: String,
+    form: &'static str,
+    path: String,
+    types: TypesRecord,
+    presence: [f64; 2],
+    required: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    provisional: bool,
+    #[serde(flatten)]
+    values: ValuesRecord<'a>,
+}
+
+impl<'a> FieldRecord<'a> {
+    fn new(body: &BodyView, field: &'a FieldView) -> Self {
+        Self {
+            side: body.side.name(),
+            form: body.form.name(),
+            path: field.path(),
+            types: field.types.as_slice().into(),
+            presence: bounds(&field.presence),
+            required: field.is_required(),
+            provisional: field.presence.is_provisional(),
+            values: (&field.values).into(),
+        }
+    }
+}
+
 /// One line of `--inventory`, and the value on the inventory topic.
 #[derive(Serialize)]
 pub(crate) struct EndpointRecord<'a> {
@@ -50,6 +150,9 @@ pub(crate) struct EndpointRecord<'a> {
     request_types: Pairs<'a, u64>,
     response_types: Pairs<'a, u64>,
     data_classes: Pairs<'a, u64>,
+    request_data_classes: Pairs<'a, u64>,
+    url_data_classes: Pairs<'a, u64>,
+    regimes: &'a [String],
     latency_us: QuantilesRecord,
     request_bytes: QuantilesRecord,
     response_bytes: QuantilesRecord,
@@ -72,6 +175,8 @@ pub(crate) struct EndpointRecord<'a> {
     agent_facing: bool,
     confidence: f64,
     confidence_reasons: &'a [String],
+    parameters: Vec<ParameterRecord<'a>>,
+    fields: Vec<FieldRecord<'a>>,
 }
 
 /// Where an endpoint is declared.
@@ -104,6 +209,9 @@ impl<'a> EndpointRecord<'a> {
             request_types: Pairs(&endpoint.request_types),
             response_types: Pairs(&endpoint.response_types),
             data_classes: Pairs(&endpoint.data_classes),
+            request_data_classes: Pairs(&endpoint.request_data_classes),
+            url_data_classes: Pairs(&endpoint.url_data_classes),
+            regimes: &endpoint.regimes,
             latency_us: (&endpoint.latency_us).into(),
             request_bytes: (&endpoint.request_bytes).into(),
             response_bytes: (&endpoint.response_bytes).into(),
@@ -125,6 +233,13 @@ impl<'a> EndpointRecord<'a> {
             agent_facing: facts.agent_facing,
             confidence: facts.confidence,
             confidence_reasons: &facts.confidence_reasons,
+            parameters: endpoint.shape.parameters.iter().map(Into::into).collect(),
+            fields: endpoint
+                .shape
+                .bodies
+                .iter()
+                .flat_map(|body| body.fields.iter().map(|field| FieldRecord::new(body, field)))
+                .collect(),
         }
     }
 }

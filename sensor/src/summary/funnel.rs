@@ -171,6 +171,10 @@ fn in_words(name: &str) -> String {
     match name {
         "requests_cut_before_a_credential" => "requests lost where a credential may have been".to_owned(),
         "endpoints_refused" => "unproven endpoints not taken (the host has too many)".to_owned(),
+        "bodies_unreadable" => "bodies that are not what their type says".to_owned(),
+        "fields_given_up" => {
+            "fields of bodies given up, or names taken for data (there are too many)".to_owned()
+        }
         name => match name.strip_suffix("_evicted") {
             Some(what) => format!("{what} given up at the limit"),
             None => name.replace('_', " "),

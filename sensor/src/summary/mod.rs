@@ -3,6 +3,7 @@
 pub(crate) mod progress;
 
 mod best;
+mod declared;
 mod funnel;
 pub(crate) mod page;
 mod tables;
@@ -10,6 +11,7 @@ mod unread;
 
 use std::path::Path;
 
+use analyzers::inventory::Overview;
 use analyzers::{Analyzer, EndpointView, Finding, PrincipalView};
 use reassembly::Timestamp;
 
@@ -58,6 +60,7 @@ pub(crate) fn full(
         analyzer.counters(),
     );
     let mut page = Page::for_stdout();
+    learned.overview = analyzer.overview();
     learned.draw(&mut page, title, run, coverage, store);
     page.finish()
 }
@@ -68,6 +71,7 @@ struct Learned {
     principals: Principals,
     findings: Findings,
     given_up: Vec<(&'static str, u64)>,
+    overview: Overview,
 }
 
 impl Learned {
@@ -84,6 +88,7 @@ impl Learned {
             principals: Principals::new(principals, &findings, MOST_PRINCIPALS),
             findings,
             given_up,
+            overview: Overview::default(),
         }
     }
 
@@ -128,6 +133,7 @@ impl Learned {
             page.newline();
             tables::findings(page, &mut self.findings, &more("findings"));
         }
+        declared::draw(page, &self.overview);
         unread::draw(page, coverage);
         if run.counters.exchanges == 0 {
             page.newline();

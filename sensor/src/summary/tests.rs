@@ -37,11 +37,15 @@ fn endpoint(host: &str, method: &str, template: &str, calls: u64) -> EndpointVie
         } else {
             vec![]
         },
+        request_data_classes: vec![],
+        url_data_classes: vec![],
+        regimes: vec![],
         latency_us: analyzers::inventory::Quantiles::default(),
         request_bytes: analyzers::inventory::Quantiles::default(),
         response_bytes: analyzers::inventory::Quantiles::default(),
         damaged: 0,
         facts: analyzers::inventory::Facts::default(),
+        shape: Default::default(),
     }
 }
 

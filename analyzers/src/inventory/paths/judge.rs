@@ -1,0 +1,718 @@
+//! Which names of a place are values of a parameter.
+//!
+//! A route has few words in one place, and below each of them lies something else. Values are many, and below each lies
+//! the same. So names are grouped by what hangs below them (methods and further steps) and by what is answered (fields of the
+//! answer), and a group counts as values when it has more names than a route has words for. How many that takes depends on how
+//! much alike they are, on what stands before them, and on whether they are words that routes are made of:
+//!
+//! | evidence | names |
+//! |---|---|
+//! | same fields as values that form alone told (`/users/42`) | 1 |
+//! | same fields, different content, below a plural noun | 3 |
+//! | same fields, different content, elsewhere | 6 |
+//! | the same, as the first step of a path | 12 |
+//! | answers without fields (pages, files, nothing), same methods and steps, below a plural noun | 8 |
+//! | the same elsewhere, as the first step | 30, 60 |
+//! | only their number | 150 |
+//!
+//! A word of routes counts for a quarter of a name, and becomes a value only among 20 others. One with another
+//! shape than its neighbours stays a name, however many they are. These figures are stated rather than fitted: the corpora in
+//! `tests` are written from other data than they were set on.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::route::{Standing, is_collection, standing};
+use super::steps::append;
+use super::tree::{MANY, Node, Tree, VALUES, is_name, name_hash};
+use crate::id::Id;
+use crate::inventory::endpoint::Endpoint;
+use crate::inventory::face::TELLING;
+use crate::privacy::segment::Segment;
+
+/// Points of a name, and of a word that routes are often made of.
+const NAME: usize = 4;
+const WORD: usize = 1;
+
+/// Fields that names share, of all they have, when they are alike.
+const ALIKE: f64 = 0.6;
+
+/// Below this, fields say that names are not alike.
+const UNLIKE: f64 = 0.3;
+
+/// Fields of the one with fewer that the other has too, above which they do not tell the two apart.
+const CONTAINED: f64 = 0.8;
+
+/// Names after which a place has nothing but values, so that a word of routes that looks the same is one of them.
+const SURELY: usize = 20;
+
+/// Names that no route has words for.
+const CROWD: usize = 150;
+
+/// The same where each answers with other fields.
+const CROWD_UNLIKE: usize = 400;
+
+/// Calls of a name that answers unlike all others and may still be one of them.
+const ODD: u64 = 3;
+
+/// Names without their like that others are compared with.
+const LONE: usize = 32;
+
+/// Levels below a name that are compared.
+const LEVELS: usize = 4;
+
+/// Endpoints below a name that are compared.
+const COMPARED: usize = 48;
+
+/// What was found of one place.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Verdict {
+    /// Names that are values.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    values: BTreeSet<String>,
+    /// Names that are none, though others here are.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    kept: BTreeSet<String>,
+    /// A name not seen before is a value.
+    #[serde(default)]
+    open: bool,
+    /// What the values are called, where form tells several kinds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) shown: Option<Segment>,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<Reason>,
+}
+
+/// Why names are values of a parameter.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Reason {
+    /// Different values, estimated where there are many.
+    pub(crate) distinct: u64,
+    /// Of these, names that form alone does not tell.
+    pub(crate) names: usize,
+    /// Share of their answers' fields that they have in common, where answers have fields.
+    pub(crate) alike: Option<f64>,
+    pub(crate) why: Why,
+    /// Names that stay, because they are words of the route or answer otherwise.
+    pub(crate) kept: Vec<String>,
+}
+
+/// The evidence that decided.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Why {
+    /// Form alone.
+    #[default]
+    Form,
+    /// Same fields as values of a known form.
+    LikeTyped,
+    /// Same fields, different content.
+    SameFields,
+    /// Same methods and steps.
+    SameBelow,
+    /// Their number.
+    Crowd,
+}
+
+impl Verdict {
+    /// Whether a name is a value here.
+    pub(crate) fn is_value(&self, name: &str) -> bool {
+        self.values.contains(name)
+            || self.open && !self.kept.contains(name) && standing(name) == Standing::Open
+    }
+
+    /// Whether both give the same templates.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        (&self.values, &self.kept, self.open, self.shown)
+            == (&other.values, &other.kept, other.open, other.shown)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.values.is_empty() && !self.open && self.shown.is_none() && self.reason.is_none()
+    }
+}
+
+/// Judges every place of a tree.
+pub(crate) fn judge<'r>(
+    tree: &Tree,
+    row: &dyn Fn(Id) -> Option<&'r Endpoint>,
+    keep: &dyn Fn(&str) -> bool,
+) -> BTreeMap<String, Verdict> {
+    let mut verdicts = BTreeMap::new();
+    let judge = Judge { row, keep };
+    judge.visit(&[&tree.root], "", "", &mut verdicts);
+    verdicts
+}
+
+/// An endpoint as it is seen from outside: leaves of the tree that one template covers.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Group {
+    /// The template by which ids are made.
+    pub(crate) view: String,
+    /// The template for people.
+    pub(crate) template: String,
+    pub(crate) method: String,
+    pub(crate) operation: String,
+    pub(crate) leaves: Vec<Id>,
+}
+
+/// The endpoints of a tree under these verdicts, in the order of their templates.
+pub(crate) fn groups(tree: &Tree, verdicts: &BTreeMap<String, Verdict>) -> Vec<Group> {
+    let mut out = Vec::new();
+    gather(&[&tree.root], "", "", verdicts, &mut out);
+    for (template, leaves) in &tree.declared {
+        for leaf in leaves {
+            out.push(Group {
+                view: super::steps::bare_template(template).into_owned(),
+                template: template.clone(),
+                method: leaf.method.clone(),
+                operation: leaf.operation.clone(),
+                leaves: vec![leaf.id],
+            });
+        }
+    }
+    out
+}
+
+fn gather(
+    places: &[&Node],
+    view: &str,
+    template: &str,
+    verdicts: &BTreeMap<String, Verdict>,
+    out: &mut Vec<Group>,
+) {
+    let mut leaves: BTreeMap<(&str, &str), Vec<Id>> = BTreeMap::new();
+    for leaf in places.iter().flat_map(|p| &p.leaves) {
+        leaves
+            .entry((&leaf.method, &leaf.operation))
+            .or_default()
+            .push(leaf.id);
+    }
+    for ((method, operation), leaves) in leaves {
+        let bare = text_of_root(method);
+        let root = |text: &str| {
+            if text.is_empty() {
+                bare.to_owned()
+            } else {
+                text.to_owned()
+            }
+        };
+        out.push(Group {
+            view: root(view),
+            template: root(template),
+            method: method.to_owned(),
+            operation: operation.to_owned(),
+            leaves,
+        });
+    }
+    let edges = Edges::of(places, verdicts.get(view));
+    for (edge, nodes) in edges.apart {
+        let (mut view, mut template) = (view.to_owned(), template.to_owned());
+        append(&mut view, edge);
+        append(&mut template, edge);
+        gather(&nodes, &view, &template, verdicts, out);
+    }
+    if !edges.values.is_empty() {
+        let shown = verdicts.get(view).and_then(|v| v.shown);
+        let shown = shown.unwrap_or_else(|| only_kind(&edges.values).unwrap_or(Segment::Literal));
+        let (mut view, mut template) = (view.to_owned(), template.to_owned());
+        append(&mut view, VALUES);
+        append(&mut template, shown.placeholder());
+        gather(&edges.values, &view, &template, verdicts, out);
+    }
+}
+
+/// The template of the root. The target of a CONNECT has no path at all.
+fn text_of_root(method: &str) -> &'static str {
+    if method == "CONNECT" { "" } else { "/" }
+}
+
+/// The kind of all values, when it is one.
+fn only_kind(nodes: &[&Node]) -> Option<Segment> {
+    let mut kinds = nodes
+        .iter()
+        .filter_map(|n| n.values.as_ref())
+        .flat_map(|v| v.kinds().into_keys());
+    let first = kinds.next()?;
+    kinds.all(|kind| kind == first).then_some(first)
+}
+
+/// What follows places that one template covers.
+struct Edges<'t> {
+    /// Names of the route and fixed steps.
+    apart: BTreeMap<&'t str, Vec<&'t Node>>,
+    /// Values: by form, and names that were found to be.
+    values: Vec<&'t Node>,
+}
+
+impl<'t> Edges<'t> {
+    fn of(places: &[&'t Node], verdict: Option<&Verdict>) -> Self {
+        let mut out = Self {
+            apart: BTreeMap::new(),
+            values: Vec::new(),
+        };
+        for (edge, node) in places.iter().flat_map(|p| &p.below) {
+            let is_value = edge == VALUES || is_name(edge) && verdict.is_some_and(|v| v.is_value(edge));
+            if is_value {
+                out.values.push(node);
+            } else {
+                out.apart.entry(edge).or_default().push(node);
+            }
+        }
+        out
+    }
+}
+
+struct Judge<'a, 'r> {
+    row: &'a dyn Fn(Id) -> Option<&'r Endpoint>,
+    keep: &'a dyn Fn(&str) -> bool,
+}
+
+/// What hangs below a name, and what is answered there.
+struct Profile<'t, 'r> {
+    name: &'t str,
+    standing: Standing,
+    below: BTreeMap<(&'r str, String), Vec<&'r Endpoint>>,
+    calls: u64,
+}
+
+/// Names alike.
+struct Cluster<'t, 'r> {
+    members: Vec<usize>,
+    below: BTreeMap<(&'r str, String), Vec<&'r Endpoint>>,
+    /// Members whose fields were found to be those of others, and the sum of what they share.
+    strong: usize,
+    shared: f64,
+    points: usize,
+    names: usize,
+    bodies: BTreeSet<u32>,
+    why: Option<Why>,
+    _of: std::marker::PhantomData<&'t ()>,
+}
+
+/// How a name fits into a group.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Fit {
+    /// Share of what hangs below the one that has less, which the other has too.
+    below: f64,
+    /// Share of fields, when both answers have some.
+    fields: Option<f64>,
+}
+
+impl Fit {
+    fn is_alike(self) -> bool {
+        self.below >= 0.5 && self.fields.is_none_or(|f| f >= ALIKE)
+    }
+}
+
+type Below<'r> = BTreeMap<(&'r str, String), Vec<&'r Endpoint>>;
+
+fn fit(a: &Below<'_>, b: &Below<'_>) -> Fit {
+    let (mut both, mut shared, mut weight) = (0usize, 0.0, 0.0);
+    for (key, rows) in a {
+        let Some(others) = b.get(key) else { continue };
+        both += 1;
+        let likeness = rows
+            .iter()
+            .flat_map(|x| others.iter().map(|y| x.face.likeness(&y.face)));
+        // The most alike of them: a group may be of several forms.
+        let most = likeness.flatten().max_by(|x, y| x.shared.total_cmp(&y.shared));
+        // Fields that are all among those of the other say nothing: an empty list has those that every list has.
+        if let Some(most) = most.filter(|m| m.shared >= ALIKE || m.contained < CONTAINED) {
+            shared += most.shared * most.fields as f64;
+            weight += most.fields as f64;
+        }
+    }
+    let fewer = a.len().min(b.len());
+    Fit {
+        below: if fewer == 0 {
+            0.0
+        } else {
+            both as f64 / fewer as f64
+        },
+        fields: (weight > 0.0).then(|| shared / weight),
+    }
+}
+
+impl<'r> Judge<'_, 'r> {
+    fn visit(&self, places: &[&Node], view: &str, before: &str, verdicts: &mut BTreeMap<String, Verdict>) {
+        let verdict = self.place(places, view, before);
+        let edges = Edges::of(places, Some(&verdict));
+        if !verdict.is_empty() {
+            verdicts.insert(view.to_owned(), verdict);
+        }
+        for (edge, nodes) in &edges.apart {
+            let mut view = view.to_owned();
+            append(&mut view, edge);
+            self.visit(nodes, &view, edge, verdicts);
+        }
+        if !edges.values.is_empty() {
+            let mut view = view.to_owned();
+            append(&mut view, VALUES);
+            self.visit(&edges.values, &view, VALUES, verdicts);
+        }
+    }
+
+    fn place<'t>(&self, places: &[&'t Node], view: &str, before: &str) -> Verdict {
+        let mut names: BTreeMap<&'t str, Vec<&'t Node>> = BTreeMap::new();
+        let mut typed: Vec<&'t Node> = Vec::new();
+        for (edge, node) in places.iter().flat_map(|p| &p.below) {
+            if edge == VALUES {
+                typed.push(node);
+            } else if is_name(edge) {
+                names.entry(edge).or_default().push(node);
+            }
+        }
+        let mut verdict = Verdict::default();
+        if !names.is_empty() && (names.len() > 1 || !typed.is_empty()) {
+            self.names(places, &names, &typed, view, before, &mut verdict);
+        }
+        self.kinds(&typed, &names, &mut verdict);
+        verdict
+    }
+
+    /// What the values of a place are called.
+    fn kinds(&self, typed: &[&Node], names: &BTreeMap<&str, Vec<&Node>>, verdict: &mut Verdict) {
+        let mut values = super::tree::Values::default();
+        typed
+            .iter()
+            .filter_map(|n| n.values.as_ref())
+            .for_each(|v| values.absorb(v));
+        let merged = names.keys().filter(|n| verdict.is_value(n)).count();
+        let mut kinds = values.kinds();
+        // Names are different values too. The sample stands for all values that form told.
+        let factor = values.distinct() as f64 / values.len().max(1) as f64;
+        let names = (merged as f64 / factor.max(1.0)).round() as usize;
+        if names > 0 {
+            *kinds.entry(Segment::Literal).or_default() += names;
+        }
+        let all: usize = kinds.values().sum();
+        let most = kinds.iter().max_by_key(|(_, n)| **n);
+        if (kinds.len() > 1 || merged > 0)
+            && let Some((kind, most)) = most
+        {
+            verdict.shown = Some(if *most * 10 >= all * 9 {
+                *kind
+            } else {
+                Segment::Literal
+            });
+        }
+        if let Some(reason) = &mut verdict.reason {
+            reason.distinct = values.distinct() + merged as u64;
+            reason.names = merged;
+        } else if values.distinct() > 0 {
+            verdict.reason = Some(Reason {
+                distinct: values.distinct(),
+                ..Reason::default()
+            });
+        }
+    }
+
+    fn names<'t>(
+        &self,
+        places: &[&'t Node],
+        names: &BTreeMap<&'t str, Vec<&'t Node>>,
+        typed: &[&'t Node],
+        view: &str,
+        before: &str,
+        verdict: &mut Verdict,
+    ) {
+        let mut profiles: Vec<Profile<'t, 'r>> = Vec::with_capacity(names.len());
+        for (name, nodes) in names {
+            let mut standing = standing(name);
+            let mut path = view.to_owned();
+            append(&mut path, name);
+            if standing == Standing::Reserved || (self.keep)(&path) {
+                continue;
+            }
+            // A plural with values right below it is a collection, not a member of one.
+            let branches = nodes
+                .iter()
+                .any(|n| n.below.get(VALUES).is_some_and(|v| !v.leaves.is_empty()));
+            if standing == Standing::Open && branches && is_collection(name) {
+                standing = Standing::Word;
+            }
+            let below = self.below(nodes);
+            let calls = below.values().flatten().map(|e| e.exchanges).sum();
+            profiles.push(Profile {
+                name,
+                standing,
+                below,
+                calls,
+            });
+        }
+        profiles.sort_by_cached_key(|p| (name_hash(p.name), p.name));
+        let like_typed = self.below(typed);
+        let many_typed: u64 = typed
+            .iter()
+            .filter_map(|n| n.values.as_ref())
+            .map(|v| v.distinct())
+            .sum();
+        let mut clusters: Vec<Cluster<'t, 'r>> = Vec::new();
+        for (number, profile) in profiles.iter().enumerate() {
+            let mut lone = 0;
+            let best = clusters
+                .iter()
+                .enumerate()
+                .filter(|(_, c)| {
+                    lone += usize::from(c.members.len() == 1);
+                    c.members.len() > 1 || lone <= LONE
+                })
+                .map(|(at, c)| (at, fit(&profile.below, &c.below)))
+                .filter(|(_, f)| f.is_alike())
+                .max_by(|(i, a), (j, b)| {
+                    (a.fields, a.below)
+                        .partial_cmp(&(b.fields, b.below))
+                        .unwrap_or(j.cmp(i))
+                        .then(j.cmp(i))
+                });
+            match best {
+                Some((at, fit)) => clusters[at].add(number, profile, Some(fit)),
+                None => {
+                    let mut cluster = Cluster::new();
+                    cluster.add(number, profile, None);
+                    clusters.push(cluster);
+                }
+            }
+        }
+        join(&mut clusters);
+        let collection = is_collection(before);
+        let first = view.is_empty();
+        // Of so many values that most were given up, a few are left to be judged; they were found to be values before.
+        let settled = places.iter().any(|p| p.has_many_values());
+        for cluster in &mut clusters {
+            let typed = (many_typed >= 2).then(|| fit(&cluster.below, &like_typed));
+            if settled && typed.is_some_and(Fit::is_alike) && cluster.names > 0 {
+                cluster.names += MANY;
+                cluster.points += MANY * NAME;
+            }
+            cluster.decide(collection, first, typed);
+        }
+        let passing: Vec<usize> = (0..clusters.len())
+            .filter(|c| clusters[*c].why.is_some())
+            .collect();
+        let open: usize = profiles.iter().filter(|p| p.standing == Standing::Open).count();
+        let decided: usize = passing.iter().map(|c| clusters[*c].names).sum();
+        let unlike = clusters
+            .iter()
+            .filter(|c| c.members.len() == 1 && c.has_fields())
+            .count();
+        let crowd = if unlike * 2 > open { CROWD_UNLIKE } else { CROWD };
+        let crowded = open - decided.min(open) > crowd;
+        let mut calls: Vec<u64> = passing
+            .iter()
+            .flat_map(|c| clusters[*c].members.iter().map(|m| profiles[*m].calls))
+            .collect();
+        calls.sort_unstable();
+        // Some values are asked for much more than others (Zipf's law), so the usual is taken from among the most usual.
+        let usual = calls.get(calls.len() * 9 / 10).copied().unwrap_or(0);
+        for (number, profile) in profiles.iter().enumerate() {
+            let own = clusters.iter().find(|c| c.members.contains(&number));
+            let is_value = match (profile.standing, own) {
+                (Standing::Reserved, _) | (_, None) => false,
+                (Standing::Open, Some(own)) => {
+                    own.why.is_some()
+                        || crowded
+                        || passing.iter().any(|c| clusters[*c].may_join(profile, usual))
+                }
+                (Standing::Word, Some(own)) => {
+                    own.why.is_some()
+                        && (own.names >= SURELY || own.names == 0)
+                        && profile.calls <= usual.saturating_mul(4)
+                }
+            };
+            if is_value {
+                verdict.values.insert(profile.name.to_owned());
+            } else if profile.standing == Standing::Open {
+                verdict.kept.insert(profile.name.to_owned());
+            }
+        }
+        verdict.open = crowded || passing.iter().any(|c| clusters[*c].names > 0);
+        if verdict.values.is_empty() {
+            // Names that are kept matter only beside values.
+            *verdict = Verdict::default();
+            return;
+        }
+        let best = passing.iter().map(|c| &clusters[*c]).max_by_key(|c| c.points);
+        verdict.reason = Some(Reason {
+            distinct: 0,
+            names: 0,
+            alike: best.and_then(Cluster::alike),
+            why: best.and_then(|c| c.why).unwrap_or(Why::Crowd),
+            kept: names
+                .keys()
+                .filter(|n| !verdict.values.contains(**n))
+                .take(8)
+                .map(|n| (*n).to_owned())
+                .collect(),
+        });
+    }
+
+    /// What hangs below these nodes: methods and further steps, in which names that are no words of routes count as values.
+    fn below(&self, nodes: &[&Node]) -> Below<'r> {
+        let mut out = Below::new();
+        for node in nodes {
+            self.descend(node, String::new(), 0, &mut out);
+        }
+        out
+    }
+
+    fn descend(&self, node: &Node, path: String, level: usize, out: &mut Below<'r>) {
+        for leaf in &node.leaves {
+            let Some(row) = (self.row)(leaf.id) else { continue };
+            if out.len() >= COMPARED {
+                return;
+            }
+            let mut path = path.clone();
+            if !leaf.operation.is_empty() {
+                path.push('#');
+                path.push_str(&leaf.operation);
+            }
+            out.entry((row.method.as_str(), path)).or_default().push(row);
+        }
+        if level >= LEVELS {
+            return;
+        }
+        for (edge, node) in &node.below {
+            let coarse = if is_name(edge) && standing(edge) == Standing::Open {
+                VALUES
+            } else {
+                edge
+            };
+            let mut path = path.clone();
+            append(&mut path, coarse);
+            self.descend(node, path, level + 1, out);
+        }
+    }
+}
+
+/// Joins groups that turned out to be one: of some names only one part was seen, of others another, and of some both.
+fn join(clusters: &mut Vec<Cluster<'_, '_>>) {
+    let mut at = 0;
+    while at < clusters.len().min(LONE) {
+        let alike = (at + 1..clusters.len().min(2 * LONE)).find(|other| {
+            let fit = fit(&clusters[at].below, &clusters[*other].below);
+            fit.is_alike() && (fit.fields.is_some() || clusters[at].members.len() > 1)
+        });
+        match alike {
+            Some(other) => {
+                let other = clusters.remove(other);
+                clusters[at].take(other);
+                // What has grown may now be like one before it.
+                at = 0;
+            }
+            None => at += 1,
+        }
+    }
+}
+
+impl<'t, 'r> Cluster<'t, 'r> {
+    fn take(&mut self, other: Self) {
+        let fields = fit(&self.below, &other.below).fields;
+        self.strong += other.strong + usize::from(fields.is_some());
+        self.shared += other.shared + fields.unwrap_or(0.0);
+        self.members.extend(other.members);
+        self.points += other.points;
+        self.names += other.names;
+        self.bodies.extend(other.bodies);
+        for (key, rows) in other.below {
+            let known = self.below.entry(key).or_default();
+            let room = 3usize.saturating_sub(known.len());
+            known.extend(rows.into_iter().take(room));
+        }
+    }
+
+    fn new() -> Self {
+        Self {
+            members: Vec::new(),
+            below: Below::new(),
+            strong: 0,
+            shared: 0.0,
+            points: 0,
+            names: 0,
+            bodies: BTreeSet::new(),
+            why: None,
+            _of: std::marker::PhantomData,
+        }
+    }
+
+    fn add(&mut self, number: usize, profile: &Profile<'t, 'r>, fit: Option<Fit>) {
+        self.members.push(number);
+        if let Some(fields) = fit.and_then(|f| f.fields) {
+            self.strong += 1;
+            self.shared += fields;
+        }
+        for (key, rows) in &profile.below {
+            let known = self.below.entry(key.clone()).or_default();
+            // A few stand for all: they were found alike.
+            if known.len() < 3 {
+                known.extend(rows.iter().take(1));
+            }
+        }
+        for row in profile.below.values().flatten().take(4) {
+            self.bodies.extend(row.face.bodies());
+        }
+        match profile.standing {
+            Standing::Open => {
+                self.points += NAME;
+                self.names += 1;
+            }
+            _ => self.points += WORD,
+        }
+    }
+
+    fn has_fields(&self) -> bool {
+        self.below
+            .values()
+            .flatten()
+            .any(|row| row.face.likeness(&row.face).is_some_and(|l| l.fields >= TELLING))
+    }
+
+    fn alike(&self) -> Option<f64> {
+        (self.strong > 0).then(|| self.shared / self.strong as f64)
+    }
+
+    /// Decides whether its members are values.
+    fn decide(&mut self, collection: bool, first: bool, typed: Option<Fit>) {
+        let members = self.members.len();
+        let same_fields = self.strong * 5 >= (members - 1) * 4 && members > 1;
+        // Answers that are all the same say that nobody looked at the name.
+        let different = self.bodies.len() >= 2 && self.bodies.len() * 2 >= members.min(8);
+        let like_typed = typed.is_some_and(|f| f.below >= 0.5 && f.fields.is_some_and(|f| f >= 0.8));
+        let enough = if like_typed && self.names > 0 {
+            (1, Why::LikeTyped)
+        } else if same_fields && different {
+            let names = match (first, collection) {
+                (true, _) => 12,
+                (_, true) => 3,
+                _ => 6,
+            };
+            (names, Why::SameFields)
+        } else if self.bodies.is_empty() || different {
+            let names = match (first, collection) {
+                (true, _) => 60,
+                (_, true) => 8,
+                _ => 30,
+            };
+            (names, Why::SameBelow)
+        } else {
+            (CROWD, Why::Crowd)
+        };
+        self.why = (self.points >= enough.0 * NAME).then_some(enough.1);
+    }
+
+    /// Whether a name that came to stand apart may be one of these: nothing speaks against it, or these are so many, and it was
+    /// called so little, that it is rather an odd value than a word of the route.
+    fn may_join(&self, profile: &Profile<'_, 'r>, usual: u64) -> bool {
+        let fit = fit(&profile.below, &self.below);
+        let quiet = profile.calls <= usual.saturating_mul(4).max(4);
+        match fit.fields {
+            Some(fields) if fields < UNLIKE => profile.calls <= ODD && self.names >= SURELY * 2,
+            Some(_) => fit.below > 0.0,
+            // Were it a value, others would have been called with its methods too.
+            None => quiet && (fit.below > 0.0 || profile.calls <= ODD && self.names >= SURELY),
+        }
+    }
+}

@@ -1,0 +1,547 @@
+//! The paths of one host, as they were proven: every name with what lies below it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::judge::Verdict;
+use super::route::{Standing, standing};
+use super::steps::{Form, Steps, append};
+use crate::id::Id;
+use crate::privacy::segment::Segment;
+
+/// The edge that all values of a place share.
+pub(crate) const VALUES: &str = "{}";
+
+/// Names kept at one place that are no values.
+const NAMES: usize = 512;
+
+/// Names at one place, all of them values, that are kept apart before only [`SAMPLED`] are. With them the place can be
+/// judged again, and parted again.
+pub(crate) const MANY: usize = 48;
+
+/// Names kept apart at a place that has many values.
+pub(crate) const SAMPLED: usize = 16;
+
+/// Nodes in the tree of one host.
+const NODES: usize = 16_384;
+
+/// Operations below one path.
+const OPERATIONS: usize = 512;
+
+/// Different values of a parameter that are remembered as hashes.
+const DIFFERENT: usize = 32;
+
+/// What the values of one parameter were, as a bottom-k sketch of different values.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Values {
+    /// Sorted by hash.
+    sample: Vec<(u32, Segment)>,
+}
+
+impl Values {
+    fn insert(&mut self, hash: u32, kind: Segment) {
+        if self.sample.len() >= DIFFERENT && self.sample.last().is_some_and(|(last, _)| hash >= *last) {
+            return;
+        }
+        if let Err(at) = self.sample.binary_search_by_key(&hash, |(hash, _)| *hash) {
+            self.sample.truncate(DIFFERENT - 1);
+            self.sample.insert(at.min(self.sample.len()), (hash, kind));
+        }
+    }
+
+    pub(crate) fn absorb(&mut self, other: &Self) {
+        other
+            .sample
+            .iter()
+            .for_each(|(hash, kind)| self.insert(*hash, *kind));
+    }
+
+    /// How many different values there were: exact while there are few, an estimate after that (Bar-Yossef et al.,
+    /// "Counting distinct elements in a data stream", RANDOM 2002, algorithm 2).
+    pub(crate) fn distinct(&self) -> u64 {
+        match self.sample.last() {
+            Some((largest, _)) if self.sample.len() >= DIFFERENT => {
+                ((DIFFERENT as f64 - 1.0) / ((f64::from(*largest) + 1.0) / (f64::from(u32::MAX) + 1.0)))
+                    as u64
+            }
+            _ => self.sample.len() as u64,
+        }
+    }
+
+    /// Kinds, with the number of different values in the sample.
+    pub(crate) fn kinds(&self) -> BTreeMap<Segment, usize> {
+        let mut kinds = BTreeMap::new();
+        for (_, kind) in &self.sample {
+            *kinds.entry(*kind).or_default() += 1;
+        }
+        kinds
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.sample.len()
+    }
+
+    fn has_kind(&self, kind: Segment) -> bool {
+        self.sample.iter().any(|(_, k)| *k == kind)
+    }
+}
+
+/// A method, and an operation where a path has many, that was proven to be answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Leaf {
+    pub(crate) method: String,
+    /// What follows the `#` of a template; empty when there is none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) operation: String,
+    pub(crate) id: Id,
+}
+
+/// A place in a path, and all that lies below it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Node {
+    /// Names, fixed steps, and [`VALUES`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) below: BTreeMap<String, Node>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) leaves: Vec<Leaf>,
+    /// Of an edge [`VALUES`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) values: Option<Box<Values>>,
+    /// Values among the names with this hash or a larger one are not kept apart here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    limit: Option<u32>,
+    /// The same of all names that are not reserved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cap: Option<u32>,
+}
+
+/// The id of a leaf by method and path.
+pub(crate) type Make<'a> = dyn Fn(&str, &str) -> Id + 'a;
+
+/// A leaf that is counted elsewhere from now on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Move {
+    pub(crate) from: Id,
+    pub(crate) to: Id,
+    pub(crate) method: String,
+    /// The path of its new place with its operation, as ids are made of it.
+    pub(crate) path: String,
+}
+
+/// The paths of one host.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Tree {
+    pub(crate) root: Node,
+    /// What was found of places, by the template before them.
+    pub(crate) verdicts: BTreeMap<String, Verdict>,
+    /// Endpoints below a template that somebody declared.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) declared: BTreeMap<String, Vec<Leaf>>,
+    nodes: usize,
+    /// Names given up at the limits.
+    pub(crate) folded: u64,
+    /// What happened since places were judged last.
+    stale: usize,
+}
+
+/// Where a path belongs.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Resolved {
+    /// The path with names as they are kept: the leaf's id is made of it.
+    pub(crate) raw: String,
+    /// The template by which ids of endpoints are made.
+    pub(crate) view: String,
+    /// The template for people.
+    pub(crate) template: String,
+    /// Bit per place of the path: it names an object.
+    pub(crate) objects: u32,
+}
+
+pub(crate) fn name_hash(name: &str) -> u32 {
+    let hash = xxh3_64(name.as_bytes());
+    (hash ^ (hash >> 32)) as u32
+}
+
+/// Whether an edge is a name rather than a fixed step or values.
+pub(crate) fn is_name(edge: &str) -> bool {
+    !edge.contains('{') && !edge.starts_with(':') && edge != "favicon.ico" && !edge.is_empty()
+}
+
+impl Tree {
+    /// Where a path belongs, as far as its places are known.
+    pub(crate) fn resolve(&self, steps: &Steps<'_>) -> Resolved {
+        self.walk(steps, false)
+    }
+
+    fn walk(&self, steps: &Steps<'_>, proven: bool) -> Resolved {
+        let mut out = Resolved {
+            objects: steps.objects,
+            ..Resolved::default()
+        };
+        let mut node = Some(&self.root);
+        for (step, place) in steps.steps.iter().zip(&steps.places) {
+            let verdict = self.verdicts.get(&out.view);
+            let shown = |kind: Segment| verdict.and_then(|v| v.shown).unwrap_or(kind).placeholder();
+            let (edge, view, template) = match step.form {
+                Form::Fixed => (step.shown.as_str(), step.shown.as_str(), step.shown.as_str()),
+                Form::Value(kind) => (VALUES, VALUES, shown(kind)),
+                Form::Name => {
+                    let name = step.shown.as_str();
+                    let is_value = verdict.is_some_and(|v| v.is_value(name));
+                    let known = node.is_some_and(|n| n.below.contains_key(name));
+                    let kept = known || !node.is_some_and(|n| n.is_past_limit(name)) && (proven || !is_value);
+                    let edge = if kept { name } else { VALUES };
+                    if is_value || !kept {
+                        out.objects |= 1 << place;
+                        (edge, VALUES, shown(Segment::Literal))
+                    } else {
+                        (edge, name, name)
+                    }
+                }
+            };
+            node = node.and_then(|n| n.below.get(edge));
+            append(&mut out.raw, edge);
+            append(&mut out.view, view);
+            append(&mut out.template, template);
+        }
+        for text in [&mut out.raw, &mut out.view, &mut out.template] {
+            if text.is_empty() {
+                text.push('/');
+            }
+        }
+        out
+    }
+
+    /// Keeps a path that was proven, with the leaf that `make` gives for where it lies. Returns where it belongs, and what
+    /// had to be moved for it.
+    pub(crate) fn insert(
+        &mut self,
+        steps: &Steps<'_>,
+        method: &str,
+        operation: &str,
+        room: bool,
+        make: &Make<'_>,
+    ) -> Option<(Resolved, Vec<Move>)> {
+        let full = self.nodes >= NODES || !room;
+        if full && !self.has_fixed_steps(steps) {
+            // Full of what somebody had proven: there is no telling what may go.
+            self.folded += 1;
+            return None;
+        }
+        let mut moves = Vec::new();
+        let mut raw = String::new();
+        let mut node = &mut self.root;
+        let mut view = String::new();
+        for step in &steps.steps {
+            let verdict = self.verdicts.get(&view);
+            let (edge, kind) = match step.form {
+                Form::Fixed => (step.shown.as_str(), None),
+                Form::Value(kind) => (VALUES, Some(kind)),
+                Form::Name => {
+                    let name = step.shown.as_str();
+                    let fits = node.below.contains_key(name) || !node.is_past_limit(name) && !full;
+                    if fits {
+                        (name, None)
+                    } else {
+                        (VALUES, Some(Segment::Literal))
+                    }
+                }
+            };
+            let is_value =
+                edge == VALUES || step.form == Form::Name && verdict.is_some_and(|v| v.is_value(edge));
+            if !node.below.contains_key(edge) {
+                self.nodes += 1;
+                self.stale += 1;
+                node.below.insert(edge.to_owned(), Node::default());
+                if step.form == Form::Name {
+                    let folded = node.make_room(verdict, &raw, make, &mut moves);
+                    self.folded += folded as u64;
+                    self.nodes = self.nodes.saturating_sub(folded);
+                }
+            }
+            // The name itself may have been the one that had to go.
+            let edge = if node.below.contains_key(edge) {
+                edge
+            } else {
+                VALUES
+            };
+            let kind = kind.or((edge == VALUES).then_some(Segment::Literal));
+            node = node.below.entry(edge.to_owned()).or_default();
+            if let (VALUES, Some(kind)) = (edge, kind) {
+                let values = node.values.get_or_insert_default();
+                let is_new = !values.has_kind(kind);
+                values.insert(name_hash(&step.text), kind);
+                self.stale += usize::from(is_new && values.len() > 1);
+            }
+            append(&mut raw, edge);
+            append(&mut view, if is_value { VALUES } else { edge });
+        }
+        // The target of a CONNECT has no path at all.
+        let tunnel = method == "CONNECT";
+        if raw.is_empty() && !tunnel {
+            raw.push('/');
+        }
+        let leaf = |l: &Leaf| l.method == method && l.operation == operation;
+        if !node.leaves.iter().any(leaf) {
+            node.leaves.push(Leaf {
+                method: method.to_owned(),
+                operation: operation.to_owned(),
+                id: make(method, &with_operation(&raw, operation)),
+            });
+            node.leaves
+                .sort_by(|a, b| (&a.method, &a.operation).cmp(&(&b.method, &b.operation)));
+            self.stale += 1;
+        }
+        let place = if tunnel {
+            Resolved::default()
+        } else {
+            self.walk(steps, true)
+        };
+        Some((place, moves))
+    }
+
+    /// Whether every fixed step of a path is there already.
+    fn has_fixed_steps(&self, steps: &Steps<'_>) -> bool {
+        let mut node = Some(&self.root);
+        for step in &steps.steps {
+            let edge = match step.form {
+                Form::Name if node.is_some_and(|n| n.below.contains_key(&step.shown)) => step.shown.as_str(),
+                Form::Name | Form::Value(_) => VALUES,
+                Form::Fixed => step.shown.as_str(),
+            };
+            node = node.and_then(|n| n.below.get(edge));
+            if node.is_none() && step.form == Form::Fixed {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Keeps an endpoint of a template that somebody declared.
+    pub(crate) fn insert_declared(&mut self, template: &str, method: &str, operation: &str, id: Id) {
+        if self.declared.len() >= NODES {
+            self.folded += 1;
+            return;
+        }
+        let leaves = self.declared.entry(template.to_owned()).or_default();
+        if !leaves.iter().any(|l| l.id == id) {
+            leaves.push(Leaf {
+                method: method.to_owned(),
+                operation: operation.to_owned(),
+                id,
+            });
+            leaves.sort_by_key(|l| l.id);
+        }
+    }
+
+    /// Whether an operation may have an endpoint of its own below this path.
+    pub(crate) fn has_room_for_operation(&self, raw: &str, operation: &str) -> bool {
+        self.node(raw).is_none_or(|node| {
+            node.leaves.len() < OPERATIONS || node.leaves.iter().any(|l| l.operation == operation)
+        })
+    }
+
+    fn node(&self, raw: &str) -> Option<&Node> {
+        let mut node = &self.root;
+        for step in raw.split('/').skip(1).filter(|s| !s.is_empty()) {
+            let (name, verb) = match step.rfind(':').filter(|at| *at > 0) {
+                Some(at) => (&step[..at], Some(&step[at..])),
+                None => (step, None),
+            };
+            node = node.below.get(name)?;
+            if let Some(verb) = verb {
+                node = node.below.get(verb)?;
+            }
+        }
+        Some(node)
+    }
+
+    /// Whether so much has come since places were judged last that they should be again. The more there is, the more must
+    /// come, so that judging stays a small part of the work.
+    pub(crate) fn is_due(&self) -> bool {
+        self.stale > self.nodes / 8
+    }
+
+    /// Remembers that an endpoint has come to be known better.
+    pub(crate) fn touch(&mut self) {
+        self.stale += 1;
+    }
+
+    /// Takes verdicts; true when templates change by them.
+    pub(crate) fn take(&mut self, verdicts: BTreeMap<String, Verdict>) -> bool {
+        self.stale = 0;
+        let same = self.verdicts.len() == verdicts.len()
+            && self
+                .verdicts
+                .iter()
+                .zip(&verdicts)
+                .all(|((a, x), (b, y))| a == b && x.is_same(y));
+        self.verdicts = verdicts;
+        !same
+    }
+
+    /// Gives up the names of places with many values but a few of them. Returns what must be moved for it.
+    pub(crate) fn fold(&mut self, make: &Make<'_>) -> Vec<Move> {
+        let mut moves = Vec::new();
+        let Self { root, verdicts, .. } = self;
+        let folded = root.fold(verdicts, "", "", make, &mut moves);
+        self.folded += folded as u64;
+        if folded > 0 {
+            self.nodes = self.root.count();
+        }
+        moves
+    }
+}
+
+/// A path with its operation.
+pub(crate) fn with_operation(path: &str, operation: &str) -> String {
+    if operation.is_empty() {
+        path.to_owned()
+    } else {
+        format!("{path}#{operation}")
+    }
+}
+
+impl Node {
+    /// Whether values were given up here, of which there were more than [`MANY`].
+    pub(crate) fn has_many_values(&self) -> bool {
+        self.limit.is_some()
+    }
+
+    fn is_past_limit(&self, name: &str) -> bool {
+        if self.limit.is_none() && self.cap.is_none() {
+            return false;
+        }
+        let (hash, standing) = (name_hash(name), standing(name));
+        self.limit
+            .is_some_and(|limit| hash >= limit && standing == Standing::Open)
+            || self
+                .cap
+                .is_some_and(|cap| hash >= cap && standing != Standing::Reserved)
+    }
+
+    fn count(&self) -> usize {
+        self.below.values().map(|n| 1 + n.count()).sum()
+    }
+
+    /// Keeps the number of names within bounds, those with the smallest hashes. Returns how many nodes are gone.
+    fn make_room(
+        &mut self,
+        verdict: Option<&Verdict>,
+        raw: &str,
+        make: &Make<'_>,
+        moves: &mut Vec<Move>,
+    ) -> usize {
+        let mut gone = 0;
+        let names = self.below.keys().filter(|k| is_name(k)).count();
+        if names > NAMES {
+            let (dropped, least) = self.keep(
+                NAMES,
+                |name| standing(name) != Standing::Reserved,
+                raw,
+                make,
+                moves,
+            );
+            gone += dropped;
+            self.cap = self.cap.into_iter().chain(least).min();
+        }
+        if let Some(verdict) = verdict
+            && names > SAMPLED
+        {
+            let values = self
+                .below
+                .keys()
+                .filter(|k| is_name(k) && verdict.is_value(k))
+                .count();
+            if values > if self.limit.is_some() { SAMPLED } else { MANY } {
+                let (dropped, least) = self.keep(SAMPLED, |name| verdict.is_value(name), raw, make, moves);
+                gone += dropped;
+                self.limit = self.limit.into_iter().chain(least).min();
+            }
+        }
+        gone
+    }
+
+    /// Keeps `most` of the names that may go, those with the smallest hashes. Returns how many nodes are gone, and the
+    /// smallest hash of a name that is.
+    fn keep(
+        &mut self,
+        most: usize,
+        may_go: impl Fn(&str) -> bool,
+        raw: &str,
+        make: &Make<'_>,
+        moves: &mut Vec<Move>,
+    ) -> (usize, Option<u32>) {
+        let mut names: Vec<(u32, String)> = self
+            .below
+            .keys()
+            .filter(|k| is_name(k) && may_go(k))
+            .map(|k| (name_hash(k), k.clone()))
+            .collect();
+        names.sort_unstable();
+        let before = self.count();
+        let least = names.get(most).map(|(hash, _)| *hash);
+        for (hash, name) in names.into_iter().skip(most) {
+            let Some(node) = self.below.remove(&name) else {
+                continue;
+            };
+            let into = self.below.entry(VALUES.to_owned()).or_default();
+            into.values.get_or_insert_default().insert(hash, Segment::Literal);
+            let mut path = raw.to_owned();
+            append(&mut path, VALUES);
+            into.join(node, &path, make, moves);
+        }
+        (before.saturating_sub(self.count()), least)
+    }
+
+    /// Takes over what lies below a name that is given up.
+    fn join(&mut self, other: Self, raw: &str, make: &Make<'_>, moves: &mut Vec<Move>) {
+        for leaf in other.leaves {
+            let path = with_operation(raw, &leaf.operation);
+            let id = make(&leaf.method, &path);
+            moves.push(Move {
+                from: leaf.id,
+                to: id,
+                method: leaf.method.clone(),
+                path,
+            });
+            if !self.leaves.iter().any(|l| l.id == id) {
+                self.leaves.push(Leaf { id, ..leaf });
+            }
+        }
+        self.leaves
+            .sort_by(|a, b| (&a.method, &a.operation).cmp(&(&b.method, &b.operation)));
+        if let Some(values) = other.values {
+            self.values.get_or_insert_default().absorb(&values);
+        }
+        self.limit = self.limit.into_iter().chain(other.limit).min();
+        self.cap = self.cap.into_iter().chain(other.cap).min();
+        for (edge, node) in other.below {
+            let mut path = raw.to_owned();
+            append(&mut path, &edge);
+            self.below.entry(edge).or_default().join(node, &path, make, moves);
+        }
+    }
+
+    fn fold(
+        &mut self,
+        verdicts: &BTreeMap<String, Verdict>,
+        view: &str,
+        raw: &str,
+        make: &Make<'_>,
+        moves: &mut Vec<Move>,
+    ) -> usize {
+        let verdict = verdicts.get(view);
+        let mut gone = self.make_room(verdict, raw, make, moves);
+        for (edge, node) in &mut self.below {
+            let is_value = is_name(edge) && verdict.is_some_and(|v| v.is_value(edge));
+            let (mut view, mut raw) = (view.to_owned(), raw.to_owned());
+            append(&mut view, if is_value { VALUES } else { edge });
+            append(&mut raw, edge);
+            gone += node.fold(verdicts, &view, &raw, make, moves);
+        }
+        gone
+    }
+}
