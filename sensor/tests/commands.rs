@@ -1350,3 +1350,120 @@ fn what_a_specification_declares_is_told_with_its_line() {
     );
     assert_eq!(records(&output).len(), inventory(&[]).len());
 }
+
+#[test]
+fn what_is_exported_declares_the_traffic_it_was_written_from() {
+    let out = folder("commands-export");
+    let specs = format!("{}/", out.join("specs").display());
+    let output = run(&[
+        "export",
+        "--store",
+        store(),
+        "--format",
+        "openapi",
+        "--scheme",
+        "http",
+        "--out",
+        &specs,
+    ]);
+    let files = support::files(Path::new(&specs));
+    let hosts: std::collections::BTreeSet<String> = inventory(&[])
+        .iter()
+        .filter(|e| e["method"] != "CONNECT")
+        .map(|e| e["host"].as_str().unwrap_or_default().to_owned())
+        .collect();
+    assert_eq!(files.len(), hosts.len(), "{}", said(&output));
+    let findings = out.join("findings.jsonl");
+    let inventory = out.join("inventory.jsonl");
+    let demo = testdata("demo.pcap").display().to_string();
+    let mut arguments = vec![
+        "replay".to_owned(),
+        demo,
+        "--findings".to_owned(),
+        findings.display().to_string(),
+        "--inventory".to_owned(),
+        inventory.display().to_string(),
+    ];
+    for file in &files {
+        arguments.extend(["--spec".to_owned(), file.display().to_string()]);
+    }
+    let again = tapline(&arguments);
+    assert!(again.status.success(), "{}", said(&again));
+    // Our own reader finds nothing wrong with it.
+    assert!(!text(&again.stderr).contains("warning"), "{}", said(&again));
+    let kinds: Vec<String> = support::lines(&findings)
+        .iter()
+        .map(|f| f["kind"].as_str().unwrap_or_default().to_owned())
+        .collect();
+    let before: Vec<String> = fs::read_to_string(written("findings.jsonl"))
+        .expect("a file")
+        .lines()
+        .map(|line| {
+            serde_json::from_str::<Value>(line).expect("JSON")["kind"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned()
+        })
+        .collect();
+    let new: Vec<&String> = kinds.iter().filter(|kind| !before.contains(kind)).collect();
+    assert!(new.is_empty(), "its own traffic departs from it: {new:?}");
+    for endpoint in support::lines(&inventory)
+        .iter()
+        .filter(|e| e["method"] != "CONNECT")
+    {
+        assert_eq!(
+            endpoint["documented"], "yes",
+            "{}{}",
+            endpoint["host"], endpoint["template"]
+        );
+    }
+}
+
+#[test]
+fn a_document_is_about_one_host_and_a_collection_about_all() {
+    let output = tapline(&["export", "--store", store(), "--format", "openapi"]);
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(
+        text(&output.stderr).contains("name one with --host")
+            && text(&output.stderr).contains("orders.api.acme.example"),
+        "{}",
+        said(&output)
+    );
+    let one = run(&[
+        "export",
+        "--store",
+        store(),
+        "--format",
+        "openapi",
+        "--host",
+        "orders.*",
+    ]);
+    let document: Value = serde_json::from_slice(&one.stdout).expect("JSON");
+    assert!(
+        document["openapi"].as_str().is_some_and(|v| v.starts_with("3.1")),
+        "{document}"
+    );
+    assert!(
+        !document["paths"]["/v1/orders"]["get"]["x-tapline-confidence"].is_null(),
+        "{document}"
+    );
+    let all = run(&["export", "--store", store(), "--format", "postman"]);
+    let collection: Value = serde_json::from_slice(&all.stdout).expect("JSON");
+    assert!(
+        collection["item"]
+            .as_array()
+            .is_some_and(|folders| folders.len() > 3),
+        "{collection}"
+    );
+    let none = tapline(&[
+        "export",
+        "--store",
+        store(),
+        "--format",
+        "postman",
+        "--host",
+        "nobody",
+    ]);
+    assert_eq!(none.status.code(), Some(2), "{}", said(&none));
+    assert!(text(&none.stderr).contains("nothing to write"), "{}", said(&none));
+}

@@ -470,7 +470,10 @@ fn typed_row(one: &Value) -> Vec<Cell> {
         .collect();
     vec![
         Cell::new(Look::Dim, one["in"].as_str().unwrap_or_default()),
-        Cell::new(Look::Plain, name),
+        match name {
+            "" => Cell::new(Look::Dim, "(all of it)"),
+            name => Cell::new(Look::Plain, name),
+        },
         Cell::new(Look::Cyan, known::names(&one["types"]).join(" or ")),
         Cell::new(Look::Plain, format!("{there}{provisional}")),
         Cell::new(Look::Dim, more.join("; ")),

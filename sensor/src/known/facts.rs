@@ -49,14 +49,15 @@ pub(crate) fn fields(endpoint: &Known) -> Vec<String> {
     typed(&endpoint.value["fields"], "path")
 }
 
-/// `response 2xx /items/[]/id integer`: so a type that is new is told as one, and a field that is new with its type.
+/// `response 2xx items[].id: integer`: so a type that is new is told as one, and a field that is new with its type.
 fn typed(list: &Value, own: &str) -> Vec<String> {
     let items = list.as_array().into_iter().flatten();
     let words = |item: &Value| -> Vec<String> {
         let place = item["in"].as_str().unwrap_or_default();
         let name = item[own].as_str().unwrap_or_default();
         let types = names(&item["types"]).into_iter();
-        types.map(|kind| format!("{place} {name} {kind}")).collect()
+        let name = if name.is_empty() { "as a whole" } else { name };
+        types.map(|kind| format!("{place} {name}: {kind}")).collect()
     };
     items.flat_map(words).collect()
 }

@@ -9,7 +9,7 @@
 //! Commands look at records and not at what they are made from: whatever a record says can be asked for, by the name that
 //! it has there, and a file of records answers like a store.
 
-mod from_analyzer;
+pub(crate) mod from_analyzer;
 
 pub(crate) mod facts;
 pub(crate) mod glob;
