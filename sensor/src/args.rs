@@ -9,8 +9,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 pub(crate) use queries::{
-    AcceptArgs, CheckArgs, DeclaredArgs, DiffArgs, FilterArgs, InventoryArgs, ListArgs, OverrideArgs,
-    ShowArgs, SortBy,
+    AcceptArgs, CheckArgs, DeclaredArgs, DiffArgs, ExportArgs, ExportFormat, FilterArgs, InventoryArgs,
+    ListArgs, OverrideArgs, ShowArgs, SortBy,
 };
 
 /// Listens to mirrored traffic and tells which APIs exist, who calls them, and what is wrong with it.
@@ -126,6 +126,15 @@ pub(crate) enum Command {
         tapline override 8f27c1 --store DIR --accept missing_auth --reason 'behind mTLS' --until 2027-06-30\n\n\
         Comments and order of the file stay. It is checked before it is written, and what changes is printed.")]
     Override(OverrideArgs),
+    /// Write what was learned as a specification: OpenAPI or Postman
+    #[command(after_long_help = "Examples:\n  \
+        tapline export --store DIR --format openapi --host orders.acme.example --out orders.json\n  \
+        tapline export --store DIR --format openapi --out specs/           a document for each host\n  \
+        tapline export --store DIR --format postman --out acme.postman.json\n\n\
+        It says what was seen: how much and how sure stands beside it as `x-tapline-exchanges`, `x-tapline-confidence`, \
+        `x-tapline-first-seen` and `x-tapline-last-seen`. There is no value of anybody in it. Given to a run with --spec \
+        it declares the traffic that it was written from.")]
+    Export(ExportArgs),
     /// Show the principals that a store knows: AI agents, services, people
     Agents(ListArgs),
     /// Show the findings that a store knows
@@ -266,6 +275,10 @@ pub(crate) enum SchemaName {
     Agents,
     /// The health topic
     Health,
+    /// `tapline diff --json`
+    Change,
+    /// `tapline check --json`
+    Violation,
 }
 
 #[derive(Debug, Subcommand)]

@@ -109,9 +109,10 @@ impl Noted {
     }
 }
 
-/// Reads the files of an earlier run as they are now. What cannot be read any more is told, and the rest is used.
-pub(crate) fn reload(noted: &Noted) -> Declared {
-    let mut out = Declared::default();
+/// Reads the files of an earlier run as they are now, with the hosts that were given for each specification. What cannot be
+/// read any more is told, and the rest is used.
+pub(crate) fn reload(noted: &Noted) -> (Declared, Vec<Vec<String>>) {
+    let (mut out, mut hosts) = (Declared::default(), Vec::new());
     let without = |error: anyhow::Error| {
         message::warn(&format!(
             "{error:#}; the last run had it, and what it says is missing here (--config and --spec name others)"
@@ -120,8 +121,9 @@ pub(crate) fn reload(noted: &Noted) -> Declared {
     for spec in &noted.specs {
         let mut config = Config::default();
         config.inventory.specs = vec![spec.clone()];
-        if let Err(error) = add_specs(&mut out.specs, &config, &[], Tell::Nothing) {
-            without(error);
+        match add_specs(&mut out.specs, &config, &[], Tell::Nothing) {
+            Ok(()) => hosts.push(SpecFile::parse(spec).hosts),
+            Err(error) => without(error),
         }
     }
     match own(&noted.overrides, "inventory.overrides", |_, text| {
@@ -134,7 +136,7 @@ pub(crate) fn reload(noted: &Noted) -> Declared {
         Ok(owners) => out.owners = owners,
         Err(error) => without(error),
     }
-    out
+    (out, hosts)
 }
 
 /// How much is told of what is wrong with specifications.

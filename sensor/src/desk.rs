@@ -9,7 +9,7 @@ use reassembly::{Counters, Event, Exchange, Flags, Timestamp};
 use serde::Serialize;
 
 use crate::coverage::{self, Alarm, Coverage};
-use crate::known::state::State;
+use crate::known::state::Learned;
 use crate::message;
 use crate::output::Outputs;
 use crate::output::kafka::Delivery;
@@ -322,16 +322,21 @@ impl Desk {
     fn snapshot(&mut self, with_history: bool) {
         self.since_snapshot = 0;
         let Some(store) = &mut self.store else { return };
-        let number = self
+        let mut written = store.write(self.analyzer.take_changes(), self.day);
+        if let Some(number) = self
             .day
-            .filter(|_| with_history && self.settings.history_days > 0);
-        let state = number.map(|_| State::of_analyzer(&self.analyzer));
-        let day = number.zip(state.as_ref()).map(|(number, state)| Day {
-            number,
-            state,
-            keep: self.settings.history_days,
-        });
-        if let Err(error) = store.write(self.analyzer.take_changes(), self.day, day.as_ref()) {
+            .filter(|_| with_history && self.settings.history_days > 0)
+        {
+            // A day that is not there after a crash is written when the next one begins, or at the end of the next run.
+            written = written.and_then(|()| {
+                store.write_day(&Day {
+                    number,
+                    all: &Learned::of(&self.analyzer),
+                    keep: self.settings.history_days,
+                })
+            });
+        }
+        if let Err(error) = written {
             message::error(&format!(
                 "{error:#}; what is learned from here on is not kept, everything else goes on"
             ));

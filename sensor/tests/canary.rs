@@ -125,6 +125,56 @@ fn no_secret_is_in_any_output_store_or_message() {
             watch.look_at_run(command, &run);
         }
     }
+    // What is asked of it, and every file that is made of it.
+    let asked = watch.folder.join("asked");
+    fs::create_dir_all(&asked).expect("a folder");
+    let file = |name: &str| asked.join(name).display().to_string();
+    fs::write(
+        asked.join("policy.toml"),
+        "[[rule]]\nid = \"all\"\nmust_not = 'exchanges > 0 or auth or classes or fields'\n\n\
+         [[rule]]\nid = \"callers\"\nabout = \"principal\"\nmust_not = 'exists id or evidence or addresses'\n\n\
+         [[rule]]\nid = \"findings\"\nabout = \"finding\"\nmust_not = 'exists id or explanation or evidence.target'\n",
+    )
+    .expect("a file");
+    let inventory = lines(&again.join("inventory.jsonl"));
+    let ids: Vec<&str> = inventory
+        .iter()
+        .filter_map(|e| e["id"].as_str())
+        .take(30)
+        .collect();
+    let (policy, sarif, junit) = (file("policy.toml"), file("out.sarif"), file("out.xml"));
+    let (accepted, specs, collection) = (file("accepted.toml"), file("specs/"), file("collection.json"));
+    let mut questions = vec![
+        vec!["inventory", "--csv"],
+        vec!["inventory", "--sort", "calls"],
+        vec!["diff", "--since", "2000-01-01"],
+        vec!["diff", "--since", "2000-01-01", "--json"],
+        vec!["diff", "--since", "today"],
+        vec![
+            "accept",
+            "--all",
+            "--by",
+            "a",
+            "--why",
+            "b",
+            "--accepted",
+            &accepted,
+        ],
+        vec!["export", "--format", "openapi", "--out", &specs],
+        vec!["export", "--format", "postman", "--out", &collection],
+        vec!["check", "--policy", &policy, "--sarif", &sarif, "--junit", &junit],
+        vec!["check", "--policy", &policy, "--json", "-"],
+    ];
+    questions.extend(ids.iter().map(|id| vec!["show", id]));
+    questions.extend(ids.iter().map(|id| vec!["show", id, "--json"]));
+    for mut arguments in questions {
+        arguments.extend(["--store", &at]);
+        let run = tapline(&arguments);
+        let wanted = if arguments[0] == "check" { 1 } else { 0 };
+        assert_eq!(run.status.code(), Some(wanted), "{arguments:?} {}", said(&run));
+        watch.look_at_run(&arguments.join(" "), &run);
+    }
+    watch.look_at_folder("what was asked", &asked);
     watch.none();
 }
 

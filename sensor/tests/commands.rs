@@ -806,6 +806,37 @@ fn violations_are_records_too() {
 }
 
 #[test]
+fn changes_and_violations_fit_their_schemas() {
+    let bad = policy("commands-schemas", RULES);
+    for (name, arguments) in [
+        (
+            "violation",
+            &["check", "--policy", &bad, "--store", store(), "--json", "-"][..],
+        ),
+        (
+            "change",
+            &["diff", "--store", store(), "--since", "today", "--json"],
+        ),
+        (
+            "change",
+            &["diff", "--store", store(), "--since", "2026-10-01", "--json"],
+        ),
+    ] {
+        let schema = serde_json::from_slice(&run(&["schema", name]).stdout).expect("JSON");
+        let validator = jsonschema::validator_for(&schema).expect("a schema");
+        let found = records(&tapline(arguments));
+        assert!(found.len() > 2, "{name}");
+        for record in found {
+            let wrong: Vec<String> = validator
+                .iter_errors(&record)
+                .map(|e| format!("{}: {e}", e.instance_path()))
+                .collect();
+            assert!(wrong.is_empty(), "{wrong:?} in {record}");
+        }
+    }
+}
+
+#[test]
 fn what_is_accepted_is_no_violation_until_it_changes() {
     let out = folder("commands-accept");
     let [dir, accepted, second] =
@@ -1137,4 +1168,302 @@ fn everything_can_be_asked_while_a_run_writes() {
         "the store did not change while it was asked: {seen:?}"
     );
     assert!(total(&run(&["inventory", "--store", &dir, "--json"])) > *seen.last().expect("a count"));
+}
+
+const SPEC: &str = "openapi: 3.1.0
+info: {title: Orders, version: '1'}
+servers: [{url: 'http://orders.api.acme.example'}]
+components: {securitySchemes: {jwt: {type: http, scheme: bearer}}}
+security: [{jwt: []}]
+paths:
+  /v1/orders:
+    get:
+      operationId: listOrders
+      x-owner: team-orders
+      responses: {'200': {description: ok}}
+  /v1/orders/{orderId}:
+    get:
+      operationId: getOrder
+      x-owner: team-orders
+      parameters: [{name: orderId, in: path, required: true, schema: {type: integer}}]
+      responses: {'200': {description: ok}}
+  /v1/refunds/{id}:
+    delete:
+      operationId: forgetRefund
+      security: []
+      parameters: [{name: id, in: path, required: true, schema: {type: integer}}]
+      responses: {'204': {description: gone}}
+";
+
+/// Places of the violations in a SARIF log, with their rules.
+fn places(sarif: &Path) -> Vec<String> {
+    let log: Value = serde_json::from_slice(&fs::read(sarif).expect("a file")).expect("JSON");
+    let results = log["runs"][0]["results"].as_array().expect("results");
+    let mut found: Vec<String> = results
+        .iter()
+        .map(|result| {
+            let at = &result["locations"][0]["physicalLocation"];
+            let uri = at["artifactLocation"]["uri"].as_str().expect("a uri");
+            let file = uri.rsplit('/').next().expect("a name");
+            format!(
+                "{} {file}:{}",
+                result["ruleId"].as_str().expect("a rule"),
+                at["region"]["startLine"]
+            )
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn a_specification_is_held_against_a_policy_before_anybody_calls_it() {
+    let out = folder("commands-operations");
+    let (spec, sarif) = (out.join("orders.yaml"), out.join("out.sarif"));
+    fs::write(&spec, SPEC).expect("a file");
+    let policy = policy(
+        "commands-operations-policy",
+        "[[rule]]\nid = \"owned\"\nabout = \"operation\"\nmust = 'exists owner'\n\n\
+         [[rule]]\nid = \"guarded\"\nabout = \"operation\"\nmust = 'authenticated'\n",
+    );
+    let (spec_name, sarif_name) = (spec.display().to_string(), sarif.display().to_string());
+    let arguments = [
+        "check",
+        "--policy",
+        &policy,
+        "--spec",
+        &spec_name,
+        "--sarif",
+        &sarif_name,
+    ];
+    let bad = tapline(&arguments);
+    assert_eq!(bad.status.code(), Some(1), "{}", said(&bad));
+    // The line at which each operation begins.
+    let line = |of: &str| 1 + SPEC.lines().position(|l| l.trim() == of).expect("a line");
+    let forget = line("delete:");
+    assert_eq!(
+        places(&sarif),
+        [
+            format!("guarded orders.yaml:{forget}"),
+            format!("owned orders.yaml:{forget}")
+        ]
+    );
+    // Mended, it passes.
+    let clean = SPEC.replace("      security: []\n", "      x-owner: team-money\n");
+    fs::write(&spec, clean).expect("a file");
+    let good = tapline(&arguments);
+    assert_eq!(good.status.code(), Some(0), "{}", said(&good));
+    assert!(places(&sarif).is_empty());
+    // An owner may come from elsewhere too.
+    fs::write(&spec, SPEC.replace("      security: []\n", "")).expect("a file");
+    assert_eq!(tapline(&arguments).status.code(), Some(1));
+    let overrides = out.join("overrides.toml");
+    fs::write(
+        &overrides,
+        "[[endpoint]]\nhost = \"orders.api.acme.example\"\npath = \"/v1/refunds/{id}\"\nowner = \"team-money\"\n",
+    )
+    .expect("a file");
+    let config = out.join("tapline.toml");
+    fs::write(
+        &config,
+        format!("[inventory]\noverrides = \"{}\"\n", overrides.display()),
+    )
+    .expect("a file");
+    let with_config = tapline(&[&arguments[..], &["--config", &config.display().to_string()]].concat());
+    assert_eq!(with_config.status.code(), Some(0), "{}", said(&with_config));
+    let without = tapline(&["check", "--policy", &policy, "--store", store()]);
+    assert_eq!(without.status.code(), Some(2), "{}", said(&without));
+    assert!(
+        text(&without.stderr).contains("give the specifications that declare them with --spec FILE"),
+        "{}",
+        said(&without)
+    );
+}
+
+#[test]
+fn what_a_specification_declares_is_told_with_its_line() {
+    let out = folder("commands-spec");
+    let (spec, sarif, dir) = (out.join("orders.yaml"), out.join("out.sarif"), out.join("store"));
+    fs::write(&spec, SPEC).expect("a file");
+    let (spec_name, dir) = (spec.display().to_string(), dir.display().to_string());
+    let demo = testdata("demo.pcap").display().to_string();
+    run(&["replay", &demo, "--store", &dir, "--spec", &spec_name]);
+    // The store remembers what the run compared with.
+    let shown = run(&["show", "GET orders.api.acme.example/v1/orders/7", "--store", &dir]);
+    let wanted = format!("yes: {spec_name}:13, operation getOrder");
+    // Long names are wrapped.
+    let flat = text(&shown.stdout)
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    assert!(flat.contains(&wanted), "no `{wanted}` in\n{}", said(&shown));
+    let undocumented = run(&[
+        "inventory",
+        "--store",
+        &dir,
+        "--host",
+        "orders.*",
+        "--undocumented",
+        "--json",
+    ]);
+    let undocumented = names(&records(&undocumented));
+    assert!(
+        undocumented.contains(&"GET orders.api.acme.example/internal/debug/export".to_owned())
+            && !undocumented.iter().any(|n| n.ends_with("/v1/orders")),
+        "{undocumented:?}"
+    );
+    let policy = policy(
+        "commands-spec-policy",
+        "[[rule]]\nid = \"no-keys\"\nwhere = 'host = \"orders.api.acme.example\" and documented = \"yes\"'\n\
+         must_not = 'auth has \"api_key\"'\n\n\
+         [[rule]]\nid = \"used\"\nabout = \"operation\"\nmust = 'seen'\n\n\
+         [[rule]]\nid = \"documented\"\nwhere = 'host = \"orders.api.acme.example\"'\nmust_not = 'documented = \"no\"'\n",
+    );
+    let check = tapline(&[
+        "check",
+        "--policy",
+        &policy,
+        "--store",
+        &dir,
+        "--sarif",
+        &sarif.display().to_string(),
+    ]);
+    assert_eq!(check.status.code(), Some(1), "{}", said(&check));
+    let found = places(&sarif);
+    let line = |of: &str| 2 + SPEC.lines().position(|l| l.trim() == of).expect("a line");
+    for wanted in [
+        format!("no-keys orders.yaml:{}", line("/v1/orders:")),
+        format!("no-keys orders.yaml:{}", line("/v1/orders/{orderId}:")),
+        format!("used orders.yaml:{}", line("/v1/refunds/{id}:")),
+        // What no specification declares has no line there.
+        "documented policy.toml:11".to_owned(),
+    ] {
+        assert!(found.contains(&wanted), "no {wanted} in {found:#?}");
+    }
+    // A file that is gone is told, and everything else is answered.
+    fs::remove_file(&spec).expect("a file");
+    let output = run(&["inventory", "--store", &dir, "--json"]);
+    assert!(
+        text(&output.stderr).contains("the last run had it"),
+        "{}",
+        said(&output)
+    );
+    assert_eq!(records(&output).len(), inventory(&[]).len());
+}
+
+#[test]
+fn what_is_exported_declares_the_traffic_it_was_written_from() {
+    let out = folder("commands-export");
+    let specs = format!("{}/", out.join("specs").display());
+    let output = run(&[
+        "export",
+        "--store",
+        store(),
+        "--format",
+        "openapi",
+        "--scheme",
+        "http",
+        "--out",
+        &specs,
+    ]);
+    let files = support::files(Path::new(&specs));
+    let hosts: std::collections::BTreeSet<String> = inventory(&[])
+        .iter()
+        .filter(|e| e["method"] != "CONNECT")
+        .map(|e| e["host"].as_str().unwrap_or_default().to_owned())
+        .collect();
+    assert_eq!(files.len(), hosts.len(), "{}", said(&output));
+    let findings = out.join("findings.jsonl");
+    let inventory = out.join("inventory.jsonl");
+    let demo = testdata("demo.pcap").display().to_string();
+    let mut arguments = vec![
+        "replay".to_owned(),
+        demo,
+        "--findings".to_owned(),
+        findings.display().to_string(),
+        "--inventory".to_owned(),
+        inventory.display().to_string(),
+    ];
+    for file in &files {
+        arguments.extend(["--spec".to_owned(), file.display().to_string()]);
+    }
+    let again = tapline(&arguments);
+    assert!(again.status.success(), "{}", said(&again));
+    // Our own reader finds nothing wrong with it.
+    assert!(!text(&again.stderr).contains("warning"), "{}", said(&again));
+    let kinds: Vec<String> = support::lines(&findings)
+        .iter()
+        .map(|f| f["kind"].as_str().unwrap_or_default().to_owned())
+        .collect();
+    let before: Vec<String> = fs::read_to_string(written("findings.jsonl"))
+        .expect("a file")
+        .lines()
+        .map(|line| {
+            serde_json::from_str::<Value>(line).expect("JSON")["kind"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned()
+        })
+        .collect();
+    let new: Vec<&String> = kinds.iter().filter(|kind| !before.contains(kind)).collect();
+    assert!(new.is_empty(), "its own traffic departs from it: {new:?}");
+    for endpoint in support::lines(&inventory)
+        .iter()
+        .filter(|e| e["method"] != "CONNECT")
+    {
+        assert_eq!(
+            endpoint["documented"], "yes",
+            "{}{}",
+            endpoint["host"], endpoint["template"]
+        );
+    }
+}
+
+#[test]
+fn a_document_is_about_one_host_and_a_collection_about_all() {
+    let output = tapline(&["export", "--store", store(), "--format", "openapi"]);
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(
+        text(&output.stderr).contains("name one with --host")
+            && text(&output.stderr).contains("orders.api.acme.example"),
+        "{}",
+        said(&output)
+    );
+    let one = run(&[
+        "export",
+        "--store",
+        store(),
+        "--format",
+        "openapi",
+        "--host",
+        "orders.*",
+    ]);
+    let document: Value = serde_json::from_slice(&one.stdout).expect("JSON");
+    assert!(
+        document["openapi"].as_str().is_some_and(|v| v.starts_with("3.1")),
+        "{document}"
+    );
+    assert!(
+        !document["paths"]["/v1/orders"]["get"]["x-tapline-confidence"].is_null(),
+        "{document}"
+    );
+    let all = run(&["export", "--store", store(), "--format", "postman"]);
+    let collection: Value = serde_json::from_slice(&all.stdout).expect("JSON");
+    assert!(
+        collection["item"]
+            .as_array()
+            .is_some_and(|folders| folders.len() > 3),
+        "{collection}"
+    );
+    let none = tapline(&[
+        "export",
+        "--store",
+        store(),
+        "--format",
+        "postman",
+        "--host",
+        "nobody",
+    ]);
+    assert_eq!(none.status.code(), Some(2), "{}", said(&none));
+    assert!(text(&none.stderr).contains("nothing to write"), "{}", said(&none));
 }

@@ -495,6 +495,8 @@ fn every_shell_has_completions_and_every_record_a_schema() {
         "inventory",
         "agents",
         "health",
+        "change",
+        "violation",
     ] {
         assert!(list.contains(name), "{list}");
         let schema: serde_json::Value =

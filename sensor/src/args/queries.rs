@@ -197,7 +197,7 @@ pub(crate) struct CheckArgs {
     #[arg(
         long,
         value_name = "DIR",
-        required_unless_present = "inventory",
+        required_unless_present_any = ["inventory", "spec", "config"],
         conflicts_with_all = ["inventory", "agents", "findings"]
     )]
     pub(crate) store: Option<PathBuf>,
@@ -326,6 +326,34 @@ pub(crate) struct OverrideArgs {
     /// Print what would change, and write nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// The folder given as --store to replay or capture
+    #[arg(long, value_name = "DIR")]
+    pub(crate) store: PathBuf,
+    /// What to write
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    pub(crate) format: ExportFormat,
+    /// Where to: a file, or a folder (with a slash at its end) for a document of each host; `-` is standard output
+    #[arg(long, value_name = "OUT", default_value = "-")]
+    pub(crate) out: PathBuf,
+    /// Scheme of the servers in it: what is mirrored in the clear is mostly reached with TLS
+    #[arg(long, value_name = "SCHEME", default_value = "https", value_parser = ["https", "http"])]
+    pub(crate) scheme: String,
+    #[command(flatten)]
+    pub(crate) filters: FilterArgs,
+    #[command(flatten)]
+    pub(crate) declared: DeclaredArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// OpenAPI 3.1, a document for each host
+    Openapi,
+    /// A Postman collection 2.1, with a folder for each host
+    Postman,
 }
 
 fn date(text: &str) -> Result<String, String> {

@@ -6,11 +6,12 @@ use serde_json::{Value, json};
 
 use super::inventory::severity_look;
 use crate::args::CheckArgs;
+use crate::declared::Tell;
 use crate::exit::{Failure, Status};
 use crate::known::accepted::Accepted;
 use crate::known::state::{About, State};
 use crate::known::subject::rank;
-use crate::known::{Files, Source};
+use crate::known::{self, Files, Known, Source};
 use crate::message;
 use crate::policy::{Baseline, Judged, Policy, Rule, Violation, judge, junit, sarif};
 use crate::summary::page::{Look, Page, thousands};
@@ -61,6 +62,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<Status, Failure> {
             Source::files(&files)?
         }
     };
+    let operations = operations(args, &policy, &source)?;
     let accepted = match &args.accepted {
         Some(path) => Some(Accepted::load(path)?.state()),
         None => None,
@@ -70,10 +72,11 @@ pub(super) fn check(args: &CheckArgs) -> Result<Status, Failure> {
         .as_ref()
         .zip(now.as_ref())
         .map(|(accepted, now)| Baseline { accepted, now });
-    let judged = judge(&policy, &source, baseline.as_ref());
+    let judged = judge(&policy, &source, &operations, baseline.as_ref());
 
     if let Some(out) = &args.sarif {
-        let log = sarif::log(&policy, &judged, args.inventory.as_deref());
+        let here = std::env::current_dir().unwrap_or_default();
+        let log = sarif::log(&policy, &judged, args.inventory.as_deref(), &here);
         let text = serde_json::to_string_pretty(&log).unwrap_or_default();
         super::write_out(out, &format!("{text}\n"))?;
     }
@@ -106,6 +109,34 @@ pub(super) fn check(args: &CheckArgs) -> Result<Status, Failure> {
         0 => Status::Done,
         _ => Status::Violations,
     })
+}
+
+/// What is declared, when a rule asks for it.
+fn operations(args: &CheckArgs, policy: &Policy, source: &Source) -> Result<Vec<Known>, Failure> {
+    let Some(rule) = policy.rules.iter().find(|rule| rule.about == About::Operation) else {
+        return Ok(Vec::new());
+    };
+    let tell = if args.store.is_some() {
+        Tell::Nothing
+    } else {
+        Tell::Some
+    };
+    let (declared, hosts) = known::declarations_with_hosts(args.store.as_deref(), &args.declared, tell)?;
+    if declared.specs.specs().is_empty() {
+        return Err(Failure::usage(anyhow::anyhow!(
+            "{}:{}:{}: rule `{}` is about operations; give the specifications that declare them with --spec FILE",
+            policy.file,
+            rule.line,
+            rule.column,
+            rule.id
+        )));
+    }
+    let traffic = args.store.is_some() || args.inventory.is_some();
+    Ok(known::operations::of(
+        &declared,
+        &hosts,
+        traffic.then_some(source),
+    ))
 }
 
 /// Whether no two outputs go to the same place, and none over what is read.

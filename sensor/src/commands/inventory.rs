@@ -98,7 +98,7 @@ fn table(
 ) -> String {
     const COLUMNS: [Column; 16] = [
         Column::text("method", 6),
-        Column::text("endpoint", 20),
+        Column::text("endpoint", 26),
         Column::number("calls"),
         Column::number("ok").spare(2),
         Column::number("4xx").spare(8),
@@ -108,10 +108,10 @@ fn table(
         Column::text("auth", 7).spare(11),
         Column::text("data", 7).optional().spare(14),
         Column::text("owner", 7).optional().spare(13),
-        Column::text("tier", 6).optional().spare(6),
+        Column::text("tier", 6).optional().spare(1),
         Column::text("env", 4).optional().spare(10),
         Column::text("declared", 3).optional().spare(4),
-        Column::text("last seen", 16).spare(5),
+        Column::text("last seen", 16).spare(0),
         Column::text("finding", 12).optional(),
     ];
     let mut page = Page::for_stdout();

@@ -6,6 +6,7 @@ mod completions;
 mod config;
 mod diff;
 mod doctor;
+mod export;
 mod inventory;
 mod list;
 mod overrides;
@@ -31,6 +32,7 @@ pub(crate) fn run(cli: Cli) -> Result<Status, Failure> {
         Command::Check(args) => check::check(&args),
         Command::Accept(args) => accept::accept(&args),
         Command::Override(args) => overrides::set_override(&args),
+        Command::Export(args) => export::export(&args),
         Command::Agents(args) => list::agents(&args),
         Command::Findings(args) => list::findings(&args),
         Command::Schema { record } => schema::schema(record),

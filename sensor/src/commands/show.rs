@@ -6,7 +6,7 @@ use super::inventory::severity_look;
 use crate::args::ShowArgs;
 use crate::exit::{Failure, Status};
 use crate::known::subject::{self, name_of, rank};
-use crate::known::{Known, Source, facts};
+use crate::known::{self, Known, Source, facts};
 use crate::message;
 use crate::summary::page::{Cell, Column, Look, Page, bytes, thousands};
 
@@ -414,53 +414,70 @@ fn in_words(value: &Value) -> String {
     }
 }
 
-/// A list of objects as a table with a column for each of their fields.
+/// Parameters, or fields of bodies: where, what, and how often.
 fn table_of(page: &mut Page, title: &str, of: &Value) {
+    const COLUMNS: [Column; 5] = [
+        Column::text("in", 8),
+        Column::text("name", 16),
+        Column::text("is", 7),
+        Column::text("there", 8).spare(2),
+        Column::text("more", 8).optional().spare(1),
+    ];
     let Some(list) = of.as_array().filter(|list| !list.is_empty()) else {
         return;
     };
     page.heading(title, &thousands(list.len() as u64));
-    let columns = [
-        Column::text("name", 12),
-        Column::text("is", 8),
-        Column::text("more", 10).optional(),
+    let rows: Vec<Vec<Cell>> = list.iter().map(typed_row).collect();
+    page.table(&COLUMNS, &rows);
+}
+
+fn typed_row(one: &Value) -> Vec<Cell> {
+    const TOLD: [&str; 8] = [
+        "in",
+        "path",
+        "name",
+        "types",
+        "presence",
+        "required",
+        "form",
+        "provisional",
     ];
-    let rows: Vec<Vec<Cell>> = list
-        .iter()
-        .map(|one| {
-            let get = |names: &[&str]| names.iter().find_map(|name| facts::text(one, name));
-            let name = match (get(&["in", "place"]), get(&["path", "name"])) {
-                (Some(place), Some(name)) => format!("{place} {name}"),
-                (_, name) => name.unwrap_or_default(),
-            };
-            let is = match &one["types"] {
-                Value::Null => get(&["type"]).unwrap_or_default(),
-                types => match types {
-                    Value::Object(map) => map.keys().cloned().collect::<Vec<_>>().join(" or "),
-                    other => in_words(other),
-                },
-            };
-            let told = ["in", "place", "path", "name", "types", "type"];
-            let more: Vec<String> = one
-                .as_object()
-                .into_iter()
-                .flatten()
-                .filter(|(field, value)| {
-                    !told.contains(&field.as_str()) && !matches!(value, Value::Null | Value::Bool(false))
-                })
-                .map(|(field, value)| match value {
-                    Value::Bool(true) => field.replace('_', " "),
-                    value => format!("{} {}", field.replace('_', " "), in_words(value)),
-                })
-                .collect();
-            vec![
-                Cell::new(Look::Plain, name),
-                Cell::new(Look::Cyan, is),
-                Cell::new(Look::Dim, more.join("; ")),
-            ]
+    let name = one["path"].as_str().or(one["name"].as_str()).unwrap_or_default();
+    let percent = |at: usize| one["presence"][at].as_f64().map(|share| (share * 100.0).round());
+    let there = match (one["required"].as_bool(), percent(0), percent(1)) {
+        (Some(true), ..) => "always".to_owned(),
+        (_, Some(low), Some(high)) if low < high => format!("{low:.0}–{high:.0} %"),
+        (_, Some(low), _) => format!("{low:.0} %"),
+        _ => String::new(),
+    };
+    let provisional = if one["provisional"] == true {
+        " (few seen)"
+    } else {
+        ""
+    };
+    let more: Vec<String> = one
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(|(field, value)| {
+            !TOLD.contains(&field.as_str()) && !matches!(value, Value::Null | Value::Bool(false))
+        })
+        .map(|(field, value)| match value {
+            Value::Bool(true) => field.replace('_', " "),
+            value if field == "format" => in_words(value),
+            value => format!("{} {}", field.replace('_', " "), in_words(value)),
         })
         .collect();
-    page.table(&columns, &rows);
+    vec![
+        Cell::new(Look::Dim, one["in"].as_str().unwrap_or_default()),
+        match name {
+            "" => Cell::new(Look::Dim, "(all of it)"),
+            name => Cell::new(Look::Plain, name),
+        },
+        Cell::new(Look::Cyan, known::names(&one["types"]).join(" or ")),
+        Cell::new(Look::Plain, format!("{there}{provisional}")),
+        Cell::new(Look::Dim, more.join("; ")),
+    ]
 }
 
 fn caller_table(page: &mut Page, endpoint: &Known, callers: &[CalledBy]) {

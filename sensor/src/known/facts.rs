@@ -15,10 +15,11 @@ pub(crate) fn text(record: &Value, field: &str) -> Option<String> {
     }
 }
 
-/// Classes of data that an endpoint carries, sorted.
+/// Classes of data that an endpoint carries in either direction, sorted.
 pub(crate) fn classes(endpoint: &Known) -> Vec<&str> {
     let mut all = names(&endpoint.value["data_classes"]);
     all.extend(names(&endpoint.value["request_data_classes"]));
+    all.extend(names(&endpoint.value["url_data_classes"]));
     all.sort_unstable();
     all.dedup();
     all
@@ -38,37 +39,27 @@ pub(crate) fn documented(endpoint: &Known) -> Option<bool> {
     }
 }
 
-/// What a request may carry, one word each: where a parameter stands, its name and its types.
+/// What a request may carry, a word for each type of each parameter.
 pub(crate) fn parameters(endpoint: &Known) -> Vec<String> {
-    typed(&endpoint.value["parameters"], &["in", "place"], &["name", "path"])
+    typed(&endpoint.value["parameters"], "name")
 }
 
-/// What bodies hold, one word each: direction, path of the field and its types.
+/// What bodies hold, a word for each type of each field.
 pub(crate) fn fields(endpoint: &Known) -> Vec<String> {
-    typed(
-        &endpoint.value["fields"],
-        &["in", "direction", "body"],
-        &["path", "name"],
-    )
+    typed(&endpoint.value["fields"], "path")
 }
 
-fn typed(list: &Value, places: &[&str], own: &[&str]) -> Vec<String> {
-    let one = |item: &Value| {
-        let first = |among: &[&str]| among.iter().find_map(|field| text(item, field));
-        let name = first(own)?;
-        let types = match &item["types"] {
-            Value::Null => text(item, "type").into_iter().collect(),
-            types => names(types).into_iter().map(str::to_owned).collect::<Vec<_>>(),
-        };
-        let place = first(places).map_or(String::new(), |place| format!("{place} "));
-        let types = if types.is_empty() {
-            String::new()
-        } else {
-            format!(": {}", types.join("|"))
-        };
-        Some(format!("{place}{name}{types}"))
+/// `response 2xx items[].id: integer`: so a type that is new is told as one, and a field that is new with its type.
+fn typed(list: &Value, own: &str) -> Vec<String> {
+    let items = list.as_array().into_iter().flatten();
+    let words = |item: &Value| -> Vec<String> {
+        let place = item["in"].as_str().unwrap_or_default();
+        let name = item[own].as_str().unwrap_or_default();
+        let types = names(&item["types"]).into_iter();
+        let name = if name.is_empty() { "as a whole" } else { name };
+        types.map(|kind| format!("{place} {name}: {kind}")).collect()
     };
-    list.as_array().into_iter().flatten().filter_map(one).collect()
+    items.flat_map(words).collect()
 }
 
 /// Where something stands in a file.

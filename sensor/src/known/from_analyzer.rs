@@ -1,6 +1,6 @@
 //! Records of what an analysis knows, made one at a time as they are asked for.
 
-use analyzers::Analyzer;
+use analyzers::{Analyzer, EndpointView};
 
 use super::Known;
 use crate::records::endpoint::EndpointRecord;
@@ -10,11 +10,14 @@ use crate::records::to_json;
 
 /// Every endpoint, sorted by host, template and method.
 pub(crate) fn endpoints(analyzer: &Analyzer) -> impl Iterator<Item = Known> {
-    analyzer.endpoints().map(|view| {
-        let mut known = Known::of(to_json(&EndpointRecord::new(&view)));
-        known.called_by = view.called_by;
-        known
-    })
+    analyzer.endpoints().map(|view| endpoint(&view))
+}
+
+/// The record of one endpoint.
+pub(crate) fn endpoint(view: &EndpointView) -> Known {
+    let mut known = Known::of(to_json(&EndpointRecord::new(view)));
+    known.called_by.clone_from(&view.called_by);
+    known
 }
 
 /// Every principal, sorted by kind, then id.

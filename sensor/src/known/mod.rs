@@ -9,7 +9,7 @@
 //! Commands look at records and not at what they are made from: whatever a record says can be asked for, by the name that
 //! it has there, and a file of records answers like a store.
 
-mod from_analyzer;
+pub(crate) mod from_analyzer;
 
 pub(crate) mod facts;
 pub(crate) mod glob;
@@ -19,6 +19,7 @@ pub(crate) mod filter;
 pub(crate) mod subject;
 
 pub(crate) mod accepted;
+pub(crate) mod operations;
 pub(crate) mod overrides;
 
 pub(crate) mod change;
@@ -183,15 +184,36 @@ impl Source {
 ///
 /// A file that the command line names and that cannot be read; mistakes in overrides or owners.
 pub(crate) fn declarations(dir: &Path, args: &DeclaredArgs) -> Result<Arc<Declared>, Failure> {
+    declarations_with_hosts(Some(dir), args, Tell::Nothing).map(|(declared, _)| declared)
+}
+
+/// The same, with the hosts that were given for each specification. Without a store it is what the command line says.
+///
+/// # Errors
+///
+/// As above.
+pub(crate) fn declarations_with_hosts(
+    dir: Option<&Path>,
+    args: &DeclaredArgs,
+    tell: Tell,
+) -> Result<(Arc<Declared>, Vec<Vec<String>>), Failure> {
     if args.config.is_some() || !args.spec.is_empty() {
         let config = config::from_file(args.config.as_deref()).map_err(Failure::usage)?;
-        let declared = declared::load(&config, &args.spec, None, Tell::Nothing).map_err(Failure::usage)?;
-        return Ok(declared.into());
+        let declared = declared::load(&config, &args.spec, None, tell).map_err(Failure::usage)?;
+        let files = declared::spec_files(&config, &args.spec);
+        return Ok((
+            declared.into(),
+            files.into_iter().map(|file| file.hosts).collect(),
+        ));
     }
-    let Some(noted) = Store::read(dir, Store::declared).map_err(Failure::input)? else {
-        return Ok(Arc::default());
+    let noted = match dir {
+        Some(dir) => Store::read(dir, Store::declared).map_err(Failure::input)?,
+        None => None,
     };
-    Ok(declared::reload(&noted).into())
+    Ok(noted.map_or_else(Default::default, |noted| {
+        let (declared, hosts) = declared::reload(&noted);
+        (declared.into(), hosts)
+    }))
 }
 
 /// What a store has learned. Reading back needs room for everything that was kept, whatever the limits were.

@@ -22,10 +22,15 @@ pub(crate) enum About {
     Principal,
     /// A finding.
     Finding,
+    /// What a specification declares. It has no history: its file has.
+    Operation,
 }
 
 impl About {
-    pub(crate) const ALL: [Self; 3] = [Self::Endpoint, Self::Principal, Self::Finding];
+    /// What a store knows.
+    pub(crate) const LEARNED: [Self; 3] = [Self::Endpoint, Self::Principal, Self::Finding];
+    /// Everything that a policy may be about.
+    pub(crate) const ALL: [Self; 4] = [Self::Endpoint, Self::Principal, Self::Finding, Self::Operation];
 
     /// The name used in the store and in records.
     pub(crate) fn name(self) -> &'static str {
@@ -33,6 +38,7 @@ impl About {
             Self::Endpoint => "endpoint",
             Self::Principal => "principal",
             Self::Finding => "finding",
+            Self::Operation => "operation",
         }
     }
 }
@@ -101,6 +107,63 @@ pub(crate) struct State {
     pub(crate) last: Option<Rfc3339>,
 }
 
+/// Where the facts of one moment come from, one at a time: all at once may be larger than what they are made from.
+pub(crate) trait Everything {
+    /// Everything of one sort, by id.
+    fn each(&self, about: About) -> Box<dyn Iterator<Item = (String, Facts)> + '_>;
+}
+
+impl Everything for State {
+    fn each(&self, about: About) -> Box<dyn Iterator<Item = (String, Facts)> + '_> {
+        let all = self.about(about).iter();
+        Box::new(all.map(|(id, facts)| (id.clone(), facts.clone())))
+    }
+}
+
+/// What an analysis knows.
+pub(crate) struct Learned<'a> {
+    analyzer: &'a Analyzer,
+    /// Kinds of all principals by id.
+    kinds: BTreeMap<String, String>,
+}
+
+impl<'a> Learned<'a> {
+    /// The facts of `analyzer`, which are made when they are asked for.
+    pub(crate) fn of(analyzer: &'a Analyzer) -> Self {
+        let kinds = analyzer.principals().map(|p| (p.id, p.kind.name().to_owned()));
+        Self {
+            kinds: kinds.collect(),
+            analyzer,
+        }
+    }
+}
+
+impl Everything for Learned<'_> {
+    fn each(&self, about: About) -> Box<dyn Iterator<Item = (String, Facts)> + '_> {
+        let id = |known: &Known| known.text("id").to_owned();
+        match about {
+            About::Endpoint => Box::new(
+                from_analyzer::endpoints(self.analyzer)
+                    .map(move |e| (id(&e), endpoint_facts(&e, &self.kinds))),
+            ),
+            About::Principal => Box::new(
+                from_analyzer::principals(self.analyzer)
+                    .filter(is_followed)
+                    .map(move |p| (id(&p), principal_facts(&p))),
+            ),
+            About::Finding => {
+                Box::new(from_analyzer::findings(self.analyzer).map(move |f| (id(&f), finding_facts(&f))))
+            }
+            About::Operation => Box::new(std::iter::empty()),
+        }
+    }
+}
+
+/// Whether a principal is one that is told of by itself.
+fn is_followed(principal: &Known) -> bool {
+    matches!(principal.text("kind"), "ai_agent" | "service")
+}
+
 impl State {
     /// What is known now.
     pub(crate) fn of(source: &Source) -> Self {
@@ -130,7 +193,7 @@ impl State {
             last = last.max(principal.time("last_seen").map_or(0, |t| t.0));
             let (id, kind) = (principal.text("id"), principal.text("kind"));
             kinds.insert(id.to_owned(), kind.to_owned());
-            if matches!(kind, "ai_agent" | "service") {
+            if is_followed(&principal) {
                 followed.insert(id.to_owned(), principal_facts(&principal));
             }
         }

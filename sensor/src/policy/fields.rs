@@ -59,20 +59,36 @@ fn derived(about: About) -> Value {
             fields["changed"] = names;
         }
         About::Principal | About::Finding => {}
+        About::Operation => return operation(),
     }
     fields
+}
+
+/// Fields of declared operations, which leave in no record of their own.
+fn operation() -> Value {
+    let text = json!({"type": "string"});
+    let flag = json!({"type": "boolean"});
+    let names = json!({"type": "array", "items": {"type": "string"}});
+    json!({
+        "id": text, "host": text, "hosts": names, "method": text, "template": text, "path": text, "operation": text,
+        "summary": text, "tags": names, "owner": text, "environment": text, "purpose": text,
+        "tier": {"type": "string", "enum": ["public", "internal", "confidential"]},
+        "deprecated": flag, "authenticated": flag, "seen": flag, "exchanges": {"type": "integer"},
+        "declared": {"type": "object", "properties": {"specification": text, "line": {"type": "integer"}}},
+    })
 }
 
 /// Fields that take a file of accepted endpoints to be known.
 pub(super) const OF_BASELINE: [&str; 2] = ["accepted", "changed"];
 
 fn schema(about: About) -> &'static Value {
-    static SCHEMAS: OnceLock<[Value; 3]> = OnceLock::new();
+    static SCHEMAS: OnceLock<[Value; 4]> = OnceLock::new();
     let all = SCHEMAS.get_or_init(|| {
         let texts = [
             (About::Endpoint, include_str!("../../schemas/inventory.json")),
             (About::Principal, include_str!("../../schemas/agents.json")),
             (About::Finding, include_str!("../../schemas/finding.json")),
+            (About::Operation, "{\"properties\": {}}"),
         ];
         texts.map(|(about, text)| {
             // The schemas are our own, and tests read them.
@@ -87,6 +103,7 @@ fn schema(about: About) -> &'static Value {
         About::Endpoint => &all[0],
         About::Principal => &all[1],
         About::Finding => &all[2],
+        About::Operation => &all[3],
     }
 }
 

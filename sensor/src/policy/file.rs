@@ -224,7 +224,9 @@ impl Reader<'_> {
             Some((_, item, word)) => match About::ALL.into_iter().find(|a| a.name() == word) {
                 Some(about) => about,
                 None => {
-                    let what = format!("`about` is \"{word}\"; it must be endpoint, principal or finding");
+                    let what = format!(
+                        "`about` is \"{word}\"; it must be endpoint, principal, finding or operation"
+                    );
                     self.wrong(item.span().start, what);
                     return None;
                 }

@@ -83,7 +83,12 @@ impl Judged {
 }
 
 /// Holds everything in `source` against the policy.
-pub(crate) fn judge(policy: &Policy, source: &Source, baseline: Option<&Baseline<'_>>) -> Judged {
+pub(crate) fn judge(
+    policy: &Policy,
+    source: &Source,
+    operations: &[Known],
+    baseline: Option<&Baseline<'_>>,
+) -> Judged {
     let mut outcomes: Vec<Outcome> = policy.rules.iter().map(|_| Outcome::default()).collect();
     // Fields that no record has had yet.
     let mut unseen: Vec<Vec<&Path>> = policy
@@ -114,6 +119,7 @@ pub(crate) fn judge(policy: &Policy, source: &Source, baseline: Option<&Baseline
             About::Endpoint => source.endpoints(),
             About::Principal => source.principals(),
             About::Finding => source.findings(),
+            About::Operation => Box::new(operations.iter().cloned()),
         };
         for known in records {
             let record = enriched(about, &known, last, &concerns, baseline);
@@ -155,8 +161,10 @@ fn enriched(
             record[name] = json!((days * 100.0).round() / 100.0);
         }
     }
-    if about == About::Endpoint {
+    if matches!(about, About::Endpoint | About::Operation) {
         record["path"] = known.value["template"].clone();
+    }
+    if about == About::Endpoint {
         record["classes"] = json!(facts::classes(known));
         let own = concerns.get(known.text("id")).map_or(&[][..], Vec::as_slice);
         let mut kinds: Vec<&str> = own.iter().map(|c| c.kind.as_str()).collect();
@@ -182,7 +190,7 @@ fn enriched(
 fn violation(place: usize, rule: &Rule, known: &Known, record: &Value) -> Violation {
     let subject = known.text("id").to_owned();
     let name = match rule.about {
-        About::Endpoint => name_of(known),
+        About::Endpoint | About::Operation => name_of(known),
         About::Principal => {
             let name = known.value["name"].as_str().unwrap_or(&subject);
             format!("{} {name}", known.text("kind"))

@@ -12,12 +12,13 @@ use crate::known::state::About;
 const SCHEMA: &str =
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
-/// The log of a check. `input` is the file that the records were read from, when it was one.
-pub(crate) fn log(policy: &Policy, judged: &Judged, input: Option<&Path>) -> Value {
+/// The log of a check. `input` is the file that the records were read from, when it was one, and `here` the folder in which
+/// the check runs.
+pub(crate) fn log(policy: &Policy, judged: &Judged, input: Option<&Path>, here: &Path) -> Value {
     let rules: Vec<Value> = policy.rules.iter().map(rule).collect();
     let results: Vec<Value> = judged
         .violations()
-        .map(|violation| result(policy, violation, input))
+        .map(|violation| result(policy, violation, input, here))
         .collect();
     json!({
         "$schema": SCHEMA,
@@ -59,6 +60,7 @@ fn rule(rule: &Rule) -> Value {
         About::Endpoint => "Every endpoint",
         About::Principal => "Every caller",
         About::Finding => "Every finding",
+        About::Operation => "Every declared operation",
     };
     let some = if rule.on.is_some() {
         " that the rule is about"
@@ -81,13 +83,17 @@ fn rule(rule: &Rule) -> Value {
     })
 }
 
-fn result(policy: &Policy, violation: &Violation, input: Option<&Path>) -> Value {
+fn result(policy: &Policy, violation: &Violation, input: Option<&Path>, here: &Path) -> Value {
     let rule = &policy.rules[violation.rule];
     // Where somebody can mend it: the declared operation, else the record, else the rule itself.
     let (file, line, column) = match (&violation.declared, input, violation.line) {
-        (Some(place), ..) => (uri(Path::new(&place.file)), place.line, None),
-        (None, Some(input), Some(line)) => (uri(input), line as u64, None),
-        _ => (uri(Path::new(&policy.file)), rule.line as u64, Some(rule.column)),
+        (Some(place), ..) => (uri(Path::new(&place.file), here), place.line, None),
+        (None, Some(input), Some(line)) => (uri(input, here), line as u64, None),
+        _ => (
+            uri(Path::new(&policy.file), here),
+            rule.line as u64,
+            Some(rule.column),
+        ),
     };
     let mut region = json!({"startLine": line});
     if let Some(column) = column {
@@ -100,7 +106,7 @@ fn result(policy: &Policy, violation: &Violation, input: Option<&Path>) -> Value
         .filter(|n| !n.is_empty())
         .unwrap_or(name);
     let kind = match rule.about {
-        About::Endpoint => "resource",
+        About::Endpoint | About::Operation => "resource",
         About::Principal => "principal",
         About::Finding => "finding",
     };
@@ -128,8 +134,10 @@ fn result(policy: &Policy, violation: &Violation, input: Option<&Path>) -> Value
     })
 }
 
-/// A path as a URI reference: relative as it was given, or `file://` of an absolute one (RFC 3986, RFC 8089).
-fn uri(path: &Path) -> String {
+/// A path as a URI reference: relative where it lies below the folder in which the check runs, as code scanning wants it, else
+/// as it was given, or `file://` of an absolute one (RFC 3986, RFC 8089).
+fn uri(path: &Path, here: &Path) -> String {
+    let path = path.strip_prefix(here).unwrap_or(path);
     let mut out = String::from(if path.is_absolute() { "file://" } else { "" });
     let bytes = path.as_os_str().as_bytes();
     let bytes = bytes.strip_prefix(b"./").unwrap_or(bytes);
@@ -156,12 +164,13 @@ mod tests {
         for (path, wanted) in [
             ("specs/orders.yaml", "specs/orders.yaml"),
             ("./policy.toml", "policy.toml"),
+            ("/home/ci/checkout/specs/a.yaml", "specs/a.yaml"),
             ("/etc/tapline/policy.toml", "file:///etc/tapline/policy.toml"),
             ("a b#c?.toml", "a%20b%23c%3F.toml"),
             ("c:d", "c%3Ad"),
             ("ünter", "%C3%BCnter"),
         ] {
-            assert_eq!(uri(Path::new(path)), wanted);
+            assert_eq!(uri(Path::new(path), Path::new("/home/ci/checkout")), wanted);
         }
     }
 }

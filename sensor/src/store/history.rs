@@ -10,11 +10,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use super::{Store, StoreError, in_words};
-use crate::known::state::{About, Facts, State};
+use crate::known::state::{About, Everything, Facts, State};
 use crate::records::time::NANOS_PER_DAY;
 
 /// Rows kept at most. When there would be more, the history goes back less far.
-const MOST_ROWS: u64 = 1_000_000;
+const MOST_ROWS: i64 = 1_000_000;
+/// The same of their bytes.
+const MOST_BYTES: i64 = 256 << 20;
+/// Bytes of one row when it is unpacked.
+const MOST_OF_ONE: usize = 16 << 20;
 
 /// The table; also made in a store of before it was there.
 pub(super) const TABLE: &str = "CREATE TABLE IF NOT EXISTS history
@@ -22,12 +26,11 @@ pub(super) const TABLE: &str = "CREATE TABLE IF NOT EXISTS history
     WITHOUT ROWID;";
 
 /// A day to be written.
-#[derive(Debug)]
 pub(crate) struct Day<'a> {
     /// Counted from 1970.
     pub(crate) number: u64,
     /// What is known at its end.
-    pub(crate) state: &'a State,
+    pub(crate) all: &'a dyn Everything,
     /// Days that can be asked for, at least one.
     pub(crate) keep: u64,
 }
@@ -43,11 +46,23 @@ pub(crate) struct Reach {
     pub(crate) to: u64,
 }
 
-/// Writes a day, in the transaction of the snapshot that it belongs to.
-pub(super) fn write(transaction: &Transaction<'_>, day: &Day<'_>) -> rusqlite::Result<()> {
+/// Writes a day.
+fn write(transaction: &Transaction<'_>, day: &Day<'_>) -> rusqlite::Result<()> {
     let number = day.number.cast_signed();
-    for about in About::ALL {
-        let before = rows_until(transaction, about, number - 1)?;
+    for about in About::LEARNED {
+        // What there was at the end of the day before.
+        let mut gone: BTreeSet<String> = BTreeSet::new();
+        {
+            let mut statement = transaction.prepare_cached(
+                "SELECT key, value IS NULL, max(day) FROM history WHERE about = ?1 AND day < ?2 GROUP BY key",
+            )?;
+            let mut rows = statement.query(params![about.name(), number])?;
+            while let Some(row) = rows.next()? {
+                if !row.get::<_, bool>(1)? {
+                    gone.insert(row.get(0)?);
+                }
+            }
+        }
         let mut here: BTreeSet<String> = BTreeSet::new();
         {
             let mut statement =
@@ -61,18 +76,26 @@ pub(super) fn write(transaction: &Transaction<'_>, day: &Day<'_>) -> rusqlite::R
             "INSERT INTO history (about, key, day, value) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT (about, key, day) DO UPDATE SET value = excluded.value",
         )?;
-        let mut now: BTreeSet<&String> = BTreeSet::new();
-        for (key, facts) in day.state.about(about) {
-            now.insert(key);
-            let value = encode(facts, day.number);
-            if before.get(key).is_none_or(|old| *old != value) {
-                put.execute(params![about.name(), key, number, value])?;
-                here.remove(key);
+        let mut last = transaction.prepare_cached(
+            "SELECT value FROM history WHERE about = ?1 AND key = ?2 AND day < ?3 ORDER BY day DESC LIMIT 1",
+        )?;
+        for (key, facts) in day.all.each(about) {
+            let value = plain(facts, day.number);
+            let old = if gone.remove(&key) {
+                let packed: Option<Vec<u8>> =
+                    last.query_row(params![about.name(), key, number], |row| row.get(0))?;
+                packed.and_then(|packed| unpacked(&packed).ok())
+            } else {
+                None
+            };
+            if old.is_none_or(|old| old != value) {
+                put.execute(params![about.name(), key, number, packed(&value)])?;
+                here.remove(&key);
             }
         }
-        for key in before.keys().filter(|key| !now.contains(key)) {
+        for key in gone {
             put.execute(params![about.name(), key, number, None::<Vec<u8>>])?;
-            here.remove(key);
+            here.remove(&key);
         }
         // What an earlier writing of the same day said, and is no longer so at its end.
         let mut remove =
@@ -85,7 +108,7 @@ pub(super) fn write(transaction: &Transaction<'_>, day: &Day<'_>) -> rusqlite::R
     note(transaction, "history ends", day.number, true)?;
     let mut from = (day.number + 1).saturating_sub(day.keep.max(1));
     prune(transaction, from)?;
-    while count(transaction)? > MOST_ROWS && from < day.number {
+    while from < day.number && is_full(transaction)? {
         from += 1;
         prune(transaction, from)?;
     }
@@ -123,10 +146,11 @@ fn prune(transaction: &Transaction<'_>, from: u64) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn count(transaction: &Transaction<'_>) -> rusqlite::Result<u64> {
-    transaction
-        .query_row("SELECT count(*) FROM history", [], |row| row.get::<_, i64>(0))
-        .map(i64::cast_unsigned)
+fn is_full(transaction: &Transaction<'_>) -> rusqlite::Result<bool> {
+    let sql = "SELECT count(*), CAST(total(length(value)) AS INTEGER) FROM history";
+    transaction.query_row(sql, [], |row| {
+        Ok(row.get::<_, i64>(0)? > MOST_ROWS || row.get::<_, i64>(1)? > MOST_BYTES)
+    })
 }
 
 /// The last row of each thing up to a day; things that were gone by then are left out.
@@ -149,9 +173,8 @@ fn rows_until(
     Ok(found)
 }
 
-/// Facts as they are kept at the end of a day.
-fn encode(facts: &Facts, day: u64) -> Vec<u8> {
-    let mut facts = facts.clone();
+/// Facts as they are at the end of a day.
+fn plain(mut facts: Facts, day: u64) -> Vec<u8> {
     let last = facts.calls.map(|calls| calls.last / NANOS_PER_DAY);
     facts.quiet = last.filter(|last| *last < day).map(|last| last + 1);
     if facts.quiet.is_none() {
@@ -161,7 +184,31 @@ fn encode(facts: &Facts, day: u64) -> Vec<u8> {
     serde_json::to_vec(&facts).unwrap_or_default()
 }
 
+/// Facts as they are kept: names of fields repeat each other.
+fn packed(plain: &[u8]) -> Vec<u8> {
+    // Writing to memory does not fail.
+    zstd::bulk::compress(plain, 3).unwrap_or_default()
+}
+
+fn unpacked(packed: &[u8]) -> std::io::Result<Vec<u8>> {
+    zstd::bulk::decompress(packed, MOST_OF_ONE)
+}
+
 impl Store {
+    /// Writes how it was at the end of a day.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written; the history is as it was.
+    pub(crate) fn write_day(&mut self, day: &Day<'_>) -> Result<(), StoreError> {
+        let history = |connection: &mut Connection| -> rusqlite::Result<()> {
+            let transaction = connection.transaction()?;
+            write(&transaction, day)?;
+            transaction.commit()
+        };
+        history(&mut self.connection).map_err(|e| self.unwritable(&e))
+    }
+
     /// How far the history goes; nothing when no day was ever written.
     pub(crate) fn reach(&self) -> Result<Option<Reach>, StoreError> {
         let day = |name: &str| -> Result<Option<u64>, StoreError> {
@@ -183,15 +230,17 @@ impl Store {
     /// What was known at the end of a day.
     pub(crate) fn state_at(&self, day: u64) -> Result<State, StoreError> {
         let mut state = State::default();
-        for about in About::ALL {
+        for about in About::LEARNED {
             let rows =
                 rows_until(&self.connection, about, day.cast_signed()).map_err(|e| self.unreadable(&e))?;
             let mut all = BTreeMap::new();
             for (key, value) in rows {
-                let facts = serde_json::from_slice(&value).map_err(|e| StoreError::Damaged {
+                let damaged = |cause: String| StoreError::Damaged {
                     dir: self.dir.clone(),
-                    cause: format!("row {key} of the history cannot be read: {e}"),
-                })?;
+                    cause: format!("row {key} of the history cannot be read: {cause}"),
+                };
+                let value = unpacked(&value).map_err(|e| damaged(e.to_string()))?;
+                let facts = serde_json::from_slice(&value).map_err(|e| damaged(e.to_string()))?;
                 all.insert(key, facts);
             }
             state.all.insert(about, all);

@@ -310,8 +310,7 @@ impl Store {
         }
     }
 
-    /// Writes a snapshot: all of it or nothing. `up_to` is the day of the last exchange in it; `day` one that is over, or
-    /// with which the run ends.
+    /// Writes a snapshot: all of it or nothing. `up_to` is the day of the last exchange in it.
     ///
     /// # Errors
     ///
@@ -320,7 +319,6 @@ impl Store {
         &mut self,
         changes: impl Iterator<Item = Change>,
         up_to: Option<u64>,
-        day: Option<&Day<'_>>,
     ) -> Result<(), StoreError> {
         let key = &self.key;
         let snapshot = |connection: &mut Connection| -> rusqlite::Result<()> {
@@ -358,16 +356,17 @@ impl Store {
                     transaction.execute("DELETE FROM meta WHERE name LIKE 'published to %'", [])?;
                 }
             }
-            if let Some(day) = day {
-                history::write(&transaction, day)?;
-            }
             transaction.commit()
         };
-        snapshot(&mut self.connection).map_err(|e| StoreError::Write {
+        snapshot(&mut self.connection).map_err(|e| self.unwritable(&e))
+    }
+
+    fn unwritable(&self, error: &rusqlite::Error) -> StoreError {
+        StoreError::Write {
             dir: self.dir.clone(),
-            cause: in_words(&e),
-            full: is_full(&e),
-        })
+            cause: in_words(error),
+            full: is_full(error),
+        }
     }
 
     /// The files in which the last run had things declared.
@@ -395,11 +394,7 @@ impl Store {
              ON CONFLICT (name) DO UPDATE SET value = excluded.value",
             params![DECLARED, text],
         );
-        done.map(|_| ()).map_err(|e| StoreError::Write {
-            dir: self.dir.clone(),
-            cause: in_words(&e),
-            full: is_full(&e),
-        })
+        done.map(|_| ()).map_err(|e| self.unwritable(&e))
     }
 
     /// The day of the last exchange that is in the store, counted from 1970.

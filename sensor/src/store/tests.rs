@@ -9,7 +9,7 @@ use analyzers::{Change, Table};
 use rusqlite::Connection;
 
 use super::{DATABASE, Day, Store, StoreError};
-use crate::known::state::{About, Calls, Facts, State};
+use crate::known::state::{About, Calls, Everything, Facts, State};
 use crate::records::time::NANOS_PER_DAY;
 
 const ROWS: usize = 300;
@@ -45,7 +45,7 @@ fn writer() {
     };
     let mut store = Store::open(Path::new(&dir)).unwrap();
     for number in 1.. {
-        store.write(snapshot(number).into_iter(), None, None).unwrap();
+        store.write(snapshot(number).into_iter(), None).unwrap();
     }
 }
 
@@ -87,7 +87,7 @@ fn killed_at_any_moment_it_holds_one_whole_snapshot() {
 fn a_second_writer_is_refused_and_readers_are_not() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Store::open(dir.path()).unwrap();
-    store.write(snapshot(1).into_iter(), None, None).unwrap();
+    store.write(snapshot(1).into_iter(), None).unwrap();
     let refused = Store::open(dir.path()).unwrap_err().to_string();
     let me = std::process::id().to_string();
     assert!(
@@ -105,10 +105,7 @@ fn a_store_goes_on_with_its_own_key_only() {
     let open = |key: u8| Store::open(dir.path()).unwrap().for_key(&[key; 32]);
     drop(open(1).unwrap());
     // Nothing was learned with that one.
-    open(2)
-        .unwrap()
-        .write(snapshot(1).into_iter(), None, None)
-        .unwrap();
+    open(2).unwrap().write(snapshot(1).into_iter(), None).unwrap();
     let refused = open(1).unwrap_err().to_string();
     assert!(refused.contains("another privacy.hash_key"), "{refused}");
     drop(open(2).unwrap());
@@ -119,7 +116,7 @@ fn a_store_goes_on_with_its_own_key_only() {
 fn a_row_that_is_removed_is_gone() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Store::open(dir.path()).unwrap();
-    store.write(snapshot(1).into_iter(), None, None).unwrap();
+    store.write(snapshot(1).into_iter(), None).unwrap();
     store
         .write(
             std::iter::once(Change {
@@ -127,7 +124,6 @@ fn a_row_that_is_removed_is_gone() {
                 key: "0000".into(),
                 value: None,
             }),
-            None,
             None,
         )
         .unwrap();
@@ -194,7 +190,7 @@ fn what_is_not_a_store_of_this_version_is_named() {
 fn a_damaged_store_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Store::open(dir.path()).unwrap();
-    store.write(snapshot(1).into_iter(), None, None).unwrap();
+    store.write(snapshot(1).into_iter(), None).unwrap();
     drop(store);
     let path = dir.path().join(DATABASE);
     Connection::open(&path)
@@ -237,8 +233,9 @@ fn state(endpoints: &[(&str, &str, u64)]) -> State {
 }
 
 fn turn(store: &mut Store, number: u64, keep: u64, state: &State) {
-    let day = Day { number, state, keep };
-    store.write(std::iter::empty(), Some(number), Some(&day)).unwrap();
+    let all: &dyn Everything = state;
+    store.write(std::iter::empty(), Some(number)).unwrap();
+    store.write_day(&Day { number, all, keep }).unwrap();
 }
 
 /// Endpoints with their auth at the end of a day, and which of them were not called on it.
@@ -343,7 +340,7 @@ fn busy_writer() {
         let mut store = Store::open(Path::new(&dir)).unwrap();
         for more in 0..3 {
             store
-                .write(snapshot(number * 10 + more).into_iter(), None, None)
+                .write(snapshot(number * 10 + more).into_iter(), None)
                 .unwrap();
         }
     }
@@ -353,7 +350,7 @@ fn busy_writer() {
 fn a_reader_beside_a_writer_sees_one_moment() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Store::open(dir.path()).unwrap();
-    store.write(snapshot(1).into_iter(), None, None).unwrap();
+    store.write(snapshot(1).into_iter(), None).unwrap();
     drop(store);
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "store::tests::busy_writer"])
@@ -394,4 +391,28 @@ fn a_reader_beside_a_writer_sees_one_moment() {
     child.kill().unwrap();
     child.wait().unwrap();
     assert!(seen.len() > 3, "the writer was not at work: {}", seen.len());
+}
+
+#[test]
+fn what_was_read_while_a_writer_came_and_went_is_read_again() {
+    let dir = tempfile::tempdir().unwrap();
+    Store::open(dir.path())
+        .unwrap()
+        .write(snapshot(1).into_iter(), None)
+        .unwrap();
+    let readings = std::cell::Cell::new(0);
+    let found = Store::read(dir.path(), |store| {
+        readings.set(readings.get() + 1);
+        if readings.get() == 1 {
+            // Nobody wrote when this reading began, so the database was taken as unchangeable.
+            let mut writer = Store::open(dir.path()).unwrap();
+            writer.write(snapshot(2).into_iter(), None).unwrap();
+        }
+        let mut statement = store.connection.prepare("SELECT value FROM learned").unwrap();
+        let rows = statement.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap();
+        Ok(rows.map(Result::unwrap_or_default).collect::<Vec<_>>())
+    });
+    assert_eq!(readings.get(), 2);
+    let wanted = snapshot(2).into_iter().map(|change| change.value.unwrap());
+    assert_eq!(found.unwrap(), wanted.collect::<Vec<_>>());
 }
