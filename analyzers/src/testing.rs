@@ -119,6 +119,12 @@ impl Call {
         self
     }
 
+    /// The media type of the answer, in place of JSON.
+    pub(crate) fn answer_type(mut self, kind: &str) -> Self {
+        self.answer_fields = self.answer_fields.replace("application/json", kind);
+        self
+    }
+
     /// A response that receivers may read differently.
     pub(crate) fn ambiguous_answer(mut self, ambiguities: Ambiguities) -> Self {
         self.ambiguities[1] = ambiguities;
