@@ -20,6 +20,7 @@ pub(crate) struct Call {
     host: String,
     fields: String,
     client: String,
+    server: String,
     body: String,
     status: u16,
     answer: String,
@@ -37,6 +38,7 @@ impl Call {
             host: "api.example".into(),
             fields: "User-Agent: python-requests/2.32\n".into(),
             client: "10.0.0.5".into(),
+            server: "10.9.9.9".into(),
             body: String::new(),
             status: 200,
             answer: r#"{"ok":true}"#.into(),
@@ -78,6 +80,12 @@ impl Call {
 
     pub(crate) fn from(mut self, client: &str) -> Self {
         self.client = client.into();
+        self
+    }
+
+    /// The server's address.
+    pub(crate) fn at(mut self, server: &str) -> Self {
+        self.server = server.into();
         self
     }
 
@@ -157,7 +165,7 @@ impl Call {
         let answer = format!("HTTP/1.1 {} X\n{}", self.status, self.answer_fields);
         let client: IpAddr = self.client.parse().unwrap();
         let port = 20_000 + (number % 40_000) as u16;
-        let server = SocketAddr::new("10.9.9.9".parse().unwrap(), 80);
+        let server = SocketAddr::new(self.server.parse().unwrap(), 80);
         let mut builder = ExchangeBuilder::new(Timestamp(at));
         if self.tls {
             builder = builder.over_tls();

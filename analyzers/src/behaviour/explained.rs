@@ -142,7 +142,7 @@ fn set_up(scene: &mut Scene) {
         .map(|n| format!(r#"{{"card_number":"{}"}}"#, card(453_957_876_362_140 + n * 17)))
         .collect();
     for _ in 0..4 {
-        scene.send(&Call::get("/me").bearer(&token).from("203.0.113.9"));
+        scene.send(&Call::get("/me").bearer(&token).at("203.0.113.80"));
         scene.send(&Call::get("/a").answer_field("Server: nginx/1.18.0"));
         scene.send(&Call::get("/a").status(500).answer(trace));
         scene.send(&Call::get("/actuator").answer(r#"{"_links":{"self":{}}}"#));

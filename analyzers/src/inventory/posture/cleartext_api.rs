@@ -2,7 +2,7 @@
 //!
 //! Reports, once per host and scheme, requests that carry a token, a session cookie or another credential over HTTP
 //! without TLS:
-//! - from or to an address of the public internet: high;
+//! - to a server with an address of the public internet: high;
 //! - the same, but behind a proxy that says it was reached over TLS (`X-Forwarded-Proto: https`, `Forwarded: proto=https`):
 //!   info, as only the inner leg is in the clear.
 //!
@@ -12,8 +12,9 @@
 //! passwords (Basic) and API keys are `weak_auth`, per caller.
 //!
 //! Quiet when: the connection is TLS that was decrypted; the client is the same machine (loopback); the credential is a
-//! signature made for the request (AWS, Digest, signed URLs), which is not given away with it. Both ends are in private
-//! networks: behind a balancer that ends TLS every hop is in the clear, and a mirror sees nothing else.
+//! signature made for the request (AWS, Digest, signed URLs), which is not given away with it. The server has a private
+//! address: behind a balancer that ends TLS every hop is in the clear, whether or not it passes the client's address on, and
+//! a mirror sees nothing else.
 
 use serde_json::json;
 
@@ -42,7 +43,7 @@ pub(super) fn look(at: &Looked<'_>, posture: &mut Posture) {
     let field = |name: &str| at.request.message.field(name);
     let forwarded = field("x-forwarded-proto").is_some_and(|v| v.trim().eq_ignore_ascii_case("https"))
         || field("forwarded").is_some_and(|v| v.to_ascii_lowercase().contains("proto=https"));
-    if !is_public(flow.client.ip()) && !is_public(flow.server.ip()) {
+    if !is_public(flow.server.ip()) {
         return;
     }
     let zone = if forwarded { FORWARDED } else { PUBLIC };
@@ -74,7 +75,7 @@ pub(crate) fn explain(finding: &Finding) -> String {
         _ => "bearer tokens",
     };
     let how = match finding.observed_text("network") {
-        "public" => "over plain HTTP on the way to or from a public address",
+        "public" => "over plain HTTP at a public address",
         _ => "over plain HTTP behind a proxy that was reached over TLS, so that this is the inner leg only",
     };
     sentence(&format!(

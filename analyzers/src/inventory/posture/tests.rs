@@ -45,25 +45,26 @@ fn credentials_in_the_clear_weigh_by_where_they_go() {
     let found = |call: Call| told(Kind::CleartextApi, [call]);
     let token = agent_token("a", 0);
     let call = || Call::get("/a").bearer(&token);
-    assert_eq!(found(call().from("203.0.113.9")), [Severity::High]);
-    assert_eq!(found(cookie().from("203.0.113.9")), [Severity::High]);
+    assert_eq!(found(call().at("203.0.113.80")), [Severity::High]);
+    assert_eq!(found(cookie().at("203.0.113.80")), [Severity::High]);
     let behind = ["X-Forwarded-Proto: https", "Forwarded: for=1.2.3.4;Proto=HTTPS"];
     for field in behind {
         assert_eq!(
-            found(call().from("203.0.113.9").field(field)),
+            found(call().at("203.0.113.80").field(field)),
             [Severity::Info],
             "{field}"
         );
     }
-    let plain = call().from("203.0.113.9").field("X-Forwarded-Proto: http");
+    let plain = call().at("203.0.113.80").field("X-Forwarded-Proto: http");
     assert_eq!(found(plain), [Severity::High]);
     for quiet in [
-        Call::get("/a").from("203.0.113.9"),
+        Call::get("/a").at("203.0.113.80"),
         call(),
-        call().over_tls().from("203.0.113.9"),
-        call().from("127.0.0.1"),
+        call().from("198.51.100.7"),
+        call().over_tls().at("203.0.113.80"),
+        call().at("203.0.113.80").from("127.0.0.1"),
         Call::get("/a")
-            .from("203.0.113.9")
+            .at("203.0.113.80")
             .field("X-Api-Key: 0123456789abcdef"),
     ] {
         assert_eq!(found(quiet.clone()), [], "{quiet:?}");
@@ -71,7 +72,7 @@ fn credentials_in_the_clear_weigh_by_where_they_go() {
     // One of a host, however many endpoints and calls.
     let many = (0..20).map(|n| {
         let path = format!("/{}", ["a", "b", "c"][n % 3]);
-        Call::get(path).bearer(&token).from("203.0.113.9")
+        Call::get(path).bearer(&token).at("203.0.113.80")
     });
     assert_eq!(told(Kind::CleartextApi, many), [Severity::High]);
 }
