@@ -16,6 +16,7 @@ use crate::identity::{PrincipalView, Resolver, Scheme};
 use crate::inventory::compare::{self, Comparison};
 use crate::inventory::endpoint::Seen;
 use crate::inventory::host::Inventory;
+use crate::inventory::posture;
 use crate::inventory::rpc;
 use crate::inventory::sensitive::{self, Carried, Found, Nations, Rules};
 use crate::inventory::shape::drift::{self, Learning};
@@ -237,6 +238,8 @@ impl Analyzer {
             &self.settings,
             &mut self.ledger,
         );
+
+        posture::tell(&activity, &self.settings, &mut self.ledger);
 
         // Behaviour stage, keyed by principal.
         let world = World {

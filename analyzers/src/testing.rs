@@ -20,6 +20,7 @@ pub(crate) struct Call {
     host: String,
     fields: String,
     client: String,
+    server: String,
     body: String,
     status: u16,
     answer: String,
@@ -37,6 +38,7 @@ impl Call {
             host: "api.example".into(),
             fields: "User-Agent: python-requests/2.32\n".into(),
             client: "10.0.0.5".into(),
+            server: "10.9.9.9".into(),
             body: String::new(),
             status: 200,
             answer: r#"{"ok":true}"#.into(),
@@ -81,6 +83,12 @@ impl Call {
         self
     }
 
+    /// The server's address.
+    pub(crate) fn at(mut self, server: &str) -> Self {
+        self.server = server.into();
+        self
+    }
+
     pub(crate) fn host(mut self, host: &str) -> Self {
         self.host = host.into();
         self
@@ -119,6 +127,12 @@ impl Call {
         self
     }
 
+    /// The media type of the answer, in place of JSON.
+    pub(crate) fn answer_type(mut self, kind: &str) -> Self {
+        self.answer_fields = self.answer_fields.replace("application/json", kind);
+        self
+    }
+
     /// A response that receivers may read differently.
     pub(crate) fn ambiguous_answer(mut self, ambiguities: Ambiguities) -> Self {
         self.ambiguities[1] = ambiguities;
@@ -151,7 +165,7 @@ impl Call {
         let answer = format!("HTTP/1.1 {} X\n{}", self.status, self.answer_fields);
         let client: IpAddr = self.client.parse().unwrap();
         let port = 20_000 + (number % 40_000) as u16;
-        let server = SocketAddr::new("10.9.9.9".parse().unwrap(), 80);
+        let server = SocketAddr::new(self.server.parse().unwrap(), 80);
         let mut builder = ExchangeBuilder::new(Timestamp(at));
         if self.tls {
             builder = builder.over_tls();

@@ -119,6 +119,74 @@ fn compared(scene: &mut Scene) {
 }
 
 /// A specification for [`compared`].
+/// What answers show of how they are set up, each twice; and calls that nothing slows.
+fn set_up(scene: &mut Scene) {
+    let token = agent_token("reader", 0);
+    for site in [
+        "https://one.test",
+        "https://two.test",
+        "https://three.test",
+        "https://four.test",
+    ] {
+        scene.send(
+            &Call::get("/me")
+                .field("Cookie: sessionid=0123456789abcdef")
+                .field(&format!("Origin: {site}"))
+                .answer_field(&format!("Access-Control-Allow-Origin: {site}"))
+                .answer_field("Access-Control-Allow-Credentials: true"),
+        );
+    }
+    let trace = "Traceback (most recent call last):\n  File \"/app/main.py\", line 3, in <module>";
+    let schema = r#"{"data":{"__schema":{"types":[{"name":"Query"}]}}}"#;
+    let cards: Vec<String> = (0..12u64)
+        .map(|n| format!(r#"{{"card_number":"{}"}}"#, card(453_957_876_362_140 + n * 17)))
+        .collect();
+    for _ in 0..4 {
+        scene.send(&Call::get("/me").bearer(&token).at("203.0.113.80"));
+        scene.send(&Call::get("/a").answer_field("Server: nginx/1.18.0"));
+        scene.send(&Call::get("/a").status(500).answer(trace));
+        scene.send(&Call::get("/actuator").answer(r#"{"_links":{"self":{}}}"#));
+        scene.send(
+            &Call::new("POST", "/graphql")
+                .field("Content-Type: application/json")
+                .body(r#"{"query":"{ __schema { types { name } } }"}"#)
+                .answer(schema),
+        );
+        scene.send(&Call::new("TRACE", "/a").answer("TRACE /a HTTP/1.1\r\nHost: api.example\r\n"));
+        scene.send(
+            &Call::get("/cards")
+                .bearer(&token)
+                .answer(format!("[{}]", cards.join(","))),
+        );
+    }
+    scene.now = scene.now / 60_000_000_000 * 60_000_000_000 + 60_000_000_000;
+    let start = scene.now;
+    for n in 0..80 {
+        scene.now = start + n * 500_000_000 - 1_000_000_000;
+        scene.send(&Call::new("POST", "/login").body("x"));
+    }
+}
+
+/// A card's number: these digits, and the one that makes the check come out.
+fn card(digits: u64) -> String {
+    (0..10)
+        .map(|check| format!("{digits}{check}"))
+        .find(|text| crate::privacy::checks::luhn(text.as_bytes()))
+        .unwrap()
+}
+
+/// Somebody says who owns one path.
+fn owned() -> crate::Settings {
+    let declared = crate::inventory::Declared {
+        owners: crate::inventory::declared::Owners::read("owners", "api.example/me team-me\n").unwrap(),
+        ..crate::inventory::Declared::default()
+    };
+    crate::Settings {
+        declared: declared.into(),
+        ..crate::Settings::default()
+    }
+}
+
 fn declared() -> crate::Settings {
     let text = "openapi: 3.0.3\ninfo: {title: x, version: '1'}\nservers: [{url: 'http://api.example'}]\npaths:\n  \
                 /orders: {get: {parameters: [{name: limit, in: query, schema: {type: integer}}], responses: {'200': {description: ok}}}}\n  \
@@ -162,13 +230,14 @@ type Play = (fn(&mut Scene), fn() -> crate::Settings);
 /// Every revision told of every scene, and what is kept at the end.
 fn all() -> Vec<Finding> {
     let mut all = Vec::new();
-    let plays: [Play; 6] = [
+    let plays: [Play; 7] = [
         (credentials, crate::Settings::default),
         (exposed, crate::Settings::default),
         (seekers, crate::Settings::default),
         (strayed, crate::Settings::default),
         (compared, declared),
         (drifted, crate::Settings::default),
+        (set_up, owned),
     ];
     for (play, settings) in plays {
         let mut scene = Scene::with(settings());

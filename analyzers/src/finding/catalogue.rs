@@ -12,6 +12,11 @@ use crate::behaviour::{
     token_long_lived, weak_auth,
 };
 use crate::inventory::compare::{orphan, shadow, undocumented, zombie};
+use crate::inventory::posture::{
+    cleartext_api, cors_misconfig, debug_endpoint, graphql_introspection, missing_cache_control,
+    missing_rate_limit, property_overexposure, trace_enabled, unowned_endpoint, verbose_error,
+    version_disclosure,
+};
 use crate::inventory::shape::drift;
 
 /// One kind of finding.
@@ -38,7 +43,7 @@ pub struct Entry {
 }
 
 /// Every kind, in the order of [`Kind`].
-pub const CATALOGUE: [Entry; 17] = [
+pub const CATALOGUE: [Entry; 28] = [
     Entry {
         kind: Kind::MissingAuth,
         name: "missing_auth",
@@ -390,6 +395,206 @@ pub const CATALOGUE: [Entry; 17] = [
             "For a field that was removed or has another type, tell the owners of the clients that call the endpoint.",
             "For a field or parameter that was added, check that it may leave the service and that the service checks what it takes.",
             "For a change that nobody released, treat the service as tampered with until shown otherwise.",
+        ],
+    },
+    Entry {
+        kind: Kind::CleartextApi,
+        name: "cleartext_api",
+        title: "Credentials reach a host in the clear",
+        severity: Severity::Medium,
+        impact: "Whoever sees the packets can take the credential and act as its owner.",
+        explain: cleartext_api::explain,
+        mapping: &[
+            ("owasp_api", &["API8:2023"]),
+            ("owasp_agentic", &["ASI07:2026"]),
+            ("owasp_nhi", &["NHI4:2025"]),
+            ("attack", &["T1040", "T1557"]),
+        ],
+        playbook: "PB-CLEARTEXT",
+        steps: &[
+            "Find out where TLS ends before this host: the addresses in the evidence tell on which leg the credential was seen.",
+            "If the leg crosses a network that others can listen to, serve the host over TLS there, with a redirect and HSTS for browsers.",
+            "If a proxy ends TLS in front, let it set `X-Forwarded-Proto`; then the finding says so and weighs less.",
+            "Rotate credentials that went over the internet in the clear.",
+        ],
+    },
+    Entry {
+        kind: Kind::CorsMisconfig,
+        name: "cors_misconfig",
+        title: "Pages of strangers may call with the visitor's credentials",
+        severity: Severity::Medium,
+        impact: "A page that a signed-in person visits can read and change what they may, without their doing.",
+        explain: cors_misconfig::explain,
+        mapping: &[
+            ("owasp_api", &["API8:2023"]),
+            ("owasp_agentic", &["ASI07:2026"]),
+            ("owasp_nhi", &["NHI4:2025"]),
+            ("attack", &["T1557"]),
+        ],
+        playbook: "PB-CORS",
+        steps: &[
+            "Look at `Origin` and `Access-Control-Allow-Origin` of the evidence.",
+            "Replace the reflection by a list of the origins that need credentials; compare whole origins, not endings.",
+            "Do not allow the origin `null` with credentials.",
+            "Leave `Access-Control-Allow-Credentials` out where no page needs it.",
+        ],
+    },
+    Entry {
+        kind: Kind::VerboseError,
+        name: "verbose_error",
+        title: "Errors tell how the server is built",
+        severity: Severity::Medium,
+        impact: "Names of files, libraries and tables tell an attacker what to try next.",
+        explain: verbose_error::explain,
+        mapping: &[
+            ("owasp_api", &["API8:2023"]),
+            ("owasp_agentic", &["ASI07:2026"]),
+            ("owasp_nhi", &["NHI4:2025"]),
+            ("attack", &["T1190"]),
+        ],
+        playbook: "PB-VERBOSE-ERROR",
+        steps: &[
+            "Switch off debug mode and detailed errors where the host serves others than its developers.",
+            "Answer errors with a number and a short text, and keep the trace in the log under that number.",
+            "For an error of a database, check that values are bound and not put into the text of the query.",
+            "Confirm with the next capture that the finding does not return.",
+        ],
+    },
+    Entry {
+        kind: Kind::DebugEndpoint,
+        name: "debug_endpoint",
+        title: "What was made for developers answers",
+        severity: Severity::Medium,
+        impact: "It gives out secrets, memory or the shape of the program to whoever finds the path.",
+        explain: debug_endpoint::explain,
+        mapping: &[
+            ("owasp_api", &["API8:2023", "API9:2023"]),
+            ("owasp_nhi", &["NHI2:2025"]),
+            ("attack", &["T1190", "T1552"]),
+        ],
+        playbook: "PB-DEBUG-ENDPOINT",
+        steps: &[
+            "Check with the filter what the path gave out, and to whom.",
+            "Close the path at the gateway now; then switch the feature off, or bind it to an address of operators.",
+            "Rotate what was in it: keys in an environment file or a dump are known to whoever asked.",
+            "Search for the same path on the other hosts of the same software.",
+        ],
+    },
+    Entry {
+        kind: Kind::GraphqlIntrospection,
+        name: "graphql_introspection",
+        title: "GraphQL server tells its whole schema",
+        severity: Severity::Low,
+        impact: "The schema names every query and field, also those that no page uses.",
+        explain: graphql_introspection::explain,
+        mapping: &[("owasp_api", &["API8:2023", "API9:2023"]), ("attack", &["T1190"])],
+        playbook: "PB-INTROSPECTION",
+        steps: &[
+            "Ask the owner whether the API is meant to be explored by strangers; if so, accept the finding.",
+            "Switch introspection off in production, or allow it to developers alone.",
+            "Check that every field of the schema has its own check of who may read it.",
+        ],
+    },
+    Entry {
+        kind: Kind::MissingCacheControl,
+        name: "missing_cache_control",
+        title: "Sensitive answers may be kept by caches",
+        severity: Severity::Low,
+        impact: "A shared cache or a shared computer can give one person's data to the next.",
+        explain: missing_cache_control::explain,
+        mapping: &[("owasp_api", &["API8:2023"]), ("attack", &["T1213"])],
+        playbook: "PB-CACHE-CONTROL",
+        steps: &[
+            "Answer with `Cache-Control: no-store` where the data is sensitive.",
+            "Take `public` and `s-maxage` out of such answers first.",
+            "Check the rules of the CDN and of proxies in front: they may cache whatever the answer says.",
+        ],
+    },
+    Entry {
+        kind: Kind::TraceEnabled,
+        name: "trace_enabled",
+        title: "Server sends requests back",
+        severity: Severity::Low,
+        impact: "What proxies add to a request, credentials too, comes back to whoever asks.",
+        explain: trace_enabled::explain,
+        mapping: &[("owasp_api", &["API8:2023"]), ("attack", &["T1190"])],
+        playbook: "PB-TRACE",
+        steps: &[
+            "Switch the method `TRACE` off in the web server (`TraceEnable off`, `limit_except`) or at the gateway.",
+            "Check which fields proxies on the way add to requests.",
+            "Find out who sent `TRACE`: no application needs it.",
+        ],
+    },
+    Entry {
+        kind: Kind::VersionDisclosure,
+        name: "version_disclosure",
+        title: "Answers name the software and its version",
+        severity: Severity::Info,
+        impact: "It tells whoever looks which known weaknesses to try.",
+        explain: version_disclosure::explain,
+        mapping: &[("owasp_api", &["API8:2023"]), ("attack", &["T1190"])],
+        playbook: "PB-VERSION",
+        steps: &[
+            "Look the version up: if it has known weaknesses, update it. That is what counts.",
+            "Leave the version out (`server_tokens off`, `ServerTokens Prod`, `expose_php = Off`).",
+            "Let the gateway remove such fields for all servers behind it.",
+        ],
+    },
+    Entry {
+        kind: Kind::MissingRateLimit,
+        name: "missing_rate_limit",
+        title: "Nothing slowed a caller at its peak",
+        severity: Severity::Low,
+        impact: "Whoever wants to guess, copy or exhaust can go on as fast as the server answers.",
+        explain: missing_rate_limit::explain,
+        mapping: &[
+            ("owasp_api", &["API4:2023"]),
+            ("owasp_agentic", &["ASI08:2026"]),
+            ("owasp_llm", &["LLM10:2025"]),
+            ("attack", &["T1499"]),
+        ],
+        playbook: "PB-RATE-LIMIT",
+        steps: &[
+            "Check whether a limit exists that was not reached; if so, accept the finding.",
+            "Limit by caller, and by address where there is none, at the gateway; answer 429 with `Retry-After`.",
+            "Where credentials are tried, limit by account as well, far below what a person needs.",
+            "Look at the caller of the evidence: a job may be meant, a guesser not.",
+        ],
+    },
+    Entry {
+        kind: Kind::PropertyOverexposure,
+        name: "property_overexposure",
+        title: "Responses carry more of people than their caller needs",
+        severity: Severity::Medium,
+        impact: "What a caller does not need it can still lose, log or pass on to a model.",
+        explain: property_overexposure::explain,
+        mapping: &[
+            ("owasp_api", &["API3:2023"]),
+            ("owasp_llm", &["LLM02:2025"]),
+            ("attack", &["T1213"]),
+        ],
+        playbook: "PB-OVEREXPOSURE",
+        steps: &[
+            "Ask the owner of the caller which fields it uses.",
+            "Leave the others out: by a scope, by a view for agents, or by fields that the caller must ask for.",
+            "Mask what is only needed to recognise (last four digits).",
+            "For an agent, check where its context is kept and which models read it.",
+        ],
+    },
+    Entry {
+        kind: Kind::UnownedOrUnclassifiedEndpoint,
+        name: "unowned_or_unclassified_endpoint",
+        title: "Nobody is named who answers for an endpoint",
+        severity: Severity::Low,
+        impact: "What nobody owns nobody repairs, and its findings reach nobody.",
+        explain: unowned_endpoint::explain,
+        mapping: &[("owasp_api", &["API9:2023"])],
+        playbook: "PB-OWNER",
+        steps: &[
+            "Find the team by the host and by who deploys it.",
+            "Add the host or the path to the owner map, or `x-owner` to the specification.",
+            "Say for whom the endpoint is (`tier`) in the overrides.",
+            "If nobody wants it, retire it.",
         ],
     },
 ];

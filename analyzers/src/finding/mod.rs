@@ -93,6 +93,28 @@ pub enum Kind {
     OrphanEndpoint,
     /// An endpoint no longer takes or gives what it did.
     SchemaDrift,
+    /// Credentials that reach a host in the clear.
+    CleartextApi,
+    /// Pages of strangers may call with the visitor's credentials.
+    CorsMisconfig,
+    /// Errors that tell how the server is built.
+    VerboseError,
+    /// What was made for developers answers.
+    DebugEndpoint,
+    /// A GraphQL server tells its whole schema.
+    GraphqlIntrospection,
+    /// Sensitive answers that caches may keep.
+    MissingCacheControl,
+    /// The server sends requests back.
+    TraceEnabled,
+    /// Answers name the software and its version.
+    VersionDisclosure,
+    /// Nothing slowed a caller at its peak.
+    MissingRateLimit,
+    /// Responses carry more of people than their caller needs.
+    PropertyOverexposure,
+    /// Nobody is named who answers for an endpoint.
+    UnownedOrUnclassifiedEndpoint,
 }
 
 /// An exchange that a finding rests on.

@@ -11,6 +11,7 @@ use super::compare::{Check, Compared};
 use super::digest::Digest;
 use super::face::Face;
 use super::facts::{self, Facts, Watch};
+use super::posture::{self, Posture};
 use super::rpc;
 use super::sensitive::{Carried, Holdings, Regime, told};
 use super::shape::Shape;
@@ -69,6 +70,9 @@ pub(crate) struct Endpoint {
     #[serde(default)]
     pub(crate) face: Face,
     watch: Watch,
+    /// How it is set up, as its answers show it.
+    #[serde(default)]
+    pub(crate) posture: Posture,
     /// What came of the comparison with specifications, where any speak of its host.
     pub(crate) compared: Option<Box<Compared>>,
     /// What its answers say about its end.
@@ -167,6 +171,7 @@ impl Endpoint {
             damaged: 0,
             face: Face::default(),
             watch: Watch::default(),
+            posture: Posture::default(),
             compared: None,
             ending: None,
             before: ts,
@@ -262,6 +267,7 @@ impl Endpoint {
         if ok {
             self.data.count(seen.carried, || seen.evidence());
         }
+        posture::look(self, seen);
     }
 
     /// Distinct callers, at most [`CALLERS`].
@@ -297,6 +303,7 @@ impl Endpoint {
         add(&mut self.request_types, other.request_types, MEDIA_TYPES);
         add(&mut self.response_types, other.response_types, MEDIA_TYPES);
         self.data.absorb(other.data);
+        self.posture.absorb(other.posture);
         self.latency.merge(other.latency);
         self.request_bytes.merge(other.request_bytes);
         self.response_bytes.merge(other.response_bytes);

@@ -15,6 +15,7 @@ pub(crate) mod face;
 pub mod facts;
 pub(crate) mod host;
 pub(crate) mod paths;
+pub(crate) mod posture;
 pub(crate) mod rpc;
 pub(crate) mod sensitive;
 pub mod shape;
