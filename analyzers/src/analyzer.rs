@@ -15,6 +15,7 @@ use crate::identity::{PrincipalView, Resolver, Scheme};
 use crate::inventory::EndpointView;
 use crate::inventory::endpoint::Seen;
 use crate::inventory::host::Inventory;
+use crate::inventory::shape::body::Names;
 use crate::inventory::shape::drift::{self, Learning};
 use crate::inventory::{rpc, sensitive};
 use crate::marks::Marks;
@@ -112,6 +113,7 @@ pub struct Analyzer {
     ledger: Ledger,
     /// Of the response at hand.
     marks: Marks,
+    names: Names,
     unread: u64,
     /// Requests without a credential of which bytes were lost.
     cut: u64,
@@ -131,6 +133,7 @@ impl Analyzer {
             behaviour: Behaviour::new(settings.max_principals),
             ledger: Ledger::new(&settings),
             marks: Marks::default(),
+            names: Names::new(seed),
             unread: 0,
             cut: 0,
             settings,
@@ -186,6 +189,8 @@ impl Analyzer {
                 exchanges: self.settings.learn_exchanges,
                 period: self.settings.learn_period.as_secs(),
             },
+            names: &self.names,
+            crowded: self.inventory.is_crowded(),
         };
         let unknown_operation = call.is_some() && is_unknown_operation(exchange);
         let (host, place) = self
@@ -214,7 +219,7 @@ impl Analyzer {
         if let Some((_, missing)) = object {
             self.inventory.count_object(&place, missing);
         }
-        let drift = self.inventory.take_drift(&place);
+        let drift = self.inventory.take_drift();
         activity.host = self.inventory.hosts.get(host);
         activity.endpoint = self.inventory.proven(&place);
 

@@ -10,6 +10,7 @@ use super::digest::Digest;
 use super::rpc;
 use super::sensitive::{DataClass, Found};
 use super::shape::Shape;
+use super::shape::body::Names;
 use super::shape::drift::Learning;
 use crate::finding::trace::Trace;
 use crate::id::Id;
@@ -122,6 +123,9 @@ pub(crate) struct Seen<'a> {
     pub(crate) ts: Timestamp,
     pub(crate) found: Option<&'a Found>,
     pub(crate) learn: Learning,
+    pub(crate) names: &'a Names,
+    /// There are too many fields in all endpoints together.
+    pub(crate) crowded: bool,
 }
 
 impl Seen<'_> {
