@@ -271,18 +271,18 @@ pub(super) trait Content {
 impl Body {
     /// Takes the body of one exchange. `None` when it cannot be read; then nothing of it counts.
     pub(super) fn observe(&mut self, content: &impl Content, moment: Moment<'_>) -> Option<Notes> {
-        let (outline, end) = outline::of(content, moment.seed);
-        if end == End::Broken {
-            return None;
-        }
-        let cut = end == End::Cut;
         if moment.in_share || self.exchanges < EARLY {
-            let (facts, notes) = self.learn(content, cut, moment, Some(moment.in_share));
+            let (facts, notes, cut) = self.learn(content, moment, Some(moment.in_share))?;
             self.apply(&facts, 1, (moment.at, moment.at), cut);
             self.count(cut, moment.at);
             self.keep_bounds();
             return Some(notes);
         }
+        let (outline, end) = outline::of(content, moment.seed);
+        if end == End::Broken {
+            return None;
+        }
+        let cut = end == End::Cut;
         if let Some(known) = self.memo.iter_mut().find(|known| known.outline == outline) {
             known.count = known.count.saturating_add(1);
             known.first = known.first.min(moment.at);
@@ -291,7 +291,7 @@ impl Body {
             self.count(cut, moment.at);
             return Some(notes);
         }
-        let (facts, notes) = self.learn(content, cut, moment, None);
+        let (facts, notes, cut) = self.learn(content, moment, None)?;
         self.remember(Known {
             outline,
             count: 1,
@@ -387,29 +387,25 @@ impl Body {
         }
     }
 
-    /// Walks a body that can be read field by field. `look` is whether to look at values, and whether those are of the share.
+    /// Walks a body field by field. `look` is whether to look at values, and whether those are of the share. `None` when it cannot
+    /// be read; then it leaves no trace.
     fn learn(
         &mut self,
         content: &impl Content,
-        cut: bool,
         moment: Moment<'_>,
         look: Option<bool>,
-    ) -> (Box<[Fact]>, Notes) {
-        let values = match look {
-            Some(true) => std::mem::take(&mut self.share),
-            Some(false) => std::mem::take(&mut self.early),
-            None => Vec::new(),
-        };
-        let mut learn = Learn::new(self, values, look.is_some(), content.is_numbered(), moment);
-        content.tell(&mut learn);
-        let (marks, mut touched, mut values) = (learn.marks, learn.touched, learn.values);
-        if values.capacity() > values.len() + values.len() / 4 {
-            values.shrink_to_fit();
+    ) -> Option<(Box<[Fact]>, Notes, bool)> {
+        let before = (self.fields.len(), self.names.len(), self.given_up);
+        let mut learn = Learn::new(self, look.is_some(), content.is_numbered(), moment);
+        let end = content.tell(&mut learn);
+        let (marks, mut touched, looks, texts) = (learn.marks, learn.touched, learn.looks, learn.texts);
+        if end == End::Broken {
+            self.forget_from(before);
+            return None;
         }
-        match look {
-            Some(true) => self.share = values,
-            Some(false) => self.early = values,
-            None => {}
+        let cut = end == End::Cut;
+        if let Some(in_share) = look {
+            self.keep_values(&looks, &texts, in_share);
         }
         touched.sort_unstable();
         let facts: Box<[Fact]> = touched
@@ -426,7 +422,50 @@ impl Body {
         } else {
             Notes::default()
         };
-        (facts, notes)
+        Some((facts, notes, cut))
+    }
+
+    /// Keeps what was looked at of a body that could be read.
+    fn keep_values(&mut self, looks: &[Look], texts: &[u8], in_share: bool) {
+        let mut values = std::mem::take(if in_share {
+            &mut self.share
+        } else {
+            &mut self.early
+        });
+        if looks.iter().any(|look| usize::from(look.field) >= values.len()) {
+            values.reserve_exact(self.fields.len().saturating_sub(values.len()));
+            values.resize_with(self.fields.len(), Values::default);
+        }
+        for look in looks {
+            let at = usize::from(look.field);
+            let Some(values) = values.get_mut(at) else {
+                continue;
+            };
+            match look.what {
+                What::Value(kind, start, len) => {
+                    let text = texts
+                        .get(start as usize..(start + len) as usize)
+                        .unwrap_or_default();
+                    values.add(kind, text, || self.is_personal(at));
+                }
+                What::Long(len) => values.add_long(len),
+                What::Elements(count) => values.add_elements(count),
+                What::File => values.add_file(),
+            }
+        }
+        *(if in_share {
+            &mut self.share
+        } else {
+            &mut self.early
+        }) = values;
+    }
+
+    /// Forgets fields that were made by what is no body.
+    fn forget_from(&mut self, (fields, names, given_up): (usize, usize, u32)) {
+        self.fields.truncate(fields);
+        self.names.truncate(names);
+        self.order.retain(|at| usize::from(*at) < fields);
+        self.given_up = given_up;
     }
 
     /// What of these facts is not as it was learned. Only the topmost field of what is new is told; elements of an array that was
@@ -897,6 +936,24 @@ struct Level {
     child: u16,
 }
 
+/// A value that was looked at. What it tells is kept when the body is known to be one.
+struct Look {
+    field: u16,
+    what: What,
+}
+
+enum What {
+    /// Its kind, and where its text lies among those that were copied.
+    Value(Kind, u32, u32),
+    /// A text of this length that was not copied.
+    Long(usize),
+    Elements(u32),
+    File,
+}
+
+/// Longest text that is copied.
+const COPIED: usize = 512;
+
 /// Walks a body and marks its fields.
 struct Learn<'b> {
     body: &'b mut Body,
@@ -908,7 +965,8 @@ struct Learn<'b> {
     new_names: u32,
     numbered: bool,
     look: bool,
-    values: Vec<Values>,
+    looks: Vec<Look>,
+    texts: Vec<u8>,
     names: &'b Names,
     limit: usize,
     /// The field met last.
@@ -916,7 +974,7 @@ struct Learn<'b> {
 }
 
 impl<'b> Learn<'b> {
-    fn new(body: &'b mut Body, values: Vec<Values>, look: bool, numbered: bool, moment: Moment<'b>) -> Self {
+    fn new(body: &'b mut Body, look: bool, numbered: bool, moment: Moment<'b>) -> Self {
         let root = if body.fields.is_empty() {
             body.make(0, "")
         } else {
@@ -942,7 +1000,8 @@ impl<'b> Learn<'b> {
             new_names: 0,
             numbered,
             look,
-            values,
+            looks: Vec::new(),
+            texts: Vec::new(),
             names: moment.names,
             limit: if moment.crowded {
                 FIELDS_WHEN_CROWDED
@@ -986,21 +1045,16 @@ impl<'b> Learn<'b> {
         child
     }
 
-    /// The place of the values of a field, when they are looked at.
-    fn look(&mut self, field: u16) -> Option<usize> {
-        let at = usize::from(field);
-        if !self.look || field == NONE {
-            return None;
+    /// Looks at a value of a field, if enough of them were not looked at.
+    fn look(&mut self, field: u16, what: impl FnOnce(&mut Vec<u8>) -> What) {
+        let Some(mark) = self.marks.get_mut(usize::from(field)).filter(|_| self.look) else {
+            return;
+        };
+        if mark.looks < LOOKED_AT {
+            mark.looks += 1;
+            let what = what(&mut self.texts);
+            self.looks.push(Look { field, what });
         }
-        let mark = &mut self.marks[at];
-        if mark.looks >= LOOKED_AT {
-            return None;
-        }
-        mark.looks += 1;
-        if self.values.len() <= at {
-            self.values.resize_with(self.body.fields.len(), Values::default);
-        }
-        Some(at)
     }
 }
 
@@ -1039,17 +1093,19 @@ impl Visitor for Learn<'_> {
     fn scalar(&mut self, kind: Kind, text: Option<&[u8]>) {
         let field = self.mark(kind);
         let Some(text) = text else { return };
-        if let Some(at) = self.look(field) {
-            let body = &mut *self.body;
-            self.values[at].add(kind, text, || body.is_personal(at));
-        }
+        self.look(field, |texts| {
+            if text.len() > COPIED {
+                return What::Long(text.len());
+            }
+            let start = texts.len() as u32;
+            texts.extend_from_slice(text);
+            What::Value(kind, start, text.len() as u32)
+        });
     }
 
     fn file(&mut self) {
         let field = self.mark(Kind::String);
-        if let Some(at) = self.look(field) {
-            self.values[at].add_file();
-        }
+        self.look(field, |_| What::File);
     }
 
     fn open(&mut self, kind: Kind) {
@@ -1069,10 +1125,8 @@ impl Visitor for Learn<'_> {
     fn close(&mut self, kind: Kind, elements: u32) {
         let field = self.levels[self.depth].field;
         self.depth = self.depth.saturating_sub(1);
-        if kind == Kind::Array
-            && let Some(at) = self.look(field)
-        {
-            self.values[at].add_elements(elements);
+        if kind == Kind::Array {
+            self.look(field, |_| What::Elements(elements));
         }
     }
 }

@@ -274,6 +274,14 @@ impl Values {
         }
     }
 
+    /// A text that is too long to be looked at; a number is not.
+    pub(super) fn add_long(&mut self, length: usize) {
+        self.texts = self.texts.saturating_add(1);
+        let length = u16::try_from(length).unwrap_or(u16::MAX).saturating_add(1);
+        widen(&mut self.length, (length, length));
+        self.words = Words::Text;
+    }
+
     /// An array of so many elements.
     pub(super) fn add_elements(&mut self, elements: u32) {
         let count = u16::try_from(elements).unwrap_or(u16::MAX).saturating_add(1);
