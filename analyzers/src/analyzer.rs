@@ -19,6 +19,7 @@ use crate::inventory::host::Inventory;
 use crate::inventory::posture;
 use crate::inventory::rpc;
 use crate::inventory::sensitive::{self, Carried, Found, Nations, Rules};
+use crate::inventory::shape::body::Names;
 use crate::inventory::shape::drift::{self, Learning};
 use crate::inventory::{EndpointView, Overview};
 use crate::marks::Marks;
@@ -119,6 +120,7 @@ pub struct Analyzer {
     ledger: Ledger,
     /// Of the response at hand.
     marks: Marks,
+    names: Names,
     unread: u64,
     /// Requests without a credential of which bytes were lost.
     cut: u64,
@@ -140,6 +142,7 @@ impl Analyzer {
             behaviour: Behaviour::new(settings.max_principals),
             ledger: Ledger::new(&settings),
             marks: Marks::default(),
+            names: Names::new(seed),
             unread: 0,
             cut: 0,
             settings,
@@ -196,6 +199,8 @@ impl Analyzer {
                 period: self.settings.learn_period.as_secs(),
             },
             carried: &carried,
+            names: &self.names,
+            crowded: self.inventory.is_crowded(),
         };
         let unknown_operation = call
             .as_ref()
@@ -226,7 +231,7 @@ impl Analyzer {
         if let Some((_, missing)) = object {
             self.inventory.count_object(&place, missing);
         }
-        let drift = self.inventory.take_drift(&place);
+        let drift = self.inventory.take_drift();
         activity.host = self.inventory.hosts.get(host);
         activity.endpoint = self.inventory.proven(&place);
 

@@ -15,6 +15,7 @@ use super::posture::{self, Posture};
 use super::rpc;
 use super::sensitive::{Carried, Holdings, Regime, told};
 use super::shape::Shape;
+use super::shape::body::Names;
 use super::shape::drift::Learning;
 use crate::finding::trace::Trace;
 use crate::id::Id;
@@ -129,6 +130,9 @@ pub(crate) struct Seen<'a> {
     pub(crate) check: Option<&'a Check<'a>>,
     pub(crate) learn: Learning,
     pub(crate) carried: &'a Carried,
+    pub(crate) names: &'a Names,
+    /// There are too many fields in all endpoints together.
+    pub(crate) crowded: bool,
 }
 
 impl Seen<'_> {

@@ -32,6 +32,12 @@ const CACHED: usize = 32_768;
 /// Names of hosts remembered; when there are more, all are forgotten.
 const NAMED: usize = 4096;
 
+/// Fields of shapes for each endpoint there may be; they may have more where others have less.
+const FIELDS: usize = 64;
+
+/// Exchanges after which fields are counted anew while there are too many: endpoints may have made way.
+const RECOUNT: u32 = 4096;
+
 /// Endpoints of one host that no answer has proven yet.
 const UNPROVEN: u32 = 256;
 
@@ -137,6 +143,12 @@ pub(crate) struct Inventory {
     /// Names of hosts as they were sent, with the name to be shown and its id.
     named: HashTable<u128, (Id, Arc<str>)>,
     refused: u64,
+    drift: Option<Box<Drift>>,
+    /// Fields of all shapes, and how many there may be.
+    fields: usize,
+    max_fields: usize,
+    /// Exchanges until fields are counted anew.
+    recount: u32,
 }
 
 /// What is asked of the inventory about one exchange.
@@ -175,6 +187,10 @@ impl Inventory {
             older: HashTable::default(),
             named: HashTable::default(),
             refused: 0,
+            drift: None,
+            fields: 0,
+            max_fields: max_endpoints.saturating_mul(FIELDS),
+            recount: 0,
         }
     }
 
@@ -187,6 +203,26 @@ impl Inventory {
         }
     }
 
+    /// Whether all shapes together have too many fields. Endpoints that make way take theirs with them, which is not noticed
+    /// until then.
+    pub(crate) fn is_crowded(&mut self) -> bool {
+        // Endpoints that were stored are counted with the first exchange.
+        if self.recount > 0 && self.fields <= self.max_fields {
+            return false;
+        }
+        if self.recount <= 1 {
+            self.recount = RECOUNT;
+            self.fields = self
+                .endpoints
+                .sorted()
+                .iter()
+                .map(|(_, e)| e.shape.fields())
+                .sum();
+        }
+        self.recount -= u32::from(self.fields > self.max_fields);
+        self.fields > self.max_fields
+    }
+
     /// Fields and parameters of endpoints that were given up, and bodies that are not what their type says.
     pub(crate) fn unlearned(&self) -> (u64, u64) {
         let all = self.endpoints.sorted();
@@ -194,13 +230,9 @@ impl Inventory {
         of.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
     }
 
-    /// What is no longer as it was learned of an endpoint, when it is to be told now.
-    pub(crate) fn take_drift(&mut self, place: &Place) -> Option<Box<Drift>> {
-        let of_leaf = self.endpoints.get_mut(place.leaf?)?.shape.take_drift();
-        match self.sums.get_mut(&place.template) {
-            Some(sum) => sum.shape.take_drift(),
-            None => of_leaf,
-        }
+    /// What is no longer as it was learned of the endpoint that was observed last, when it is to be told now.
+    pub(crate) fn take_drift(&mut self) -> Option<Box<Drift>> {
+        self.drift.take()
     }
 
     /// The endpoint of an exchange, when a server's answers have proven it.
@@ -293,10 +325,15 @@ impl Inventory {
         let Some(row) = place.leaf.and_then(|leaf| self.endpoints.get_mut(leaf)) else {
             return (host_id, place);
         };
+        let before = row.shape.fields();
         row.observe(seen);
+        self.fields = (self.fields + row.shape.fields()).saturating_sub(before);
+        self.drift = row.shape.take_drift();
         let better_known = row.proven && row.exchanges.is_power_of_two();
         if let Some(sum) = self.sums.get_mut(&place.template) {
             sum.observe(seen);
+            // What is new for one of its leaves may not be for the endpoint.
+            self.drift = sum.shape.take_drift();
         }
         if better_known {
             self.host(&asked).paths.touch();

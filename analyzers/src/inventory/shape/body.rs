@@ -12,6 +12,9 @@
 //! Bodies of one endpoint mostly hold the same fields, so the facts that a body shows are remembered by a hash of its keys and
 //! kinds, and adding them is put off until somebody asks. What is remembered that way changes no result.
 
+use std::borrow::Cow;
+use std::cell::Cell;
+
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::outline;
@@ -22,6 +25,9 @@ use crate::privacy::is_plain_name;
 
 /// Fields of one body.
 pub(super) const FIELDS: usize = 512;
+
+/// Fields of one body while there are too many in all endpoints together.
+const FIELDS_WHEN_CROWDED: usize = 32;
 
 /// Fields left when there were too many.
 const FIELDS_LEFT: usize = 384;
@@ -45,8 +51,8 @@ const MEMO: usize = 16;
 pub(super) const EARLY: u32 = 128;
 pub(super) const SHARE: u64 = 8;
 
-/// Values looked at in one body.
-const LOOKED_AT: u32 = 256;
+/// Values of one field looked at in one body.
+const LOOKED_AT: u8 = 3;
 
 /// The name of the elements of an array, and of a value whose key is data.
 pub(super) const ELEMENT: &str = "[]";
@@ -86,8 +92,8 @@ pub(super) struct Field {
     pub(super) known: u8,
     /// It was in (nearly) each object when it was learned.
     pub(super) required: bool,
-    /// Its name says that its values may be somebody's.
-    personal: bool,
+    /// Whether its name says that its values may be somebody's, once that was asked.
+    personal: Option<bool>,
     /// Exchanges by kind, when there is more than one.
     many: Option<Box<[u32; 7]>>,
     /// Exchanges that held it, of those that were read to their end.
@@ -219,10 +225,13 @@ pub(super) struct Body {
 }
 
 /// An exchange as a body needs to know it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Moment {
+#[derive(Clone, Copy)]
+pub(super) struct Moment<'a> {
     /// Seconds since 1970.
     pub(super) at: u32,
+    pub(super) names: &'a Names,
+    /// There are too many fields in all endpoints together.
+    pub(super) crowded: bool,
     /// Of the share whose values are looked at.
     pub(super) in_share: bool,
     pub(super) seed: Seed,
@@ -261,37 +270,37 @@ pub(super) trait Content {
 
 impl Body {
     /// Takes the body of one exchange. `None` when it cannot be read; then nothing of it counts.
-    pub(super) fn observe(&mut self, content: &impl Content, moment: Moment) -> Option<Notes> {
-        let look = moment.in_share || self.exchanges < EARLY;
-        if !look {
-            let (outline, end) = outline::of(content, moment.seed);
-            if end == End::Broken {
-                return None;
-            }
-            if let Some(known) = self.memo.iter_mut().find(|known| known.outline == outline) {
-                known.count = known.count.saturating_add(1);
-                known.first = known.first.min(moment.at);
-                known.last = known.last.max(moment.at);
-                let notes = known.notes.as_deref().cloned().unwrap_or_default();
-                self.count(known_cut(end), moment.at);
-                return Some(notes);
-            }
-            let (facts, notes, cut) = self.learn(content, None)?;
-            self.remember(Known {
-                outline,
-                count: 1,
-                first: moment.at,
-                last: moment.at,
-                cut,
-                facts,
-                notes: (!notes.is_empty()).then(|| Box::new(notes.clone())),
-            });
+    pub(super) fn observe(&mut self, content: &impl Content, moment: Moment<'_>) -> Option<Notes> {
+        if moment.in_share || self.exchanges < EARLY {
+            let (facts, notes, cut) = self.learn(content, moment, Some(moment.in_share))?;
+            self.apply(&facts, 1, (moment.at, moment.at), cut);
             self.count(cut, moment.at);
             self.keep_bounds();
             return Some(notes);
         }
-        let (facts, notes, cut) = self.learn(content, Some(moment.in_share))?;
-        self.apply(&facts, 1, (moment.at, moment.at), cut);
+        let (outline, end) = outline::of(content, moment.seed);
+        if end == End::Broken {
+            return None;
+        }
+        let cut = end == End::Cut;
+        if let Some(known) = self.memo.iter_mut().find(|known| known.outline == outline) {
+            known.count = known.count.saturating_add(1);
+            known.first = known.first.min(moment.at);
+            known.last = known.last.max(moment.at);
+            let notes = known.notes.as_deref().cloned().unwrap_or_default();
+            self.count(cut, moment.at);
+            return Some(notes);
+        }
+        let (facts, notes, cut) = self.learn(content, moment, None)?;
+        self.remember(Known {
+            outline,
+            count: 1,
+            first: moment.at,
+            last: moment.at,
+            cut,
+            facts,
+            notes: (!notes.is_empty()).then(|| Box::new(notes.clone())),
+        });
         self.count(cut, moment.at);
         self.keep_bounds();
         Some(notes)
@@ -336,10 +345,13 @@ impl Body {
     }
 
     /// The same with everything added.
-    pub(super) fn settled(&self) -> Self {
+    pub(super) fn settled(&self) -> Cow<'_, Self> {
+        if self.memo.is_empty() {
+            return Cow::Borrowed(self);
+        }
         let mut body = self.clone();
         body.settle();
-        body
+        Cow::Owned(body)
     }
 
     fn apply(&mut self, facts: &[Fact], count: u32, (first, last): (u32, u32), cut: bool) {
@@ -375,39 +387,27 @@ impl Body {
         }
     }
 
-    /// Walks a body field by field. `look` is whether to look at values, and whether those are of the share.
-    fn learn(&mut self, content: &impl Content, look: Option<bool>) -> Option<(Box<[Fact]>, Notes, bool)> {
+    /// Walks a body field by field. `look` is whether to look at values, and whether those are of the share. `None` when it cannot
+    /// be read; then it leaves no trace.
+    fn learn(
+        &mut self,
+        content: &impl Content,
+        moment: Moment<'_>,
+        look: Option<bool>,
+    ) -> Option<(Box<[Fact]>, Notes, bool)> {
         let before = (self.fields.len(), self.names.len(), self.given_up);
-        let mut values = match look {
-            Some(true) => std::mem::take(&mut self.share),
-            Some(false) => std::mem::take(&mut self.early),
-            None => Vec::new(),
-        };
-        let mut learn = Learn::new(self, look.is_some(), content.is_numbered());
+        let mut learn = Learn::new(self, look.is_some(), content.is_numbered(), moment);
         let end = content.tell(&mut learn);
-        let (marks, mut touched, looked) = (learn.marks, learn.touched, learn.looked);
-        if end != End::Broken {
-            for (field, what) in looked {
-                let at = usize::from(field);
-                if values.len() <= at {
-                    values.resize_with(self.fields.len(), Values::default);
-                }
-                if let Some(values) = values.get_mut(at) {
-                    values.absorb(&what);
-                }
-            }
-        }
-        match look {
-            Some(true) => self.share = values,
-            Some(false) => self.early = values,
-            None => {}
-        }
+        let (marks, mut touched, looks, texts) = (learn.marks, learn.touched, learn.looks, learn.texts);
         if end == End::Broken {
             self.forget_from(before);
             return None;
         }
-        touched.sort_unstable();
         let cut = end == End::Cut;
+        if let Some(in_share) = look {
+            self.keep_values(&looks, &texts, in_share);
+        }
+        touched.sort_unstable();
         let facts: Box<[Fact]> = touched
             .iter()
             .map(|at| {
@@ -423,6 +423,41 @@ impl Body {
             Notes::default()
         };
         Some((facts, notes, cut))
+    }
+
+    /// Keeps what was looked at of a body that could be read.
+    fn keep_values(&mut self, looks: &[Look], texts: &[u8], in_share: bool) {
+        let mut values = std::mem::take(if in_share {
+            &mut self.share
+        } else {
+            &mut self.early
+        });
+        if looks.iter().any(|look| usize::from(look.field) >= values.len()) {
+            values.reserve_exact(self.fields.len().saturating_sub(values.len()));
+            values.resize_with(self.fields.len(), Values::default);
+        }
+        for look in looks {
+            let at = usize::from(look.field);
+            let Some(values) = values.get_mut(at) else {
+                continue;
+            };
+            match look.what {
+                What::Value(kind, start, len) => {
+                    let text = texts
+                        .get(start as usize..(start + len) as usize)
+                        .unwrap_or_default();
+                    values.add(kind, text, || self.is_personal(at));
+                }
+                What::Long(len) => values.add_long(len),
+                What::Elements(count) => values.add_elements(count),
+                What::File => values.add_file(),
+            }
+        }
+        *(if in_share {
+            &mut self.share
+        } else {
+            &mut self.early
+        }) = values;
     }
 
     /// Forgets fields that were made by what is no body.
@@ -553,6 +588,29 @@ impl Body {
         values
     }
 
+    /// Whether this is the field of this name below a parent.
+    #[inline]
+    fn is(&self, at: u16, parent: u16, name: &[u8]) -> bool {
+        let at = usize::from(at);
+        self.fields.get(at).is_some_and(|field| field.parent == parent) && self.name(at).as_bytes() == name
+    }
+
+    /// Whether values of a field may be somebody's, by its name. Elements and values by key are what their array or object is.
+    fn is_personal(&mut self, at: usize) -> bool {
+        if let Some(known) = self.fields[at].personal {
+            return known;
+        }
+        let named = (0..FIELDS).try_fold(at, |at, _| match self.name(at) {
+            ELEMENT | KEY => Ok(usize::from(self.fields[at].parent)),
+            _ => Err(at),
+        });
+        let known = match named {
+            Ok(at) | Err(at) => names_people(self.name(at)),
+        };
+        self.fields[at].personal = Some(known);
+        known
+    }
+
     /// The field of this name below a parent.
     fn find(&self, parent: u16, name: &[u8]) -> Option<u16> {
         let hash = path_hash(self.fields[usize::from(parent)].hash, name);
@@ -571,11 +629,15 @@ impl Body {
 
     /// The same, made when there is none and there is room.
     fn make(&mut self, parent: u16, name: &str) -> u16 {
+        self.make_within(parent, name, FIELDS)
+    }
+
+    fn make_within(&mut self, parent: u16, name: &str, limit: usize) -> u16 {
         if self.fields.is_empty() {
             self.push(0, "", 0);
         } else if let Some(at) = self.find(parent, name.as_bytes()) {
             return at;
-        } else if self.fields.len() < FIELDS {
+        } else if self.fields.len() < limit {
             let hash = path_hash(self.fields[usize::from(parent)].hash, name.as_bytes());
             self.push(parent, name, hash);
         } else {
@@ -598,13 +660,8 @@ impl Body {
             self.order.reserve_exact(room);
         }
         self.order.insert(at, self.fields.len() as u16);
-        let above = self
-            .fields
-            .get(usize::from(parent))
-            .is_some_and(|field| field.personal);
-        let data = matches!(name, ELEMENT | KEY);
         self.fields.push(Field {
-            personal: if data { above } else { names_people(name) },
+            personal: None,
             hash,
             name: place,
             parent,
@@ -785,13 +842,46 @@ impl Body {
     }
 }
 
-fn known_cut(end: End) -> bool {
-    end == End::Cut
-}
-
 /// The hash of a path by that of the path above. It is no secret and not keyed: a field is found by its name in the end.
 fn path_hash(parent: u64, name: &[u8]) -> u64 {
     xxh3_64_with_seed(name, parent.rotate_left(17)).max(1)
+}
+
+/// Which names were found to be fit to be shown. It remembers and decides nothing: the same with it and without.
+#[derive(Debug)]
+pub(crate) struct Names {
+    seed: u64,
+    /// Hash of a name, with its lowest bit telling whether it may be shown.
+    known: Box<[Cell<u64>]>,
+}
+
+impl Names {
+    /// Names remembered.
+    const ROOM: usize = 4096;
+
+    pub(crate) fn new(seed: Seed) -> Self {
+        Self {
+            seed: seed.hash(b"shown"),
+            known: vec![Cell::new(0); Self::ROOM].into(),
+        }
+    }
+
+    /// A key as it may be shown, see [`shown`].
+    pub(super) fn shown<'a>(&self, raw: &'a [u8]) -> &'a str {
+        let hash = xxh3_64_with_seed(raw, self.seed) | 1;
+        let Some(place) = self.known.get((hash >> 1) as usize % Self::ROOM) else {
+            return shown(raw);
+        };
+        if place.get() == hash {
+            return std::str::from_utf8(raw).unwrap_or(KEY);
+        }
+        if place.get() == hash & !1 {
+            return KEY;
+        }
+        let name = shown(raw);
+        place.set(if name == KEY { hash & !1 } else { hash });
+        name
+    }
 }
 
 /// A key as it may be shown: plain names, also with others in brackets behind them, with a namespace or an `@` before them as JSON-LD, OData and XML have it.
@@ -830,6 +920,8 @@ struct Mark {
     objects: u32,
     /// The object in which it was met last.
     stamp: u32,
+    /// Values looked at.
+    looks: u8,
 }
 
 #[derive(Clone, Copy)]
@@ -837,11 +929,30 @@ struct Level {
     field: u16,
     /// The object, by a number of its own; zero for an array.
     stamp: u32,
-    /// Its keys so far.
+    /// Its keys so far, and those of them that were new.
     keys: u32,
+    new: u32,
     /// The field of the elements of an array, or of the value of the last key.
     child: u16,
 }
+
+/// A value that was looked at. What it tells is kept when the body is known to be one.
+struct Look {
+    field: u16,
+    what: What,
+}
+
+enum What {
+    /// Its kind, and where its text lies among those that were copied.
+    Value(Kind, u32, u32),
+    /// A text of this length that was not copied.
+    Long(usize),
+    Elements(u32),
+    File,
+}
+
+/// Longest text that is copied.
+const COPIED: usize = 512;
 
 /// Walks a body and marks its fields.
 struct Learn<'b> {
@@ -854,12 +965,16 @@ struct Learn<'b> {
     new_names: u32,
     numbered: bool,
     look: bool,
-    looks: u32,
-    looked: Vec<(u16, Values)>,
+    looks: Vec<Look>,
+    texts: Vec<u8>,
+    names: &'b Names,
+    limit: usize,
+    /// The field met last.
+    last: u16,
 }
 
 impl<'b> Learn<'b> {
-    fn new(body: &'b mut Body, look: bool, numbered: bool) -> Self {
+    fn new(body: &'b mut Body, look: bool, numbered: bool, moment: Moment<'b>) -> Self {
         let root = if body.fields.is_empty() {
             body.make(0, "")
         } else {
@@ -869,10 +984,14 @@ impl<'b> Learn<'b> {
             field: NONE,
             stamp: 0,
             keys: 0,
+            new: 0,
             child: root,
         };
+        // Room for a few that are new.
+        let mut marks = Vec::with_capacity(body.fields.len() + 8);
+        marks.resize(body.fields.len(), Mark::default());
         Self {
-            marks: vec![Mark::default(); body.fields.len()],
+            marks,
             body,
             touched: Vec::with_capacity(32),
             levels: [level; LEVELS],
@@ -881,8 +1000,15 @@ impl<'b> Learn<'b> {
             new_names: 0,
             numbered,
             look,
-            looks: 0,
-            looked: Vec::new(),
+            looks: Vec::new(),
+            texts: Vec::new(),
+            names: moment.names,
+            limit: if moment.crowded {
+                FIELDS_WHEN_CROWDED
+            } else {
+                FIELDS
+            },
+            last: 0,
         }
     }
 
@@ -895,7 +1021,7 @@ impl<'b> Learn<'b> {
             ..
         } = self.levels[self.depth];
         if child == NONE && stamp == 0 && field != NONE {
-            child = self.body.make(field, ELEMENT);
+            child = self.body.make_within(field, ELEMENT, self.limit);
             self.levels[self.depth].child = child;
         }
         if child == NONE {
@@ -909,6 +1035,7 @@ impl<'b> Learn<'b> {
         if mark.kinds == 0 {
             self.touched.push(child);
         }
+        self.last = child;
         mark.kinds |= kind.bit();
         mark.objects += u32::from(kind == Kind::Object);
         if stamp > 0 && mark.stamp != stamp {
@@ -918,19 +1045,16 @@ impl<'b> Learn<'b> {
         child
     }
 
-    fn values(&mut self, field: u16) -> Option<&mut Values> {
-        if !self.look || field == NONE || self.looks >= LOOKED_AT {
-            return None;
-        }
-        self.looks += 1;
-        let place = match self.looked.iter().position(|(of, _)| *of == field) {
-            Some(place) => place,
-            None => {
-                self.looked.push((field, Values::default()));
-                self.looked.len() - 1
-            }
+    /// Looks at a value of a field, if enough of them were not looked at.
+    fn look(&mut self, field: u16, what: impl FnOnce(&mut Vec<u8>) -> What) {
+        let Some(mark) = self.marks.get_mut(usize::from(field)).filter(|_| self.look) else {
+            return;
         };
-        self.looked.get_mut(place).map(|(_, values)| values)
+        if mark.looks < LOOKED_AT {
+            mark.looks += 1;
+            let what = what(&mut self.texts);
+            self.looks.push(Look { field, what });
+        }
     }
 }
 
@@ -939,45 +1063,49 @@ impl Visitor for Learn<'_> {
         let level = &mut self.levels[self.depth];
         level.child = NONE;
         level.keys += 1;
-        let (parent, keys) = (level.field, level.keys);
+        let (parent, keys, new) = (level.field, level.keys, level.new);
         if parent == NONE {
             return;
         }
-        // Names of fields begin with neither; `[]` and `{key}` do.
+        // Fields were made in the order of a body, so the next one mostly comes next.
+        let guess = if keys == 1 { parent } else { self.last } + 1;
         let found = match raw.first() {
+            // Names of fields begin with neither; `[]` and `{key}` do.
             None | Some(b'[' | b'{') => None,
+            Some(_) if self.body.is(guess, parent, raw) => Some(guess),
             Some(_) => self.body.find(parent, raw),
         };
         self.levels[self.depth].child = match found {
             Some(at) => at,
-            None if keys > NAMES_AT_ONCE || self.new_names >= NEW_NAMES => self.body.make(parent, KEY),
+            None if new >= NAMES_AT_ONCE || self.new_names >= NEW_NAMES => {
+                self.body.make_within(parent, KEY, self.limit)
+            }
             None => {
                 self.new_names += 1;
+                self.levels[self.depth].new += 1;
                 let number = std::str::from_utf8(raw).ok().filter(|_| self.numbered);
-                self.body.make(parent, number.unwrap_or_else(|| shown(raw)))
+                let name = number.unwrap_or_else(|| self.names.shown(raw));
+                self.body.make_within(parent, name, self.limit)
             }
         };
     }
 
     fn scalar(&mut self, kind: Kind, text: Option<&[u8]>) {
         let field = self.mark(kind);
-        let personal = self
-            .body
-            .fields
-            .get(usize::from(field))
-            .is_some_and(|f| f.personal);
-        if let Some(text) = text
-            && let Some(values) = self.values(field)
-        {
-            values.add(kind, text, personal);
-        }
+        let Some(text) = text else { return };
+        self.look(field, |texts| {
+            if text.len() > COPIED {
+                return What::Long(text.len());
+            }
+            let start = texts.len() as u32;
+            texts.extend_from_slice(text);
+            What::Value(kind, start, text.len() as u32)
+        });
     }
 
     fn file(&mut self) {
         let field = self.mark(Kind::String);
-        if let Some(values) = self.values(field) {
-            values.add_file();
-        }
+        self.look(field, |_| What::File);
     }
 
     fn open(&mut self, kind: Kind) {
@@ -989,6 +1117,7 @@ impl Visitor for Learn<'_> {
             field,
             stamp: if object { self.stamps } else { 0 },
             keys: 0,
+            new: 0,
             child: NONE,
         };
     }
@@ -996,10 +1125,8 @@ impl Visitor for Learn<'_> {
     fn close(&mut self, kind: Kind, elements: u32) {
         let field = self.levels[self.depth].field;
         self.depth = self.depth.saturating_sub(1);
-        if kind == Kind::Array
-            && let Some(values) = self.values(field)
-        {
-            values.add_elements(elements);
+        if kind == Kind::Array {
+            self.look(field, |_| What::Elements(elements));
         }
     }
 }

@@ -21,7 +21,7 @@ mod walk;
 
 mod content;
 
-mod body;
+pub(crate) mod body;
 mod outline;
 mod stored;
 mod values;
@@ -104,6 +104,8 @@ impl Shape {
             at: u32::try_from(seen.ts.seconds()).unwrap_or(u32::MAX),
             in_share: seen.exchange_id.short().is_multiple_of(SHARE),
             seed: seen.learn.seed,
+            names: seen.names,
+            crowded: seen.crowded,
         };
         let caller = Caller {
             id: seen.identity.id.short(),
@@ -155,7 +157,7 @@ impl Shape {
         }
     }
 
-    fn body(&mut self, side: Side, message: &Message, moment: Moment, caller: &Caller<'_>) {
+    fn body(&mut self, side: Side, message: &Message, moment: Moment<'_>, caller: &Caller<'_>) {
         if message.body.is_empty() {
             return;
         }
@@ -253,6 +255,12 @@ impl Shape {
             fields: mine.len(),
             other_fields: theirs.len(),
         })
+    }
+
+    /// Fields and parameters: what takes its memory.
+    pub(crate) fn fields(&self) -> usize {
+        let fields: usize = self.bodies.iter().map(|(_, _, body)| body.fields.len()).sum();
+        fields + self.parameters.len()
     }
 
     /// Fields and parameters given up because there were too many, and bodies that cannot be read.

@@ -155,7 +155,13 @@ impl Serialize for Parameters {
 
 impl Parameters {
     /// Takes one request. What is new is put into `news` as places in the list.
-    pub(super) fn observe(&mut self, request: &Request, moment: Moment, learned: bool, news: &mut Vec<u16>) {
+    pub(super) fn observe(
+        &mut self,
+        request: &Request,
+        moment: Moment<'_>,
+        learned: bool,
+        news: &mut Vec<u16>,
+    ) {
         let look = (moment.in_share || self.requests < EARLY).then_some(moment.in_share);
         let mut met: [u16; AT_ONCE] = [u16::MAX; AT_ONCE];
         let mut count = 0;
@@ -198,7 +204,6 @@ impl Parameters {
                 parameter.kinds[slot] = parameter.kinds[slot].saturating_add(1);
             }
             if let Some(in_share) = look {
-                let personal = names_people(&parameter.name);
                 let values = if in_share {
                     &mut parameter.share
                 } else {
@@ -206,7 +211,7 @@ impl Parameters {
                 };
                 values
                     .get_or_insert_default()
-                    .add(kind, value.as_bytes(), personal);
+                    .add(kind, value.as_bytes(), || names_people(&parameter.name));
             }
         };
         if let Some(query) = request.query() {
@@ -244,7 +249,7 @@ impl Parameters {
     }
 
     /// Counts the fields of a head by the set of their names, which mostly was met before.
-    fn head(&mut self, request: &Request, moment: Moment, learned: bool, news: &mut Vec<u16>) {
+    fn head(&mut self, request: &Request, moment: Moment<'_>, learned: bool, news: &mut Vec<u16>) {
         let names = request.message.head.fields().map(|(name, _)| name.as_bytes());
         let outline = outline::of_names(names, moment.seed);
         if let Some(head) = self.heads.iter_mut().find(|head| head.outline == outline) {
@@ -403,6 +408,10 @@ impl Parameters {
         }
         self.list.shrink_to_fit();
         self.keep_bounds();
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.list.len()
     }
 
     pub(super) fn is_unused(&self) -> bool {

@@ -28,7 +28,10 @@ fn observe(shape: &mut Shape, exchange: &Exchange, n: u64) {
     let request = exchange.request.as_ref().unwrap();
     let signals = Signals::gather(request, &settings);
     let identity = Resolver::new(&settings).resolve(&signals, exchange.flow.client.ip(), &settings);
+    let names = super::body::Names::new(Seed::new(&settings.hash_key));
     let seen = Seen {
+        names: &names,
+        crowded: false,
         exchange,
         exchange_id: Id::of(&[b"exchange", &n.to_le_bytes()]),
         identity: &identity,
@@ -761,4 +764,46 @@ fn while_an_endpoint_is_learned_nothing_is_told() {
         scene.send(&honest(n).answer(format!(r#"{{"{field}":1}}"#)));
     }
     assert_eq!(drift(&scene), [] as [String; 0]);
+}
+
+/// Where all endpoints together have too many fields, each still has some, and those that had them keep theirs.
+#[test]
+fn fields_of_all_endpoints_together_are_bounded() {
+    let settings = Settings {
+        max_endpoints: 4,
+        ..Settings::default()
+    };
+    let mut scene = Scene::with(settings);
+    let wide = |start: char| {
+        let names: Vec<String> = (0..90u8)
+            .map(|n| {
+                format!(
+                    r#""{start}a{}e{}":1"#,
+                    (b'a' + n % 26) as char,
+                    ["ta", "ro", "mi", "ne"][usize::from(n / 26)]
+                )
+            })
+            .collect();
+        format!("{{{}}}", names.join(","))
+    };
+    for (path, start) in [("/a", 'b'), ("/b", 'c'), ("/c", 'd'), ("/d", 'f')] {
+        // Names of one object and body that are new are no more than 64; the others come with the next ones.
+        for _ in 0..3 {
+            scene.send(&Call::get(path).answer(wide(start)));
+        }
+    }
+    let fields: Vec<usize> = scene
+        .endpoints()
+        .iter()
+        .map(|e| e.shape.bodies.iter().map(|b| b.fields.len()).sum())
+        .collect();
+    let total: usize = fields.iter().sum();
+    assert!(fields[0] > 60 && fields[3] >= 30, "{fields:?}");
+    assert!(total <= 4 * 64 + 4 * 40, "{fields:?}");
+    let given_up = scene
+        .analyzer
+        .counters()
+        .into_iter()
+        .find(|(name, _)| *name == "fields_given_up");
+    assert!(given_up.is_some_and(|(_, n)| n > 0), "{given_up:?} {fields:?}");
 }

@@ -48,6 +48,36 @@ impl<'a> Tokens<'a> {
         Some(at)
     }
 
+    /// Passes over the elements that are left of an array: gives how many commas stand between them, and the place of its end.
+    ///
+    /// A block in which the array cannot end is counted at once, when all of it lies deeper.
+    pub(super) fn skip_elements(&mut self) -> Option<(u32, usize)> {
+        let (mut depth, mut commas) = (0_u32, 0_u32);
+        loop {
+            while self.bits == 0 {
+                if self.next >= self.body.len() {
+                    return None;
+                }
+                self.load();
+                let block = &self.body[self.start..self.next.min(self.body.len())];
+                let (opens, closes) = brackets(block);
+                let (opens, closes) = (opens & self.bits, closes & self.bits);
+                if closes.count_ones() < depth {
+                    depth = depth + opens.count_ones() - closes.count_ones();
+                    self.bits = 0;
+                }
+            }
+            let at = self.next()?;
+            match self.body[at] {
+                b'{' | b'[' => depth += 1,
+                b'}' | b']' if depth == 0 => return Some((commas, at)),
+                b'}' | b']' => depth -= 1,
+                b',' if depth == 0 => commas = commas.saturating_add(1),
+                _ => {}
+            }
+        }
+    }
+
     /// Passes over everything up to the end of the bracket that is open, and gives the place of its end.
     pub(super) fn skip(&mut self) -> Option<usize> {
         let mut depth = 1_u32;
@@ -103,6 +133,23 @@ impl<'a> Tokens<'a> {
         self.escaped = u64::from(over);
         (EVEN ^ (from_even << 1)) & follows
     }
+}
+
+/// Opening and closing brackets of a block, as bits.
+#[inline]
+fn brackets(bytes: &[u8]) -> (u64, u64) {
+    let mut block = [0; 64];
+    block[..bytes.len()].copy_from_slice(bytes);
+    let each = |byte: u8| i8x16::splat(byte.cast_signed());
+    let (mut opens, mut closes) = (0, 0);
+    let (quarters, _) = block.as_chunks::<16>();
+    for (place, quarter) in quarters.iter().enumerate() {
+        let curled = i8x16::from(quarter.map(u8::cast_signed)) | each(0x20);
+        let bits = |mask: i8x16| u64::from(mask.to_bitmask() as u16) << (16 * place);
+        opens |= bits(curled.simd_eq(each(b'{')));
+        closes |= bits(curled.simd_eq(each(b'}')));
+    }
+    (opens, closes)
 }
 
 /// Quotes, backslashes, and brackets, colons and commas of a block, as bits.

@@ -194,6 +194,17 @@ enum Words {
 }
 
 impl Words {
+    /// Counts a word that was met before.
+    fn count_known(&mut self, text: &[u8]) -> bool {
+        let Self::Few(words) = self else { return false };
+        let known = words.iter_mut().find(|(known, _)| known.as_bytes() == text);
+        if let Some((_, count)) = known {
+            *count = count.saturating_add(1);
+            return true;
+        }
+        false
+    }
+
     fn add(&mut self, word: &str, count: u32) {
         if matches!(self, Self::None) {
             *self = Self::Few(Vec::with_capacity(1));
@@ -236,8 +247,8 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 impl Values {
-    /// A value that is no object.
-    pub(super) fn add(&mut self, kind: Kind, text: &[u8], names_people: bool) {
+    /// A value that is no object. `personal` is whether it may be somebody's by the name of its field.
+    pub(super) fn add(&mut self, kind: Kind, text: &[u8], personal: impl FnOnce() -> bool) {
         match kind {
             Kind::String => {
                 self.texts = self.texts.saturating_add(1);
@@ -246,8 +257,8 @@ impl Values {
                 if let Some(format) = Format::of(text) {
                     self.formats.add(format, 1);
                     self.words = Words::Text;
-                } else if !matches!(self.words, Words::Text) {
-                    match word(text).filter(|_| !names_people) {
+                } else if !matches!(self.words, Words::Text) && !self.words.count_known(text) {
+                    match word(text).filter(|_| !personal()) {
                         Some(word) => self.words.add(word, 1),
                         None => self.words = Words::Text,
                     }
@@ -261,6 +272,14 @@ impl Values {
             }
             _ => {}
         }
+    }
+
+    /// A text that is too long to be looked at; a number is not.
+    pub(super) fn add_long(&mut self, length: usize) {
+        self.texts = self.texts.saturating_add(1);
+        let length = u16::try_from(length).unwrap_or(u16::MAX).saturating_add(1);
+        widen(&mut self.length, (length, length));
+        self.words = Words::Text;
     }
 
     /// An array of so many elements.
@@ -428,17 +447,30 @@ fn word(text: &[u8]) -> Option<&str> {
 /// Whether the name of a field says that its values name people, places or secrets, or are what people write: what few words they are
 /// is no enumeration then.
 pub(super) fn names_people(name: &str) -> bool {
+    // Sorted, so that those with one first letter lie together.
     const WORDS: [&str; 54] = [
-        "name", "user", "login", "nick", "first", "last", "author", "owner", "customer", "patient", "member",
-        "person", "email", "mail", "address", "street", "city", "town", "phone", "pass", "pwd", "secret",
-        "token", "key", "answer", "diagnos", "disease", "relig", "ethnic", "gender", "contact", "who",
-        "auth", "session", "cookie", "tenant", "account", "company", "org", "client", "team", "host",
-        // What people write.
-        "query", "search", "text", "comment", "message", "descr", "title", "subject", "prompt", "value",
-        "note", "term",
+        "account", "address", "answer", "auth", "author", "city", "client", "comment", "company", "contact",
+        "cookie", "customer", "descr", "diagnos", "disease", "email", "ethnic", "first", "gender", "host",
+        "key", "last", "login", "mail", "member", "message", "name", "nick", "note", "org", "owner", "pass",
+        "patient", "person", "phone", "prompt", "pwd", "query", "relig", "search", "secret", "session",
+        "street", "subject", "team", "tenant", "term", "text", "title", "token", "town", "user", "value",
+        "who",
     ];
-    let lower = name.to_ascii_lowercase();
-    lower == "q" || WORDS.iter().any(|word| lower.contains(word))
+    let mut lower = [0_u8; 48];
+    let Some(lower) = lower.get_mut(..name.len()) else {
+        return true;
+    };
+    lower.copy_from_slice(name.as_bytes());
+    lower.make_ascii_lowercase();
+    let begins = |rest: &[u8]| {
+        let first = rest[0];
+        let from = WORDS.partition_point(|word| word.as_bytes()[0] < first);
+        let same = WORDS[from..]
+            .iter()
+            .take_while(|word| word.as_bytes()[0] == first);
+        same.into_iter().any(|word| rest.starts_with(word.as_bytes()))
+    };
+    lower == b"q" || (0..lower.len()).any(|at| begins(&lower[at..]))
 }
 
 #[cfg(test)]
@@ -450,7 +482,7 @@ mod tests {
         let mut values = Values::default();
         texts
             .iter()
-            .for_each(|text| values.add(kind, text.as_bytes(), false));
+            .for_each(|text| values.add(kind, text.as_bytes(), || false));
         values
     }
 
@@ -538,8 +570,9 @@ mod tests {
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
         assert!(of(Kind::String, &many).words().is_empty());
         let mut named = Values::default();
-        (0..50).for_each(|_| named.add(Kind::String, b"ann", true));
+        (0..50).for_each(|_| named.add(Kind::String, b"ann", || true));
         assert!(named.words().is_empty());
+        assert!(names_people("q") && names_people("x_Who") && !names_people("") && !names_people("quantity"));
         assert!(names_people("userName") && names_people("first_name") && !names_people("status"));
     }
 

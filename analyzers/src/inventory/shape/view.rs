@@ -1,5 +1,7 @@
 //! The shape of an endpoint as it is shown and published.
 
+use std::borrow::Cow;
+
 use reassembly::Timestamp;
 
 use super::body::{Body, ELEMENT, KEY};
@@ -339,7 +341,8 @@ pub(super) fn parameters(all: &Parameters) -> Vec<ParameterView> {
 }
 
 pub(super) fn body(body: &Body, side: Side, form: Form) -> BodyView {
-    let body = folded(&body.settled());
+    let settled = body.settled();
+    let body = folded(&settled);
     // Children after their parent and sorted by name, so that the order in which they came does not show.
     let mut children: Vec<Vec<usize>> = vec![Vec::new(); body.fields.len()];
     for at in 1..body.fields.len() {
@@ -379,7 +382,7 @@ pub(super) fn body(body: &Body, side: Side, form: Form) -> BodyView {
 }
 
 /// With rare names of an object that has data for names among these.
-fn folded(body: &Body) -> Body {
+fn folded(body: &Body) -> Cow<'_, Body> {
     let mut maps = vec![false; body.fields.len()];
     for at in 1..body.fields.len() {
         if body.name(at) == KEY && body.fields[at].seen() > 0 {
@@ -387,13 +390,13 @@ fn folded(body: &Body) -> Body {
         }
     }
     if !maps.contains(&true) {
-        return body.clone();
+        return Cow::Borrowed(body);
     }
     let rare = |at: usize| {
         let (field, parent) = (&body.fields[at], usize::from(body.fields[at].parent));
         at > 0 && maps[parent] && f64::from(field.seen()) < RARE * f64::from(body.fields[parent].objects)
     };
-    body.rebuilt(|at| Some(if rare(at) { KEY } else { body.name(at) }))
+    Cow::Owned(body.rebuilt(|at| Some(if rare(at) { KEY } else { body.name(at) })))
 }
 
 fn field(body: &Body, at: usize, steps: Vec<Step>) -> FieldView {

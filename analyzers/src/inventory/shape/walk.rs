@@ -6,7 +6,7 @@ use super::tokens::Tokens;
 pub(super) const DEPTH: usize = 24;
 
 /// Elements of one array that are looked at. Lists hold the like, and what they hold besides is met in other bodies.
-pub(super) const ELEMENTS: u32 = 32;
+pub(super) const ELEMENTS: u32 = 10;
 
 /// What a value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -255,20 +255,9 @@ impl Walk<'_> {
 
     /// Passes over the elements of an array that are too many, and counts them.
     fn skip_elements(&mut self, level: usize) -> Option<usize> {
-        let mut depth = 0_u32;
-        loop {
-            let at = self.tokens.next()?;
-            match self.body[at] {
-                b'{' | b'[' => depth += 1,
-                b'}' | b']' if depth == 0 => {
-                    self.counts[level] = self.counts[level].saturating_add(1);
-                    return Some(at);
-                }
-                b'}' | b']' => depth -= 1,
-                b',' if depth == 0 => self.counts[level] = self.counts[level].saturating_add(1),
-                _ => {}
-            }
-        }
+        let (commas, end) = self.tokens.skip_elements()?;
+        self.counts[level] = self.counts[level].saturating_add(commas).saturating_add(1);
+        Some(end)
     }
 
     fn close<V: Visitor>(&mut self, at: usize, object: bool, visitor: &mut V) -> Step {
@@ -413,6 +402,21 @@ mod tests {
         let nested = format!("[{}]", vec!["[1,{\"a\":[2,3]}]"; 100].join(","));
         let (end, told_of) = told(&nested, true);
         assert!(end == End::Whole && told_of.ends_with("/100"));
+        let kinds = [
+            "7",
+            r#""]}{[,\\""#,
+            "[]",
+            r#"{"a":[1,{"b":[{},[[]]]}],"c":"]}"}"#,
+            r#"{"long":"................................................................"}"#,
+        ];
+        for n in 11..200 {
+            let list: Vec<&str> = (0..n).map(|k| kinds[(k * n / 7 + k) % kinds.len()]).collect();
+            let (end, told_of) = told(&format!("[{}]", list.join(" , ")), true);
+            assert!(
+                end == End::Whole && told_of.ends_with(&format!(" /{n}")),
+                "{n} {told_of}"
+            );
+        }
         let deep = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
         assert_eq!(told(&deep, true).0, End::Whole);
         assert_eq!(told(&deep[..7000], false).0, End::Cut);
