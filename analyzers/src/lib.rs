@@ -37,8 +37,8 @@ mod analyzer;
 pub use analyzer::{Analyzer, Change, Labels, RestoreError, Table, exchange_id};
 pub use finding::{Evidence, Finding, Kind, Severity, Status};
 pub use identity::{PrincipalKind, PrincipalView};
-pub use nearest::nearest;
 pub use inventory::{COUNTRY_CODES, EndpointView};
+pub use nearest::nearest;
 pub use settings::Settings;
 pub use store::VERSION as STORE_VERSION;
 

@@ -11,10 +11,11 @@ use super::compare::{Check, Compared};
 use super::digest::Digest;
 use super::face::Face;
 use super::facts::{self, Facts, Watch};
+use super::host::Scope;
 use super::rpc;
+use super::sensitive::{Carried, Holdings, Regime, told};
 use super::shape::Shape;
 use super::shape::drift::Learning;
-use super::sensitive::{Carried, Holdings, Regime, told};
 use crate::finding::trace::Trace;
 use crate::id::Id;
 use crate::identity::{Identity, PrincipalKind, Scheme};
@@ -261,6 +262,14 @@ impl Endpoint {
         }
         if ok {
             self.data.count(seen.carried, || seen.evidence());
+        }
+    }
+
+    /// Whose it is: its host, in its environment.
+    pub(crate) fn scope(&self) -> Scope<'_> {
+        Scope {
+            host: &self.host,
+            environment: self.environment.as_deref(),
         }
     }
 

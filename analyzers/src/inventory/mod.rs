@@ -10,9 +10,9 @@ pub(crate) mod compare;
 pub mod declared;
 mod digest;
 pub(crate) mod endpoint;
+pub mod export;
 pub(crate) mod face;
 pub mod facts;
-pub mod export;
 pub(crate) mod host;
 pub(crate) mod paths;
 pub(crate) mod rpc;
@@ -22,8 +22,8 @@ pub mod shape;
 pub use compare::{Overview, Standing};
 pub use declared::Declared;
 pub use facts::Facts;
-pub use shape::ShapeView;
 pub use sensitive::{COUNTRY_CODES, DataClass, Regime};
+pub use shape::ShapeView;
 
 /// Quantiles of a histogram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

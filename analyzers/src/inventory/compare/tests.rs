@@ -114,7 +114,8 @@ fn twenty_planted_shadow_endpoints_are_found_and_none_invented() {
         }
         planted.insert(format!(
             "{method} api.example{}",
-            path.replace("/7", "/{int}").replace("/42", "/{int}")
+            path.replace("/7", "/{int}")
+                .replace("/42", if method == "DELETE" { "/{id}" } else { "/{int}" })
         ));
     }
     finish(&mut scene);
@@ -178,12 +179,12 @@ fn a_shadow_endpoint_is_told_after_three_calls_or_at_the_end() {
 fn what_a_shadow_endpoint_does_makes_it_worse() {
     let text = large();
     let mut scene = scene(&[("shop.yaml", &text, &[])]);
-    for _ in 0..3 {
+    for card in ["4539578763621486", "4556737586899855", "4916338506082832"] {
         scene.send(&Call::get("/v1/plain"));
         scene.send(&Call::get("/health"));
         scene.send(&Call::new("PUT", "/v1/accounts/7"));
         scene.send(&Call::get("/v1/robots").bearer(&agent_token("a", 0)));
-        scene.send(&Call::get("/v1/cards").answer(r#"{"card_number":"4539578763621486"}"#));
+        scene.send(&Call::get("/v1/cards").answer(format!(r#"{{"card_number":"{card}"}}"#)));
     }
     let severity: Vec<_> = scene
         .found(Kind::ShadowEndpoint)
@@ -193,7 +194,7 @@ fn what_a_shadow_endpoint_does_makes_it_worse() {
     for (place, want) in [
         ("GET api.example/v1/plain", Severity::Low),
         ("GET api.example/health", Severity::Info),
-        ("PUT api.example/v1/accounts/{int}", Severity::Medium),
+        ("PUT api.example/v1/accounts/{id}", Severity::Medium),
         ("GET api.example/v1/robots", Severity::Medium),
         ("GET api.example/v1/cards", Severity::High),
     ] {
@@ -623,6 +624,81 @@ fn what_was_compared_comes_back_from_a_store() {
     let kinds: BTreeSet<_> = whole.iter().map(|f| f.kind.name()).collect();
     assert!(kinds.len() >= 4, "{kinds:?}");
     assert_eq!(whole, second.findings());
+}
+
+#[test]
+fn a_host_in_two_environments_is_watched_twice_and_comes_back() {
+    use crate::inventory::declared::{EnvironmentRule, Environments};
+    let text = large();
+    let settings = || {
+        let mut settings = settings(&[("shop.yaml", &text, &[])]);
+        let rule = EnvironmentRule {
+            name: "staging".into(),
+            cidr: vec!["10.9.9.9".into()],
+            ..EnvironmentRule::default()
+        };
+        let mut declared = declared(&[("shop.yaml", &text, &[])]);
+        declared.environments = Environments::new(&[rule], None);
+        settings.declared = declared.into();
+        settings
+    };
+    let mut scene = Scene::with(settings());
+    for _ in 0..3 {
+        scene.send(&Call::get("/v1/accounts"));
+        scene.send(&Call::get("/v1/hidden"));
+    }
+    finish(&mut scene);
+    assert_eq!(scene.found(Kind::ShadowEndpoint).len(), 1);
+    let endpoints = scene.endpoints();
+    assert!(
+        endpoints
+            .iter()
+            .all(|e| e.facts.environment.as_deref() == Some("staging"))
+    );
+    let mut again = Scene::with(settings());
+    for row in scene.analyzer.take_changes() {
+        let value = row.value.unwrap_or_default();
+        again.analyzer.restore(row.table, &row.key, &value).unwrap();
+    }
+    assert_eq!(again.endpoints(), endpoints);
+    assert_eq!(again.findings(), scene.findings());
+}
+
+#[test]
+fn values_told_as_endpoints_are_told_as_one_at_the_end() {
+    let text = large();
+    let mut scene = scene(&[("shop.yaml", &text, &[])]);
+    let names: Vec<String> = (0..40u8)
+        .map(|n| {
+            format!(
+                "{}{}{}",
+                ["ann", "bob", "eve", "joe", "kim", "lea", "max", "tom"][usize::from(n % 8)],
+                ["son", "ley", "ton", "er", "man"][usize::from(n / 8)],
+                "s"
+            )
+        })
+        .collect();
+    for _ in 0..3 {
+        for name in &names {
+            let answer = format!(r#"{{"login":"{name}","mail":"x","since":1,"role":"y"}}"#);
+            scene.send(&Call::get(format!("/v1/people/{name}")).answer(answer));
+        }
+    }
+    finish(&mut scene);
+    let found = scene.found(Kind::ShadowEndpoint);
+    let places = places(&found);
+    assert_eq!(places.len(), 1, "{places:?}");
+    assert!(places[0].starts_with("GET api.example/v1/people/{"), "{places:?}");
+    assert!(found[0].count >= 100, "{}", found[0].count);
+    // Whoever was told of a name is told that it is closed.
+    let mut open = BTreeSet::new();
+    for told in scene.told.iter().filter(|f| f.kind == Kind::ShadowEndpoint) {
+        match told.status {
+            Status::Closed => drop(open.remove(&told.id)),
+            _ => drop(open.insert(told.id.clone())),
+        }
+    }
+    assert_eq!(open.into_iter().collect::<Vec<_>>(), [found[0].id.clone()]);
 }
 
 #[test]

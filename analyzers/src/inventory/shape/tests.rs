@@ -10,6 +10,7 @@ use super::*;
 use crate::id::{Id, Seed};
 use crate::identity::signals::Signals;
 use crate::identity::{Resolver, Scheme};
+use crate::inventory::sensitive::Carried;
 use crate::testing::{Call, START, Scene};
 use crate::{Finding, Kind, Settings};
 
@@ -33,7 +34,8 @@ fn observe(shape: &mut Shape, exchange: &Exchange, n: u64) {
         identity: &identity,
         scheme: Scheme::None,
         ts: exchange.ts(),
-        found: None,
+        check: None,
+        carried: &Carried::default(),
         learn: Learning {
             seed: Seed::new(&settings.hash_key),
             exchanges: 200,

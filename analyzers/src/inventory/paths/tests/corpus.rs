@@ -19,6 +19,8 @@ use crate::identity::{Identity, Resolver};
 use crate::inventory::endpoint::Seen;
 use crate::inventory::host::Inventory;
 use crate::inventory::paths::steps::bare_template;
+use crate::inventory::sensitive::Carried;
+use crate::inventory::shape::drift::Learning;
 use crate::testing::START;
 
 /// A small generator of numbers (Steele et al., "Fast splittable pseudorandom number generators", OOPSLA 2014).
@@ -619,7 +621,13 @@ impl Corpus {
                 identity: &identity,
                 scheme: identity.scheme,
                 ts: exchange.ts(),
-                found: None,
+                check: None,
+                learn: Learning {
+                    seed: Seed::new(&settings.hash_key),
+                    exchanges: u64::MAX,
+                    period: u64::MAX,
+                },
+                carried: &Carried::default(),
             };
             inventory.observe(exchange.request.as_ref().unwrap(), None, false, &seen);
         }
