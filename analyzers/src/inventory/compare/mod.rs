@@ -11,6 +11,7 @@
 //! is declared of it against all that was seen, never one call against a text. Calls that conform count as well: they are
 //! what a deprecated operation is still used by, and what is left of the declared ones was not called.
 
+pub(crate) mod contract;
 pub(crate) mod cover;
 pub(crate) mod names;
 pub(crate) mod orphan;
@@ -39,7 +40,8 @@ use cover::Cover;
 pub use orphan::Standing;
 
 /// Findings about single endpoints.
-const KINDS: [Kind; 4] = [
+const KINDS: [Kind; 5] = [
+    Kind::SchemaDrift,
     Kind::ShadowEndpoint,
     Kind::UndocumentedParameter,
     Kind::UndocumentedStatus,
@@ -319,6 +321,7 @@ impl Comparison {
             if let Some(check) = check.filter(|_| meant) {
                 shadow::observe(activity, endpoint, check, settings, ledger);
                 undocumented::observe(activity, endpoint, check, ledger);
+                contract::observe(activity, endpoint, check, ledger);
             }
             zombie::observe(activity, endpoint, check, inventory, cover, settings, ledger);
         }
@@ -342,6 +345,7 @@ impl Comparison {
                 specs.names_host(&endpoint.host) || cover.is_some_and(|c| c.is_meant(&settings.declared));
             if meant {
                 shadow::conclude(endpoint, settings, ledger);
+                contract::conclude(endpoint, settings, ledger);
             }
         });
         // What was told of a name that has since been recognised as a value is told of the endpoint with the parameter.

@@ -626,6 +626,160 @@ fn what_was_compared_comes_back_from_a_store() {
     assert_eq!(whole, second.findings());
 }
 
+const SCHEMAS: &str = r#"
+openapi: 3.0.3
+info: {title: x, version: '1'}
+servers: [{url: 'http://api.example'}]
+components:
+  schemas:
+    Order:
+      type: object
+      required: [id, total, lines, secret, note]
+      properties:
+        id: {type: integer}
+        total: {type: number}
+        note: {type: string, nullable: true}
+        secret: {type: string, writeOnly: true}
+        parent: {$ref: '#/components/schemas/Order'}
+        tags: {type: object, additionalProperties: {type: string}}
+        free: {type: object}
+        lines: {type: array, items: {type: object, additionalProperties: false, required: [sku], properties: {sku: {type: string}, count: {type: integer}}}}
+    Error: {type: object, required: [code], properties: {code: {type: string}}}
+paths:
+  /orders/{id}:
+    get:
+      responses:
+        '200': {description: ok, content: {application/json: {schema: {$ref: '#/components/schemas/Order'}}}}
+        default: {description: no, content: {application/json: {schema: {$ref: '#/components/schemas/Error'}}}}
+  /orders:
+    post:
+      requestBody: {content: {application/json: {schema: {type: object, properties: {sku: {type: string}, count: {type: integer}}}}}}
+      responses: {'201': {description: made, content: {application/json: {}}}}
+"#;
+
+fn drift(scene: &Scene) -> Vec<(String, String, String)> {
+    let found = scene.found(Kind::SchemaDrift);
+    let of = found
+        .iter()
+        .filter(|f| f.observed_text("basis") == "specification");
+    let mut all = Vec::new();
+    for finding in of {
+        for change in finding.observed["changes"].as_array().unwrap() {
+            let text = |name: &str| change[name].as_str().unwrap().to_owned();
+            all.push((
+                format!("{} {}", text("in"), text("path")),
+                text("change"),
+                text("after"),
+            ));
+        }
+    }
+    all.sort();
+    all
+}
+
+#[test]
+fn bodies_are_held_against_their_schemas() {
+    let fine = r#"{"id":1,"total":2.5,"note":null,"lines":[{"sku":"a","count":1},{"sku":"b"}],"tags":{"x":"y"},"free":{"any":1},"parent":{"id":2,"total":1,"note":"n","lines":[]}}"#;
+    let play = |body: &str, count: u64| {
+        let mut scene = scene(&[("x.yaml", SCHEMAS, &[])]);
+        for n in 0..40 {
+            scene.send(&Call::get(format!("/orders/{n}")).answer(if n < count { body } else { fine }));
+            scene.send(
+                &Call::get(format!("/orders/{n}"))
+                    .status(404)
+                    .answer(r#"{"code":"none"}"#),
+            );
+        }
+        finish(&mut scene);
+        let found: Vec<_> = scene
+            .found(Kind::SchemaDrift)
+            .into_iter()
+            .filter(|f| f.observed_text("basis") == "specification")
+            .collect();
+        (drift(&scene), found)
+    };
+    assert_eq!(play(fine, 40).0, []);
+    // A slip is none, and an object may lack what it need not have.
+    assert_eq!(play(&fine.replace("\"id\":1", "\"id\":\"1\""), 2).0, []);
+    assert_eq!(play(r#"{"id":1,"total":2.5,"note":"x","lines":[]}"#, 40).0, []);
+    let of = |path: &str, change: &str, after: &str| {
+        (
+            format!("response 2xx {path}"),
+            change.to_owned(),
+            after.to_owned(),
+        )
+    };
+    let (changes, found) = play(&fine.replace("\"id\":1", "\"id\":\"1\""), 20);
+    assert_eq!(changes, [of("id", "retyped", "string")]);
+    assert_eq!(
+        (found[0].severity, found[0].evidence.is_empty()),
+        (Severity::Medium, false)
+    );
+    assert_eq!(
+        found[0].explanation,
+        "GET api.example/orders/{id} departs from what x.yaml declares (breaking, seen 20 times): id of the response 2xx is string where integer is declared."
+    );
+    assert_eq!(
+        play(&fine.replace("\"total\":2.5,", ""), 20).0,
+        [of("total", "removed", "missing")]
+    );
+    assert_eq!(
+        play(&fine.replace("\"sku\":\"b\"", "\"count\":2"), 20).0,
+        [of("lines[].sku", "removed", "missing")]
+    );
+    assert_eq!(
+        play(&fine.replace("\"sku\":\"b\"", "\"sku\":\"b\",\"cost\":9"), 20).0,
+        [of("lines[].cost", "added", "integer")]
+    );
+    assert_eq!(
+        play(&fine.replace("\"id\":1", "\"id\":1,\"owner\":\"x\""), 20).0,
+        [of("owner", "added", "string")]
+    );
+    assert_eq!(
+        play(&fine.replace("\"total\":1,", "\"total\":\"1\","), 20).0,
+        [of("parent.total", "retyped", "string")]
+    );
+    let (_, found) = play(&fine.replace("\"id\":1", "\"id\":1,\"owner\":\"x\""), 20);
+    assert_eq!(
+        found[0].severity,
+        Severity::Info,
+        "nobody breaks by a property more"
+    );
+}
+
+#[test]
+fn requests_are_held_against_their_schemas() {
+    let mut scene = scene(&[("x.yaml", SCHEMAS, &[])]);
+    for n in 0..12 {
+        let body = if n < 6 {
+            r#"{"sku":"a","admin":true}"#
+        } else {
+            r#"{"sku":"a","count":"2"}"#
+        };
+        scene.send(
+            &Call::new("POST", "/orders")
+                .field("Content-Type: application/json")
+                .body(body)
+                .status(201),
+        );
+        // What is refused is no contract.
+        scene.send(
+            &Call::new("POST", "/orders")
+                .field("Content-Type: application/json")
+                .body(r#"{"odd":1}"#)
+                .status(400),
+        );
+    }
+    finish(&mut scene);
+    let of = |path: &str, change: &str, after: &str| {
+        (format!("request {path}"), change.to_owned(), after.to_owned())
+    };
+    assert_eq!(
+        drift(&scene),
+        [of("admin", "added", "boolean"), of("count", "retyped", "string")]
+    );
+}
+
 #[test]
 fn a_host_in_two_environments_is_watched_twice_and_comes_back() {
     use crate::inventory::declared::{EnvironmentRule, Environments};
