@@ -1,10 +1,17 @@
 //! The command line: what may be asked for, in words for the person who asks.
 
+mod queries;
+
 use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+
+pub(crate) use queries::{
+    AcceptArgs, CheckArgs, DeclaredArgs, DiffArgs, FilterArgs, InventoryArgs, ListArgs, OverrideArgs,
+    ShowArgs, SortBy,
+};
 
 /// Listens to mirrored traffic and tells which APIs exist, who calls them, and what is wrong with it.
 #[derive(Debug, Parser)]
@@ -18,6 +25,7 @@ use clap_complete::Shell;
                   should not be there. It only listens: it never sends a packet, resolves no name and probes nothing.",
     after_long_help = "Exit status:\n  \
                        0  done\n  \
+                       1  check found violations\n  \
                        2  wrong usage or configuration\n  \
                        3  input unreadable or damaged; what was readable is reported\n  \
                        4  an output could not take everything\n  \
@@ -52,12 +60,76 @@ pub(crate) enum Command {
         sudo tapline capture -i eth1 --filter 'tcp port 8080' --findings - --duration 10m\n\n\
         Nothing is ever sent on the interface. On SIGINT or SIGTERM everything learned so far is written out first.")]
     Capture(CaptureArgs),
-    /// Show the endpoints that a store knows
-    Inventory(ShowArgs),
+    /// Show the endpoints that a store knows, all or some of them
+    #[command(after_long_help = "Examples:\n  \
+        tapline inventory --store /var/lib/tapline                        all, those with findings first\n  \
+        tapline inventory --store DIR --host '*.acme.example' --no-auth   called without a credential\n  \
+        tapline inventory --store DIR --agent-facing --class card         card numbers that agents can get\n  \
+        tapline inventory --store DIR --new-since yesterday               what came up since yesterday\n  \
+        tapline inventory --store DIR --csv > endpoints.csv               for a spreadsheet\n\n\
+        Times such as 7d are counted back from the last exchange in the store, not from the clock: a capture of last \
+        month has a last week of its own. A capture may be writing to the store meanwhile.")]
+    Inventory(InventoryArgs),
+    /// Show everything that is known of one endpoint
+    #[command(after_long_help = "Examples:\n  \
+        tapline show 'GET orders.acme.example/v1/orders/17' --store DIR   by a path that was called\n  \
+        tapline show '/v1/orders/{int}' --store DIR                       by its template\n  \
+        tapline show 8f27c1 --store DIR --json                            by the first letters of its id\n\n\
+        When several may be meant, they are listed, and the exit status is 2.")]
+    Show(ShowArgs),
+    /// Tell what changed: between two stores, or in one since a day
+    #[command(after_long_help = "Examples:\n  \
+        tapline diff --store /var/lib/tapline --since yesterday      yesterday and today\n  \
+        tapline diff --store DIR --since 2026-11-16 --until 2026-11-20\n  \
+        tapline diff ./staging ./production                          two stores\n  \
+        tapline diff DIR@2026-11-20 DIR                              since the end of that day\n  \
+        tapline diff monday.jsonl tuesday.jsonl --json               two files that --inventory wrote\n\n\
+        Told are new endpoints, templates that took the place of others, endpoints that nobody calls any more although \
+        calls were to be expected, new AI agents and services, what came and went of auth, data classes, callers, fields \
+        and owners, and new findings. Counts alone are no change. The history of a store knows days of packet time in \
+        UTC, as many as store.history_days says.")]
+    Diff(DiffArgs),
+    /// Hold what is known against a policy, for a pipeline: exit status 1 stops it
+    #[command(
+        after_long_help = "A policy is TOML with a rule for each thing that must be:\n\n  \
+        [[rule]]\n  \
+        id = \"no-cards-to-agents\"\n  \
+        title = \"AI agents get no card numbers\"\n  \
+        severity = \"high\"                      # info, low, medium, high, critical\n  \
+        about = \"endpoint\"                     # or principal, or finding\n  \
+        where = 'classes has \"card\"'           # which ones; left out: all\n  \
+        must = 'agents = 0'                     # or must_not\n  \
+        help = \"Give agents an answer without the number.\"\n\n\
+        Conditions name the fields of the records (`tapline schema inventory`) with =, !=, <, <=, >, >=, in, has, \
+        matches, exists, and, or, not and brackets; docs/commands.md has the whole language.\n\n\
+        Examples:\n  \
+        tapline check --policy policy.toml --store /var/lib/tapline\n  \
+        tapline check --policy policy.toml --inventory staging.jsonl --sarif out.sarif --junit out.xml\n  \
+        tapline check --policy policy.toml --store DIR --accepted accepted.toml --fail-on high"
+    )]
+    Check(CheckArgs),
+    /// Accept endpoints as they are now, in a file that `check` knows
+    #[command(after_long_help = "Examples:\n  \
+        tapline accept --store DIR --all --by ana --why 'first inventory'\n  \
+        tapline accept 'POST orders.acme.example/v1/refunds' --store DIR --by ana --why 'release 42'\n  \
+        tapline accept --store DIR --host '*.acme.example' --by ana --why 'release 42' --dry-run\n\n\
+        Accepted are auth schemes, data classes, callers that are AI agents or services, media types, parameters, fields \
+        and declared facts; never counts. The file is sorted: in git a change of it reads as what changed. Rules of `check` \
+        ask `accepted` (is it in the file?) and `changed` (what came since).")]
+    Accept(AcceptArgs),
+    /// Say in the overrides file what traffic cannot tell, such as the owner
+    #[command(after_long_help = "Examples:\n  \
+        tapline override 'GET orders.acme.example/v1/orders/{id}' --file overrides.toml --owner team-orders\n  \
+        tapline override /internal/debug/export --store DIR --tier confidential --owner team-orders\n  \
+        tapline override 'api.acme.example/users/anna' --file overrides.toml --path '/users/{name}'\n  \
+        tapline override 'api.acme.example/users' --file overrides.toml --keep /users/admin\n  \
+        tapline override 8f27c1 --store DIR --accept missing_auth --reason 'behind mTLS' --until 2027-06-30\n\n\
+        Comments and order of the file stay. It is checked before it is written, and what changes is printed.")]
+    Override(OverrideArgs),
     /// Show the principals that a store knows: AI agents, services, people
-    Agents(ShowArgs),
+    Agents(ListArgs),
     /// Show the findings that a store knows
-    Findings(ShowArgs),
+    Findings(ListArgs),
     /// Print the JSON Schema (2020-12) of a record, or the list of records
     Schema {
         /// Which record; without it, the names are listed
@@ -176,16 +248,6 @@ impl RunArgs {
 pub(crate) enum Reveal {
     /// Method, host and the whole target (path, query, fragment, user information) as sent, in --exchanges
     Query,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ShowArgs {
-    /// The folder given as --store to replay or capture
-    #[arg(long, value_name = "DIR")]
-    pub(crate) store: PathBuf,
-    /// JSON Lines instead of a table
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -11,6 +11,7 @@ use analyzers::inventory::Declared;
 use analyzers::inventory::declared::{Environments, Overrides, Owners};
 use analyzers::spec::{self, HostPattern, Index, Limits, Problem, Spec};
 use anyhow::{Context as _, bail};
+use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::message;
@@ -67,9 +68,80 @@ pub(crate) fn files(config: &Config, more: &[String]) -> Vec<(&'static str, Path
         .collect()
 }
 
+/// The files of a run, as its store remembers them: by their full names, since who asks later may stand elsewhere.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Noted {
+    /// As for `--spec`.
+    specs: Vec<String>,
+    overrides: PathBuf,
+    owners: PathBuf,
+}
+
+impl Noted {
+    /// What a run was given.
+    pub(crate) fn of(config: &Config, more: &[String]) -> Self {
+        let full = |path: &Path| {
+            if path.as_os_str().is_empty() {
+                PathBuf::new()
+            } else {
+                std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+            }
+        };
+        let specs = spec_files(config, more).into_iter().map(|spec| {
+            let path = full(&spec.path).display().to_string();
+            match spec.hosts.is_empty() {
+                true => path,
+                false => format!("{}={path}", spec.hosts.join(",")),
+            }
+        });
+        Self {
+            specs: specs.collect(),
+            overrides: full(&config.inventory.overrides),
+            owners: full(&config.inventory.owners),
+        }
+    }
+}
+
+impl Noted {
+    /// The overrides file; empty when there was none.
+    pub(crate) fn overrides(&self) -> &Path {
+        &self.overrides
+    }
+}
+
+/// Reads the files of an earlier run as they are now. What cannot be read any more is told, and the rest is used.
+pub(crate) fn reload(noted: &Noted) -> Declared {
+    let mut out = Declared::default();
+    let without = |error: anyhow::Error| {
+        message::warn(&format!(
+            "{error:#}; the last run had it, and what it says is missing here (--config and --spec name others)"
+        ));
+    };
+    for spec in &noted.specs {
+        let mut config = Config::default();
+        config.inventory.specs = vec![spec.clone()];
+        if let Err(error) = add_specs(&mut out.specs, &config, &[], Tell::Nothing) {
+            without(error);
+        }
+    }
+    match own(&noted.overrides, "inventory.overrides", |_, text| {
+        Overrides::read(text)
+    }) {
+        Ok(overrides) => out.overrides = overrides,
+        Err(error) => without(error),
+    }
+    match own(&noted.owners, "inventory.owners", Owners::read) {
+        Ok(owners) => out.owners = owners,
+        Err(error) => without(error),
+    }
+    out
+}
+
 /// How much is told of what is wrong with specifications.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tell {
+    /// Nothing: the run that learned with it has told.
+    Nothing,
     /// The first problems of each, and what was loaded.
     Some,
     /// All.
@@ -88,16 +160,7 @@ pub(crate) fn load(
     tell: Tell,
 ) -> anyhow::Result<Declared> {
     let mut specs = Index::default();
-    let limits = Limits::default();
-    for file in spec_files(config, more) {
-        let name = file.path.display().to_string();
-        let bytes = read(&file.path, limits.bytes as u64 + 1)
-            .with_context(|| format!("cannot read the specification {name}"))?;
-        let spec = spec::read(&name, &bytes, &limits);
-        report(&spec, &file, tell);
-        let hosts: Vec<_> = file.hosts.iter().map(|host| HostPattern::new(host)).collect();
-        specs.add(spec, &hosts);
-    }
+    add_specs(&mut specs, config, more, tell)?;
     let overrides = own(&config.inventory.overrides, "inventory.overrides", |_, text| {
         Overrides::read(text)
     })?;
@@ -108,6 +171,23 @@ pub(crate) fn load(
         owners,
         environments: Environments::new(&config.inventory.environments, interface),
     })
+}
+
+/// Reads the specifications.
+fn add_specs(specs: &mut Index, config: &Config, more: &[String], tell: Tell) -> anyhow::Result<()> {
+    let limits = Limits::default();
+    for file in spec_files(config, more) {
+        let name = file.path.display().to_string();
+        let bytes = read(&file.path, limits.bytes as u64 + 1)
+            .with_context(|| format!("cannot read the specification {name}"))?;
+        let spec = spec::read(&name, &bytes, &limits);
+        if tell != Tell::Nothing {
+            report(&spec, &file, tell);
+        }
+        let hosts: Vec<_> = file.hosts.iter().map(|host| HostPattern::new(host)).collect();
+        specs.add(spec, &hosts);
+    }
+    Ok(())
 }
 
 fn read(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {

@@ -9,6 +9,7 @@ use reassembly::{Counters, Event, Exchange, Flags, Timestamp};
 use serde::Serialize;
 
 use crate::coverage::{self, Alarm, Coverage};
+use crate::known::state::State;
 use crate::message;
 use crate::output::Outputs;
 use crate::output::kafka::Delivery;
@@ -19,9 +20,10 @@ use crate::records::finding::{FindingRecord, kind_name};
 use crate::records::flow::FlowRecord;
 use crate::records::health::HealthRecord;
 use crate::records::principal::PrincipalRecord;
+use crate::records::time::NANOS_PER_DAY;
 use crate::records::{SensorRecord, exchange, part, to_json};
 use crate::source::Drops;
-use crate::store::Store;
+use crate::store::{Day, Store};
 
 /// How often, in packet time, a live capture publishes inventory, agents and health again.
 const REPUBLISH: Duration = Duration::from_secs(60);
@@ -91,6 +93,8 @@ pub(crate) struct DeskSettings {
     pub(crate) one_sided_percent: u64,
     /// How often, in packet time, a live capture writes to the store.
     pub(crate) snapshot_every: Duration,
+    /// Days of which the store remembers how it was; zero for none.
+    pub(crate) history_days: u64,
     /// Where records are published, in words that differ between places.
     pub(crate) destination: Option<String>,
 }
@@ -103,6 +107,8 @@ pub(crate) struct Desk {
     settings: DeskSettings,
     line: Vec<u8>,
     since_snapshot: u64,
+    /// The day of the last exchange, in packet time, that the store does not have in its history yet.
+    day: Option<u64>,
     next_snapshot: Option<Timestamp>,
     next_publish: Option<Timestamp>,
     endpoints: Published,
@@ -130,6 +136,7 @@ impl Desk {
         let mut desk = Self {
             analyzer,
             outputs,
+            day: store.as_ref().and_then(Store::learned_up_to),
             store,
             coverage: Coverage::new(settings.one_sided_percent),
             settings,
@@ -204,6 +211,7 @@ impl Desk {
             Item::Event(Event::Exchange(exchange)) => {
                 self.incomplete += ended_early(&exchange);
                 self.coverage.exchange(&exchange);
+                self.turn_page(exchange.ts());
                 let labels = self.analyzer.observe(&exchange);
                 if let Some(lines) = &mut self.outputs.exchanges {
                     self.line.clear();
@@ -213,7 +221,7 @@ impl Desk {
                 self.drain_findings();
                 self.since_snapshot += 1;
                 if self.since_snapshot >= SNAPSHOT_EXCHANGES {
-                    self.snapshot();
+                    self.snapshot(false);
                 }
             }
             Item::Event(Event::Part(of)) => {
@@ -265,7 +273,7 @@ impl Desk {
                 .get_or_insert_with(|| now.plus(self.settings.snapshot_every))
         {
             self.next_snapshot = Some(now.plus(self.settings.snapshot_every));
-            self.snapshot();
+            self.snapshot(false);
         }
         if now >= *self.next_publish.get_or_insert_with(|| now.plus(REPUBLISH)) {
             self.next_publish = Some(now.plus(REPUBLISH));
@@ -290,16 +298,40 @@ impl Desk {
         }
         self.publish_learned(now);
         self.outputs.flush();
-        self.snapshot();
+        self.snapshot(true);
         // The last health record tells what became of everything before it.
         self.outputs.settle();
         self.publish_health(now, counters, drops);
     }
 
-    fn snapshot(&mut self) {
+    /// Before the first exchange of a day, what the day before ends with goes into the history.
+    #[inline]
+    fn turn_page(&mut self, now: Timestamp) {
+        let day = now.0 / NANOS_PER_DAY;
+        match self.day {
+            Some(known) if day <= known => {}
+            None => self.day = Some(day),
+            Some(_) => {
+                self.snapshot(true);
+                self.day = Some(day);
+            }
+        }
+    }
+
+    /// Writes what was learned since the last time; at the end of a day, or of the run, the history too.
+    fn snapshot(&mut self, with_history: bool) {
         self.since_snapshot = 0;
         let Some(store) = &mut self.store else { return };
-        if let Err(error) = store.write(self.analyzer.take_changes()) {
+        let number = self
+            .day
+            .filter(|_| with_history && self.settings.history_days > 0);
+        let state = number.map(|_| State::of_analyzer(&self.analyzer));
+        let day = number.zip(state.as_ref()).map(|(number, state)| Day {
+            number,
+            state,
+            keep: self.settings.history_days,
+        });
+        if let Err(error) = store.write(self.analyzer.take_changes(), self.day, day.as_ref()) {
             message::error(&format!(
                 "{error:#}; what is learned from here on is not kept, everything else goes on"
             ));

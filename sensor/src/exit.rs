@@ -9,6 +9,8 @@ use crate::message;
 pub(crate) enum Status {
     /// Everything was done.
     Done = 0,
+    /// A check found violations.
+    Violations = 1,
     /// Wrong usage or configuration.
     Usage = 2,
     /// Input unreadable or damaged.

@@ -26,6 +26,9 @@ mod output;
 mod store;
 mod summary;
 
+mod known;
+mod policy;
+
 mod commands;
 
 mod signals;

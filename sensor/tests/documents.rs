@@ -146,7 +146,19 @@ fn every_option_of_tapline_is_in_its_help() {
 #[test]
 fn every_option_named_by_itself_is_some_command_s() {
     let mut known = BTreeSet::new();
-    for subcommand in ["replay", "capture", "inventory", "doctor", "schema", "config"] {
+    for subcommand in [
+        "replay",
+        "capture",
+        "inventory",
+        "show",
+        "diff",
+        "check",
+        "accept",
+        "override",
+        "doctor",
+        "schema",
+        "config",
+    ] {
         let help = support::tapline(&[subcommand, "--help"]);
         let help = String::from_utf8(help.stdout).expect("text");
         known.extend(
@@ -187,21 +199,14 @@ fn every_kind_of_finding_is_on_its_page_as_the_catalogue_has_it() {
     }
 }
 
-/// The README shows what `make demo` prints: its lines, in order, some left out where it has dots.
-#[test]
-fn the_readme_shows_what_the_demo_prints() {
-    let output = Command::new(env!("CARGO_BIN_EXE_tapline"))
-        .args(["replay", "testdata/demo.pcap"])
-        .current_dir(root())
-        .env_remove("COLUMNS")
-        .output()
-        .expect("the binary runs");
-    let printed = String::from_utf8(output.stdout).expect("text");
+/// Holds a text against the block of the README that begins like it: the block's lines are in it, in order, some left out
+/// where it has dots.
+fn shown_in_the_readme(begins: &str, printed: &str) {
     let readme = read("README.md");
     let shown = readme
         .split("```\n")
-        .find(|block| block.starts_with("tapline 0"))
-        .expect("the output of the demo");
+        .find(|block| block.starts_with(begins))
+        .unwrap_or_else(|| panic!("no block begins with {begins}"));
     let (mut left, mut left_out) = (printed.lines(), false);
     for line in shown.lines() {
         if line.trim() == "…" {
@@ -213,7 +218,32 @@ fn the_readme_shows_what_the_demo_prints() {
         } else {
             left.next() == Some(line) || (left_out && line.is_empty())
         };
-        assert!(found, "not in what the demo prints, or not there: {line}");
+        assert!(found, "not in what it prints, or not there: {line}");
         left_out = left_out && line.is_empty();
     }
+}
+
+fn printed(arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_tapline"))
+        .args(arguments)
+        .current_dir(root())
+        .env_remove("COLUMNS")
+        .output()
+        .expect("the binary runs");
+    String::from_utf8(output.stdout).expect("text")
+}
+
+#[test]
+fn the_readme_shows_what_the_demo_prints() {
+    shown_in_the_readme("tapline 0", &printed(&["replay", "testdata/demo.pcap"]));
+}
+
+#[test]
+fn the_readme_shows_what_changed() {
+    let store = support::folder("documents-readme").display().to_string();
+    printed(&["replay", "testdata/demo.pcap", "--store", &store]);
+    shown_in_the_readme(
+        "What changed",
+        &printed(&["diff", "--store", &store, "--since", "today"]),
+    );
 }

@@ -69,6 +69,8 @@ pub struct EndpointView {
     pub callers: u64,
     /// Of those, AI agents.
     pub agents: u64,
+    /// Ids of the principals counted in `callers`, sorted.
+    pub called_by: Vec<String>,
     /// Of those, how many of each kind, sorted by name.
     pub callers_by_kind: Vec<(String, u64)>,
     /// Credential schemes seen, with counts, sorted by name; `none` when none was shown.

@@ -1,8 +1,14 @@
 //! One file for each command.
 
+mod accept;
+mod check;
 mod completions;
 mod config;
+mod diff;
 mod doctor;
+mod inventory;
+mod list;
+mod overrides;
 mod run;
 mod schema;
 mod show;
@@ -19,9 +25,14 @@ pub(crate) fn run(cli: Cli) -> Result<Status, Failure> {
     match cli.command {
         Command::Replay(args) => run::replay(&args),
         Command::Capture(args) => run::capture(&args),
-        Command::Inventory(args) => show::inventory(&args),
-        Command::Agents(args) => show::agents(&args),
-        Command::Findings(args) => show::findings(&args),
+        Command::Inventory(args) => inventory::inventory(&args),
+        Command::Show(args) => show::show(&args),
+        Command::Diff(args) => diff::diff(&args),
+        Command::Check(args) => check::check(&args),
+        Command::Accept(args) => accept::accept(&args),
+        Command::Override(args) => overrides::set_override(&args),
+        Command::Agents(args) => list::agents(&args),
+        Command::Findings(args) => list::findings(&args),
         Command::Schema { record } => schema::schema(record),
         Command::Config { command } => config::config(&command),
         Command::Doctor(args) => doctor::doctor(&args),
@@ -39,4 +50,40 @@ fn print(text: &str) -> Result<Status, Failure> {
         )),
         _ => Ok(Status::Done),
     }
+}
+
+/// Writes `text` to a file, or to standard output for `-`.
+fn write_out(out: &std::path::Path, text: &str) -> Result<(), Failure> {
+    if out.as_os_str() == "-" {
+        return print(text).map(|_| ());
+    }
+    std::fs::write(out, text).map_err(|cause| {
+        Failure::output(anyhow::Error::new(cause).context(format!("cannot write to {}", out.display())))
+    })
+}
+
+/// Puts `text` in the place of a file that people keep: all of it or nothing, with the rights that it had.
+fn replace(file: &std::path::Path, text: &str) -> Result<(), Failure> {
+    // A link stays one.
+    let file = file.canonicalize().unwrap_or_else(|_| file.to_owned());
+    let failed = |cause: std::io::Error| {
+        Failure::output(anyhow::Error::new(cause).context(format!("cannot write to {}", file.display())))
+    };
+    let name = file
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let beside = file.with_file_name(format!(".{name}.{}.new", std::process::id()));
+    let write = || {
+        std::fs::write(&beside, text)?;
+        if let Ok(old) = std::fs::metadata(&file) {
+            std::fs::set_permissions(&beside, old.permissions())?;
+        }
+        std::fs::rename(&beside, &file)
+    };
+    write().map_err(|cause| {
+        let _ = std::fs::remove_file(&beside);
+        failed(cause)
+    })
 }

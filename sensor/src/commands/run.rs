@@ -6,7 +6,7 @@ use analyzers::Analyzer;
 
 use crate::args::{CaptureArgs, ReplayArgs, Reveal, RunArgs};
 use crate::config::{self, Config};
-use crate::declared::{self, Tell};
+use crate::declared::{self, Noted, Tell};
 use crate::desk::{Desk, DeskSettings, HashKey};
 use crate::exit::{Failure, Status};
 use crate::keylog;
@@ -195,6 +195,12 @@ fn desk(args: &RunArgs, config: &Config, interface: Option<&str>) -> Result<Desk
                 false => Failure::usage(error),
             })?;
         store.restore(&mut analyzer).map_err(Failure::usage)?;
+        store
+            .note_declared(&Noted::of(config, &args.spec))
+            .map_err(|error| match error.is_full() {
+                true => Failure::output(error),
+                false => Failure::usage(error),
+            })?;
         Some(store)
     };
     let mut outputs = Outputs::open(args).map_err(Failure::usage)?;
@@ -210,6 +216,7 @@ fn desk(args: &RunArgs, config: &Config, interface: Option<&str>) -> Result<Desk
         hash_key: HashKey(hash_key),
         one_sided_percent: config.wire.one_sided_percent,
         snapshot_every: config.store.snapshot_every,
+        history_days: config.store.history_days,
         destination: config
             .kafka()
             .map(|kafka| format!("{} {}", kafka.brokers, kafka.topic_prefix)),

@@ -262,6 +262,9 @@ keys! {
         directory: PathBuf = PathBuf::new(), Rule::Any;
         /// How often a live capture writes what it learned. A crash loses no more than that.
         snapshot_every: Duration = seconds(60), Rule::Range(SECOND, DAY);
+        /// Days of packet time for which the store remembers how it was, so that `tapline diff` can tell what changed.
+        /// Zero remembers nothing.
+        history_days: u64 = 90, Rule::Range(0, 3650);
     }
 
     /// Publishing to Kafka. Topics are the prefix, a dot, and `findings`, `inventory`, `agents`, `health`.

@@ -9,8 +9,9 @@ mod show;
 mod value;
 
 pub(crate) use keys::Config;
-pub(crate) use parse::{Mistakes, check, load};
+pub(crate) use parse::{Mistakes, check, load, place};
 pub(crate) use show::{default_file, in_force};
+pub(crate) use value::quoted;
 
 use std::path::{Path, PathBuf};
 

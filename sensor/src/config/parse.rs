@@ -268,7 +268,7 @@ fn unknown(name: &str, section: Option<&str>) -> String {
 }
 
 /// Line and column of a byte, from 1; columns count characters.
-fn place(text: &str, at: usize) -> (usize, usize) {
+pub(crate) fn place(text: &str, at: usize) -> (usize, usize) {
     let mut at = at.min(text.len());
     while !text.is_char_boundary(at) {
         at -= 1;

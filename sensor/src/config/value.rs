@@ -173,7 +173,8 @@ fn text_by_rule(value: &Spanned<DeValue<'_>>, text: &str, rule: Rule) -> Result<
     }
 }
 
-fn quoted(text: &str) -> String {
+/// A text as TOML has it, on one line.
+pub(crate) fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {
         match c {

@@ -175,6 +175,8 @@ pub(crate) struct EndpointRecord<'a> {
     agent_facing: bool,
     confidence: f64,
     confidence_reasons: &'a [String],
+    parameters: Vec<ParameterRecord<'a>>,
+    fields: Vec<FieldRecord<'a>>,
 }
 
 /// Where an endpoint is declared.
@@ -184,8 +186,6 @@ struct DeclaredRecord<'a> {
     line: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     operation: Option<&'a str>,
-    parameters: Vec<ParameterRecord<'a>>,
-    fields: Vec<FieldRecord<'a>>,
 }
 
 impl<'a> EndpointRecord<'a> {

@@ -39,6 +39,78 @@ impl Rfc3339 {
     }
 }
 
+impl Rfc3339 {
+    /// The day alone.
+    pub(crate) fn day(self) -> String {
+        String::from_utf8_lossy(&self.ascii()[..10]).into_owned()
+    }
+
+    /// Reads a day (`2026-11-21`, its first moment), or a day and a time of it in UTC as records have it, with as many
+    /// of its parts as one likes: `2026-11-21T05:00`, `2026-11-21 05:00:07Z`.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let number = |part: &str, length: usize| -> Option<u64> {
+            let plain = part.len() == length && part.bytes().all(|b| b.is_ascii_digit());
+            plain.then(|| part.parse().ok())?
+        };
+        let (date, time) = match text.find(['T', 't', ' ']) {
+            Some(at) => (&text[..at], Some(&text[at + 1..])),
+            None => (text, None),
+        };
+        let mut date = date.split('-');
+        let (year, month, day) = (date.next()?, date.next()?, date.next()?);
+        let (year, month, day) = (number(year, 4)?, number(month, 2)?, number(day, 2)?);
+        if date.next().is_some() || !(1970..=2553).contains(&year) {
+            return None;
+        }
+        let days = day_number(year, month, day)?;
+        let mut nanos = days * NANOS_PER_DAY;
+        if let Some(time) = time {
+            let time = time.strip_suffix(['Z', 'z']).unwrap_or(time);
+            let (time, fraction) = match time.split_once('.') {
+                Some((time, fraction)) => (time, Some(fraction)),
+                None => (time, None),
+            };
+            let mut parts = time.split(':');
+            let hour = number(parts.next()?, 2).filter(|h| *h < 24)?;
+            let minute = number(parts.next()?, 2).filter(|m| *m < 60)?;
+            let second = match parts.next() {
+                Some(second) => Some(number(second, 2).filter(|s| *s < 60)?),
+                None => None,
+            };
+            if parts.next().is_some() || (fraction.is_some() && second.is_none()) {
+                return None;
+            }
+            nanos += ((hour * 60 + minute) * 60 + second.unwrap_or(0)) * 1_000_000_000;
+            if let Some(fraction) = fraction.filter(|f| !f.is_empty() && f.len() <= 9) {
+                let padded = format!("{fraction:0<9}");
+                nanos += number(&padded, 9)?;
+            } else if fraction.is_some() {
+                return None;
+            }
+        }
+        Some(Self(nanos))
+    }
+}
+
+/// Nanoseconds of a day.
+pub(crate) const NANOS_PER_DAY: u64 = 86_400_000_000_000;
+
+/// The number of a day counted from 1970-01-01, when the calendar has it: the inverse of [`civil`].
+fn day_number(year: u64, month: u64, day: u64) -> Option<u64> {
+    let (year_of_march, from_march) = if month > 2 {
+        (year, month - 3)
+    } else {
+        (year - 1, month + 9)
+    };
+    let (era, of_era) = (year_of_march / 400, year_of_march % 400);
+    let of_year = (153 * from_march + 2) / 5 + day.checked_sub(1)?;
+    let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year;
+    let days = days.checked_sub(719_468)?;
+    // A 31st of February is another day of the calendar.
+    (month <= 12 && civil(days) == (year, month, day)).then_some(days)
+}
+
 impl fmt::Display for Rfc3339 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(std::str::from_utf8(&self.ascii()).map_err(|_| fmt::Error)?)
@@ -89,5 +161,47 @@ mod tests {
         check(1_735_689_599_000_000_000, "2024-12-31T23:59:59.000000000Z");
         check(4_107_542_400_000_000_000, "2100-03-01T00:00:00.000000000Z");
         check(u64::MAX, "2554-07-21T23:34:33.709551615Z");
+    }
+
+    #[test]
+    fn what_is_shown_reads_back() {
+        for days in (0..200_000).step_by(97) {
+            let time = Rfc3339(days * super::NANOS_PER_DAY + 3_661_000_000_007);
+            assert_eq!(Rfc3339::parse(&time.to_string()), Some(time));
+            assert_eq!(
+                Rfc3339::parse(&time.day()),
+                Some(Rfc3339(days * super::NANOS_PER_DAY))
+            );
+        }
+        let check = |text: &str, wanted: Option<&str>| {
+            let got = Rfc3339::parse(text).map(|t| t.to_string());
+            assert_eq!(got.as_deref(), wanted, "{text}");
+        };
+        check("2026-11-21T05:07", Some("2026-11-21T05:07:00.000000000Z"));
+        check(" 2026-11-21 05:07:09.25Z", Some("2026-11-21T05:07:09.250000000Z"));
+        check("2024-02-29", Some("2024-02-29T00:00:00.000000000Z"));
+        for wrong in [
+            "",
+            "2026",
+            "2026-11",
+            "2026-11-31",
+            "2025-02-29",
+            "2026-00-10",
+            "2026-13-01",
+            "2026-11-00",
+            "26-11-21",
+            "2026-11-21T",
+            "2026-11-21T24:00",
+            "2026-11-21T10",
+            "2026-11-21T10:60",
+            "2026-11-21T10:00:00.",
+            "2026-11-21T10:00.5",
+            "1969-12-31",
+            "2026-11-21T10:00:00+01:00",
+            "2026-1-2",
+            "２０２６-11-21",
+        ] {
+            check(wrong, None);
+        }
     }
 }

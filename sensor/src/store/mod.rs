@@ -3,18 +3,29 @@
 //! One row for each row of the analysis, and one transaction for each snapshot: a crash at any moment leaves the
 //! state of the last snapshot. One process writes at a time, others may read meanwhile.
 
+mod history;
+
 use std::fs::{self, File, TryLockError};
 use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use analyzers::{Analyzer, Change, Table};
 use rusqlite::{Connection, ErrorCode, OpenFlags, params};
+
+use crate::declared::Noted;
+
+pub(crate) use history::{Day, Reach};
 
 /// Name of the database in the store's folder.
 const DATABASE: &str = "tapline.db";
 /// Name of the file whose lock says that a process writes here.
 const LOCK: &str = "lock";
+/// Name of the note about the day of the last exchange.
+const LEARNED_UP_TO: &str = "learned up to day";
+/// Name of the note about declarations.
+const DECLARED: &str = "declared in";
 /// Marks a database as ours ("TAPL").
 const APPLICATION: i32 = 0x5441_504c;
 /// Version of what is kept: the tables below have had one form only, so it is that of the rows.
@@ -175,6 +186,43 @@ impl Store {
         Ok(store)
     }
 
+    /// Opens the store in `dir` for reading and hands it to `read` as it was at one moment, also while another process
+    /// writes. When that comes in between, it is read again.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or it cannot be read.
+    pub(crate) fn read<T>(
+        dir: &Path,
+        read: impl Fn(&Self) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        const ATTEMPTS: u32 = 20;
+        let mut attempt = 1;
+        loop {
+            let before = Files::now(dir);
+            let result = Self::open_to_read(dir).and_then(|store| store.at_one_moment(&read));
+            // A database that was taken as unchangeable and was changed all the same may read as anything.
+            let calm = before == Files::now(dir) || (result.is_ok() && before.log > 0);
+            if calm || attempt >= ATTEMPTS {
+                return result;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5 << attempt.min(5)));
+            attempt += 1;
+        }
+    }
+
+    /// Reads in one transaction: what is written meanwhile is not seen.
+    fn at_one_moment<T>(&self, read: impl Fn(&Self) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let unreadable = |e: rusqlite::Error| StoreError::Read {
+            dir: self.dir.clone(),
+            cause: in_words(&e),
+        };
+        self.connection.execute_batch("BEGIN").map_err(unreadable)?;
+        let result = read(self);
+        let _ = self.connection.execute_batch("END");
+        result
+    }
+
     fn connect(dir: &Path, path: &Path, flags: OpenFlags, lock: Option<File>) -> Result<Self, StoreError> {
         let dir = dir.display().to_string();
         let connection = Connection::open_with_flags(path, flags).map_err(|e| trouble(&dir, path, &e))?;
@@ -223,7 +271,9 @@ impl Store {
             .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
             .map_err(|e| trouble(&self.dir, path, &e))?;
         if tables > 0 {
-            return self.check(path);
+            self.check(path)?;
+            let made = self.connection.execute_batch(history::TABLE);
+            return made.map_err(|e| trouble(&self.dir, path, &e));
         }
         let make = || -> rusqlite::Result<()> {
             self.connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -235,9 +285,11 @@ impl Store {
                  CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
                  CREATE TABLE learned (kind TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL,
                                        PRIMARY KEY (kind, key)) WITHOUT ROWID;
+                 {}
                  PRAGMA application_id = {APPLICATION};
                  PRAGMA user_version = {VERSION};
-                 COMMIT;"
+                 COMMIT;",
+                history::TABLE
             ))
         };
         make().map_err(|e| trouble(&self.dir, path, &e))
@@ -258,12 +310,18 @@ impl Store {
         }
     }
 
-    /// Writes a snapshot: all of it or nothing.
+    /// Writes a snapshot: all of it or nothing. `up_to` is the day of the last exchange in it; `day` one that is over, or
+    /// with which the run ends.
     ///
     /// # Errors
     ///
     /// When it cannot be written; the store is as it was.
-    pub(crate) fn write(&mut self, changes: impl Iterator<Item = Change>) -> Result<(), StoreError> {
+    pub(crate) fn write(
+        &mut self,
+        changes: impl Iterator<Item = Change>,
+        up_to: Option<u64>,
+        day: Option<&Day<'_>>,
+    ) -> Result<(), StoreError> {
         let key = &self.key;
         let snapshot = |connection: &mut Connection| -> rusqlite::Result<()> {
             let mut any = false;
@@ -282,7 +340,12 @@ impl Store {
                         None => remove.execute(params![change.table.name(), change.key])?,
                     };
                 }
-                let notes = [("tapline", env!("CARGO_PKG_VERSION")), ("hash key", key)];
+                let up_to = up_to.map_or(String::new(), |day| day.to_string());
+                let notes = [
+                    ("tapline", env!("CARGO_PKG_VERSION")),
+                    ("hash key", key),
+                    (LEARNED_UP_TO, &up_to),
+                ];
                 for (name, value) in notes.into_iter().filter(|(_, value)| !value.is_empty()) {
                     transaction.execute(
                         "INSERT INTO meta (name, value) VALUES (?1, ?2)
@@ -295,6 +358,9 @@ impl Store {
                     transaction.execute("DELETE FROM meta WHERE name LIKE 'published to %'", [])?;
                 }
             }
+            if let Some(day) = day {
+                history::write(&transaction, day)?;
+            }
             transaction.commit()
         };
         snapshot(&mut self.connection).map_err(|e| StoreError::Write {
@@ -302,6 +368,47 @@ impl Store {
             cause: in_words(&e),
             full: is_full(&e),
         })
+    }
+
+    /// The files in which the last run had things declared.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub(crate) fn declared(&self) -> Result<Option<Noted>, StoreError> {
+        let sql = "SELECT value FROM meta WHERE name = ?1";
+        let found: rusqlite::Result<String> = self
+            .connection
+            .query_row(sql, params![DECLARED], |row| row.get(0));
+        Ok(found.ok().and_then(|text| serde_json::from_str(&text).ok()))
+    }
+
+    /// Notes the files in which this run has things declared, for those who ask later.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub(crate) fn note_declared(&self, noted: &Noted) -> Result<(), StoreError> {
+        let text = serde_json::to_string(noted).unwrap_or_default();
+        let done = self.connection.execute(
+            "INSERT INTO meta (name, value) VALUES (?1, ?2)
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            params![DECLARED, text],
+        );
+        done.map(|_| ()).map_err(|e| StoreError::Write {
+            dir: self.dir.clone(),
+            cause: in_words(&e),
+            full: is_full(&e),
+        })
+    }
+
+    /// The day of the last exchange that is in the store, counted from 1970.
+    pub(crate) fn learned_up_to(&self) -> Option<u64> {
+        let sql = "SELECT value FROM meta WHERE name = ?1";
+        let found = self
+            .connection
+            .query_row(sql, params![LEARNED_UP_TO], |row| row.get::<_, String>(0));
+        found.ok()?.parse().ok()
     }
 
     /// Reads every page.
@@ -373,6 +480,25 @@ impl Store {
             }
         }
         Ok(rows_read)
+    }
+}
+
+/// What the files of a store look like from outside: when a writer changes them, one of these changes.
+#[derive(Debug, PartialEq, Eq)]
+struct Files {
+    database: (u64, Option<SystemTime>),
+    /// Bytes of the log of changes that are not in the database yet.
+    log: u64,
+}
+
+impl Files {
+    fn now(dir: &Path) -> Self {
+        let of = |name: &str| fs::metadata(dir.join(name)).ok();
+        let database = of(DATABASE);
+        Self {
+            database: database.map_or((0, None), |m| (m.len(), m.modified().ok())),
+            log: of(&format!("{DATABASE}-wal")).map_or(0, |m| m.len()),
+        }
     }
 }
 

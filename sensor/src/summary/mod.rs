@@ -5,7 +5,7 @@ pub(crate) mod progress;
 mod best;
 mod declared;
 mod funnel;
-mod page;
+pub(crate) mod page;
 mod tables;
 mod unread;
 
@@ -193,16 +193,6 @@ fn span(first: Timestamp, last: Timestamp) -> String {
         _ => format!("{} d {} h", seconds / 86_400, seconds / 3600 % 24),
     };
     format!("{} UTC, {long}", Rfc3339(first.0).minute())
-}
-
-/// Every endpoint, as a table.
-pub(crate) fn inventory(analyzer: &Analyzer) -> String {
-    let mut page = Page::for_stdout();
-    let findings = Findings::new(analyzer.findings(), 0);
-    let mut endpoints = tables::chosen_endpoints(analyzer.endpoints(), &findings, usize::MAX);
-    page.heading("Endpoints", &thousands(endpoints.offered() as u64));
-    tables::endpoints(&mut page, &mut endpoints, &findings, "");
-    page.finish()
 }
 
 /// Every principal, as a table.

@@ -9,7 +9,7 @@ use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 /// Width when the text does not go to a terminal.
 const WIDTH_ELSEWHERE: usize = 120;
 /// Whether a terminal may be given more than plain text: it is not said to take none, and nobody objects.
-pub(super) fn may_style() -> bool {
+pub(crate) fn may_style() -> bool {
     let no_colour = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
     let able = std::env::var_os("TERM").is_some_and(|t| !t.is_empty() && t != "dumb");
     able && !no_colour
@@ -22,7 +22,7 @@ const WIDTHS: std::ops::RangeInclusive<usize> = 40..=160;
 
 /// How a piece of text looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Look {
+pub(crate) enum Look {
     Plain,
     Bold,
     Dim,
@@ -54,7 +54,7 @@ impl Look {
 #[derive(Debug)]
 pub(crate) struct Page {
     out: String,
-    pub(super) width: usize,
+    pub(crate) width: usize,
     colour: bool,
 }
 
@@ -74,7 +74,7 @@ impl Page {
         Self::new(width.clamp(*WIDTHS.start(), *WIDTHS.end()), may_style())
     }
 
-    pub(super) fn new(width: usize, colour: bool) -> Self {
+    pub(crate) fn new(width: usize, colour: bool) -> Self {
         Self {
             out: String::new(),
             width,
@@ -87,7 +87,7 @@ impl Page {
         self.out
     }
 
-    pub(super) fn text(&mut self, look: Look, text: &str) {
+    pub(crate) fn text(&mut self, look: Look, text: &str) {
         if self.colour && look != Look::Plain && !text.is_empty() {
             let _ = write!(self.out, "\x1b[{}m{text}\x1b[0m", look.code());
         } else {
@@ -95,20 +95,20 @@ impl Page {
         }
     }
 
-    pub(super) fn newline(&mut self) {
+    pub(crate) fn newline(&mut self) {
         // No line ends in blanks.
         let kept = self.out.trim_end_matches(' ').len();
         self.out.truncate(kept);
         self.out.push('\n');
     }
 
-    pub(super) fn line(&mut self, look: Look, text: &str) {
+    pub(crate) fn line(&mut self, look: Look, text: &str) {
         self.text(look, text);
         self.newline();
     }
 
     /// A heading with what it counts.
-    pub(super) fn heading(&mut self, title: &str, note: &str) {
+    pub(crate) fn heading(&mut self, title: &str, note: &str) {
         self.newline();
         self.text(Look::Bold, title);
         if !note.is_empty() {
@@ -118,7 +118,7 @@ impl Page {
     }
 
     /// Text broken at spaces, each line indented.
-    pub(super) fn wrapped(&mut self, look: Look, indent: usize, text: &str) {
+    pub(crate) fn wrapped(&mut self, look: Look, indent: usize, text: &str) {
         for line in wrap(text, self.width.saturating_sub(indent).max(20)) {
             self.text(Look::Plain, &" ".repeat(indent));
             self.line(look, &line);
@@ -126,7 +126,7 @@ impl Page {
     }
 
     /// The same, for a line that already reaches to the indent.
-    pub(super) fn rest_wrapped(&mut self, look: Look, indent: usize, text: &str) {
+    pub(crate) fn rest_wrapped(&mut self, look: Look, indent: usize, text: &str) {
         for (i, line) in wrap(text, self.width.saturating_sub(indent).max(20))
             .iter()
             .enumerate()
@@ -137,12 +137,12 @@ impl Page {
     }
 
     /// A table; columns that do not fit are narrowed, the widest first, and spare ones left out.
-    pub(super) fn table(&mut self, columns: &[Column], rows: &[Vec<Cell>]) {
+    pub(crate) fn table(&mut self, columns: &[Column], rows: &[Vec<Cell>]) {
         self.grouped(columns, &[(None, rows.to_vec())]);
     }
 
     /// A table whose rows stand in groups, each below its name.
-    pub(super) fn grouped(&mut self, columns: &[Column], groups: &[Group]) {
+    pub(crate) fn grouped(&mut self, columns: &[Column], groups: &[Group]) {
         let indent = if groups.iter().any(|(name, _)| name.is_some()) {
             4
         } else {
@@ -228,11 +228,11 @@ impl Page {
 }
 
 /// Rows below a name.
-pub(super) type Group = (Option<Cell>, Vec<Vec<Cell>>);
+pub(crate) type Group = (Option<Cell>, Vec<Vec<Cell>>);
 
 /// A column of a table.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Column {
+pub(crate) struct Column {
     title: &'static str,
     right: bool,
     /// It may be narrowed down to this.
@@ -245,7 +245,7 @@ pub(super) struct Column {
 
 impl Column {
     /// Text that may be narrowed down to `least`.
-    pub(super) const fn text(title: &'static str, least: usize) -> Self {
+    pub(crate) const fn text(title: &'static str, least: usize) -> Self {
         Self {
             title,
             right: false,
@@ -256,7 +256,7 @@ impl Column {
     }
 
     /// A number, which is never narrowed.
-    pub(super) const fn number(title: &'static str) -> Self {
+    pub(crate) const fn number(title: &'static str) -> Self {
         Self {
             title,
             right: true,
@@ -267,13 +267,13 @@ impl Column {
     }
 
     /// The same column, left out when there is no room for it; those of lower `rank` go first.
-    pub(super) const fn spare(mut self, rank: u8) -> Self {
+    pub(crate) const fn spare(mut self, rank: u8) -> Self {
         self.spare = Some(rank);
         self
     }
 
     /// The same column, left out when it has nothing to say.
-    pub(super) const fn optional(mut self) -> Self {
+    pub(crate) const fn optional(mut self) -> Self {
         self.optional = true;
         self
     }
@@ -281,13 +281,13 @@ impl Column {
 
 /// A cell of a table.
 #[derive(Debug, Clone)]
-pub(super) struct Cell {
+pub(crate) struct Cell {
     text: String,
     look: Look,
 }
 
 impl Cell {
-    pub(super) fn new(look: Look, text: impl Into<String>) -> Self {
+    pub(crate) fn new(look: Look, text: impl Into<String>) -> Self {
         Self {
             text: clean(&text.into()),
             look,
@@ -295,7 +295,7 @@ impl Cell {
     }
 
     /// A count; nothing for zero when `look` marks something that should not be.
-    pub(super) fn count(look: Look, count: u64) -> Self {
+    pub(crate) fn count(look: Look, count: u64) -> Self {
         if count == 0 && look != Look::Plain {
             return Self::new(Look::Dim, "·");
         }
@@ -304,12 +304,12 @@ impl Cell {
 }
 
 /// Text from the network made harmless for a terminal, on one line.
-pub(super) fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     message::clean(text).replace('\n', "\u{fffd}")
 }
 
 /// A number with its thousands set apart.
-pub(super) fn thousands(number: u64) -> String {
+pub(crate) fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();
     for (i, digit) in digits.chars().enumerate() {
@@ -322,7 +322,7 @@ pub(super) fn thousands(number: u64) -> String {
 }
 
 /// Bytes in a unit that people read.
-pub(super) fn bytes(count: u64) -> String {
+pub(crate) fn bytes(count: u64) -> String {
     let mut value = count as f64;
     for unit in ["bytes", "kB", "MB", "GB"] {
         if value < 1000.0 {
@@ -355,7 +355,7 @@ fn cut(text: &str, width: usize) -> String {
 }
 
 /// Lines of at most `width`, broken at spaces; a word that is longer is broken inside.
-pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
+pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
     for word in clean(text).split_whitespace() {

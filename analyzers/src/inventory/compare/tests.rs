@@ -114,8 +114,10 @@ fn twenty_planted_shadow_endpoints_are_found_and_none_invented() {
         }
         planted.insert(format!(
             "{method} api.example{}",
+            // A path that is declared with other methods has its names.
             path.replace("/7", "/{int}")
-                .replace("/42", if method == "DELETE" { "/{id}" } else { "/{int}" })
+                .replace("/42/", "/{int}/")
+                .replace("/42", "/{id}")
         ));
     }
     finish(&mut scene);
@@ -179,7 +181,7 @@ fn a_shadow_endpoint_is_told_after_three_calls_or_at_the_end() {
 fn what_a_shadow_endpoint_does_makes_it_worse() {
     let text = large();
     let mut scene = scene(&[("shop.yaml", &text, &[])]);
-    for card in ["4539578763621486", "4556737586899855", "4916338506082832"] {
+    for card in ["4539578763610216", "4539578763611214", "4539578763612212"] {
         scene.send(&Call::get("/v1/plain"));
         scene.send(&Call::get("/health"));
         scene.send(&Call::new("PUT", "/v1/accounts/7"));

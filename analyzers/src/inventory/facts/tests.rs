@@ -82,11 +82,11 @@ fn the_tier_follows_from_callers_and_data() {
     scene.send(&Call::get("/refused").from("203.0.113.9"));
     scene.send(&Call::get("/refused").from("203.0.113.9").status(500));
     scene.send(&Call::get("/broken").status(500));
-    for _ in 0..3 {
+    for card in ["4539578763610216", "4539578763611214", "4539578763612212"] {
         scene.send(
             &Call::get("/pay")
                 .from("203.0.113.9")
-                .answer(r#"{"card_number":"4539578763621486"}"#),
+                .answer(format!(r#"{{"card_number":"{card}"}}"#)),
         );
     }
     let tier = |template: &str| {

@@ -1,0 +1,30 @@
+//! Records of what an analysis knows, made one at a time as they are asked for.
+
+use analyzers::Analyzer;
+
+use super::Known;
+use crate::records::endpoint::EndpointRecord;
+use crate::records::finding::FindingRecord;
+use crate::records::principal::PrincipalRecord;
+use crate::records::to_json;
+
+/// Every endpoint, sorted by host, template and method.
+pub(crate) fn endpoints(analyzer: &Analyzer) -> impl Iterator<Item = Known> {
+    analyzer.endpoints().map(|view| {
+        let mut known = Known::of(to_json(&EndpointRecord::new(&view)));
+        known.called_by = view.called_by;
+        known
+    })
+}
+
+/// Every principal, sorted by kind, then id.
+pub(crate) fn principals(analyzer: &Analyzer) -> impl Iterator<Item = Known> {
+    let record = |view| Known::of(to_json(&PrincipalRecord::new(&view)));
+    analyzer.principals().map(record)
+}
+
+/// The latest revision of every finding.
+pub(crate) fn findings(analyzer: &Analyzer) -> impl Iterator<Item = Known> {
+    let record = |finding| Known::of(to_json(&FindingRecord::new(&finding)));
+    analyzer.findings().map(record)
+}
