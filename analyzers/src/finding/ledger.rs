@@ -350,6 +350,11 @@ impl Ledger {
         }
     }
 
+    /// Whether there is a finding about a subject.
+    pub(crate) fn knows(&self, subject: Subject<'_>) -> bool {
+        self.entries.get(subject.id()).is_some()
+    }
+
     /// Whether there is any finding of these kinds.
     pub(crate) fn has_any(&self, kinds: &[Kind]) -> bool {
         self.entries
