@@ -184,7 +184,7 @@ impl Analyzer {
         let carried = self.carried(request, exchange.response.as_ref());
         let ts = exchange.ts();
         let declared = &*self.settings.declared;
-        let (host_id, host_name) = self.inventory.host_name(request, exchange);
+        let (_, host_name) = self.inventory.host_name(request, exchange);
         let check = compare::check(declared, exchange, request, &host_name);
         let seen = Seen {
             exchange,
@@ -237,7 +237,7 @@ impl Analyzer {
 
         self.comparison.observe(
             &activity,
-            (host_id, &host_name),
+            (host, &host_name),
             check.as_ref(),
             &self.inventory,
             &self.settings,
@@ -391,9 +391,7 @@ impl Analyzer {
         let loaded = match (table, prefix) {
             (Table::Endpoints, "") => load(&mut self.inventory.endpoints, bare, value, |e| Some(e.id)),
             (Table::Endpoints, HOST) => load(&mut self.inventory.hosts, bare, value, |h| Some(h.id())),
-            (Table::Endpoints, COVER) => load(&mut self.comparison.covers, bare, value, |c| {
-                Some(compare::cover::id(&c.host))
-            }),
+            (Table::Endpoints, COVER) => load(&mut self.comparison.covers, bare, value, |c| Some(c.id())),
             (Table::Principals, "") => load(profiles, bare, value, |p| Some(p.id)),
             (Table::Principals, SCAN) => load(scans, bare, value, |_| None),
             (Table::Credentials, "") => load(credentials, bare, value, |_| None),

@@ -350,6 +350,47 @@ impl Ledger {
         }
     }
 
+    /// Whether there is a finding about a subject.
+    pub(crate) fn knows(&self, subject: Subject<'_>) -> bool {
+        self.entries.get(subject.id()).is_some()
+    }
+
+    /// Whether there is any finding of these kinds.
+    pub(crate) fn has_any(&self, kinds: &[Kind]) -> bool {
+        self.entries
+            .sorted()
+            .iter()
+            .any(|(_, entry)| kinds.contains(&entry.kind))
+    }
+
+    /// Gives up findings about endpoints that are told of others: they are told as closed, and are gone.
+    pub(crate) fn drop_superseded(&mut self, kinds: &[Kind], superseded: impl Fn(&str, Id) -> bool) {
+        let is = |entry: &Entry| {
+            let about = &entry.resource;
+            let id = about.endpoint.as_deref().and_then(Id::parse);
+            kinds.contains(&entry.kind)
+                && id
+                    .zip(about.host.as_deref())
+                    .is_some_and(|(id, host)| superseded(host, id))
+        };
+        let gone: Vec<Id> = self
+            .entries
+            .sorted()
+            .into_iter()
+            .filter(|(_, entry)| is(entry))
+            .map(|(id, _)| id)
+            .collect();
+        for id in gone {
+            let Some(mut entry) = self.entries.remove(id) else {
+                continue;
+            };
+            entry.tell(Timestamp(entry.last_seen));
+            entry.status = Status::Closed;
+            let told = self.dressed(&entry);
+            self.queue.push_back(told);
+        }
+    }
+
     /// Records that something is no longer so.
     pub(crate) fn close(&mut self, subject: Subject<'_>, ts: Timestamp) {
         let id = subject.id();

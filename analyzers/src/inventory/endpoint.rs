@@ -12,6 +12,7 @@ use super::digest::Digest;
 use super::face::Face;
 use super::facts::{self, Facts, Watch};
 use super::posture::{self, Posture};
+use super::host::Scope;
 use super::rpc;
 use super::sensitive::{Carried, Holdings, Regime, told};
 use super::shape::Shape;
@@ -272,6 +273,14 @@ impl Endpoint {
             self.data.count(seen.carried, || seen.evidence());
         }
         posture::look(self, seen);
+    }
+
+    /// Whose it is: its host, in its environment.
+    pub(crate) fn scope(&self) -> Scope<'_> {
+        Scope {
+            host: &self.host,
+            environment: self.environment.as_deref(),
+        }
     }
 
     /// Distinct callers, at most [`CALLERS`].

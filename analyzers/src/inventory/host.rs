@@ -73,13 +73,14 @@ impl Host {
 
 /// Whose endpoints: a host, in one of its environments.
 #[derive(Debug, Clone, Copy)]
-struct Scope<'a> {
-    host: &'a str,
-    environment: Option<&'a str>,
+pub(crate) struct Scope<'a> {
+    pub(crate) host: &'a str,
+    pub(crate) environment: Option<&'a str>,
 }
 
 impl Scope<'_> {
-    fn id(self) -> Id {
+    /// The key of rows about the host.
+    pub(crate) fn id(self) -> Id {
         match self.environment {
             None => Id::of(&[b"host", self.host.as_bytes()]),
             Some(environment) => Id::of(&[b"host", self.host.as_bytes(), environment.as_bytes()]),
@@ -87,7 +88,7 @@ impl Scope<'_> {
     }
 
     /// The id of a leaf or an endpoint. Parameters count as such, whatever they are called.
-    fn endpoint(self, method: &str, template: &str) -> Id {
+    pub(crate) fn endpoint(self, method: &str, template: &str) -> Id {
         let template = bare_template(template);
         let parts = [
             b"endpoint",
@@ -247,21 +248,16 @@ impl Inventory {
 
     /// The endpoint beside another, of the same host and environment, with this method and template.
     pub(crate) fn beside(&self, other: &Endpoint, method: &str, template: &str) -> Option<&Endpoint> {
-        let scope = Scope {
-            host: &other.host,
-            environment: other.environment.as_deref(),
-        };
-        let id = scope.endpoint(method, template);
+        let id = other.scope().endpoint(method, template);
         self.sums.get(&id).or_else(|| self.endpoints.get(id))
     }
 
-    /// Every endpoint that answers have proven.
-    pub(crate) fn each(&self, mut look: impl FnMut(&Endpoint)) {
+    /// Every endpoint by its id, with what is counted for it, when there is anything.
+    pub(crate) fn each(&self, mut look: impl FnMut(Id, Option<&Endpoint>)) {
         for (_, host) in self.hosts.sorted() {
             for group in self.groups(host, &host.paths.verdicts) {
-                if let Some(sum) = self.sum(host, &group).filter(|e| e.proven) {
-                    look(&sum);
-                }
+                let sum = self.sum(host, &group);
+                look(host.scope().of_group(&group), sum.as_ref());
             }
         }
     }

@@ -57,7 +57,8 @@ impl Findings {
             endpoints: HashMap::new(),
             principals: HashMap::new(),
         };
-        for finding in all {
+        // What is no longer so is in the records.
+        for finding in all.filter(|f| f.status != analyzers::Status::Closed) {
             let severity = finding.severity;
             *own.severities.entry(severity).or_default() += 1;
             if let Some(endpoint) = &finding.resource.endpoint {

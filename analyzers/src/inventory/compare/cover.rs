@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::Check;
 use crate::id::Id;
 use crate::inventory::declared::Declared;
+use crate::inventory::host::Scope;
 use crate::spec::{Operation, Spec};
 use crate::store::Row;
 
@@ -33,6 +34,7 @@ const MEANT: u32 = 3;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Cover {
     pub(crate) host: String,
+    environment: Option<Box<str>>,
     /// Slots by days since 1970.
     days: BTreeMap<u32, [u64; WORDS]>,
     pub(crate) exchanges: u64,
@@ -52,11 +54,6 @@ impl Row for Cover {
     }
 }
 
-/// The key of a host's row: the same as of what the inventory keeps of it.
-pub(crate) fn id(host: &str) -> Id {
-    crate::inventory::host::id_of(host)
-}
-
 /// A declared operation, whatever else changes in its document.
 pub(crate) fn operation(spec: &Spec, operation: &Operation) -> u64 {
     let template = operation.path.hierarchy();
@@ -70,9 +67,10 @@ pub(crate) fn operation(spec: &Spec, operation: &Operation) -> u64 {
 }
 
 impl Cover {
-    pub(crate) fn new(host: &str) -> Self {
+    pub(crate) fn new(scope: Scope<'_>) -> Self {
         Self {
-            host: host.to_owned(),
+            host: scope.host.to_owned(),
+            environment: scope.environment.map(Box::from),
             days: BTreeMap::new(),
             exchanges: 0,
             lost: 0,
@@ -80,6 +78,15 @@ impl Cover {
             called: BTreeMap::new(),
             unnamed: BTreeMap::new(),
         }
+    }
+
+    /// The key of its row: that of what the inventory keeps of the host.
+    pub(crate) fn id(&self) -> Id {
+        let scope = Scope {
+            host: &self.host,
+            environment: self.environment.as_deref(),
+        };
+        scope.id()
     }
 
     /// Counts an exchange. True when it is the first of its slot, or of its operation.

@@ -11,6 +11,7 @@
 //! is declared of it against all that was seen, never one call against a text. Calls that conform count as well: they are
 //! what a deprecated operation is still used by, and what is left of the declared ones was not called.
 
+pub(crate) mod contract;
 pub(crate) mod cover;
 pub(crate) mod names;
 pub(crate) mod orphan;
@@ -18,16 +19,16 @@ pub(crate) mod shadow;
 pub(crate) mod undocumented;
 pub(crate) mod zombie;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use reassembly::{Exchange, Request};
+use reassembly::{Exchange, Request, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::declared::Declared;
-use super::endpoint::Endpoint;
-use super::host::Inventory;
+use super::host::{Inventory, Scope};
 use super::rpc;
 use crate::behaviour::Activity;
+use crate::finding::Kind;
 use crate::finding::ledger::Ledger;
 use crate::finding::trace::Trace;
 use crate::id::Id;
@@ -37,6 +38,15 @@ use crate::store::Store;
 use cover::Cover;
 
 pub use orphan::Standing;
+
+/// Findings about single endpoints.
+const KINDS: [Kind; 5] = [
+    Kind::SchemaDrift,
+    Kind::ShadowEndpoint,
+    Kind::UndocumentedParameter,
+    Kind::UndocumentedStatus,
+    Kind::ZombieEndpoint,
+];
 
 /// Undeclared names kept of one endpoint; those with the smallest hashes, so that the order in which they come does not
 /// matter.
@@ -293,49 +303,67 @@ impl Comparison {
     pub(crate) fn observe(
         &mut self,
         activity: &Activity<'_>,
-        (host, name): (Id, &str),
+        (id, name): (Id, &str),
         check: Option<&Check<'_>>,
         inventory: &Inventory,
         settings: &Settings,
         ledger: &mut Ledger,
     ) {
-        let cover = self.covers.entry(host, || Cover::new(name));
+        let cover = self.covers.entry(id, || {
+            Cover::new(Scope {
+                host: name,
+                environment: settings.declared.environment(&activity.exchange.flow, name),
+            })
+        });
         let fresh = cover.observe(activity.exchange, check);
         let meant = check.is_some_and(|check| check.named || cover.is_meant(&settings.declared));
         if let Some(endpoint) = activity.endpoint {
             if let Some(check) = check.filter(|_| meant) {
                 shadow::observe(activity, endpoint, check, settings, ledger);
                 undocumented::observe(activity, endpoint, check, ledger);
+                contract::observe(activity, endpoint, check, ledger);
             }
             zombie::observe(activity, endpoint, check, inventory, cover, settings, ledger);
         }
         if fresh {
-            orphan::observe(&self.covers, name, activity.ts, settings, ledger);
+            orphan::observe(&self.covers, id, activity.ts, settings, ledger);
         }
     }
 
     /// What could not be decided while traffic went by is decided now that it is over.
     pub(crate) fn finish(&mut self, inventory: &Inventory, settings: &Settings, ledger: &mut Ledger) {
         let specs = &settings.declared.specs;
-        if specs.specs().is_empty() {
+        if specs.specs().is_empty() && !ledger.has_any(&KINDS) {
             return;
         }
-        inventory.each(|endpoint: &Endpoint| {
-            let cover = self.covers.get(cover::id(&endpoint.host));
+        let mut ids: BTreeSet<Id> = BTreeSet::new();
+        inventory.each(|id, endpoint| {
+            ids.insert(id);
+            let Some(endpoint) = endpoint else { return };
+            let cover = self.covers.get(endpoint.scope().id());
             let meant =
                 specs.names_host(&endpoint.host) || cover.is_some_and(|c| c.is_meant(&settings.declared));
             if meant {
                 shadow::conclude(endpoint, settings, ledger);
+                contract::conclude(endpoint, settings, ledger);
             }
         });
-        let hosts: Vec<(String, reassembly::Timestamp)> = self
+        // What was told of a name that has since been recognised as a value is told of the endpoint with the parameter.
+        let hosts: BTreeSet<&str> = inventory
+            .hosts
+            .sorted()
+            .into_iter()
+            .map(|(_, h)| h.name.as_str())
+            .collect();
+        ledger.drop_superseded(&KINDS, |host, id| hosts.contains(host) && !ids.contains(&id));
+        let covers: Vec<(Id, Timestamp)> = self
             .covers
             .sorted()
             .into_iter()
-            .map(|(_, cover)| (cover.host.clone(), cover.last))
+            .map(|(id, c)| (id, c.last))
             .collect();
-        for (host, last) in hosts {
-            orphan::observe(&self.covers, &host, last, settings, ledger);
+        for (id, last) in covers {
+            orphan::observe(&self.covers, id, last, settings, ledger);
         }
     }
 }

@@ -20,6 +20,7 @@ use super::undocumented::expected_text;
 use crate::finding::ledger::{Draft, Ledger, Subject};
 use crate::finding::words::{many, sentence, span};
 use crate::finding::{Finding, Kind, Resource, Severity};
+use crate::id::Id;
 use crate::settings::Settings;
 use crate::spec::Spec;
 use crate::store::Store;
@@ -89,15 +90,15 @@ pub(crate) fn standing(
 /// Looks at the documents of a host whose covered time, or whose called operations, have grown.
 pub(crate) fn observe(
     covers: &Store<Cover>,
-    host: &str,
+    id: Id,
     ts: Timestamp,
     settings: &Settings,
     ledger: &mut Ledger,
 ) {
     let specs = &settings.declared.specs;
+    let Some(here) = covers.get(id) else { return };
     for (number, spec) in specs.specs().iter().enumerate() {
-        let here = covers.get(cover::id(host));
-        if !specs.is_served_on(number, host) && !here.is_some_and(|cover| cover.means(spec)) {
+        if !specs.is_served_on(number, &here.host) && !here.means(spec) {
             continue;
         }
         let subject = Subject {
@@ -106,7 +107,7 @@ pub(crate) fn observe(
             window: 0,
         };
         // Until enough is covered, nothing is worked out.
-        if here.is_none_or(|cover| cover.covered() < settings.orphan_after.as_secs()) {
+        if here.covered() < settings.orphan_after.as_secs() {
             continue;
         }
         let Some(standing) = standing(spec, number, covers, settings) else {

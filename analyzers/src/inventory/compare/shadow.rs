@@ -23,6 +23,7 @@ use crate::behaviour::{Activity, is_public_route, privileged};
 use crate::finding::ledger::{Draft, Ledger, Subject};
 use crate::finding::words::{class_title, many, sentence};
 use crate::finding::{Finding, Kind, Resource, Severity};
+use crate::id::Id;
 use crate::inventory::declared::Declared;
 use crate::inventory::endpoint::Endpoint;
 use crate::settings::Settings;
@@ -99,6 +100,14 @@ fn path_of(endpoint: &Endpoint) -> &str {
     endpoint.template.split('#').next().unwrap_or("")
 }
 
+/// The id of the endpoint that the path would be: it is the same for all operations of an RPC.
+fn path_id(endpoint: &Endpoint) -> Id {
+    match endpoint.template.contains('#') {
+        true => endpoint.scope().endpoint(&endpoint.method, path_of(endpoint)),
+        false => endpoint.id,
+    }
+}
+
 fn changes_state(endpoint: &Endpoint) -> bool {
     matches!(endpoint.method.as_str(), "POST" | "PUT" | "PATCH" | "DELETE") && endpoint.protocol == "http"
 }
@@ -171,14 +180,10 @@ pub(crate) fn observe(
     let Some(told) = judged(endpoint, &settings.declared) else {
         return;
     };
-    let parts = [
-        endpoint.host.as_bytes(),
-        endpoint.method.as_bytes(),
-        path_of(endpoint).as_bytes(),
-    ];
+    let id = path_id(endpoint).to_string();
     let subject = Subject {
         kind: Kind::ShadowEndpoint,
-        parts: &parts,
+        parts: &[id.as_bytes()],
         window: 0,
     };
     let (count, callers) = (compared.undeclared, endpoint.caller_count() as u64);
@@ -208,14 +213,10 @@ pub(crate) fn conclude(endpoint: &Endpoint, settings: &Settings, ledger: &mut Le
     let (Some(first), Some(told)) = (compared.first.as_deref(), judged(endpoint, &settings.declared)) else {
         return;
     };
-    let parts = [
-        endpoint.host.as_bytes(),
-        endpoint.method.as_bytes(),
-        path_of(endpoint).as_bytes(),
-    ];
+    let id = path_id(endpoint).to_string();
     let subject = Subject {
         kind: Kind::ShadowEndpoint,
-        parts: &parts,
+        parts: &[id.as_bytes()],
         window: 0,
     };
     let (count, callers) = (compared.undeclared, endpoint.caller_count() as u64);

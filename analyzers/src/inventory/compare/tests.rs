@@ -628,6 +628,235 @@ fn what_was_compared_comes_back_from_a_store() {
     assert_eq!(whole, second.findings());
 }
 
+const SCHEMAS: &str = r#"
+openapi: 3.0.3
+info: {title: x, version: '1'}
+servers: [{url: 'http://api.example'}]
+components:
+  schemas:
+    Order:
+      type: object
+      required: [id, total, lines, secret, note]
+      properties:
+        id: {type: integer}
+        total: {type: number}
+        note: {type: string, nullable: true}
+        secret: {type: string, writeOnly: true}
+        parent: {$ref: '#/components/schemas/Order'}
+        tags: {type: object, additionalProperties: {type: string}}
+        free: {type: object}
+        lines: {type: array, items: {type: object, additionalProperties: false, required: [sku], properties: {sku: {type: string}, count: {type: integer}}}}
+    Error: {type: object, required: [code], properties: {code: {type: string}}}
+paths:
+  /orders/{id}:
+    get:
+      responses:
+        '200': {description: ok, content: {application/json: {schema: {$ref: '#/components/schemas/Order'}}}}
+        default: {description: no, content: {application/json: {schema: {$ref: '#/components/schemas/Error'}}}}
+  /orders:
+    post:
+      requestBody: {content: {application/json: {schema: {type: object, properties: {sku: {type: string}, count: {type: integer}}}}}}
+      responses: {'201': {description: made, content: {application/json: {}}}}
+"#;
+
+fn drift(scene: &Scene) -> Vec<(String, String, String)> {
+    let found = scene.found(Kind::SchemaDrift);
+    let of = found
+        .iter()
+        .filter(|f| f.observed_text("basis") == "specification");
+    let mut all = Vec::new();
+    for finding in of {
+        for change in finding.observed["changes"].as_array().unwrap() {
+            let text = |name: &str| change[name].as_str().unwrap().to_owned();
+            all.push((
+                format!("{} {}", text("in"), text("path")),
+                text("change"),
+                text("after"),
+            ));
+        }
+    }
+    all.sort();
+    all
+}
+
+#[test]
+fn bodies_are_held_against_their_schemas() {
+    let fine = r#"{"id":1,"total":2.5,"note":null,"lines":[{"sku":"a","count":1},{"sku":"b"}],"tags":{"x":"y"},"free":{"any":1},"parent":{"id":2,"total":1,"note":"n","lines":[]}}"#;
+    let play = |body: &str, count: u64| {
+        let mut scene = scene(&[("x.yaml", SCHEMAS, &[])]);
+        for n in 0..40 {
+            scene.send(&Call::get(format!("/orders/{n}")).answer(if n < count { body } else { fine }));
+            scene.send(
+                &Call::get(format!("/orders/{n}"))
+                    .status(404)
+                    .answer(r#"{"code":"none"}"#),
+            );
+        }
+        finish(&mut scene);
+        let found: Vec<_> = scene
+            .found(Kind::SchemaDrift)
+            .into_iter()
+            .filter(|f| f.observed_text("basis") == "specification")
+            .collect();
+        (drift(&scene), found)
+    };
+    assert_eq!(play(fine, 40).0, []);
+    // A slip is none, and an object may lack what it need not have.
+    assert_eq!(play(&fine.replace("\"id\":1", "\"id\":\"1\""), 2).0, []);
+    assert_eq!(play(r#"{"id":1,"total":2.5,"note":"x","lines":[]}"#, 40).0, []);
+    let of = |path: &str, change: &str, after: &str| {
+        (
+            format!("response 2xx {path}"),
+            change.to_owned(),
+            after.to_owned(),
+        )
+    };
+    let (changes, found) = play(&fine.replace("\"id\":1", "\"id\":\"1\""), 20);
+    assert_eq!(changes, [of("id", "retyped", "string")]);
+    assert_eq!(
+        (found[0].severity, found[0].evidence.is_empty()),
+        (Severity::Medium, false)
+    );
+    assert_eq!(
+        found[0].explanation,
+        "GET api.example/orders/{id} departs from what x.yaml declares (breaking, seen 20 times): id of the response 2xx is string where integer is declared."
+    );
+    assert_eq!(
+        play(&fine.replace("\"total\":2.5,", ""), 20).0,
+        [of("total", "removed", "missing")]
+    );
+    assert_eq!(
+        play(&fine.replace("\"sku\":\"b\"", "\"count\":2"), 20).0,
+        [of("lines[].sku", "removed", "missing")]
+    );
+    assert_eq!(
+        play(&fine.replace("\"sku\":\"b\"", "\"sku\":\"b\",\"cost\":9"), 20).0,
+        [of("lines[].cost", "added", "integer")]
+    );
+    assert_eq!(
+        play(&fine.replace("\"id\":1", "\"id\":1,\"owner\":\"x\""), 20).0,
+        [of("owner", "added", "string")]
+    );
+    assert_eq!(
+        play(&fine.replace("\"total\":1,", "\"total\":\"1\","), 20).0,
+        [of("parent.total", "retyped", "string")]
+    );
+    let (_, found) = play(&fine.replace("\"id\":1", "\"id\":1,\"owner\":\"x\""), 20);
+    assert_eq!(
+        found[0].severity,
+        Severity::Info,
+        "nobody breaks by a property more"
+    );
+}
+
+#[test]
+fn requests_are_held_against_their_schemas() {
+    let mut scene = scene(&[("x.yaml", SCHEMAS, &[])]);
+    for n in 0..12 {
+        let body = if n < 6 {
+            r#"{"sku":"a","admin":true}"#
+        } else {
+            r#"{"sku":"a","count":"2"}"#
+        };
+        scene.send(
+            &Call::new("POST", "/orders")
+                .field("Content-Type: application/json")
+                .body(body)
+                .status(201),
+        );
+        // What is refused is no contract.
+        scene.send(
+            &Call::new("POST", "/orders")
+                .field("Content-Type: application/json")
+                .body(r#"{"odd":1}"#)
+                .status(400),
+        );
+    }
+    finish(&mut scene);
+    let of = |path: &str, change: &str, after: &str| {
+        (format!("request {path}"), change.to_owned(), after.to_owned())
+    };
+    assert_eq!(
+        drift(&scene),
+        [of("admin", "added", "boolean"), of("count", "retyped", "string")]
+    );
+}
+
+#[test]
+fn a_host_in_two_environments_is_watched_twice_and_comes_back() {
+    use crate::inventory::declared::{EnvironmentRule, Environments};
+    let text = large();
+    let settings = || {
+        let mut settings = settings(&[("shop.yaml", &text, &[])]);
+        let rule = EnvironmentRule {
+            name: "staging".into(),
+            cidr: vec!["10.9.9.9".into()],
+            ..EnvironmentRule::default()
+        };
+        let mut declared = declared(&[("shop.yaml", &text, &[])]);
+        declared.environments = Environments::new(&[rule], None);
+        settings.declared = declared.into();
+        settings
+    };
+    let mut scene = Scene::with(settings());
+    for _ in 0..3 {
+        scene.send(&Call::get("/v1/accounts"));
+        scene.send(&Call::get("/v1/hidden"));
+    }
+    finish(&mut scene);
+    assert_eq!(scene.found(Kind::ShadowEndpoint).len(), 1);
+    let endpoints = scene.endpoints();
+    assert!(
+        endpoints
+            .iter()
+            .all(|e| e.facts.environment.as_deref() == Some("staging"))
+    );
+    let mut again = Scene::with(settings());
+    for row in scene.analyzer.take_changes() {
+        let value = row.value.unwrap_or_default();
+        again.analyzer.restore(row.table, &row.key, &value).unwrap();
+    }
+    assert_eq!(again.endpoints(), endpoints);
+    assert_eq!(again.findings(), scene.findings());
+}
+
+#[test]
+fn values_told_as_endpoints_are_told_as_one_at_the_end() {
+    let text = large();
+    let mut scene = scene(&[("shop.yaml", &text, &[])]);
+    let names: Vec<String> = (0..40u8)
+        .map(|n| {
+            format!(
+                "{}{}{}",
+                ["ann", "bob", "eve", "joe", "kim", "lea", "max", "tom"][usize::from(n % 8)],
+                ["son", "ley", "ton", "er", "man"][usize::from(n / 8)],
+                "s"
+            )
+        })
+        .collect();
+    for _ in 0..3 {
+        for name in &names {
+            let answer = format!(r#"{{"login":"{name}","mail":"x","since":1,"role":"y"}}"#);
+            scene.send(&Call::get(format!("/v1/people/{name}")).answer(answer));
+        }
+    }
+    finish(&mut scene);
+    let found = scene.found(Kind::ShadowEndpoint);
+    let places = places(&found);
+    assert_eq!(places.len(), 1, "{places:?}");
+    assert!(places[0].starts_with("GET api.example/v1/people/{"), "{places:?}");
+    assert!(found[0].count >= 100, "{}", found[0].count);
+    // Whoever was told of a name is told that it is closed.
+    let mut open = BTreeSet::new();
+    for told in scene.told.iter().filter(|f| f.kind == Kind::ShadowEndpoint) {
+        match told.status {
+            Status::Closed => drop(open.remove(&told.id)),
+            _ => drop(open.insert(told.id.clone())),
+        }
+    }
+    assert_eq!(open.into_iter().collect::<Vec<_>>(), [found[0].id.clone()]);
+}
+
 #[test]
 fn parts_of_an_endpoint_add_up_in_any_order() {
     let trace = |ts: u64| {

@@ -33,6 +33,9 @@ use crate::inventory::host::Inventory;
 use crate::settings::Settings;
 use crate::spec::Sunset;
 
+/// Calls of an endpoint between two looks for newer versions, once it was called this often.
+const OFTEN: u64 = 32;
+
 /// Versions looked for above the one that was called.
 const AHEAD: u32 = 5;
 
@@ -219,6 +222,13 @@ fn superseded(
     let Some((start, version, end)) = version_of(&endpoint.template) else {
         return;
     };
+    let short = endpoint.id.short().to_le_bytes();
+    let parts: [&[u8]; 2] = [&short, b"superseded"];
+    // Looking for newer versions costs as much as all the rest, and each call would find the same.
+    let due = endpoint.exchanges < OFTEN || endpoint.exchanges.is_multiple_of(OFTEN);
+    if !due && !ledger.knows(subject(&parts)) {
+        return;
+    }
     let template = &endpoint.template;
     let newer = (version + 1..=version + AHEAD).rev().find_map(|next| {
         let other = format!("{}{next}{}", &template[..start], &template[end..]);
@@ -236,7 +246,6 @@ fn superseded(
         (false, true) => Severity::Info,
         (false, false) => Severity::Low,
     };
-    let id = endpoint.id.to_string();
     let draft = || Draft {
         confidence: 0.85,
         resource: activity.resource(),
@@ -253,17 +262,11 @@ fn superseded(
         ],
         ..Draft::default()
     };
-    ledger.report(
-        subject(&[id.as_bytes(), b"superseded"]),
-        severity,
-        activity,
-        draft,
-        |running| {
-            running.observed("callers", endpoint.caller_count() as u64);
-            running.support("exchanges", endpoint.exchanges);
-            running.support("newer_exchanges", newer.exchanges);
-        },
-    );
+    ledger.report(subject(&parts), severity, activity, draft, |running| {
+        running.observed("callers", endpoint.caller_count() as u64);
+        running.support("exchanges", endpoint.exchanges);
+        running.support("newer_exchanges", newer.exchanges);
+    });
 }
 
 /// The number of the first version in a path, and where it stands: `/api/v2/orders` has 2.

@@ -494,6 +494,9 @@ pub(crate) fn observe(activity: &Activity<'_>, drift: &Drift, ledger: &mut Ledge
 
 /// The finding in words.
 pub(crate) fn explain(finding: &Finding) -> String {
+    if finding.observed_text("basis") == "specification" {
+        return crate::inventory::compare::contract::explain(finding);
+    }
     let empty = Vec::new();
     let changes = finding
         .observed

@@ -20,6 +20,7 @@ use crate::inventory::endpoint::Seen;
 use crate::inventory::host::Inventory;
 use crate::inventory::paths::steps::bare_template;
 use crate::inventory::sensitive::Carried;
+use crate::inventory::shape::body::Names;
 use crate::inventory::shape::drift::Learning;
 use crate::testing::START;
 
@@ -613,6 +614,7 @@ impl Corpus {
         let settings = Settings::default();
         let mut inventory = Inventory::new(Seed::new(&settings.hash_key), 50_000, Arc::default());
         let identity = identity(&self.pool[0], &settings);
+        let names = Names::new(Seed::new(&settings.hash_key));
         for number in order {
             let exchange = &self.pool[number as usize];
             let seen = Seen {
@@ -628,6 +630,8 @@ impl Corpus {
                     period: u64::MAX,
                 },
                 carried: &Carried::default(),
+                names: &names,
+                crowded: false,
             };
             inventory.observe(exchange.request.as_ref().unwrap(), None, false, &seen);
         }
