@@ -23,3 +23,5 @@ pub mod hellos;
 pub mod tls;
 
 pub mod captures;
+
+pub mod spec;
