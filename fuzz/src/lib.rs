@@ -25,3 +25,4 @@ pub mod tls;
 pub mod captures;
 
 pub mod shape;
+pub mod spec;
