@@ -203,11 +203,18 @@ const INCIDENTS: [Incident; 5] = [
 ];
 
 /// Findings that are right though nothing was planted: kind, who, and why.
-const RIGHT_ANYWAY: [(&str, &str, &str); 1] = [(
-    "weak_auth",
-    "nightly-batch",
-    "its API key goes over the wire in the clear, in a field anybody on the path can copy",
-)];
+const RIGHT_ANYWAY: [(&str, &str, &str); 2] = [
+    (
+        "weak_auth",
+        "nightly-batch",
+        "its API key goes over the wire in the clear, in a field anybody on the path can copy",
+    ),
+    (
+        "missing_cache_control",
+        "finance-agent",
+        "the export of cards does not say that caches must not keep it",
+    ),
+];
 
 /// The latest revision of every finding.
 fn findings() -> Vec<Value> {
