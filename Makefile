@@ -12,6 +12,13 @@ demo: ## replay the demo capture and print what Tapline makes of it
 	@echo "make demo: building tapline (some minutes the first time)"
 	@$(CARGO) build --release -p tapline
 	@$(CARGO) run --release --quiet -p tapline -- replay testdata/demo.pcap
+	@echo
+	@echo "And with what the company declared about its APIs (testdata/demo.toml), what changed since yesterday:"
+	@echo
+	@rm -rf target/demo-store
+	@$(CARGO) run --release --quiet -p tapline -- replay testdata/demo.pcap --config testdata/demo.toml --store target/demo-store \
+	    > target/demo-summary.txt
+	@$(CARGO) run --release --quiet -p tapline -- diff --store target/demo-store --since today
 
 test: ## every test, against a real Kafka broker on loopback
 	@deploy/install-deps test

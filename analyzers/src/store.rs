@@ -176,10 +176,6 @@ impl<V: Row> Store<V> {
         all
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.rows.len()
-    }
-
     /// Rows that fit.
     pub(crate) fn cap(&self) -> usize {
         self.cap

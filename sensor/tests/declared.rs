@@ -125,3 +125,63 @@ fn no_output_overwrites_what_is_declared() {
     assert!(stderr(&output).contains("the specification"), "{}", said(&output));
     assert_eq!(fs::read_to_string(&spec).expect("the file"), "openapi: 3.1.0\n");
 }
+
+#[test]
+fn the_demo_departs_from_what_was_declared_of_it() {
+    let out = folder("declared-demo");
+    let findings = out.join("findings.jsonl");
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_tapline"))
+        .args([
+            "replay",
+            "testdata/demo.pcap",
+            "--config",
+            "testdata/demo.toml",
+            "--findings",
+        ])
+        .arg(&findings)
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .output()
+        .expect("the binary runs");
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let mut told: Vec<String> = support::lines(&findings)
+        .iter()
+        .filter(|f| {
+            let kind = f["kind"].as_str().unwrap_or_default();
+            [
+                "schema_drift",
+                "zombie_endpoint",
+                "shadow_endpoint",
+                "undocumented_parameter",
+                "orphan_endpoint",
+            ]
+            .contains(&kind)
+        })
+        .map(|f| {
+            let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+            let of = &f["resource"];
+            format!(
+                "{} {} {} {}",
+                text(&f["severity"]),
+                text(&f["kind"]),
+                text(&of["method"]),
+                text(&of["template"])
+            )
+        })
+        .collect();
+    told.sort();
+    told.dedup();
+    assert_eq!(
+        told,
+        [
+            // A server's check of itself is no secret.
+            "info shadow_endpoint GET /healthz",
+            "low undocumented_parameter GET /v1/orders",
+            "low undocumented_parameter GET /v1/orders/{orderId}",
+            "medium schema_drift GET /v1/me/orders",
+            "medium schema_drift GET /v1/orders",
+            "medium schema_drift GET /v1/orders/{orderId}",
+            "medium shadow_endpoint GET /internal/debug/export",
+            "medium zombie_endpoint GET /v1/shipments/{shipmentId}",
+        ]
+    );
+}

@@ -242,7 +242,14 @@ fn the_readme_shows_what_the_demo_prints() {
 #[test]
 fn the_readme_shows_what_changed() {
     let store = support::folder("documents-readme").display().to_string();
-    printed(&["replay", "testdata/demo.pcap", "--store", &store]);
+    printed(&[
+        "replay",
+        "testdata/demo.pcap",
+        "--config",
+        "testdata/demo.toml",
+        "--store",
+        &store,
+    ]);
     shown_in_the_readme(
         "What changed",
         &printed(&["diff", "--store", &store, "--since", "today"]),

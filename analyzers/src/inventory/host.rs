@@ -35,6 +35,9 @@ const NAMED: usize = 4096;
 /// Fields of shapes for each endpoint there may be; they may have more where others have less.
 const FIELDS: usize = 64;
 
+/// Places of paths for each endpoint there may be; hosts may have more where others have less.
+const NODES: usize = 8;
+
 /// Exchanges after which fields are counted anew while there are too many: endpoints may have made way.
 const RECOUNT: u32 = 4096;
 
@@ -144,6 +147,9 @@ pub(crate) struct Inventory {
     /// Names of hosts as they were sent, with the name to be shown and its id.
     named: HashTable<u128, (Id, Arc<str>)>,
     refused: u64,
+    /// Nodes of all trees, and paths that came since they were found to be full.
+    nodes: usize,
+    full_for: u32,
     drift: Option<Box<Drift>>,
     /// Fields of all shapes, and how many there may be.
     fields: usize,
@@ -188,6 +194,8 @@ impl Inventory {
             older: HashTable::default(),
             named: HashTable::default(),
             refused: 0,
+            nodes: 0,
+            full_for: 0,
             drift: None,
             fields: 0,
             max_fields: max_endpoints.saturating_mul(FIELDS),
@@ -508,11 +516,12 @@ impl Inventory {
         };
         let (resolved, _) = self.resolve(asked);
         let operation = self.operation(asked, &resolved);
-        let room = self.hosts.len() * 64 < self.endpoints.cap() * 16;
+        let room = self.has_room();
         let declared = self
             .declared_place(asked, &steps)
             .filter(|_| asked.method != "CONNECT");
         let tree = &mut self.host(asked).paths;
+        let nodes = tree.nodes();
         let make = |method: &str, path: &str| asked.scope.endpoint(method, path);
         let inserted = match declared {
             Some(place) => {
@@ -522,10 +531,12 @@ impl Inventory {
             }
             None => tree.insert(&steps, asked.method, &operation, room, &make),
         };
+        let more = tree.nodes().saturating_sub(nodes);
         let Some((now, moves)) = inserted else {
             place.leaf = None;
             return place;
         };
+        self.nodes += more;
         self.follow(asked.scope, moves);
         let leaf = asked.id(&with_operation(&now.raw, &operation));
         let view = asked.id(&with_operation(&now.view, &operation));
@@ -563,6 +574,24 @@ impl Inventory {
         }
         self.remember(key, &place);
         place
+    }
+
+    /// Whether all trees together have room. What made way is not noticed until they seem to have none.
+    fn has_room(&mut self) -> bool {
+        let most = 4096 + self.endpoints.cap().saturating_mul(NODES);
+        // Trees that were stored are counted with the first path.
+        if self.nodes >= most || self.nodes == 0 {
+            self.full_for += 1;
+            if self.nodes == 0 || self.full_for.is_multiple_of(RECOUNT) {
+                self.nodes = self
+                    .hosts
+                    .sorted()
+                    .into_iter()
+                    .map(|(_, h)| h.paths.nodes())
+                    .sum();
+            }
+        }
+        self.nodes < most
     }
 
     /// Says where an exchange belongs now that templates have changed.

@@ -74,7 +74,7 @@ impl Watch {
 }
 
 /// Whether an address is one of the whole internet, and not of a network of somebody's own (RFC 1918, RFC 4193, RFC 6598,
-/// loopback and link-local addresses).
+/// loopback and link-local addresses), nor one that is never routed (RFC 3849).
 pub(crate) fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(a) => {
@@ -87,7 +87,12 @@ pub(crate) fn is_public(address: IpAddr) -> bool {
                 || shared)
         }
         IpAddr::V6(a) => {
-            !(a.is_loopback() || a.is_unspecified() || a.is_unique_local() || a.is_unicast_link_local())
+            let documentation = a.segments()[..2] == [0x2001, 0xdb8];
+            !(a.is_loopback()
+                || a.is_unspecified()
+                || a.is_unique_local()
+                || a.is_unicast_link_local()
+                || documentation)
         }
     }
 }

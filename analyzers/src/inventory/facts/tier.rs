@@ -7,11 +7,8 @@
 
 use super::Watch;
 use crate::finding::words::many;
-use crate::inventory::EndpointView;
 use crate::inventory::declared::Tier;
-
-/// Data that many endpoints give out by purpose, and that alone makes nothing confidential.
-const COMMON: [&str; 5] = ["address", "birth_date", "email", "npi", "phone"];
+use crate::inventory::{DataClass, EndpointView};
 
 /// The tier and its reasons.
 pub(crate) fn of(view: &EndpointView, watch: &Watch) -> (&'static str, Vec<String>) {
@@ -19,7 +16,11 @@ pub(crate) fn of(view: &EndpointView, watch: &Watch) -> (&'static str, Vec<Strin
         .data_classes
         .iter()
         .map(|(class, _)| class.as_str())
-        .filter(|class| !COMMON.contains(class))
+        .filter(|class| {
+            DataClass::ALL
+                .iter()
+                .any(|c| c.name() == *class && !c.is_contact())
+        })
         .collect();
     if !carried.is_empty() {
         return (

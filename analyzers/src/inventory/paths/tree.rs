@@ -358,6 +358,11 @@ impl Tree {
         Some(node)
     }
 
+    /// Places in it.
+    pub(crate) fn nodes(&self) -> usize {
+        self.nodes
+    }
+
     /// Whether so much has come since places were judged last that they should be again. The more there is, the more must
     /// come, so that judging stays a small part of the work.
     pub(crate) fn is_due(&self) -> bool {
