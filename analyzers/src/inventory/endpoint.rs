@@ -360,6 +360,7 @@ impl Endpoint {
             status: self.status,
             no_response: self.no_response,
             callers: self.callers.len() as u64,
+            template_reasons: Vec::new(),
             called_by: self.callers.keys().map(ToString::to_string).collect(),
             agents: of_kind(PrincipalKind::AiAgent),
             callers_by_kind: KINDS

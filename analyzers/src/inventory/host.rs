@@ -782,6 +782,7 @@ impl Inventory {
                 let sum = self.sum(host, &group).filter(|e| e.proven)?;
                 let mut view = sum.view();
                 facts::declare(&mut view, &self.declared);
+                view.template_reasons = judge::reasons(&group.view, &verdicts);
                 Some(view)
             })
         })

@@ -54,6 +54,9 @@ pub struct EndpointView {
     pub method: String,
     /// Path template, e.g. `/orders/{int}`; an RPC operation follows a `#`: `/mcp#tools/call:search`.
     pub template: String,
+    /// Why names in its paths count as values, where form alone does not tell: `after /users: 12 names answer with the same
+    /// fields (100 % shared); not: me`.
+    pub template_reasons: Vec<String>,
     /// `http`, `mcp`, `jsonrpc`, `graphql` or `soap`.
     pub protocol: String,
     /// First exchange.

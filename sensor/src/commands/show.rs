@@ -120,7 +120,7 @@ fn findings(source: &Source, endpoint: &Known) -> Vec<Known> {
 }
 
 /// Fields of the record that the page tells in words of its own.
-const TOLD: [&str; 35] = [
+const TOLD: [&str; 36] = [
     "v",
     "id",
     "host",
@@ -149,6 +149,7 @@ const TOLD: [&str; 35] = [
     "parameters",
     "fields",
     "callers_by_kind",
+    "template_reasons",
     "tier_reasons",
     "owner_source",
     "declared",
@@ -223,6 +224,11 @@ fn told(endpoint: &Known) -> Vec<(String, String, Look)> {
     let row = |name: &str, text: String, look: Look| (name.to_owned(), text, look);
     vec![
         row("purpose", fact("purpose"), Look::Plain),
+        row(
+            "parameters",
+            endpoint.names("template_reasons").join("; "),
+            Look::Plain,
+        ),
         row("environment", fact("environment"), Look::Plain),
         row(
             "owner",

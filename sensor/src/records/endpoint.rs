@@ -139,6 +139,8 @@ pub(crate) struct EndpointRecord<'a> {
     host: &'a str,
     method: &'a str,
     template: &'a str,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    template_reasons: &'a [String],
     protocol: &'a str,
     first_seen: Rfc3339,
     last_seen: Rfc3339,
@@ -198,6 +200,7 @@ impl<'a> EndpointRecord<'a> {
             host: &endpoint.host,
             method: &endpoint.method,
             template: &endpoint.template,
+            template_reasons: &endpoint.template_reasons,
             protocol: &endpoint.protocol,
             first_seen: Rfc3339(endpoint.first_seen.0),
             last_seen: Rfc3339(endpoint.last_seen.0),

@@ -27,6 +27,7 @@ fn endpoint(host: &str, method: &str, template: &str, calls: u64) -> EndpointVie
         no_response: 1,
         callers: 4,
         agents: 2,
+        template_reasons: vec![],
         called_by: vec![],
         callers_by_kind: vec![("ai_agent".into(), 2), ("unknown".into(), 2)],
         auth: vec![("bearer_jwt".into(), calls)],

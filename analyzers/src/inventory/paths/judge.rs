@@ -116,6 +116,32 @@ pub(crate) enum Why {
     Crowd,
 }
 
+impl Reason {
+    /// The reason in words, for the place after this template. Nothing when form alone decided.
+    fn words(&self, before: &str) -> Option<String> {
+        let why = match self.why {
+            Why::Form => return None,
+            Why::LikeTyped => "answer like the values that form alone tells",
+            Why::SameFields => "answer with the same fields",
+            Why::SameBelow => "take the same methods and further steps",
+            Why::Crowd => "are more than a route has words for",
+        };
+        let (names, s) = (self.names, if self.names == 1 { "" } else { "s" });
+        let alike = self
+            .alike
+            .map(|share| format!(" ({:.0} % shared)", share * 100.0));
+        let kept = match self.kept.is_empty() {
+            true => String::new(),
+            false => format!("; not: {}", self.kept.join(", ")),
+        };
+        let before = if before.is_empty() { "/" } else { before };
+        Some(format!(
+            "after {before}: {names} name{s} {why}{}{kept}",
+            alike.unwrap_or_default()
+        ))
+    }
+}
+
 impl Verdict {
     /// Whether a name is a value here.
     pub(crate) fn is_value(&self, name: &str) -> bool {
@@ -263,6 +289,13 @@ impl<'t> Edges<'t> {
         }
         out
     }
+}
+
+/// Why the parameters of a template are some, as far as form alone does not tell.
+pub(crate) fn reasons(view: &str, verdicts: &BTreeMap<String, Verdict>) -> Vec<String> {
+    view.match_indices(&format!("/{VALUES}"))
+        .filter_map(|(at, _)| verdicts.get(&view[..at])?.reason.as_ref()?.words(&view[..at]))
+        .collect()
 }
 
 struct Judge<'a, 'r> {

@@ -296,6 +296,30 @@ fn the_lists_behind_complaints_come_out_right() {
 }
 
 #[test]
+fn a_merge_says_why() {
+    let mut scene = Scene::new();
+    for (n, name) in NAMES.iter().enumerate() {
+        scene.send(&Call::get(format!("/users/{name}")).answer(user(n)));
+    }
+    scene.send(&Call::get("/users/me").answer(user(99)));
+    let reasons: Vec<_> = scene
+        .endpoints()
+        .into_iter()
+        .map(|e| (e.template, e.template_reasons))
+        .collect();
+    assert_eq!(
+        reasons,
+        [
+            ("/users/me".to_owned(), vec![]),
+            (
+                "/users/{param}".to_owned(),
+                vec!["after /users: 12 names answer with the same fields (100 % shared); not: me".to_owned()]
+            ),
+        ]
+    );
+}
+
+#[test]
 fn a_merge_is_parted_again_when_evidence_turns() {
     let mut scene = Scene::new();
     let envelope =
