@@ -9,6 +9,7 @@ mod ws;
 use flate2::{Compress, Compression, FlushCompress};
 use reassembly::{Counters, Event, Limits};
 use support::{CLIENT, SERVER, Seen, Wire, counted, exchanges, gzip, part_line, parts};
+use testdata::wire::Flags;
 use write::*;
 use ws::websocket;
 
@@ -75,6 +76,26 @@ fn a_head_of_http1_over_the_limit_is_counted_as_one() {
 }
 
 /// A block in frames of 16 KiB; the last one ends it where `ends` says so.
+#[test]
+fn a_flow_joined_midway_that_outgrows_its_memory_is_delivered_once() {
+    let limits = Limits {
+        held_per_flow: 4_000,
+        ..Limits::default()
+    };
+    let mut wire = Wire::new(40_000);
+    // Of an upload that was under way: 300 bytes, more than there is room for, what came before both, and part of the first again.
+    let body = vec![b'x'; 5_300];
+    wire.raw(CLIENT, 1_000, &body[..300], Flags::ACK, 0);
+    wire.raw(CLIENT, 1_300, &body[300..], Flags::ACK, 0);
+    wire.raw(CLIENT, 900, &body[..100], Flags::ACK, 0);
+    wire.raw(CLIENT, 1_000, &body[..250], Flags::ACK, 0);
+    let (_, counters) = counted(&wire.frames, &limits);
+    assert_eq!(counters.payload_bytes, 300);
+    assert_eq!(counters.retransmitted_bytes, 350);
+    assert_eq!(counters.uncompared_bytes, 100);
+    assert_eq!(counters.held_overflow, 1);
+}
+
 fn block(stream: u32, flags: u8, fields: &[u8], ends: bool) -> Vec<Vec<u8>> {
     let pieces: Vec<&[u8]> = fields.chunks(16_384).collect();
     let last = pieces.len() - 1;

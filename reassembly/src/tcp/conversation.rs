@@ -420,16 +420,16 @@ impl Conversation {
             && (s.held_weight() + cost > cx.limits.held_per_flow
                 || *cx.held_total + cost > cx.limits.held_total)
         {
+            // Nothing is delivered while the beginning may still move back, or it would be delivered twice.
+            self.settle();
             self.give_up(side, meta.ts, cx, out);
             self.drain(cx, out, meta.ts);
             let s = &mut self.sides[side];
-            if s.held_weight() + cost > cx.limits.held_per_flow
+            if offset < s.next
+                || s.held_weight() + cost > cx.limits.held_per_flow
                 || *cx.held_total + cost > cx.limits.held_total
             {
                 cx.counters.held_overflow += 1;
-                return;
-            }
-            if offset < s.next {
                 return;
             }
         }
