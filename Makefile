@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench floods
+.PHONY: help demo test check corpus bench floods memory
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -23,6 +23,7 @@ demo: ## replay the demo capture and print what Tapline makes of it
 test: ## every test, against a real Kafka broker on loopback
 	@deploy/install-deps test
 	@deploy/kafka/broker fetch
+	@deploy/validators/fetch || true
 	$(CARGO) test --workspace
 
 check: ## what must hold before a change goes in: format, lints, docs, tests, fuzz targets, licences
@@ -31,6 +32,7 @@ check: ## what must hold before a change goes in: format, lints, docs, tests, fu
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items
 	@deploy/kafka/broker fetch
+	@deploy/validators/fetch || true
 	$(CARGO) test --workspace
 	$(CARGO) test --manifest-path fuzz/Cargo.toml
 	@FUZZ_SECONDS=$${FUZZ_SECONDS:-5} fuzz/run
@@ -40,6 +42,10 @@ check: ## what must hold before a change goes in: format, lints, docs, tests, fu
 	    echo "make check: cargo-deny is not installed, so licences and advisories were not checked"; \
 	fi
 
+corpus: ## templates of a million calls to 300 endpoints, in 20 orders (some minutes)
+	@deploy/install-deps build
+	$(CARGO) test --release -p analyzers --lib a_million_calls_does_not_matter -- --ignored --nocapture
+
 bench: ## measure throughput, beside the yardsticks
 	@deploy/install-deps build
 	@benches/run
@@ -48,3 +54,10 @@ floods: ## flood the program with what an attacker may send; memory and time of 
 	@deploy/install-deps build
 	@$(CARGO) build --release --quiet -p tapline -p benches
 	@$(CARGO) run --release --quiet -p benches --bin floods
+
+memory: ## what 50,000 endpoints take, and what somebody may send to make them take more (some minutes)
+	@deploy/install-deps build
+	@$(CARGO) build --release --quiet -p benches
+	@for of in ordinary fields forms paths deep hosts values; do \
+	    $(CARGO) run --release --quiet -p benches --bin inventory $$of || exit 1; \
+	done

@@ -4,10 +4,10 @@ use std::cell::OnceCell;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use reassembly::{Exchange, FlowRef, Message, Request, Response};
+use reassembly::{Exchange, Flow, FlowRef, Message, PartOf, Request, Response};
 
 use crate::behaviour::stage::{Behaviour, World};
-use crate::behaviour::{Activity, bola_enumeration, is_text, named};
+use crate::behaviour::{Activity, bola_enumeration, is_text, named, shadow_llm_use};
 use crate::finding::Finding;
 use crate::finding::ledger::Ledger;
 use crate::id::{Id, Seed};
@@ -18,11 +18,13 @@ use crate::inventory::endpoint::Seen;
 use crate::inventory::host::Inventory;
 use crate::inventory::posture;
 use crate::inventory::rpc;
-use crate::inventory::sensitive::{self, Carried, Found, Nations, Rules};
+use crate::inventory::sensitive::{self, Carried, Nations, Passed, Rules};
 use crate::inventory::shape::body::Names;
 use crate::inventory::shape::drift::{self, Learning};
 use crate::inventory::{EndpointView, Overview};
+use crate::llm::{self, Allowed, LlmCall, Streams};
 use crate::marks::Marks;
+use crate::mcp::{self, Mcp, McpLabels, ServerView};
 use crate::network::Networks;
 use crate::settings::Settings;
 use crate::store::{Row, Store, decode, encode};
@@ -40,6 +42,10 @@ pub struct Labels {
     pub rpc: Option<(String, String, Option<String>)>,
     /// How a call of gRPC ended, in its own numbers.
     pub rpc_status: Option<u32>,
+    /// What it carried of the Model Context Protocol.
+    pub mcp: Option<Box<McpLabels>>,
+    /// What a call of a language model told.
+    pub llm: Option<Box<LlmCall>>,
 }
 
 /// Tables of learned state.
@@ -47,7 +53,7 @@ pub struct Labels {
 #[non_exhaustive]
 pub enum Table {
     /// Endpoints and their statistics by endpoint id; names learned per host by `host/` and an id, when each was watched by
-    /// `watch/` and an id.
+    /// `watch/` and an id; servers of MCP by `mcp/`, their sessions by `session/`.
     Endpoints,
     /// Principals and their baselines by principal id; what clients asked for in vain by `scan/` and an id.
     Principals,
@@ -112,15 +118,20 @@ pub struct Analyzer {
     settings: Settings,
     seed: Seed,
     egress: Networks,
+    llm_allowed: Allowed,
     nations: Nations,
     resolver: Resolver,
     inventory: Inventory,
     comparison: Comparison,
     behaviour: Behaviour,
+    mcp: Mcp,
     ledger: Ledger,
     /// Of the response at hand.
     marks: Marks,
+    passed: Passed,
     names: Names,
+    /// Answers of language models that are still coming.
+    streams: Streams,
     unread: u64,
     /// Requests without a credential of which bytes were lost.
     cut: u64,
@@ -135,14 +146,18 @@ impl Analyzer {
             seed,
             // The sensor checks networks when it reads its configuration; what is wrong matches nothing.
             egress: Networks::parse(&settings.shared_egress).0,
+            llm_allowed: Allowed::new(&settings.llm_allowed),
             nations: Nations::parse(&settings.national_ids),
             resolver: Resolver::new(&settings),
             inventory: Inventory::new(seed, settings.max_endpoints, Arc::clone(&settings.declared)),
             comparison: Comparison::new(settings.max_endpoints.div_ceil(4)),
             behaviour: Behaviour::new(settings.max_principals),
+            mcp: Mcp::new(seed, settings.max_endpoints, settings.max_principals),
             ledger: Ledger::new(&settings),
             marks: Marks::default(),
+            passed: Passed::default(),
             names: Names::new(seed),
+            streams: Streams::default(),
             unread: 0,
             cut: 0,
             settings,
@@ -151,7 +166,30 @@ impl Analyzer {
 
     /// Takes one exchange, in the order in which exchanges were completed.
     pub fn observe(&mut self, exchange: &Exchange) -> Labels {
+        self.stages(exchange, true)
+    }
+
+    /// Takes one part of an exchange that is not over, before the exchange itself: of streams of language models, what they
+    /// cost is told at their end, which may be far behind what is kept of a body.
+    pub fn observe_part(&mut self, of: &PartOf) {
+        let id = exchange_id(&of.flow, of.exchange);
+        self.streams.observe(id, of, &self.settings.hash_key);
+    }
+
+    /// Takes a flow that has ended: of what is encrypted, its hello tells whom it is with.
+    pub fn observe_flow(&mut self, flow: &Flow) {
+        shadow_llm_use::observe_flow(flow, &self.llm_allowed, &self.settings, &mut self.ledger);
+    }
+
+    /// Takes one exchange into the inventory, with what comes of comparing it, and leaves out the behaviour of who called:
+    /// for those who ask what there is, and for measuring.
+    pub fn take_inventory(&mut self, exchange: &Exchange) -> Labels {
+        self.stages(exchange, false)
+    }
+
+    fn stages(&mut self, exchange: &Exchange, behaviour: bool) -> Labels {
         let exchange_id = exchange_id(&exchange.flow, exchange.index);
+        let streamed = self.streams.take(exchange_id);
         let Some(request) = &exchange.request else {
             // Without a request there is nobody to name and nothing that was called.
             self.unread += 1;
@@ -173,7 +211,18 @@ impl Analyzer {
                 ..Labels::default()
             };
         }
-        let call = rpc::detect(request, &signals, &self.settings.hash_key);
+        let mut call = rpc::detect(request, &signals, &self.settings.hash_key);
+        let mut llm = None;
+        if call.is_none() && signals.json {
+            let answer = exchange.response.as_ref();
+            llm = llm::read(request, answer, streamed, &self.settings.hash_key, self.seed).map(Box::new);
+            call = llm.as_deref().map(LlmCall::operation);
+        }
+
+        let texts = mcp::texts(exchange, request, &signals, call.as_ref());
+        let spoken = texts
+            .as_deref()
+            .and_then(|texts| mcp::Seen::read(exchange, request, texts, &signals, &self.settings.hash_key));
 
         // Inventory stage, keyed by host.
         let readable = exchange
@@ -222,6 +271,8 @@ impl Analyzer {
             endpoint: None,
             place: &place,
             call: call.as_ref(),
+            batch: spoken.as_ref().filter(|s| s.batch).map_or(&[], |s| &s.calls),
+            llm: llm.as_deref(),
             status: rpc::status(exchange),
             carried: &carried,
             trace: OnceCell::new(),
@@ -246,20 +297,34 @@ impl Analyzer {
 
         posture::tell(&activity, &self.settings, &mut self.ledger);
 
-        // Behaviour stage, keyed by principal.
-        let world = World {
-            settings: &self.settings,
-            seed: self.seed,
-            egress: &self.egress,
+        let mcp = match &spoken {
+            Some(seen) => Some(
+                self.mcp
+                    .observe(&activity, seen, &self.settings, &mut self.ledger),
+            ),
+            None => {
+                self.mcp.look_beside(&activity);
+                None
+            }
         };
-        self.behaviour.observe(
-            &mut activity,
-            object,
-            text,
-            &mut self.marks,
-            &world,
-            &mut self.ledger,
-        );
+
+        // Behaviour stage, keyed by principal.
+        if behaviour {
+            let world = World {
+                settings: &self.settings,
+                seed: self.seed,
+                egress: &self.egress,
+                llm_allowed: &self.llm_allowed,
+            };
+            self.behaviour.observe(
+                &mut activity,
+                object,
+                text,
+                &mut self.marks,
+                &world,
+                &mut self.ledger,
+            );
+        }
         if let Some(drift) = drift {
             drift::observe(&activity, &drift, &mut self.ledger);
         }
@@ -272,7 +337,9 @@ impl Analyzer {
                 Some(call) => Some((call.protocol.to_owned(), call.method, call.name)),
                 None => grpc.map(|method| ("grpc".to_owned(), method, None)),
             },
+            mcp: mcp.map(Box::new),
             exchange: exchange_id.to_string(),
+            llm,
         }
     }
 
@@ -283,6 +350,13 @@ impl Analyzer {
         let rules = Rules {
             seed: self.seed,
             nations: self.nations,
+            passed: &self.passed,
+        };
+        let marks = &mut self.marks;
+        let searched = |message: &Message, marks: &mut Marks| {
+            let body = &message.body[..message.body.len().min(sensitive::SEARCHED)];
+            marks.read(body);
+            sensitive::search(body, marks, message.field("content-type"), rules)
         };
         let Some(response) = response.filter(|r| r.status < 400) else {
             return carried;
@@ -290,22 +364,16 @@ impl Analyzer {
         // A path without a query is nearly always made of names and ids, and those with a person in them are told by
         // their template.
         if request.query().is_some_and(|query| query.len() >= 8) {
-            carried.url = sensitive::search_target(request.target(), &mut self.marks, rules);
+            carried.url = sensitive::search_target(request.target(), marks, rules);
         }
         let sent = &request.message;
         if sent.body.len() >= 8 && is_data(sent) {
-            carried.request = self.searched(sent, rules);
+            carried.request = searched(sent, marks);
         }
         if is_text(&response.message) {
-            carried.response = self.searched(&response.message, rules);
+            carried.response = searched(&response.message, marks);
         }
         carried
-    }
-
-    fn searched(&mut self, message: &Message, rules: Rules) -> Found {
-        let body = &message.body[..message.body.len().min(sensitive::SEARCHED)];
-        self.marks.read(body);
-        sensitive::search(body, &self.marks, message.field("content-type"), rules)
     }
 
     /// Ends the input: what is still being counted is decided.
@@ -325,6 +393,17 @@ impl Analyzer {
     /// is asked for: all of them at once are larger than what they are made from.
     pub fn endpoints(&self) -> impl Iterator<Item = EndpointView> {
         self.inventory.views()
+    }
+
+    /// Servers of the Model Context Protocol with what is known of them, by host and path.
+    pub fn mcp_servers(&self) -> impl Iterator<Item = ServerView> {
+        self.mcp.views()
+    }
+
+    /// How many endpoints [`Self::endpoints`] gives.
+    #[must_use]
+    pub fn endpoint_count(&self) -> usize {
+        self.inventory.count()
     }
 
     /// All principals, sorted by kind, then id. Each is made when it is asked for.
@@ -351,6 +430,8 @@ impl Analyzer {
         self.inventory.endpoints.untrack();
         self.inventory.hosts.untrack();
         self.comparison.covers.untrack();
+        self.mcp.servers.untrack();
+        self.mcp.sessions.untrack();
         self.behaviour.profiles.untrack();
         self.behaviour.scans.untrack();
         self.behaviour.credentials.untrack();
@@ -366,6 +447,8 @@ impl Analyzer {
         changes(&mut self.inventory.endpoints, Table::Endpoints, "")
             .chain(changes(&mut self.inventory.hosts, Table::Endpoints, HOST))
             .chain(changes(&mut self.comparison.covers, Table::Endpoints, COVER))
+            .chain(changes(&mut self.mcp.servers, Table::Endpoints, SERVER))
+            .chain(changes(&mut self.mcp.sessions, Table::Endpoints, SESSION))
             .chain(changes(&mut self.behaviour.profiles, Table::Principals, ""))
             .chain(changes(&mut self.behaviour.scans, Table::Principals, SCAN))
             .chain(changes(&mut self.behaviour.credentials, Table::Credentials, ""))
@@ -392,6 +475,10 @@ impl Analyzer {
             (Table::Endpoints, "") => load(&mut self.inventory.endpoints, bare, value, |e| Some(e.id)),
             (Table::Endpoints, HOST) => load(&mut self.inventory.hosts, bare, value, |h| Some(h.id())),
             (Table::Endpoints, COVER) => load(&mut self.comparison.covers, bare, value, |c| Some(c.id())),
+            (Table::Endpoints, SERVER) => {
+                read_row(bare, value, |s: &mcp::Server| Some(s.id)).map(|(id, row)| self.mcp.load(id, row))
+            }
+            (Table::Endpoints, SESSION) => load(&mut self.mcp.sessions, bare, value, |_| None),
             (Table::Principals, "") => load(profiles, bare, value, |p| Some(p.id)),
             (Table::Principals, SCAN) => load(scans, bare, value, |_| None),
             (Table::Credentials, "") => load(credentials, bare, value, |_| None),
@@ -422,6 +509,9 @@ impl Analyzer {
             ("fields_given_up", fields),
             ("findings_evicted", self.ledger.entries.evicted()),
             ("hosts_evicted", self.inventory.hosts.evicted()),
+            ("mcp_servers_evicted", self.mcp.servers.evicted()),
+            ("mcp_sessions_evicted", self.mcp.sessions.evicted()),
+            ("mcp_names_given_up", self.mcp.given_up()),
             ("principals_evicted", self.behaviour.profiles.evicted()),
             ("scans_evicted", self.behaviour.scans.evicted()),
         ]
@@ -432,6 +522,8 @@ impl Analyzer {
 const HOST: &str = "host/";
 const COVER: &str = "watch/";
 const SCAN: &str = "scan/";
+const SERVER: &str = "mcp/";
+const SESSION: &str = "session/";
 
 fn changes<'a, V: Row>(
     store: &'a mut Store<V>,
@@ -451,13 +543,19 @@ fn load<V: Row>(
     value: &[u8],
     own: impl Fn(&V) -> Option<Id>,
 ) -> Result<(), String> {
+    let (id, row) = read_row(key, value, own)?;
+    store.load(id, row);
+    Ok(())
+}
+
+/// A row and its key.
+fn read_row<V: Row>(key: &str, value: &[u8], own: impl Fn(&V) -> Option<Id>) -> Result<(Id, V), String> {
     let id = Id::parse(key).ok_or("the key is not an id")?;
     let row: V = decode(value)?;
     if own(&row).is_some_and(|own| own != id) {
         return Err("the row belongs to another key".to_owned());
     }
-    store.load(id, row);
-    Ok(())
+    Ok((id, row))
 }
 
 /// The id of an exchange. Flow, start and index: the same wherever and however often the capture is read.
@@ -497,7 +595,7 @@ fn is_unknown_operation(exchange: &Exchange, call: &rpc::Call) -> bool {
         let says = |what: &[u8]| memchr::memmem::find(start, what).is_some();
         match call.protocol {
             "graphql" => says(b"\"errors\"") && !says(b"\"data\":{") && !says(b"\"data\": {"),
-            "soap" => false,
+            "soap" | "llm" => false,
             _ => says(b"-32601"),
         }
     })

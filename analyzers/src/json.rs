@@ -61,15 +61,6 @@ impl<'a> Scanner<'a> {
         self.open().iter().rev().find(|l| l.object).map_or(b"", |l| l.key)
     }
 
-    /// A hash of the keys above the last scalar, by a function of a key and the hash above it. Whether it lies in arrays
-    /// between them makes no difference.
-    pub(crate) fn path_hash(&self, hash: impl Fn(&[u8], u64) -> u64) -> u64 {
-        self.open()
-            .iter()
-            .filter(|l| l.object)
-            .fold(0, |above, level| hash(level.key, above))
-    }
-
     fn open(&self) -> &[Level<'a>] {
         &self.levels[..self.depth.min(LEVELS)]
     }

@@ -26,6 +26,9 @@ pub mod identity;
 
 pub mod inventory;
 
+pub mod llm;
+pub mod mcp;
+
 pub mod spec;
 
 mod behaviour;
@@ -36,8 +39,9 @@ mod analyzer;
 
 pub use analyzer::{Analyzer, Change, Labels, RestoreError, Table, exchange_id};
 pub use finding::{Evidence, Finding, Kind, Severity, Status};
-pub use identity::{PrincipalKind, PrincipalView};
+pub use identity::{ModelUse, PrincipalKind, PrincipalView};
 pub use inventory::{COUNTRY_CODES, EndpointView};
+pub use mcp::{McpCall, McpLabels};
 pub use nearest::nearest;
 pub use settings::Settings;
 pub use store::VERSION as STORE_VERSION;

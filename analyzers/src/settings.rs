@@ -43,6 +43,10 @@ pub struct Settings {
     pub orphan_after: Duration,
     /// Silence, on days on which its host was watched, after which an endpoint that is called again is told.
     pub silent_after: Duration,
+    /// Hosts (a `*` stands for some characters) and providers of language models whose use is in order.
+    pub llm_allowed: Vec<String>,
+    /// JA4 fingerprints of clients that use language models, as the operator knows them.
+    pub llm_client_ja4: Vec<String>,
     /// What people declared about their APIs.
     pub declared: Arc<Declared>,
 }
@@ -67,6 +71,8 @@ impl Default for Settings {
             max_findings: 20_000,
             orphan_after: Duration::from_secs(7 * 24 * 3600),
             silent_after: Duration::from_secs(30 * 24 * 3600),
+            llm_allowed: Vec::new(),
+            llm_client_ja4: Vec::new(),
             declared: Arc::default(),
         }
     }

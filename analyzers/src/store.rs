@@ -10,7 +10,7 @@ use reassembly::Timestamp;
 
 /// Version of every stored row. A row of another version is refused, not guessed at. It goes up with each change of a
 /// struct that rows are made of; a test holds the form of the rows against it.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// State that can be stored and that knows when it was last of use.
 pub(crate) trait Row: Serialize + DeserializeOwned {
@@ -273,6 +273,15 @@ mod tests {
             scene.send(&Call::get(format!("/x{n}y")).status(404));
         }
         scene.send(&Call::tool("search", "{}").status(200));
+        let list = r#"{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"search","description":"See https://a.example","inputSchema":{"type":"object"}}],"serverInfo":{"name":"s","version":"1"}}}"#;
+        let hello = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","clientInfo":{"name":"c"}}}"#;
+        let call = Call::new("POST", "/mcp").field("Content-Type: application/json");
+        scene.send(
+            &call
+                .body(hello)
+                .field("Mcp-Session-Id: 0123456789abcdef")
+                .answer(list),
+        );
         let mut form = BTreeSet::new();
         for change in scene.analyzer.take_changes() {
             let row: Value = serde_json::from_slice(&change.value.unwrap()).unwrap();

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reassembly::build::ExchangeBuilder;
-use reassembly::{Ambiguities, Exchange, Flags, Timestamp};
+use reassembly::{Ambiguities, App, Exchange, Flags, Flow, Timestamp, Tls};
 
 use crate::{Analyzer, EndpointView, Finding, Kind, Labels, PrincipalView, Settings};
 
@@ -96,6 +96,12 @@ impl Call {
 
     pub(crate) fn body(mut self, body: impl Into<String>) -> Self {
         self.body = body.into();
+        self
+    }
+
+    /// The same call of another target.
+    pub(crate) fn to(mut self, target: &str) -> Self {
+        self.target = target.into();
         self
     }
 
@@ -234,6 +240,36 @@ impl Scene {
         let labels = self.analyzer.observe(&call.exchange(self.now, self.sent));
         self.told.extend(std::iter::from_fn(|| self.analyzer.poll()));
         labels
+    }
+
+    /// A connection that cannot be read but for its hello.
+    pub(crate) fn encrypted(&mut self, client: &str, name: Option<&str>, ja4: Option<&str>) {
+        self.wait(1);
+        self.sent += 1;
+        let call = Call::get("/").from(client).at("203.0.113.9");
+        let flow = Flow {
+            flow: call.exchange(self.now, self.sent).flow,
+            end: Timestamp(self.now),
+            packets: 9,
+            bytes: (900, 9000),
+            lost: (0, 0),
+            data_packets: (3, 3),
+            first_data: (None, None),
+            turns: 1,
+            exchanges: 0,
+            conflicts: Vec::new(),
+            conflict_count: 0,
+            tunnel: None,
+            app: App::Tls,
+            tls: Some(Tls {
+                sni: name.map(Into::into),
+                ja4: ja4.map(Into::into),
+                ..Tls::default()
+            }),
+            flags: Flags::empty(),
+        };
+        self.analyzer.observe_flow(&flow);
+        self.told.extend(std::iter::from_fn(|| self.analyzer.poll()));
     }
 
     /// All endpoints.

@@ -2,6 +2,7 @@
 //! delivers them.
 
 pub mod floods;
+pub mod inventory;
 
 use std::net::SocketAddr;
 

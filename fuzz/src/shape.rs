@@ -60,6 +60,9 @@ const FORMS: [&str; 8] = [
 const NAMES: [&str; 6] = ["id", "name", "status", "lines", "meta", "@type"];
 const WORDS: [&str; 4] = ["open", "closed", "2026-03-09", "7d444840-9dc0-11d1-b245-5ffdce74fad2"];
 
+/// Exchanges of a third of the inputs.
+const MANY: usize = 200;
+
 /// A text that must never be shown.
 const SECRET: &str = "xQ93kZp0Vw7Lr2";
 
@@ -139,6 +142,15 @@ pub fn check(input: &Input) {
         }
         if cut < text.len() {
             part_of_the_whole(form, &text, cut);
+        }
+    }
+    if input.turn.is_multiple_of(3) && !exchanges.is_empty() {
+        // Behind the first 128, bodies like one before are only counted.
+        let few = exchanges.len();
+        for number in few..MANY {
+            let mut again = exchanges[number % few].clone();
+            again.index = number as u32;
+            exchanges.push(again);
         }
     }
     let mut account = Account::default();

@@ -225,6 +225,7 @@ impl Desk {
                 }
             }
             Item::Event(Event::Part(of)) => {
+                self.analyzer.observe_part(&of);
                 if let Some(lines) = &mut self.outputs.parts {
                     self.line.clear();
                     part::write(&mut self.line, &of);
@@ -235,6 +236,8 @@ impl Desk {
                 if let Some(alarm) = self.coverage.flow(&flow) {
                     tell(alarm);
                 }
+                self.analyzer.observe_flow(&flow);
+                self.drain_findings();
                 if let Some(lines) = &mut self.outputs.flows {
                     lines.line(&to_json(&FlowRecord::new(&flow, &self.settings.hash_key.0)));
                 }

@@ -173,6 +173,7 @@ fn the_demo_departs_from_what_was_declared_of_it() {
     assert_eq!(
         told,
         [
+            "high zombie_endpoint GET /v1/prices/{int}",
             // A server's check of itself is no secret.
             "info shadow_endpoint GET /healthz",
             "low undocumented_parameter GET /v1/orders",

@@ -158,7 +158,7 @@ struct Incident {
     also: &'static [&'static str],
 }
 
-const INCIDENTS: [Incident; 5] = [
+const INCIDENTS: [Incident; 6] = [
     Incident {
         name: "shadow_endpoint",
         kind: "missing_auth",
@@ -198,6 +198,14 @@ const INCIDENTS: [Incident; 5] = [
         actor: "finance-agent",
         principal: None,
         template: Some("/v1/payments/export"),
+        also: &[],
+    },
+    Incident {
+        name: "forgotten_version",
+        kind: "zombie_endpoint",
+        actor: "old-display",
+        principal: None,
+        template: Some("/v1/prices/{int}"),
         also: &[],
     },
 ];

@@ -1,11 +1,9 @@
 //! What the inventory of the demo is written as: valid by a validator of others, and read back.
 //!
-//! OpenAPI documents go to `openapi-spec-validator` (PyPI) when it is there: in the path, below `target/validators`, or where
-//! `TAPLINE_OPENAPI_VALIDATOR` says. Without it the test says so and looks with our own reader alone.
+//! OpenAPI documents go to a validator of others (`support::openapi_validator`) and to our own reader.
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
 use std::process::Command;
 
 use analyzers::inventory::export::{Options, openapi, postman};
@@ -51,31 +49,12 @@ fn endpoints() -> Vec<EndpointView> {
     analyzer.endpoints().collect()
 }
 
-/// The validator, when there is one.
-fn validator() -> Option<PathBuf> {
-    let here = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("../validators/bin/openapi-spec-validator");
-    let named = std::env::var_os("TAPLINE_OPENAPI_VALIDATOR").map(PathBuf::from);
-    let plain = PathBuf::from("openapi-spec-validator");
-    let runs = |path: &PathBuf| {
-        Command::new(path)
-            .arg("--help")
-            .output()
-            .is_ok_and(|out| out.status.success())
-    };
-    [named, Some(here), Some(plain)].into_iter().flatten().find(runs)
-}
-
 #[test]
 fn the_demo_s_inventory_is_valid_openapi() {
     let views = endpoints();
     assert!(views.len() > 40, "{} endpoints", views.len());
     let documents = openapi(&views, &Options::default());
-    let validator = validator();
-    if validator.is_none() {
-        eprintln!(
-            "no openapi-spec-validator, so no validator of others was asked (pip install openapi-spec-validator)"
-        );
-    }
+    let validator = support::openapi_validator();
     let folder = support::folder("export");
     let mut found = BTreeSet::new();
     for (host, document) in &documents {

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! [`demo`] is the small company's day behind `testdata/demo.pcap`; [`canary`] plants secrets to look for in
-//! every output; [`wire`], [`http`] and [`http2`] are the tools, for tests anywhere in the workspace.
+//! every output; [`shapes`] has APIs of all makes; [`wire`], [`http`] and [`http2`] are the tools, for tests anywhere in the workspace.
 
 pub mod rng;
 pub mod text;
@@ -21,3 +21,5 @@ pub mod http2;
 pub mod demo;
 
 pub mod canary;
+
+pub mod shapes;

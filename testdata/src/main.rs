@@ -4,10 +4,11 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::{env, fs, io};
 
-use testdata::{canary, demo};
+use testdata::{canary, demo, shapes};
 
 const USAGE: &str = "usage: testdata demo FOLDER       writes demo.pcap and demo.truth.jsonl
-       testdata canary FILE.pcap  writes a capture full of planted secrets";
+       testdata canary FILE.pcap  writes a capture full of planted secrets
+       testdata shapes FILE.pcap  writes calls of APIs that are built in many ways";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -15,6 +16,7 @@ fn main() -> ExitCode {
     let done = match arguments.as_slice() {
         ["demo", folder] => write_demo(Path::new(folder)),
         ["canary", file] => write(Path::new(file), &canary::canary(demo::SEED).pcap),
+        ["shapes", file] => write(Path::new(file), &shapes::shapes(demo::SEED)),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

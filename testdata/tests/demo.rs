@@ -68,6 +68,7 @@ fn truth_names_every_incident_and_each_flow_counts_from_zero() {
         found,
         [
             ("card_numbers", true),
+            ("forgotten_version", true),
             ("order_enumeration", true),
             ("shadow_endpoint", true),
             ("token_in_two_places", true),

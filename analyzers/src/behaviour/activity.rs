@@ -13,6 +13,8 @@ use crate::inventory::endpoint::Endpoint;
 use crate::inventory::host::{Host, Place};
 use crate::inventory::rpc::Call;
 use crate::inventory::sensitive::Carried;
+use crate::llm::LlmCall;
+use crate::mcp::McpCall;
 use crate::privacy::safe_host;
 
 /// An exchange and what identity and inventory say of it. The behaviour stage looks at nothing else, so an
@@ -33,6 +35,9 @@ pub(crate) struct Activity<'a> {
     pub(crate) endpoint: Option<&'a Endpoint>,
     pub(crate) place: &'a Place,
     pub(crate) call: Option<&'a Call>,
+    /// What is called besides, in a batch of MCP.
+    pub(crate) batch: &'a [McpCall],
+    pub(crate) llm: Option<&'a LlmCall>,
     pub(crate) status: Option<u16>,
     pub(crate) carried: &'a Carried,
     /// Filled by [`Self::trace`].
@@ -87,6 +92,8 @@ impl Activity<'_> {
     pub(crate) fn changes_state(&self) -> bool {
         match self.call {
             Some(call) if call.protocol == "graphql" => call.method == "mutation",
+            // A model changes nothing by itself; the tools that it asks for are called by others.
+            Some(call) if call.protocol == "llm" => false,
             Some(call) => {
                 let name = call.name.as_deref().unwrap_or(&call.method).to_ascii_lowercase();
                 const VERBS: [&str; 22] = [

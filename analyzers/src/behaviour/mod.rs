@@ -11,6 +11,7 @@ pub(crate) mod stage;
 mod steps;
 
 pub(crate) mod bola_enumeration;
+pub(crate) mod code_exec_tool_call;
 pub(crate) mod credential_shared;
 pub(crate) mod endpoint_discovery_scan;
 pub(crate) mod expired_token_accepted;
@@ -18,7 +19,11 @@ pub(crate) mod missing_auth;
 pub(crate) mod new_endpoint_for_principal;
 pub(crate) mod rate_anomaly;
 pub(crate) mod request_smuggling_indicator;
+pub(crate) mod secret_in_traffic;
 pub(crate) mod sensitive_data_exposure;
+pub(crate) mod sensitive_data_to_llm;
+pub(crate) mod shadow_llm_use;
+pub(crate) mod system_prompt_exposure;
 pub(crate) mod token_long_lived;
 pub(crate) mod weak_auth;
 

@@ -11,15 +11,60 @@ use super::bola_enumeration::Walk;
 use super::rate_anomaly::Rate;
 use super::sketch::Sketch;
 use crate::id::Id;
-use crate::identity::{Identity, PrincipalKind, PrincipalView, Scheme};
+use crate::identity::{Identity, ModelUse, PrincipalKind, PrincipalView, Scheme};
+use crate::llm::LlmCall;
 use crate::settings::Settings;
 use crate::store::Row;
 
 /// What is told apart per principal; beyond that it is counted only.
 const ENDPOINTS: usize = 512;
 const TOOLS: usize = 128;
+const MODELS: usize = 64;
 const ADDRESSES: usize = 64;
 const CREDENTIALS: usize = 256;
+
+/// What a principal uses of language models.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct LlmUse {
+    /// By model: calls, tokens in, tokens out.
+    models: BTreeMap<String, ModelUse>,
+    offered: BTreeMap<String, u64>,
+    called: BTreeMap<String, u64>,
+}
+
+impl LlmUse {
+    fn count(&mut self, call: &LlmCall) {
+        let model = call.model.as_ref().or(call.model_answered.as_ref());
+        let model = model.map_or("unknown", String::as_str);
+        if let Some(used) = slot(&mut self.models, model, MODELS) {
+            used.calls += 1;
+            used.input_tokens = used.input_tokens.saturating_add(call.input_tokens.unwrap_or(0));
+            used.output_tokens = used.output_tokens.saturating_add(call.output_tokens.unwrap_or(0));
+            used.cached_tokens = used.cached_tokens.saturating_add(call.cached_tokens.unwrap_or(0));
+        }
+        for tool in &call.tools_offered {
+            if let Some(count) = slot(&mut self.offered, tool, TOOLS) {
+                *count += 1;
+            }
+        }
+        for (tool, times) in &call.tools_called {
+            if let Some(count) = slot(&mut self.called, tool, TOOLS) {
+                *count += times;
+            }
+        }
+    }
+}
+
+/// The place of a name, while there is room.
+fn slot<'a, V: Default>(map: &'a mut BTreeMap<String, V>, name: &str, most: usize) -> Option<&'a mut V> {
+    if !map.contains_key(name) {
+        if map.len() >= most {
+            return None;
+        }
+        map.insert(name.to_owned(), V::default());
+    }
+    map.get_mut(name)
+}
 
 /// A principal's row.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -41,6 +86,9 @@ pub(crate) struct Profile {
     addresses: BTreeMap<IpAddr, u64>,
     endpoints: BTreeMap<Id, u64>,
     tools: BTreeMap<String, u64>,
+    /// Use of language models; most principals have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    llm: Option<Box<LlmUse>>,
     /// Endpoints called exactly once.
     once: u64,
     pub(crate) rate: Rate,
@@ -72,6 +120,7 @@ impl Profile {
             addresses: BTreeMap::new(),
             endpoints: BTreeMap::new(),
             tools: BTreeMap::new(),
+            llm: None,
             once: 0,
             rate: Rate::default(),
             shown: Sketch::default(),
@@ -119,14 +168,18 @@ impl Profile {
         if self.addresses.len() < ADDRESSES || self.addresses.contains_key(&address) {
             *self.addresses.entry(address).or_default() += 1;
         }
-        if let Some(call) = activity.call
-            && let Some(name) = &call.name
-        {
+        let called = activity.call.filter(|call| call.protocol != "llm");
+        let called = called.and_then(|call| call.name.as_ref());
+        let batch = activity.batch.iter().filter_map(|call| call.name.as_ref());
+        for name in called.into_iter().chain(batch) {
             if let Some(count) = self.tools.get_mut(name) {
                 *count += 1;
             } else if self.tools.len() < TOOLS {
                 self.tools.insert(name.clone(), 1);
             }
+        }
+        if let Some(call) = activity.llm {
+            self.llm.get_or_insert_default().count(call);
         }
         let Some(endpoint) = activity.endpoint.filter(|_| activity.accepted()) else {
             return false;
@@ -189,6 +242,13 @@ impl Profile {
             ),
             endpoint_count: self.endpoints.len() as u64,
             tools: most(self.tools.iter().map(|(t, n)| (t.clone(), *n)).collect()),
+            models: self.llm.as_deref().map_or_else(Vec::new, |llm| {
+                let mut all: Vec<_> = llm.models.iter().map(|(m, u)| (m.clone(), *u)).collect();
+                all.sort_by(|a, b| b.1.calls.cmp(&a.1.calls).then_with(|| a.0.cmp(&b.0)));
+                all
+            }),
+            llm_tools_offered: most(self.llm.iter().flat_map(|l| l.offered.clone()).collect()),
+            llm_tools_called: most(self.llm.iter().flat_map(|l| l.called.clone()).collect()),
             learned: self.learned(settings),
         }
     }

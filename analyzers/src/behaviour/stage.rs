@@ -7,11 +7,13 @@ use super::endpoint_discovery_scan::{self, Scan};
 use super::objects::{Object, handed_out};
 use super::profile::Profile;
 use super::{
-    Activity, expired_token_accepted, missing_auth, new_endpoint_for_principal, request_smuggling_indicator,
-    sensitive_data_exposure, token_long_lived, weak_auth,
+    Activity, code_exec_tool_call, expired_token_accepted, missing_auth, new_endpoint_for_principal,
+    request_smuggling_indicator, secret_in_traffic, sensitive_data_exposure, sensitive_data_to_llm,
+    shadow_llm_use, system_prompt_exposure, token_long_lived, weak_auth,
 };
 use crate::finding::ledger::Ledger;
 use crate::id::Seed;
+use crate::llm::Allowed;
 use crate::marks::Marks;
 use crate::network::Networks;
 use crate::settings::Settings;
@@ -23,6 +25,7 @@ pub(crate) struct World<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) seed: Seed,
     pub(crate) egress: &'a Networks,
+    pub(crate) llm_allowed: &'a Allowed,
 }
 
 /// State of the stage.
@@ -75,6 +78,11 @@ impl Behaviour {
         expired_token_accepted::observe(activity, world.settings, ledger);
         request_smuggling_indicator::observe(activity, ledger);
         sensitive_data_exposure::observe(activity, ledger);
+        shadow_llm_use::observe(activity, world.llm_allowed, ledger);
+        sensitive_data_to_llm::observe(activity, ledger);
+        secret_in_traffic::observe(activity, ledger);
+        system_prompt_exposure::observe(activity, ledger);
+        code_exec_tool_call::observe(activity, ledger);
         profile.rate.observe(activity, learned, ledger);
         if is_new {
             new_endpoint_for_principal::observe(activity, profile, world.settings, ledger);

@@ -7,9 +7,10 @@
 
 use super::{Finding, Kind, Severity};
 use crate::behaviour::{
-    bola_enumeration, credential_shared, endpoint_discovery_scan, expired_token_accepted, missing_auth,
-    new_endpoint_for_principal, rate_anomaly, request_smuggling_indicator, sensitive_data_exposure,
-    token_long_lived, weak_auth,
+    bola_enumeration, code_exec_tool_call, credential_shared, endpoint_discovery_scan,
+    expired_token_accepted, missing_auth, new_endpoint_for_principal, rate_anomaly,
+    request_smuggling_indicator, secret_in_traffic, sensitive_data_exposure, sensitive_data_to_llm,
+    shadow_llm_use, system_prompt_exposure, token_long_lived, weak_auth,
 };
 use crate::inventory::compare::{orphan, shadow, undocumented, zombie};
 use crate::inventory::posture::{
@@ -18,6 +19,9 @@ use crate::inventory::posture::{
     version_disclosure,
 };
 use crate::inventory::shape::drift;
+use crate::mcp::{
+    mcp_header_body_mismatch, mcp_unauthenticated, tool_definition_changed, tool_hint_violated,
+};
 
 /// One kind of finding.
 #[derive(Debug)]
@@ -43,7 +47,7 @@ pub struct Entry {
 }
 
 /// Every kind, in the order of [`Kind`].
-pub const CATALOGUE: [Entry; 28] = [
+pub const CATALOGUE: [Entry; 37] = [
     Entry {
         kind: Kind::MissingAuth,
         name: "missing_auth",
@@ -595,6 +599,208 @@ pub const CATALOGUE: [Entry; 28] = [
             "Add the host or the path to the owner map, or `x-owner` to the specification.",
             "Say for whom the endpoint is (`tier`) in the overrides.",
             "If nobody wants it, retire it.",
+        ],
+    },
+    Entry {
+        kind: Kind::ToolDefinitionChanged,
+        name: "tool_definition_changed",
+        title: "Tool is no longer what it was said to be",
+        severity: Severity::Low,
+        impact: "A model does what the description of a tool says; who can change the description after it was approved speaks to the model.",
+        explain: tool_definition_changed::explain,
+        mapping: &[
+            ("owasp_api", &["API10:2023", "API9:2023"]),
+            ("owasp_agentic", &["ASI04:2026"]),
+            ("owasp_nhi", &["NHI3:2025"]),
+            ("owasp_llm", &["LLM03:2025"]),
+            ("atlas", &["AML.T0109", "AML.T0110"]),
+            ("attack", &["T1199"]),
+        ],
+        playbook: "PB-TOOL-CHANGED",
+        steps: &[
+            "Read what was introduced: instructions, unseen characters, addresses and names of other tools have no place in a description.",
+            "Ask for the new definition from the server (`tools/list`) and compare it with the one that was approved.",
+            "If nobody announced it, or it holds instructions, take the server out of the agents' configuration now and look through the calls since then.",
+            "Pin the hash of the approved definition where the client can.",
+            "If the change is right, accept the finding; the new definition counts as known from now on.",
+        ],
+    },
+    Entry {
+        kind: Kind::McpUnauthenticated,
+        name: "mcp_unauthenticated",
+        title: "MCP server does what strangers ask",
+        severity: Severity::Medium,
+        impact: "Whoever reaches the server can use its tools and whatever the server itself may do, and is not named in any log.",
+        explain: mcp_unauthenticated::explain,
+        mapping: &[
+            ("owasp_api", &["API2:2023", "API8:2023"]),
+            ("owasp_agentic", &["ASI07:2026"]),
+            ("owasp_nhi", &["NHI4:2025"]),
+            ("atlas", &["AML.T0132"]),
+            ("attack", &["T1190"]),
+        ],
+        playbook: "PB-MCP-AUTH",
+        steps: &[
+            "Check with the filter that the call carries no credential (client certificates are not visible here).",
+            "Have the server answer 401 with `WWW-Authenticate` and its resource metadata, as the section on authorization of MCP says.",
+            "Bind it to addresses that need it until then; a server on a workstation belongs on loopback.",
+            "List the tools that were called without a credential and what they returned.",
+        ],
+    },
+    Entry {
+        kind: Kind::McpHeaderBodyMismatch,
+        name: "mcp_header_body_mismatch",
+        title: "Fields and body of a call say different things",
+        severity: Severity::High,
+        impact: "A gateway that allows calls by their fields lets another call through than the one that the server does.",
+        explain: mcp_header_body_mismatch::explain,
+        mapping: &[
+            ("owasp_api", &["API2:2023", "API8:2023"]),
+            ("owasp_agentic", &["ASI07:2026", "ASI04:2026"]),
+            ("owasp_nhi", &["NHI4:2025"]),
+            ("atlas", &["AML.T0132"]),
+            ("attack", &["T1190"]),
+        ],
+        playbook: "PB-MCP-MISMATCH",
+        steps: &[
+            "See in the finding whether the server did it; if so, it does not compare the fields with the body, as it must.",
+            "Update the server, or have it refuse such requests with 400 and code -32020.",
+            "Find out what the caller is: a client with a fault shows the same difference every time, an attacker other ones.",
+            "Look at the rules of the gateway that rest on these fields, and at what the caller got past them.",
+        ],
+    },
+    Entry {
+        kind: Kind::ToolHintViolated,
+        name: "tool_hint_violated",
+        title: "Tool that says it only reads changes data",
+        severity: Severity::High,
+        impact: "Clients let such tools run without asking anybody.",
+        explain: tool_hint_violated::explain,
+        mapping: &[
+            ("owasp_api", &["API10:2023"]),
+            ("owasp_agentic", &["ASI02:2026", "ASI04:2026"]),
+            ("owasp_nhi", &["NHI3:2025"]),
+            ("atlas", &["AML.T0110"]),
+            ("attack", &["T1199"]),
+        ],
+        playbook: "PB-TOOL-HINT",
+        steps: &[
+            "Look at both exchanges: the call of the tool, and what its server sent while it was at work.",
+            "Ask who runs the server what that request is for; a log entry or a token is harmless, data of users is not.",
+            "Take the tool from the list of those that run without being asked about.",
+            "Have the server leave `readOnlyHint` out, or the tool only read.",
+        ],
+    },
+    Entry {
+        kind: Kind::ShadowLlmUse,
+        name: "shadow_llm_use",
+        title: "Language model used that nobody allowed",
+        severity: Severity::Low,
+        impact: "What is sent to a provider without a contract is out of the house, and nobody reviews what comes back.",
+        explain: shadow_llm_use::explain,
+        mapping: &[
+            ("owasp_api", &["API9:2023", "API10:2023"]),
+            ("owasp_agentic", &["ASI04:2026"]),
+            ("owasp_nhi", &["NHI3:2025"]),
+            ("owasp_llm", &["LLM03:2025"]),
+            ("atlas", &["AML.T0040", "AML.T0096"]),
+            ("attack", &["T1102", "T1567"]),
+        ],
+        playbook: "PB-SHADOW-LLM",
+        steps: &[
+            "Find out who runs the caller, and what it uses the model for.",
+            "If the provider is in order, add its host or name to `llm.allowed`, so that only others are told.",
+            "If it is not, block the host at the egress, and offer the provider or gateway that is.",
+            "For calls in clear, look at what was sent: the findings `sensitive_data_to_llm` and `secret_in_traffic` name it.",
+            "Rotate the provider's key if it was bought outside the company.",
+        ],
+    },
+    Entry {
+        kind: Kind::SensitiveDataToLlm,
+        name: "sensitive_data_to_llm",
+        title: "Sensitive data sent to a language model",
+        severity: Severity::Medium,
+        impact: "What a provider was sent it may keep, and a contract, a law or a card scheme may forbid that it was sent.",
+        explain: sensitive_data_to_llm::explain,
+        mapping: &[
+            ("owasp_api", &["API10:2023"]),
+            ("owasp_agentic", &["ASI02:2026"]),
+            ("owasp_llm", &["LLM02:2025"]),
+            ("atlas", &["AML.T0057", "AML.T0086"]),
+            ("attack", &["T1567"]),
+        ],
+        playbook: "PB-DATA-TO-LLM",
+        steps: &[
+            "Confirm on the evidence that the data is what the class says.",
+            "Ask whether the contract with the provider covers such data, and whether it keeps what it is sent.",
+            "Mask or leave out the values before the prompt is made: a model seldom needs them.",
+            "Record the provider as a processor of this data, or stop sending it.",
+            "If cards were sent, the provider is in the scope of PCI DSS: stop first.",
+        ],
+    },
+    Entry {
+        kind: Kind::SecretInTraffic,
+        name: "secret_in_traffic",
+        title: "Secret in a prompt, an answer or the data of a tool",
+        severity: Severity::High,
+        impact: "Prompts and results are logged, kept and repeated by models, so whoever reads one of these holds the key.",
+        explain: secret_in_traffic::explain,
+        mapping: &[
+            ("owasp_api", &["API8:2023"]),
+            ("owasp_agentic", &["ASI03:2026"]),
+            ("owasp_nhi", &["NHI2:2025"]),
+            ("owasp_llm", &["LLM02:2025"]),
+            ("atlas", &["AML.T0055", "AML.T0098"]),
+            ("attack", &["T1552"]),
+        ],
+        playbook: "PB-SECRET",
+        steps: &[
+            "Rotate the secret now: it is in logs of both sides and of what lies between.",
+            "Find where it came into the conversation: a file that was read, a variable of the environment, a person.",
+            "Give tools their credentials on the server's side, so that no model ever sees them.",
+            "Search the logs of the provider and of the gateway, and have them deleted.",
+        ],
+    },
+    Entry {
+        kind: Kind::SystemPromptExposure,
+        name: "system_prompt_exposure",
+        title: "Language model gives its system prompt away",
+        severity: Severity::Medium,
+        impact: "Who knows the instructions of a system knows its limits, its tools and whatever secret was put there.",
+        explain: system_prompt_exposure::explain,
+        mapping: &[
+            ("owasp_api", &["API3:2023"]),
+            ("owasp_llm", &["LLM07:2025"]),
+            ("atlas", &["AML.T0056"]),
+        ],
+        playbook: "PB-SYSTEM-PROMPT",
+        steps: &[
+            "Take whatever is secret out of the prompt: keys, names of people, prices, rules that must not be known.",
+            "Check rights in the code around the model and not in its instructions.",
+            "Look at what the caller asked for before: an extraction is seldom one question.",
+            "Filter answers that repeat the prompt, at the gateway.",
+        ],
+    },
+    Entry {
+        kind: Kind::CodeExecToolCall,
+        name: "code_exec_tool_call",
+        title: "Tool that runs code or commands called",
+        severity: Severity::Medium,
+        impact: "What a model was talked into, such a tool does with the rights of whoever runs it.",
+        explain: code_exec_tool_call::explain,
+        mapping: &[
+            ("owasp_agentic", &["ASI05:2026", "ASI02:2026"]),
+            ("owasp_llm", &["LLM05:2025"]),
+            ("atlas", &["AML.T0050", "AML.T0053"]),
+            ("attack", &["T1059"]),
+        ],
+        playbook: "PB-CODE-TOOL",
+        steps: &[
+            "Check with the owner of the agent that it is meant to run code.",
+            "Make sure that it runs in a sandbox without network and without credentials.",
+            "Ask a person before commands that change something.",
+            "Take the tool away from agents that read what strangers write.",
+            "Accept the finding where this is the agent's purpose.",
         ],
     },
 ];

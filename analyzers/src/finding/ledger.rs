@@ -350,7 +350,7 @@ impl Ledger {
         }
     }
 
-    /// Whether there is a finding about a subject.
+    /// Whether this was reported before.
     pub(crate) fn knows(&self, subject: Subject<'_>) -> bool {
         self.entries.get(subject.id()).is_some()
     }

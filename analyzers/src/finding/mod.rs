@@ -115,6 +115,24 @@ pub enum Kind {
     PropertyOverexposure,
     /// Nobody is named who answers for an endpoint.
     UnownedOrUnclassifiedEndpoint,
+    /// A tool is no longer what it was said to be.
+    ToolDefinitionChanged,
+    /// An MCP server does what strangers ask.
+    McpUnauthenticated,
+    /// Fields and body of a call say different things.
+    McpHeaderBodyMismatch,
+    /// A tool that says it changes nothing changes something.
+    ToolHintViolated,
+    /// A language model that nobody allowed is used.
+    ShadowLlmUse,
+    /// Personal, card or health data sent to a language model.
+    SensitiveDataToLlm,
+    /// A secret in a prompt, an answer, or the arguments or result of a tool.
+    SecretInTraffic,
+    /// A language model gives its system prompt away.
+    SystemPromptExposure,
+    /// A tool that runs code or commands is called.
+    CodeExecToolCall,
 }
 
 /// An exchange that a finding rests on.

@@ -5,12 +5,15 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use reassembly::{Exchange, Request};
+use reassembly::{Exchange, FlowRef, Request};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Evidence;
 use crate::id::Id;
 use crate::privacy::{redact_target, safe_method};
+
+/// What stands for the method where there is only a hello.
+const HELLO: &str = "TLS";
 
 /// An exchange, as small as it can be kept. It is stored in the form of the evidence that it becomes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -44,6 +47,21 @@ impl Trace {
             server: (flow.server.ip(), flow.server.port()),
             index: exchange.index,
             status: exchange.status(),
+        }
+    }
+
+    /// Of a flow that is encrypted: its hello takes the place of a request. `host` is fit to be shown.
+    pub(crate) fn of_flow(flow: &FlowRef, id: Id, host: &str) -> Self {
+        Self {
+            exchange: id,
+            ts: flow.start.0,
+            frames: [0; 4],
+            method: HELLO,
+            target: host.into(),
+            client: (flow.client.ip(), flow.client.port()),
+            server: (flow.server.ip(), flow.server.port()),
+            index: 0,
+            status: None,
         }
     }
 
@@ -97,7 +115,10 @@ impl TryFrom<Evidence> for Trace {
             exchange: Id::parse(&evidence.exchange).ok_or("evidence with no id of an exchange")?,
             ts: evidence.ts,
             frames,
-            method: safe_method(&evidence.method),
+            method: match evidence.method.as_str() {
+                HELLO => HELLO,
+                method => safe_method(method),
+            },
             target: evidence.target.into(),
             client: address(&evidence.client)?,
             server: address(&evidence.server)?,

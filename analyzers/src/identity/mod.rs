@@ -153,6 +153,19 @@ pub struct Identity {
     pub browser: bool,
 }
 
+/// How much of a language model was used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub struct ModelUse {
+    /// Calls.
+    pub calls: u64,
+    /// Tokens taken in, where the model told.
+    pub input_tokens: u64,
+    /// Tokens given out, where the model told.
+    pub output_tokens: u64,
+    /// Tokens taken in that a cache had.
+    pub cached_tokens: u64,
+}
+
 /// A principal as it is shown and published.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PrincipalView {
@@ -188,6 +201,12 @@ pub struct PrincipalView {
     pub endpoint_count: u64,
     /// Tools, resources and prompts called over MCP, with counts, most called first, at most fifty.
     pub tools: Vec<(String, u64)>,
+    /// Language models used, most called first (bounded).
+    pub models: Vec<(String, ModelUse)>,
+    /// Tools offered to language models, with counts of calls, most offered first, at most fifty.
+    pub llm_tools_offered: Vec<(String, u64)>,
+    /// Tools that language models called for this principal, most called first, at most fifty.
+    pub llm_tools_called: Vec<(String, u64)>,
     /// Whether enough has been seen to say what is usual.
     pub learned: bool,
 }

@@ -12,6 +12,7 @@ use super::digest::Digest;
 use super::face::Face;
 use super::facts::{self, Facts, Watch};
 use super::host::Scope;
+use super::paths::judge::{CONTAINED, UNLIKE};
 use super::posture::{self, Posture};
 use super::rpc;
 use super::sensitive::{Carried, Holdings, Regime, told};
@@ -226,7 +227,8 @@ impl Endpoint {
             }
         }
         if !self.is_static {
-            self.shape.observe(seen, status, self.callers.len());
+            self.shape
+                .observe(seen, status, self.callers.len(), &mut self.face);
         }
         let Some(response) = &exchange.response else {
             self.no_response += 1;
@@ -273,6 +275,16 @@ impl Endpoint {
             self.data.count(seen.carried, || seen.evidence());
         }
         posture::look(self, seen);
+    }
+
+    /// Whether an answer has other fields than those that were given here.
+    pub(crate) fn is_unlike(&self, seen: &Seen<'_>) -> bool {
+        let ok = rpc::status(seen.exchange).is_some_and(|s| (200..300).contains(&s));
+        let Some(response) = seen.exchange.response.as_ref().filter(|_| ok) else {
+            return false;
+        };
+        let like = self.face.likeness(&Shape::face_of(&response.message, seen));
+        like.is_some_and(|like| like.shared < UNLIKE && like.contained < CONTAINED)
     }
 
     /// Whose it is: its host, in its environment.

@@ -6,9 +6,9 @@
 
 use reassembly::Response;
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+use xxhash_rust::xxh3::xxh3_64;
 
-use crate::json::Scanner;
+use super::shape::{Form, Side};
 
 /// Bytes of an answer looked at.
 const LOOKED_AT: usize = 2048;
@@ -48,18 +48,17 @@ impl Face {
     /// Takes a successful answer.
     pub(crate) fn observe(&mut self, response: &Response) {
         let body = &response.message.body;
-        if body.is_empty() {
-            return;
+        if !body.is_empty() {
+            let looked_at = &body[..body.len().min(LOOKED_AT)];
+            insert::<BODIES>(&mut self.bodies, fold(xxh3_64(looked_at)));
         }
-        let looked_at = &body[..body.len().min(LOOKED_AT)];
-        insert::<BODIES>(&mut self.bodies, fold(xxh3_64(looked_at)));
-        if !matches!(body.trim_ascii_start().first(), Some(b'{' | b'[')) {
-            return;
-        }
-        let mut scanner = Scanner::new(looked_at);
-        while scanner.next().is_some() {
-            let hash = scanner.path_hash(xxh3_64_with_seed);
-            insert::<FIELDS>(&mut self.fields, fold(hash));
+    }
+
+    /// Takes hashes of paths of fields that were not met before, when they are of successful answers.
+    pub(crate) fn take(&mut self, whose: (Side, Form), fields: &[u64]) {
+        if whose == (Side::Response(2), Form::Json) {
+            let mut take = |field: &u64| insert::<FIELDS>(&mut self.fields, fold(*field));
+            fields.iter().for_each(&mut take);
         }
     }
 
@@ -136,9 +135,13 @@ mod tests {
     use reassembly::Timestamp;
     use reassembly::build::ExchangeBuilder;
 
+    /// The face of answers that are lists of fields.
     fn face(answers: &[&str]) -> Face {
         let mut face = Face::default();
         for answer in answers {
+            let fields: Vec<u64> = answer.split(' ').map(|f| xxh3_64(f.as_bytes())).collect();
+            face.take((Side::Response(2), Form::Json), &fields);
+            face.take((Side::Response(4), Form::Json), &[xxh3_64(b"error")]);
             let exchange = ExchangeBuilder::new(Timestamp(1))
                 .request("GET / HTTP/1.1\nHost: a\n", "")
                 .response("HTTP/1.1 200 OK\nContent-Type: application/json\n", *answer)
@@ -150,21 +153,19 @@ mod tests {
 
     #[test]
     fn fields_make_a_face_and_values_do_not() {
-        let ann = face(&[r#"{"id":1,"name":"Ann","tags":["a"],"home":{"city":"x"}}"#]);
-        let bob = face(&[r#"{"id":2,"name":"Bob","tags":[],"home":{"city":"y"}}"#]);
+        let ann = face(&["id name tags home.city"]);
+        let bob = face(&["id name home.city"]);
         let like = ann.likeness(&bob).unwrap();
-        assert_eq!((like.shared, like.fields), (0.75, 3));
-        let order = face(&[r#"{"total":2,"lines":[{"sku":"a"}],"paid":"yes"}"#]);
+        assert_eq!((like.shared, like.contained, like.fields), (0.75, 1.0, 3));
+        let order = face(&["total lines.sku paid"]);
         assert_eq!(ann.likeness(&order).unwrap().shared, 0.0);
-        assert_eq!(ann.likeness(&face(&["{\"ok\":\"yes\"}"])), None);
+        assert_eq!(ann.likeness(&face(&["ok"])), None);
         assert_eq!(face(&["a", "b", "a"]).bodies().len(), 2);
     }
 
     #[test]
     fn the_order_of_answers_does_not_matter() {
-        let answers: Vec<String> = (0..60)
-            .map(|n| format!("{{\"f{n}\":{n},\"g{}\":\"x\"}}", n % 7))
-            .collect();
+        let answers: Vec<String> = (0..60).map(|n| format!("f{n} g{}", n % 7)).collect();
         let forth: Vec<&str> = answers.iter().map(String::as_str).collect();
         let back: Vec<&str> = forth.iter().rev().copied().collect();
         assert_eq!(face(&forth), face(&back));

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::declared::Declared;
 use super::endpoint::{Endpoint, Seen, proves, refuses};
 use super::facts;
-use super::paths::judge::{self, Group};
+use super::paths::judge::{self, Group, Verdict};
 use super::paths::steps::{Steps, at_places, bare_template};
 use super::paths::tree::{Move, Resolved, Tree, with_operation};
 use super::rpc::{self, Call};
@@ -58,6 +58,9 @@ pub(crate) struct Host {
     pub(crate) with_credential: u64,
     pub(crate) without_credential: u64,
     unproven: u32,
+    /// Which templates are in force; where a path belongs is only remembered for these.
+    #[serde(skip)]
+    templates: u32,
 }
 
 impl Host {
@@ -128,6 +131,8 @@ pub(crate) struct Place {
     pub(crate) is_static: bool,
     /// The path is in the tree of its host.
     learned: bool,
+    /// By the templates of its host that were in force then.
+    templates: u32,
 }
 
 /// Templates, endpoints and what is counted for them.
@@ -150,6 +155,8 @@ pub(crate) struct Inventory {
     /// Nodes of all trees, and paths that came since they were found to be full.
     nodes: usize,
     full_for: u32,
+    /// How often templates of any host have changed.
+    templates: u32,
     drift: Option<Box<Drift>>,
     /// Fields of all shapes, and how many there may be.
     fields: usize,
@@ -196,6 +203,7 @@ impl Inventory {
             refused: 0,
             nodes: 0,
             full_for: 0,
+            templates: 0,
             drift: None,
             fields: 0,
             max_fields: max_endpoints.saturating_mul(FIELDS),
@@ -265,9 +273,16 @@ impl Inventory {
         for (_, host) in self.hosts.sorted() {
             for group in self.groups(host, &host.paths.verdicts) {
                 let sum = self.sum(host, &group);
-                look(host.scope().of_group(&group), sum.as_ref());
+                look(host.scope().of_group(&group), sum.as_deref());
             }
         }
+    }
+
+    /// Endpoints that answers have proven.
+    pub(crate) fn count(&self) -> usize {
+        let mut count = 0;
+        self.each(|_, endpoint| count += usize::from(endpoint.is_some_and(|e| e.proven)));
+        count
     }
 
     /// Unproven endpoints that a full host did not take.
@@ -299,7 +314,6 @@ impl Inventory {
         } else {
             scope.id()
         };
-        let key = self.key(host_id, request, call);
         let status = rpc::status(seen.exchange);
         let method = safe_method(request.method());
         // What a server lets callers do, or answers to what it may not have read, is no endpoint.
@@ -313,17 +327,31 @@ impl Inventory {
             proof: !aside && status.is_some_and(|s| proves(request.method(), s)) && !unknown_operation,
             ts: seen.ts,
         };
-        let known = self.recent.get(&key).or_else(|| self.older.get(&key)).cloned();
+        let steps = match method {
+            // Its target is an authority and has no path (RFC 9112 section 3.2.3); the host is that authority.
+            "CONNECT" => Steps::default(),
+            _ => Steps::of(request.path()),
+        };
+        let key = self.key(&asked, &steps);
+        let templates = self.hosts.get(host_id).map_or(0, |host| host.templates);
+        let known = self.recent.get(&key).or_else(|| self.older.get(&key));
+        let known = known.filter(|p| p.templates == templates).cloned();
         let mut place = match known.filter(|p| p.leaf.is_some_and(|l| self.endpoints.get(l).is_some())) {
             Some(place) => place,
             None => {
                 self.make_sums(host_id);
                 let refused = aside || unknown_operation || status.is_some_and(refuses);
-                self.place(&asked, refused, key)
+                self.place(&asked, &steps, refused, key)
             }
         };
         if asked.proof && !place.learned {
-            place = self.learn(&asked, place, key);
+            self.keep_odd(&asked, &steps, seen);
+            place = self.learn(&asked, &steps, place, key);
+        } else if asked.proof
+            && self.declared.is_empty()
+            && let Some(host) = self.hosts.get_mut(host_id)
+        {
+            host.paths.note(&steps);
         }
         self.count_host(host_id, seen, status);
         let Some(row) = place.leaf.and_then(|leaf| self.endpoints.get_mut(leaf)) else {
@@ -333,7 +361,8 @@ impl Inventory {
         row.observe(seen);
         self.fields = (self.fields + row.shape.fields()).saturating_sub(before);
         self.drift = row.shape.take_drift();
-        let better_known = row.proven && row.exchanges.is_power_of_two();
+        // One, four, sixteen calls …
+        let better_known = row.proven && row.exchanges.is_power_of_two() && row.exchanges.ilog2() % 2 == 0;
         if let Some(sum) = self.sums.get_mut(&place.template) {
             sum.observe(seen);
             // What is new for one of its leaves may not be for the endpoint.
@@ -343,7 +372,7 @@ impl Inventory {
             self.host(&asked).paths.touch();
         }
         if self.hosts.get(host_id).is_some_and(|h| h.paths.is_due()) && self.judge(host_id) {
-            self.relocate(&asked, &mut place);
+            self.relocate(&asked, &steps, &mut place);
         }
         (host_id, place)
     }
@@ -367,17 +396,25 @@ impl Inventory {
         (id, name)
     }
 
-    fn key(&self, host: Id, request: &Request, call: Option<&Call>) -> u128 {
-        let mut key = self.seed.wide(request.path().as_bytes());
+    /// What exchanges that belong to one place have in common.
+    fn key(&self, asked: &Asked<'_>, steps: &Steps<'_>) -> u128 {
+        // What people declared may tell values apart.
+        let path = if self.declared.is_empty() {
+            let half = steps.hash(self.seed.hash(b"place"));
+            u128::from(half) << 64 | u128::from(steps.hash(half | 1))
+        } else {
+            self.seed.wide(asked.request.path().as_bytes())
+        };
+        let mut key = path;
         let mut mix = |bytes: &[u8]| {
             key = key
                 .rotate_left(29)
                 .wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
                 ^ self.seed.wide(bytes)
         };
-        mix(&host.to_bytes());
-        mix(request.method().as_bytes());
-        if let Some(call) = call {
+        mix(&asked.host_id.to_bytes());
+        mix(asked.request.method().as_bytes());
+        if let Some(call) = asked.call {
             mix(call.method.as_bytes());
             mix(call.name.as_deref().unwrap_or("").as_bytes());
         }
@@ -385,8 +422,8 @@ impl Inventory {
     }
 
     /// Where an exchange belongs, when that is not known from an earlier one.
-    fn place(&mut self, asked: &Asked<'_>, refused: bool, key: u128) -> Place {
-        let (resolved, is_static) = self.resolve(asked);
+    fn place(&mut self, asked: &Asked<'_>, steps: &Steps<'_>, refused: bool, key: u128) -> Place {
+        let resolved = self.resolve(asked, steps);
         let operation = self.operation(asked, &resolved);
         let raw = with_operation(&resolved.raw, &operation);
         let leaf = asked.id(&raw);
@@ -394,8 +431,9 @@ impl Inventory {
             leaf: Some(leaf),
             template: asked.id(&with_operation(&resolved.view, &operation)),
             objects: resolved.objects,
-            is_static,
+            is_static: steps.is_static,
             learned: false,
+            templates: 0,
         };
         if asked.proof {
             // It is about to be learned, which says where it belongs.
@@ -414,7 +452,7 @@ impl Inventory {
             self.add_leaf(asked, leaf, &with_operation(&resolved.template, &operation));
             self.host(asked).unproven += 1;
         }
-        self.remember(key, &place);
+        self.remember(key, asked.host_id, &place);
         place
     }
 
@@ -428,19 +466,17 @@ impl Inventory {
         });
     }
 
-    /// Where the path of a request belongs, and whether it is one of the parts a page is made of.
-    fn resolve(&self, asked: &Asked<'_>) -> (Resolved, bool) {
+    /// Where the path of a request belongs.
+    fn resolve(&self, asked: &Asked<'_>, steps: &Steps<'_>) -> Resolved {
         if asked.method == "CONNECT" {
-            // Its target is an authority and has no path (RFC 9112 section 3.2.3); the host is that authority.
-            return (Resolved::default(), false);
+            return Resolved::default();
         }
-        let steps = Steps::of(asked.request.path());
-        if let Some(declared) = self.declared_place(asked, &steps) {
-            return (declared, steps.is_static);
+        if let Some(declared) = self.declared_place(asked, steps) {
+            return declared;
         }
         let fresh = Tree::default();
         let tree = self.hosts.get(asked.host_id).map_or(&fresh, |h| &h.paths);
-        (tree.resolve(&steps), steps.is_static)
+        tree.resolve(steps)
     }
 
     /// Where a path belongs by what somebody declared.
@@ -475,15 +511,25 @@ impl Inventory {
         if room { operation } else { "{operation}".to_owned() }
     }
 
-    fn remember(&mut self, key: u128, place: &Place) {
+    fn remember(&mut self, key: u128, host_id: Id, place: &Place) {
         if self.recent.len() >= CACHED {
             self.older = std::mem::take(&mut self.recent);
         }
-        self.recent.insert(key, place.clone());
+        let templates = self.hosts.get(host_id).map_or(0, |host| host.templates);
+        let place = Place {
+            templates,
+            ..place.clone()
+        };
+        self.recent.insert(key, place);
     }
 
     fn host(&mut self, asked: &Asked<'_>) -> &mut Host {
+        let templates = &mut self.templates;
         self.hosts.entry(asked.host_id, || Host {
+            templates: {
+                *templates = templates.wrapping_add(1);
+                *templates
+            },
             name: asked.scope.host.to_owned(),
             environment: asked.scope.environment.map(Box::from),
             paths: Tree::default(),
@@ -508,17 +554,38 @@ impl Inventory {
         }
     }
 
-    /// Keeps a path that was shown to be real.
-    fn learn(&mut self, asked: &Asked<'_>, mut place: Place, key: u128) -> Place {
-        let steps = match asked.method {
-            "CONNECT" => Steps::default(),
-            _ => Steps::of(asked.request.path()),
+    /// Keeps a name apart that would be taken for one of many values, when its answer is not like theirs: a word of the route
+    /// may be called for the first time when most values are known.
+    fn keep_odd(&mut self, asked: &Asked<'_>, steps: &Steps<'_>, seen: &Seen<'_>) {
+        let presumed = |host: &&Host| host.paths.is_presumed(steps);
+        let Some(host) = self.hosts.get(asked.host_id).filter(presumed) else {
+            return;
         };
-        let (resolved, _) = self.resolve(asked);
+        let resolved = host.paths.resolve(steps);
         let operation = self.operation(asked, &resolved);
+        let values = self
+            .endpoints
+            .get(asked.id(&with_operation(&resolved.raw, &operation)))
+            .filter(|row| row.proven);
+        let is_odd = match values {
+            // Values are not called with this method.
+            None => true,
+            Some(values) => values.is_unlike(seen),
+        };
+        if is_odd && let Some(host) = self.hosts.get_mut(asked.host_id) {
+            host.paths.keep_apart(steps);
+        }
+    }
+
+    /// Keeps a path that was shown to be real.
+    fn learn(&mut self, asked: &Asked<'_>, steps: &Steps<'_>, mut place: Place, key: u128) -> Place {
+        let operation = match asked.call {
+            Some(_) => self.operation(asked, &self.resolve(asked, steps)),
+            None => String::new(),
+        };
         let room = self.has_room();
         let declared = self
-            .declared_place(asked, &steps)
+            .declared_place(asked, steps)
             .filter(|_| asked.method != "CONNECT");
         let tree = &mut self.host(asked).paths;
         let nodes = tree.nodes();
@@ -529,7 +596,7 @@ impl Inventory {
                 tree.insert_declared(&place.template, asked.method, &operation, id);
                 Some((place, Vec::new()))
             }
-            None => tree.insert(&steps, asked.method, &operation, room, &make),
+            None => tree.insert(steps, asked.method, &operation, room, &make),
         };
         let more = tree.nodes().saturating_sub(nodes);
         let Some((now, moves)) = inserted else {
@@ -566,13 +633,14 @@ impl Inventory {
             objects: now.objects,
             is_static: place.is_static,
             learned: true,
+            templates: 0,
         };
         match self.sums.get_mut(&view) {
             Some(sum) => sum.proven = true,
             None if view != leaf => self.make_sum(asked.host_id, view),
             None => {}
         }
-        self.remember(key, &place);
+        self.remember(key, asked.host_id, &place);
         place
     }
 
@@ -581,8 +649,10 @@ impl Inventory {
         let most = 4096 + self.endpoints.cap().saturating_mul(NODES);
         // Trees that were stored are counted with the first path.
         if self.nodes >= most || self.nodes == 0 {
-            self.full_for += 1;
-            if self.nodes == 0 || self.full_for.is_multiple_of(RECOUNT) {
+            // Hosts may have made way: counted when it is found to be full, and again from time to time.
+            let recount = self.full_for.is_multiple_of(RECOUNT / 16);
+            self.full_for = self.full_for.wrapping_add(1);
+            if self.nodes == 0 || recount {
                 self.nodes = self
                     .hosts
                     .sorted()
@@ -591,12 +661,15 @@ impl Inventory {
                     .sum();
             }
         }
+        if self.nodes < most {
+            self.full_for = 0;
+        }
         self.nodes < most
     }
 
     /// Says where an exchange belongs now that templates have changed.
-    fn relocate(&self, asked: &Asked<'_>, place: &mut Place) {
-        let (resolved, _) = self.resolve(asked);
+    fn relocate(&self, asked: &Asked<'_>, steps: &Steps<'_>, place: &mut Place) {
+        let resolved = self.resolve(asked, steps);
         let operation = self.operation(asked, &resolved);
         let leaf = asked.id(&with_operation(&resolved.raw, &operation));
         place.leaf = place.leaf.and(self.endpoints.get(leaf)).map(|row| row.id);
@@ -627,8 +700,15 @@ impl Inventory {
                 self.put(row);
             }
         }
-        self.recent.clear();
-        self.older.clear();
+        self.new_templates(scope.id());
+    }
+
+    /// From now on, where paths of this host belong is to be found anew.
+    fn new_templates(&mut self, host_id: Id) {
+        self.templates = self.templates.wrapping_add(1);
+        if let Some(host) = self.hosts.get_mut(host_id) {
+            host.templates = self.templates;
+        }
     }
 
     /// Judges the places of a host. True when templates changed.
@@ -647,8 +727,7 @@ impl Inventory {
         };
         let moves = host.paths.fold(&|method, path| scope.endpoint(method, path));
         self.follow(scope, moves);
-        self.recent.clear();
-        self.older.clear();
+        self.new_templates(host_id);
         self.forget_sums(host_id);
         self.make_sums(host_id);
         true
@@ -727,12 +806,19 @@ impl Inventory {
             return;
         };
         let mut ids = Vec::new();
-        for group in self.groups(host, &host.paths.verdicts) {
+        // Where no name is a value and nothing is declared, every endpoint is one leaf.
+        let merged = !self.declared.is_empty() || host.paths.verdicts.values().any(Verdict::merges);
+        let groups = if merged {
+            self.groups(host, &host.paths.verdicts)
+        } else {
+            Vec::new()
+        };
+        for group in groups {
             let id = host.scope().of_group(&group);
             if group.leaves == [id] {
                 continue;
             }
-            if let Some(sum) = self.sum(host, &group) {
+            if let Some(sum) = self.sum(host, &group).map(Cow::into_owned) {
                 self.sums.insert(id, sum);
                 ids.push(id);
             }
@@ -747,14 +833,14 @@ impl Inventory {
         };
         let groups = self.groups(host, &host.paths.verdicts);
         let found = groups.iter().find(|g| host.scope().of_group(g) == id);
-        if let Some(sum) = found.and_then(|group| self.sum(host, group)) {
+        if let Some(sum) = found.and_then(|group| self.sum(host, group)).map(Cow::into_owned) {
             self.sums.insert(id, sum);
             self.summed.entry(host_id).or_default().push(id);
         }
     }
 
     /// The sum of the leaves of an endpoint. Calls that proved nothing are counted for the leaf that has its own id.
-    fn sum(&self, host: &Host, group: &Group) -> Option<Endpoint> {
+    fn sum(&self, host: &Host, group: &Group) -> Option<Cow<'_, Endpoint>> {
         let id = host.scope().of_group(group);
         let own = (!group.leaves.contains(&id)).then_some(&id);
         let mut rows = group
@@ -762,10 +848,15 @@ impl Inventory {
             .iter()
             .chain(own)
             .filter_map(|leaf| self.endpoints.get(*leaf));
-        let mut sum = rows.next()?.clone();
-        rows.for_each(|row| sum.absorb(row.clone()));
-        sum.id = id;
-        sum.template = with_operation(&group.template, &group.operation);
+        let mut sum = Cow::Borrowed(rows.next()?);
+        rows.for_each(|row| sum.to_mut().absorb(row.clone()));
+        if sum.id != id {
+            sum.to_mut().id = id;
+        }
+        let template = with_operation(&group.template, &group.operation);
+        if sum.template != template {
+            sum.to_mut().template = template;
+        }
         Some(sum)
     }
 

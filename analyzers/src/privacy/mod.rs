@@ -197,6 +197,17 @@ pub fn mask(value: &str) -> String {
     out
 }
 
+/// A version fit to be shown (`1.4.0`, `v2-rc.1`); anything else becomes `hash:` and a keyed hash.
+#[must_use]
+pub fn safe_version(key: &[u8; 32], version: &str) -> String {
+    let version = version.trim();
+    if form::is_version(version) {
+        version.to_owned()
+    } else {
+        format!("hash:{}", short_hash(key, "version", version.as_bytes()))
+    }
+}
+
 /// A name fit to be shown: a client id, a tool, a product. What has other than name characters, is too
 /// long, or looks like a secret or a person becomes `hash:` and a keyed hash.
 #[must_use]

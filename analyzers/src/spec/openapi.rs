@@ -23,6 +23,9 @@ const OTHER_FIELDS: [&str; 6] = [
     "additionalOperations",
 ];
 
+/// Operations of methods that have no field of their own (OpenAPI 3.2), and how documents of older versions spell that.
+const ADDITIONAL: [&str; 2] = ["additionalOperations", "x-oai-additionalOperations"];
+
 /// Reads a document into a specification.
 pub(crate) struct OpenApi<'r, 'd> {
     pub(crate) spec: Spec,
@@ -132,7 +135,7 @@ impl<'d> OpenApi<'_, 'd> {
             }
             for method in of.fields() {
                 let (key, value) = (method.key, method.value);
-                if key == "additionalOperations" {
+                if ADDITIONAL.contains(&key) {
                     for method in self.reader.as_object(value, key) {
                         self.operation(&path, *of, &method);
                     }

@@ -1,13 +1,15 @@
-//! Reads a pcap file and does decoding, reassembly and HTTP alone: `wire FILE`. Prints what it found and
-//! how long that took.
+//! Reads a pcap file and does decoding, reassembly and HTTP alone, `wire FILE`, or also what the inventory learns of each
+//! exchange, `wire FILE inventory`. Prints what it found and how long that took.
 //!
-//! Made for measuring: the file is read into one buffer piece by piece, and exchanges are counted and dropped.
+//! Made for measuring: the file is read into one buffer piece by piece, and exchanges are counted and dropped. Findings are
+//! dropped too.
 
 use std::fs::File;
 use std::io::Read;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use analyzers::{Analyzer, Settings};
 use reassembly::{Event, Limits, LinkType, Packet, Reassembler, Timestamp};
 
 /// The sensor's.
@@ -21,11 +23,16 @@ const PIECE: usize = 256 << 10;
 const MAX_FRAME: usize = 262_144;
 
 fn main() -> ExitCode {
-    let Some(path) = std::env::args_os().nth(1) else {
-        eprintln!("usage: wire FILE.pcap");
-        return ExitCode::from(2);
+    let args: Vec<_> = std::env::args_os().skip(1).collect();
+    let (path, inventory) = match args.as_slice() {
+        [path] => (path, None),
+        [path, stage] if stage == "inventory" => (path, Some(Analyzer::new(Settings::default()))),
+        _ => {
+            eprintln!("usage: wire FILE.pcap [inventory]");
+            return ExitCode::from(2);
+        }
     };
-    match run(&path) {
+    match run(path, inventory) {
         Ok(line) => {
             println!("{line}");
             ExitCode::SUCCESS
@@ -41,10 +48,10 @@ fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
 
-#[derive(Default)]
 struct Found {
     exchanges: u64,
     whole: u64,
+    inventory: Option<Analyzer>,
 }
 
 impl Found {
@@ -53,12 +60,19 @@ impl Found {
             if let Event::Exchange(e) = event {
                 self.exchanges += 1;
                 self.whole += u64::from(e.request.is_some() && e.response.is_some());
+                if let Some(analyzer) = &mut self.inventory {
+                    std::hint::black_box(analyzer.take_inventory(&e));
+                    while analyzer.poll().is_some() {}
+                }
             }
         }
     }
 }
 
-fn run(path: &std::ffi::OsStr) -> std::io::Result<String> {
+fn run(path: &std::ffi::OsStr, mut inventory: Option<Analyzer>) -> std::io::Result<String> {
+    if let Some(analyzer) = &mut inventory {
+        analyzer.forget_changes();
+    }
     let begin = Instant::now();
     let mut file = File::open(path)?;
     let mut header = [0; 24];
@@ -70,7 +84,11 @@ fn run(path: &std::ffi::OsStr) -> std::io::Result<String> {
     };
     let link = LinkType(u32_at(&header, 20) & 0xffff);
     let mut reassembler = Reassembler::new(Limits::default());
-    let mut found = Found::default();
+    let mut found = Found {
+        exchanges: 0,
+        whole: 0,
+        inventory,
+    };
     let mut buffer = vec![0; PIECE + MAX_FRAME + 16];
     let (mut from, mut to, mut frame) = (0, 0, 0);
     let mut bytes = header.len() as u64;
@@ -109,9 +127,18 @@ fn run(path: &std::ffi::OsStr) -> std::io::Result<String> {
     }
     reassembler.finish();
     found.take(&mut reassembler);
+    if let Some(analyzer) = &mut found.inventory {
+        analyzer.finish();
+    }
     let seconds = begin.elapsed().as_secs_f64();
-    let Found { exchanges, whole } = found;
+    let Found {
+        exchanges,
+        whole,
+        inventory,
+    } = found;
+    let endpoints = inventory.map(|analyzer| format!(", {} endpoints", analyzer.endpoint_count()));
     Ok(format!(
-        "{exchanges} exchanges ({whole} whole), {frame} packets, {bytes} bytes in {seconds:.3} s"
+        "{exchanges} exchanges ({whole} whole), {frame} packets, {bytes} bytes{} in {seconds:.3} s",
+        endpoints.unwrap_or_default()
     ))
 }

@@ -224,6 +224,18 @@ keys! {
         shared_egress: Vec<String> = Vec::new(), Rule::Text("a network such as 10.1.0.0/16", is_network);
     }
 
+    /// Language models.
+    llm: LlmSection {
+        /// Hosts and providers of language models whose use is in order, and is no `shadow_llm_use`: names of hosts, with at
+        /// most one `*` that stands for some characters (`"*.llm.example.com"`), and names of providers as findings give them
+        /// (`"openai"`, `"anthropic"`, `"google"`, `"azure"`, `"bedrock"`). Once this says something, calls of models on hosts
+        /// that are not named here are told too, whoever runs them.
+        allowed: Vec<String> = Vec::new(), Rule::Text("a host, with at most one *, or a provider", |t| !t.is_empty() && t.matches('*').count() <= 1 && t.bytes().all(|b| b.is_ascii_alphanumeric() || b"*.-_:".contains(&b)));
+        /// JA4 fingerprints of programs that use language models, as you know them. An encrypted connection with one of
+        /// these to a host that is not allowed is told, also when its server name is hidden.
+        client_ja4: Vec<String> = Vec::new(), Rule::Text("a JA4 fingerprint, as flow records have it", |t| t.len() == 36 && t.matches('_').count() == 2);
+    }
+
     /// What is declared about APIs.
     inventory: InventorySection {
         /// Specifications: OpenAPI 2.0 to 3.2, Postman collections, HTTP Archives. Each is a file, or `HOST=FILE` where it is

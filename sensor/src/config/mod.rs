@@ -80,6 +80,8 @@ impl Config {
             api_key_headers: lower(&self.identity.api_key_headers),
             session_cookies: self.identity.session_cookies.clone(),
             shared_egress: self.identity.shared_egress.clone(),
+            llm_allowed: self.llm.allowed.clone(),
+            llm_client_ja4: self.llm.client_ja4.clone(),
             national_ids: self.classes.national_ids.clone(),
             learn_exchanges: self.learning.exchanges,
             learn_period: self.learning.period,

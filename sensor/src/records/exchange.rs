@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use analyzers::{Labels, privacy};
+use analyzers::{Labels, McpLabels, privacy};
 use reassembly::exchange::authority_range;
 use reassembly::{Exchange, FlowRef, Message, Request, Timestamp};
 
@@ -54,6 +54,14 @@ pub(crate) fn write(out: &mut Vec<u8>, exchange: &Exchange, labels: &Labels, rev
         }
         out.push(b'}');
     }
+    if let Some(labels) = &labels.mcp {
+        mcp(out, labels);
+    }
+    if let Some(call) = &labels.llm {
+        out.extend_from_slice(b",\"llm\":");
+        // Calls of models are few beside others, and what is written are counts and names.
+        out.extend_from_slice(&super::to_json(&super::llm::LlmRecord::new(call)));
+    }
     if let Some(endpoint) = &labels.endpoint {
         out.extend_from_slice(b",\"endpoint\":");
         string(out, endpoint);
@@ -68,6 +76,59 @@ pub(crate) fn write(out: &mut Vec<u8>, exchange: &Exchange, labels: &Labels, rev
             out.push(b',');
         }
         string(out, name);
+    }
+    out.extend_from_slice(b"]}");
+}
+
+/// What an exchange carried of the Model Context Protocol. Each of its calls is an object of its own.
+fn mcp(out: &mut Vec<u8>, labels: &McpLabels) {
+    out.extend_from_slice(b",\"mcp\":{");
+    let said = [
+        ("\"revision\":", &labels.revision),
+        ("\"session\":", &labels.session),
+        ("\"client\":", &labels.client),
+    ];
+    for (name, value) in said {
+        if let Some(value) = value {
+            out.extend_from_slice(name.as_bytes());
+            string(out, value);
+            out.push(b',');
+        }
+    }
+    out.extend_from_slice(b"\"calls\":[");
+    for (n, call) in labels.calls.iter().enumerate() {
+        if n > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(b"{\"method\":");
+        string(out, &call.method);
+        if let Some(name) = &call.name {
+            out.extend_from_slice(b",\"name\":");
+            string(out, name);
+        }
+        if !call.arguments.is_empty() {
+            out.extend_from_slice(b",\"arguments\":[");
+            for (n, (name, kind)) in call.arguments.iter().enumerate() {
+                if n > 0 {
+                    out.push(b',');
+                }
+                out.extend_from_slice(b"{\"name\":");
+                string(out, name);
+                out.extend_from_slice(b",\"type\":");
+                string(out, kind);
+                out.push(b'}');
+            }
+            out.push(b']');
+        }
+        if let Some(bytes) = call.result_bytes {
+            out.extend_from_slice(b",\"result_bytes\":");
+            number(out, bytes);
+        }
+        if let Some(failed) = call.failed {
+            out.extend_from_slice(b",\"failed\":");
+            out.extend_from_slice(if failed { b"true" } else { b"false" });
+        }
+        out.push(b'}');
     }
     out.extend_from_slice(b"]}");
 }

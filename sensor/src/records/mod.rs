@@ -11,6 +11,7 @@ pub(crate) mod health;
 pub(crate) mod principal;
 
 mod json;
+mod llm;
 pub(crate) mod time;
 
 pub(crate) use time::Rfc3339;

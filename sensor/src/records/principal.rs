@@ -1,7 +1,7 @@
 //! The agents record: a principal and what is known of it. Services, people and unknown callers have one too;
 //! `kind` tells them apart.
 
-use analyzers::PrincipalView;
+use analyzers::{ModelUse, PrincipalView};
 use serde::Serialize;
 
 use super::time::Rfc3339;
@@ -11,6 +11,17 @@ use super::{Pairs, StatusRecord};
 struct Called<'a> {
     id: &'a str,
     exchanges: u64,
+}
+
+#[derive(Serialize)]
+struct Model<'a> {
+    name: &'a str,
+    #[serde(flatten)]
+    used: ModelUse,
+}
+
+fn some(pairs: &[(String, u64)]) -> Option<Pairs<'_, u64>> {
+    (!pairs.is_empty()).then_some(Pairs(pairs))
 }
 
 /// One line of `--agents`, and the value on the agents topic.
@@ -33,6 +44,12 @@ pub(crate) struct PrincipalRecord<'a> {
     endpoint_count: u64,
     endpoints: Vec<Called<'a>>,
     tools: Pairs<'a, u64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    models: Vec<Model<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    llm_tools_offered: Option<Pairs<'a, u64>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    llm_tools_called: Option<Pairs<'a, u64>>,
     learned: bool,
 }
 
@@ -63,6 +80,13 @@ impl<'a> PrincipalRecord<'a> {
                 })
                 .collect(),
             tools: Pairs(&principal.tools),
+            models: principal
+                .models
+                .iter()
+                .map(|(name, used)| Model { name, used: *used })
+                .collect(),
+            llm_tools_offered: some(&principal.llm_tools_offered),
+            llm_tools_called: some(&principal.llm_tools_called),
             learned: principal.learned,
         }
     }

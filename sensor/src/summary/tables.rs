@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
-use analyzers::{EndpointView, Finding, Kind, PrincipalKind, PrincipalView, Severity};
+use analyzers::{EndpointView, Finding, Kind, ModelUse, PrincipalKind, PrincipalView, Severity};
 
 use super::best::Best;
 use super::page::{Cell, Column, Group, Look, Page, clean, thousands};
@@ -263,6 +263,8 @@ pub(super) fn principals(page: &mut Page, principals: &mut Principals, command: 
             // What tells the kind before what tells the name: the end of the text may be cut off.
             let mut evidence: Vec<&str> = p.evidence.iter().map(String::as_str).collect();
             evidence.sort_by_key(|e| !e.starts_with("claim"));
+            let models = models(p);
+            evidence.extend(models.as_deref());
             vec![
                 Cell::new(look, kind),
                 Cell::new(Look::Bold, p.name.as_deref().unwrap_or(&p.id)),
@@ -281,6 +283,28 @@ pub(super) fn principals(page: &mut Page, principals: &mut Principals, command: 
         .collect();
     page.table(&COLUMNS, &rows);
     and_more(page, all, rows.len(), command);
+}
+
+/// The language models that a principal used, and how much; nothing for most.
+fn models(principal: &PrincipalView) -> Option<String> {
+    let all = &principal.models;
+    let names: Vec<&str> = all.iter().take(3).map(|(name, _)| name.as_str()).collect();
+    let more = if all.len() > names.len() {
+        " and others"
+    } else {
+        ""
+    };
+    let tokens = |of: fn(&ModelUse) -> u64| {
+        thousands(all.iter().fold(0, |sum, (_, used)| of(used).saturating_add(sum)))
+    };
+    (!all.is_empty()).then(|| {
+        format!(
+            "models {}{more} ({} tokens in, {} out)",
+            names.join(" "),
+            tokens(|used| used.input_tokens),
+            tokens(|used| used.output_tokens)
+        )
+    })
 }
 
 fn severity_look(severity: Severity) -> Look {

@@ -68,6 +68,9 @@ fn principal(kind: PrincipalKind, name: Option<&str>, calls: u64) -> PrincipalVi
         endpoints: vec![],
         endpoint_count: 3,
         tools: vec![],
+        models: vec![],
+        llm_tools_offered: vec![],
+        llm_tools_called: vec![],
         learned: false,
     }
 }

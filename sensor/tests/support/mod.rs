@@ -51,6 +51,36 @@ pub(crate) fn all_outputs(folder: &Path) -> Vec<String> {
         .collect()
 }
 
+/// `openapi-spec-validator` (PyPI), which `make test` puts below `target/validators` (`deploy/validators/fetch`). Another one is
+/// taken from the path; one that `TAPLINE_OPENAPI_VALIDATOR` names has to be there. Without any that is said, and tests look with
+/// our own reader alone.
+pub(crate) fn openapi_validator() -> Option<PathBuf> {
+    let runs = |path: &PathBuf| {
+        Command::new(path)
+            .arg("--help")
+            .output()
+            .is_ok_and(|out| out.status.success())
+    };
+    if let Some(named) = std::env::var_os("TAPLINE_OPENAPI_VALIDATOR").map(PathBuf::from) {
+        assert!(
+            runs(&named),
+            "{} does not run, and TAPLINE_OPENAPI_VALIDATOR names it",
+            named.display()
+        );
+        return Some(named);
+    }
+    let here = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("../validators/bin/openapi-spec-validator");
+    let found = [here, PathBuf::from("openapi-spec-validator")]
+        .into_iter()
+        .find(runs);
+    if found.is_none() {
+        eprintln!(
+            "no openapi-spec-validator, so no validator of others was asked (deploy/validators/fetch gets it)"
+        );
+    }
+    found
+}
+
 /// The objects of a JSON Lines file.
 pub(crate) fn lines(path: &Path) -> Vec<Value> {
     let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));

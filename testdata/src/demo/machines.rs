@@ -160,6 +160,61 @@ fn watch(out: &mut Recorder, services: &Services) {
     }
 }
 
+/// Displays in the shops ask for prices: from Tuesday at six new ones, in the second version and with a key, and one that nobody
+/// took along, without. Planted incident (f): the first version still answers it.
+pub(super) fn displays(out: &mut Recorder, world: &World, services: &Services) {
+    let mut rng = Rng::named(world.seed, "displays");
+    let new = client(
+        "shop-display",
+        IpAddr::from([10, 50, 3, 11]),
+        "label-gateway/4.2",
+        62,
+        900,
+    );
+    let old = client(
+        "old-display",
+        IpAddr::from([10, 50, 3, 12]),
+        "label-gateway/1.8",
+        62,
+        950,
+    );
+    let key = format!("dk_{}", rng.hex(32));
+    let mut at = START + 7 * MINUTE;
+    let mut round = 0_u64;
+    while at < END - 10 * MINUTE {
+        let is_old = round % 3 == 2;
+        if !is_old && at < TUESDAY + 6 * HOUR {
+            round += 1;
+            at += 70 * MINUTE;
+            continue;
+        }
+        let mut s = out.session(if is_old { &old } else { &new }, &services.payments, at);
+        s.incident(is_old.then_some("forgotten_version"));
+        for _ in 0..2 {
+            let product = rng.range(301, 342);
+            let price = format!("{}.90", rng.range(12, 90));
+            let (version, more) = if is_old {
+                (1, "")
+            } else {
+                (2, r#","unit":"piece""#)
+            };
+            let mut request = s
+                .request("GET", &format!("/v{version}/prices/{product}"))
+                .field("Accept", "application/json");
+            if !is_old {
+                request = request.field("Authorization", format!("Bearer {key}"));
+            }
+            let response = s.response(200).json(format!(
+                r#"{{"product":{product},"price":"{price}","currency":"EUR"{more}}}"#
+            ));
+            s.exchange(&request, &response, 4 * MILLI);
+        }
+        s.close();
+        round += 1;
+        at += 70 * MINUTE + rng.range(0, 30 * SECOND);
+    }
+}
+
 /// Agents fetch their tokens over TLS: the capture has the hello and bytes that nobody can read.
 fn sign_on(out: &mut Recorder, world: &World, services: &Services) {
     let mut rng = Rng::named(world.seed, "tls");

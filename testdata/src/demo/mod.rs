@@ -1,7 +1,7 @@
 //! A day at a small company, as a sensor beside the servers sees it.
 //!
 //! Two web applications used by people, an orders API, a payments API, an MCP server; four AI agents, a
-//! nightly batch, an integration, health checks; and five incidents among it. `testdata/README.md` tells
+//! nightly batch, an integration, price displays, health checks; and six incidents among it. `testdata/README.md` tells
 //! the story and where each incident is.
 
 mod agents;
@@ -39,6 +39,7 @@ pub fn demo(seed: u64) -> Demo {
     machines::run(&mut out, &world, &services);
     oddities::run(&mut out, &world, &services);
     incidents::run(&mut out, &world, &services);
+    machines::displays(&mut out, &world, &services);
     Demo {
         pcap: out.capture.pcap(Resolution::Nanoseconds),
         truth: out.truth(),

@@ -46,6 +46,13 @@ pub(crate) struct Cover {
     called: BTreeMap<u64, u64>,
     /// Of those, how many belong to a document that names no host, by its name.
     unnamed: BTreeMap<String, u32>,
+    /// Versions that its paths name, a bit for each.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    versions: u64,
+}
+
+fn is_zero(bits: &u64) -> bool {
+    *bits == 0
 }
 
 impl Row for Cover {
@@ -77,7 +84,16 @@ impl Cover {
             last: Timestamp(0),
             called: BTreeMap::new(),
             unnamed: BTreeMap::new(),
+            versions: 0,
         }
+    }
+
+    /// Notes that paths of the host name a version. Those above it, lowest first, when there are any.
+    pub(crate) fn versions_above(&mut self, version: u32) -> Option<Vec<u32>> {
+        let bit = 1_u64.checked_shl(version)?;
+        self.versions |= bit;
+        let above = self.versions & !(bit | (bit - 1));
+        (above != 0).then(|| (version + 1..64).filter(|next| above >> next & 1 == 1).collect())
     }
 
     /// The key of its row: that of what the inventory keeps of the host.

@@ -442,24 +442,30 @@ fn every_kind_of_zombie_is_found_and_no_other() {
     assert!(deprecated("/old") && deprecated("/by/header") && !deprecated("/later") && !deprecated("/fine"));
 }
 
+/// Calls a path with a credential or without.
+fn call_version(scene: &mut Scene, path: &str, key: bool, status: u16) {
+    let call = Call::get(path).status(status);
+    scene.send(&if key {
+        call.bearer("opaque-token-of-nobody-1234")
+    } else {
+        call
+    });
+}
+
 #[test]
 fn an_older_version_beside_a_newer_one_is_a_zombie() {
     let mut scene = scene(&[]);
-    let send = |scene: &mut Scene, path: &str, key: bool, status: u16| {
-        let call = Call::get(path).status(status);
-        scene.send(&if key {
-            call.bearer("opaque-token-of-nobody-1234")
-        } else {
-            call
-        });
-    };
+    let send = call_version;
     send(&mut scene, "/v1/orders/7", true, 200);
     send(&mut scene, "/v1/alone/7", true, 200);
     send(&mut scene, "/v2/users/7", true, 200);
     // Only where the newer one is there.
     send(&mut scene, "/v3/users/7", true, 404);
     send(&mut scene, "/v2/users/7", true, 200);
-    assert_eq!(reasons(&scene), []);
+    send(&mut scene, "/v2/orders/8", true, 200);
+    send(&mut scene, "/v2/orders/8", true, 200);
+    send(&mut scene, "/v1/orders/8", true, 200);
+    assert_eq!(reasons(&scene), [], "the newer one was tried twice");
     send(&mut scene, "/v2/orders/8", true, 200);
     assert_eq!(reasons(&scene), [], "nobody called the older one since");
     send(&mut scene, "/v1/orders/9", true, 404);
@@ -470,7 +476,14 @@ fn an_older_version_beside_a_newer_one_is_a_zombie() {
         reasons(&scene),
         [of("api.example/v1/orders/{int}", Severity::Low)]
     );
-    // It lets in whoever the newer one asks for a credential.
+    // One call without a credential says little while nobody tried that at the newer one.
+    send(&mut scene, "/v1/orders/9", false, 200);
+    assert_eq!(
+        reasons(&scene),
+        [of("api.example/v1/orders/{int}", Severity::Low)]
+    );
+    // It lets in whom the newer one has refused.
+    send(&mut scene, "/v2/orders/9", false, 401);
     send(&mut scene, "/v1/orders/9", false, 200);
     assert_eq!(
         reasons(&scene),
@@ -479,8 +492,64 @@ fn an_older_version_beside_a_newer_one_is_a_zombie() {
     let found = &scene.found(Kind::ZombieEndpoint)[0];
     assert_eq!(
         found.explanation,
-        "GET api.example/v1/orders/{int} is version 1 and answered 2 calls of 2 callers while version 2 of it answers beside it. It answers without the credential that the newer one asks for."
+        "GET api.example/v1/orders/{int} is version 1 and answered 5 calls of 2 callers, and version 2 of it is in use beside it. It lets in without the credential that the newer one asks for."
     );
+    // However often it is called, there is little more to say.
+    for _ in 0..500 {
+        send(&mut scene, "/v1/orders/9", false, 200);
+    }
+    let told = scene.told.iter().filter(|f| f.kind == Kind::ZombieEndpoint);
+    assert_eq!(told.count(), 2);
+}
+
+#[test]
+fn a_newer_version_that_is_hardly_called_makes_no_zombie() {
+    // One caller tries it without a credential, however often; most of what is tried is not there.
+    let mut scene = scene(&[]);
+    for _ in 0..20 {
+        call_version(&mut scene, "/v2/orders/8", false, 200);
+        call_version(&mut scene, "/v3/orders/8", true, 404);
+        call_version(&mut scene, "/v1/orders/8", true, 200);
+        // Another path, another method, another host, and numbers that are no versions.
+        call_version(&mut scene, "/v2/other/8", true, 200);
+        scene.send(&Call::new("POST", "/v2/orders/8").bearer("opaque-token-of-nobody-1234"));
+        scene.send(
+            &Call::get("/v2/orders/8")
+                .host("b.example")
+                .bearer("opaque-token-of-nobody-1234"),
+        );
+        call_version(&mut scene, "/v999/orders/8", true, 200);
+    }
+    assert_eq!(reasons(&scene), []);
+}
+
+#[test]
+fn a_newer_version_is_closed_to_those_without_a_credential_when_that_is_no_chance() {
+    // How many calls of each version came without a credential, and how many with one.
+    let play = |older: (u32, u32), newer: (u32, u32)| {
+        let mut scene = scene(&[]);
+        for (version, (open, with_key)) in [(2, newer), (1, older)] {
+            for n in 0..open.max(with_key) {
+                let path = format!("/v{version}/orders/8");
+                if n < with_key {
+                    call_version(&mut scene, &path, true, 200);
+                }
+                if n < open {
+                    call_version(&mut scene, &path, false, 200);
+                }
+            }
+        }
+        reasons(&scene).first().map(|(_, _, severity)| *severity)
+    };
+    // All calls of the older one come without: three or four with one tell.
+    assert_eq!(play((16, 0), (0, 3)), Some(Severity::High));
+    assert_eq!(play((4, 0), (0, 5)), Some(Severity::High));
+    // Half of them: three with one are as good as nothing, and eight are much.
+    assert_eq!(play((8, 8), (0, 3)), Some(Severity::Low));
+    assert_eq!(play((8, 8), (0, 12)), Some(Severity::High));
+    // One that was let in is enough.
+    assert_eq!(play((16, 0), (1, 40)), Some(Severity::Low));
+    assert_eq!(play((0, 16), (0, 40)), Some(Severity::Low));
 }
 
 #[test]

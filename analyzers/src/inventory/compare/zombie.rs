@@ -3,18 +3,23 @@
 //! Reports an endpoint that answers with success although
 //! - its end is over or announced: `x-sunset` of its operation or a `Sunset` in its answers (medium once it is over), or
 //! - it is deprecated: by its operation, or by `Deprecation` in its answers, or
-//! - a newer version answers beside it: the same path with a higher `/v…/` on the same host, seen before this call; high when
-//!   the older one answers without the credential that the newer one asks for, for the record when a specification declares
-//!   it and does not call it deprecated, or
+//! - a newer version is in use beside it: the same path with a higher `/v…/` on the same host, which had done three times what was
+//!   asked, for two callers or one with a credential, before this call; for the record when a specification declares the older
+//!   one and does not call it deprecated; high when the older one lets in without a credential and the newer one does not, or
 //! - it was silent for [`crate::Settings::silent_after`] and is called again, and its host was watched on the days between.
+//!
+//! That the newer version lets nobody in without a credential is taken from what it did and not from one call: it never let anyone
+//! in without and has refused who tried; or so many calls came with one that, were it as open as the older one, there would be less
+//! than one chance in a hundred of it.
 //!
 //! Calls that conform count: they are who still uses it.
 //!
 //! Source: RFC 8594, RFC 9745; OWASP API Security Top 10 2023, API9; field.md R04.
 //!
-//! Blind to: versions in a host name, a header, a query or a date; a newer version with other names or methods.
+//! Blind to: versions in a host name, a header, a query or a date, or above 63; a newer version with other names or methods.
 //!
-//! Quiet when: the answer is no success. What is refused is gone.
+//! Quiet when: the answer is no success. What is refused is gone. And while the newer version was only tried: by one caller without
+//! a credential, or once or twice.
 
 use reassembly::{Message, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -33,11 +38,15 @@ use crate::inventory::host::Inventory;
 use crate::settings::Settings;
 use crate::spec::Sunset;
 
-/// Calls of an endpoint between two looks for newer versions, once it was called this often.
-const OFTEN: u64 = 32;
+/// Successful calls of an endpoint up to which each one looks for a newer version, and between two looks after that: each call
+/// would find the same.
+const OFTEN: u64 = 16;
 
-/// Versions looked for above the one that was called.
-const AHEAD: u32 = 5;
+/// Successful calls from which on a version is in use.
+const IN_USE: u64 = 3;
+
+/// The chance left that the newer version is as open as the older one, below which it is not.
+const CHANCE: f64 = 0.01;
 
 /// What answers said about the end of an endpoint.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -130,7 +139,7 @@ pub(crate) fn observe(
     endpoint: &Endpoint,
     check: Option<&Check<'_>>,
     inventory: &Inventory,
-    cover: &Cover,
+    cover: &mut Cover,
     settings: &Settings,
     ledger: &mut Ledger,
 ) {
@@ -142,7 +151,7 @@ pub(crate) fn observe(
         return;
     }
     ended(activity, endpoint, check, ledger);
-    superseded(activity, endpoint, check, inventory, ledger);
+    superseded(activity, endpoint, check, inventory, cover, ledger);
     silent(activity, endpoint, cover, settings, ledger);
 }
 
@@ -217,28 +226,28 @@ fn superseded(
     endpoint: &Endpoint,
     check: Option<&Check<'_>>,
     inventory: &Inventory,
+    cover: &mut Cover,
     ledger: &mut Ledger,
 ) {
+    let done = endpoint.status[1];
+    if done > OFTEN && !done.is_multiple_of(OFTEN) {
+        return;
+    }
     let Some((start, version, end)) = version_of(&endpoint.template) else {
         return;
     };
-    let short = endpoint.id.short().to_le_bytes();
-    let parts: [&[u8]; 2] = [&short, b"superseded"];
-    // Looking for newer versions costs as much as all the rest, and each call would find the same.
-    let due = endpoint.exchanges < OFTEN || endpoint.exchanges.is_multiple_of(OFTEN);
-    if !due && !ledger.knows(subject(&parts)) {
+    // Most hosts have one version of everything, so there is nothing to look for.
+    let Some(above) = cover.versions_above(version) else {
         return;
-    }
+    };
     let template = &endpoint.template;
-    let newer = (version + 1..=version + AHEAD).rev().find_map(|next| {
+    let newer = above.into_iter().rev().find_map(|next| {
         let other = format!("{}{next}{}", &template[..start], &template[end..]);
         let found = inventory.beside(endpoint, &endpoint.method, &other)?;
-        // What answers is there, and was before this call.
-        (found.proven && found.status[1] > 0 && found.first < activity.ts).then_some((next, found))
+        is_in_use(found).then_some((next, found))
     });
     let Some((next, newer)) = newer else { return };
-    // The older version asks for less than the newer one.
-    let weaker = endpoint.open_ok > 0 && newer.open_ok == 0 && newer.auth_ok > 0;
+    let weaker = asks_for_more(newer, endpoint);
     let meant = check.is_some_and(|c| c.found.is_some_and(|d| !d.operation.deprecated));
     let severity = match (weaker, meant) {
         (true, _) => Severity::High,
@@ -246,6 +255,7 @@ fn superseded(
         (false, true) => Severity::Info,
         (false, false) => Severity::Low,
     };
+    let short = endpoint.id.short().to_le_bytes();
     let draft = || Draft {
         confidence: 0.85,
         resource: activity.resource(),
@@ -262,11 +272,35 @@ fn superseded(
         ],
         ..Draft::default()
     };
-    ledger.report(subject(&parts), severity, activity, draft, |running| {
-        running.observed("callers", endpoint.caller_count() as u64);
-        running.support("exchanges", endpoint.exchanges);
-        running.support("newer_exchanges", newer.exchanges);
-    });
+    ledger.report(
+        subject(&[&short, b"superseded"]),
+        severity,
+        activity,
+        draft,
+        |running| {
+            running.count(done.max(1));
+            running.observed("callers", endpoint.caller_count() as u64);
+            running.observed("without_credential", endpoint.open_ok);
+            running.support("exchanges", endpoint.exchanges);
+            running.support("newer_exchanges", newer.exchanges);
+        },
+    );
+}
+
+/// Whether a version does what callers ask for, and not for one who tries.
+fn is_in_use(newer: &Endpoint) -> bool {
+    newer.proven && newer.status[1] >= IN_USE && (newer.caller_count() >= 2 || newer.auth_ok > 0)
+}
+
+/// Whether the newer version asks for a credential that the older one does without.
+fn asks_for_more(newer: &Endpoint, older: &Endpoint) -> bool {
+    if older.open_ok == 0 || newer.open_ok > 0 || newer.auth_ok == 0 {
+        return false;
+    }
+    // How open the older one is, with two calls more that are not known (Laplace's rule of succession).
+    let open = older.open_ok as f64 / (older.open_ok + older.auth_ok + 2) as f64;
+    let calls = i32::try_from(newer.auth_ok).unwrap_or(i32::MAX);
+    newer.denied > 0 || (newer.auth_ok >= IN_USE && (1.0 - open).powi(calls) < CHANCE)
 }
 
 /// The number of the first version in a path, and where it stands: `/api/v2/orders` has 2.
@@ -351,12 +385,12 @@ pub(crate) fn explain(finding: &Finding) -> String {
         ),
         "superseded" => {
             let less = if finding.observed_flag("asks_for_less") {
-                " It answers without the credential that the newer one asks for."
+                " It lets in without the credential that the newer one asks for."
             } else {
                 ""
             };
             format!(
-                "{place} is version {} and answered {calls} of {callers} while version {} of it answers beside it.{less}",
+                "{place} is version {} and answered {calls} of {callers}, and version {} of it is in use beside it.{less}",
                 finding.observed_number("version"),
                 expected("version"),
             )

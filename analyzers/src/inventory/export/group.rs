@@ -21,11 +21,6 @@ impl Group<'_> {
     }
 }
 
-/// Methods that a path item has (OpenAPI 3.1, Path Item Object).
-const METHODS: [&str; 8] = [
-    "GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE",
-];
-
 /// The path of a template, and the RPC operation below it.
 pub(super) fn parts(template: &str) -> (&str, Option<&str>) {
     match template.split_once('#') {
@@ -34,9 +29,10 @@ pub(super) fn parts(template: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Whether an endpoint can be written: it has a path, and a method that documents know.
+/// Whether an endpoint can be written: it has a path, and its method a name.
 pub(super) fn is_writable(view: &EndpointView) -> bool {
-    view.template.starts_with('/') && METHODS.contains(&view.method.as_str())
+    let is_name = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+    view.template.starts_with('/') && !view.method.is_empty() && view.method.bytes().all(is_name)
 }
 
 /// By host, then path and method.

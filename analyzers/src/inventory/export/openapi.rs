@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use super::group::{Group, by_host, is_writable, parts};
-use super::names::operation;
+use super::names::{operation, pieces};
 use super::schema::{of_values, presence, schema};
 use super::{Options, confidence, rfc3339};
 use crate::inventory::EndpointView;
@@ -14,8 +14,8 @@ use crate::inventory::shape::{BodyView, FieldType, Form, ParameterPlace, Paramet
 /// Writes a document of OpenAPI 3.1 for each host, by host.
 ///
 /// Endpoints whose paths differ in nothing but the type of a parameter are one operation, and so are the operations of an RPC
-/// protocol below one path: `x-tapline-endpoints` and `x-tapline-operations` name them. Tunnels and methods that no document has a
-/// place for are left out, and counted in `x-tapline-left-out` of the document.
+/// protocol below one path: `x-tapline-endpoints` and `x-tapline-operations` name them. Methods that OpenAPI 3.1 has no place for
+/// stand where 3.2 has one, as an extension. Tunnels are left out, and counted in `x-tapline-left-out` of the document.
 #[must_use]
 pub fn openapi(views: &[EndpointView], options: &Options) -> BTreeMap<String, Value> {
     let mut documents: BTreeMap<String, Value> = by_host(views)
@@ -53,7 +53,12 @@ fn document(host: &str, groups: &[Group<'_>], options: &Options) -> Value {
         while !ids.insert(id.clone()) {
             id.push('_');
         }
-        item[group.method.to_ascii_lowercase()] = operation_object(group, id, &mut schemes);
+        let object = operation_object(group, id, &mut schemes);
+        if METHODS.contains(&group.method) {
+            item[group.method.to_ascii_lowercase()] = object;
+        } else {
+            item[ADDITIONAL][group.method] = object;
+        }
     }
     let views = || groups.iter().flat_map(|group| group.views.iter());
     let first = views().map(|view| view.first_seen).min().unwrap_or_default();
@@ -68,13 +73,56 @@ fn document(host: &str, groups: &[Group<'_>], options: &Options) -> Value {
             "x-tapline-last-seen": rfc3339(last),
             "x-tapline-exchanges": groups.iter().map(Group::exchanges).sum::<u64>(),
         },
-        "servers": [{"url": format!("{}://{host}", options.scheme)}],
+        "servers": [server(host, options)],
         "paths": paths,
     });
     if !schemes.is_empty() {
         out["components"] = json!({"securitySchemes": schemes});
     }
     out
+}
+
+/// Methods that a path item has (OpenAPI 3.1, Path Item Object).
+const METHODS: [&str; 8] = [
+    "GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE",
+];
+
+/// Where operations of other methods stand: `additionalOperations` of OpenAPI 3.2, spelled as older versions may have it.
+const ADDITIONAL: &str = "x-oai-additionalOperations";
+
+/// The server. What a host is called by is hidden where it may be a value; then only its kind is known, and that is the one value
+/// that the variable in its place has.
+fn server(host: &str, options: &Options) -> Value {
+    let mut url = format!("{}://", options.scheme);
+    let mut variables = Map::new();
+    for piece in pieces(host) {
+        match piece {
+            Ok(text) => url.push_str(text),
+            Err(kind) => {
+                let name = (1..)
+                    .map(|n| {
+                        if n == 1 {
+                            kind.to_owned()
+                        } else {
+                            format!("{kind}{n}")
+                        }
+                    })
+                    .find(|name| !variables.contains_key(name))
+                    .unwrap_or_default();
+                let value = format!("{{{kind}}}");
+                url.push_str(&format!("{{{name}}}"));
+                variables.insert(
+                    name,
+                    json!({"default": value, "enum": [value], "description": "Hidden: it may be a value."}),
+                );
+            }
+        }
+    }
+    let mut server = json!({"url": url});
+    if !variables.is_empty() {
+        server["variables"] = json!(variables);
+    }
+    server
 }
 
 /// A parameter of a path; its kind is that of the segments seen there.
@@ -178,7 +226,41 @@ fn parameters(views: &[&EndpointView], guards: &[(ParameterPlace, String)]) -> V
         }
         out.push(one);
     }
+    if has_more(views) {
+        out.push(others(&out));
+    }
     out
+}
+
+/// Whether there are parameters without a name here: hidden ones, and those given up because there were too many.
+fn has_more(views: &[&EndpointView]) -> bool {
+    let hidden = |p: &ParameterView| p.place == ParameterPlace::Query && p.name == "{key}";
+    views
+        .iter()
+        .any(|view| view.shape.given_up > 0 || view.shape.parameters.iter().any(hidden))
+}
+
+/// Parameters of any name, as OpenAPI says it: each property of an object that is exploded is one.
+fn others(named: &[Value]) -> Value {
+    let taken = |name: &str| named.iter().any(|one| one["name"] == name);
+    let name = (1..)
+        .map(|n| {
+            if n == 1 {
+                "other".to_owned()
+            } else {
+                format!("other{n}")
+            }
+        })
+        .find(|name| !taken(name))
+        .unwrap_or_default();
+    json!({
+        "name": name,
+        "in": "query",
+        "description": "Parameters of other names: values stand in them, or there were too many.",
+        "style": "form",
+        "explode": true,
+        "schema": {"type": "object", "additionalProperties": {"type": "string"}},
+    })
 }
 
 /// Media types that a form is sent as.
@@ -365,11 +447,13 @@ fn security(views: &[&EndpointView], schemes: &mut BTreeMap<String, Value>) -> O
     let all: u64 = counts.values().sum();
     let mut any_of: Vec<Value> = Vec::new();
     for scheme in counts.keys().filter(|scheme| **scheme != "none") {
-        let Some((name, object)) = scheme_object(scheme, views) else {
-            continue;
-        };
-        any_of.push(json!({&name: []}));
-        schemes.entry(name).or_insert(object);
+        for (mut name, object) in scheme_objects(scheme, views) {
+            while schemes.get(&name).is_some_and(|known| *known != object) {
+                name.push('_');
+            }
+            any_of.push(json!({&name: []}));
+            schemes.entry(name).or_insert(object);
+        }
     }
     let open = counts.get("none").copied().unwrap_or(0);
     if all == 0 {
@@ -430,42 +514,48 @@ fn is_session(name: &str) -> bool {
     lower.contains("sess") || lower.contains("sid") || lower.contains("auth") || lower.contains("token")
 }
 
-fn scheme_object(scheme: &str, views: &[&EndpointView]) -> Option<(String, Value)> {
-    let place = |wanted: ParameterPlace, usual: &str| {
+/// A scheme as documents have it, by name: one for each parameter that carries such a credential.
+fn scheme_objects(scheme: &str, views: &[&EndpointView]) -> Vec<(String, Value)> {
+    let keys = |wanted: ParameterPlace, usual: &str| {
         let found = views
             .iter()
             .flat_map(|view| key_parameters(view))
-            .find(|(place, _)| *place == wanted);
-        found.map_or_else(|| usual.to_owned(), |(_, name)| name)
+            .filter(|(place, _)| *place == wanted);
+        let mut names: BTreeSet<String> = found.map(|(_, name)| name).collect();
+        if names.is_empty() {
+            names.insert(usual.to_owned());
+        }
+        let of_key = |name: String| {
+            (
+                format!(
+                    "{scheme}_{}",
+                    name.replace(|c: char| !c.is_ascii_alphanumeric(), "_")
+                ),
+                json!({"type": "apiKey", "in": wanted.name(), "name": name}),
+            )
+        };
+        names.into_iter().map(of_key).collect()
     };
-    let of_key = |name: String, stands: &str| {
-        (
-            format!(
-                "{scheme}_{}",
-                name.replace(|c: char| !c.is_ascii_alphanumeric(), "_")
-            ),
-            json!({"type": "apiKey", "in": stands, "name": name}),
-        )
-    };
-    Some(match scheme {
-        "jwt" => (
-            "jwt".to_owned(),
+    let one = |name: &str, object: Value| vec![(name.to_owned(), object)];
+    match scheme {
+        "jwt" => one(
+            "jwt",
             json!({"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}),
         ),
-        "bearer" => ("bearer".to_owned(), json!({"type": "http", "scheme": "bearer"})),
-        "basic" => ("basic".to_owned(), json!({"type": "http", "scheme": "basic"})),
-        "digest" => ("digest".to_owned(), json!({"type": "http", "scheme": "digest"})),
-        "sigv4" => (
-            "sigv4".to_owned(),
+        "bearer" => one("bearer", json!({"type": "http", "scheme": "bearer"})),
+        "basic" => one("basic", json!({"type": "http", "scheme": "basic"})),
+        "digest" => one("digest", json!({"type": "http", "scheme": "digest"})),
+        "sigv4" => one(
+            "sigv4",
             json!({"type": "apiKey", "in": "header", "name": "Authorization", "description": "AWS Signature Version 4"}),
         ),
-        "api_key" => of_key(place(ParameterPlace::Header, "x-api-key"), "header"),
-        "query" => of_key(place(ParameterPlace::Query, "access_token"), "query"),
-        "signed_url" => of_key(place(ParameterPlace::Query, "signature"), "query"),
-        "cookie" => of_key(place(ParameterPlace::Cookie, "session"), "cookie"),
+        "api_key" => keys(ParameterPlace::Header, "x-api-key"),
+        "query" => keys(ParameterPlace::Query, "access_token"),
+        "signed_url" => keys(ParameterPlace::Query, "signature"),
+        "cookie" => keys(ParameterPlace::Cookie, "session"),
         // Its name is not known.
-        _ => return None,
-    })
+        _ => Vec::new(),
+    }
 }
 
 /// Whether a parameter is best shown with this type (Postman has none).

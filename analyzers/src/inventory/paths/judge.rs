@@ -22,6 +22,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::route::{Standing, is_collection, standing};
 use super::steps::append;
@@ -39,10 +40,10 @@ const WORD: usize = 1;
 const ALIKE: f64 = 0.6;
 
 /// Below this, fields say that names are not alike.
-const UNLIKE: f64 = 0.3;
+pub(crate) const UNLIKE: f64 = 0.3;
 
 /// Fields of the one with fewer that the other has too, above which they do not tell the two apart.
-const CONTAINED: f64 = 0.8;
+pub(crate) const CONTAINED: f64 = 0.8;
 
 /// Names after which a place has nothing but values, so that a word of routes that looks the same is one of them.
 const SURELY: usize = 20;
@@ -58,6 +59,9 @@ const ODD: u64 = 3;
 
 /// Names without their like that others are compared with.
 const LONE: usize = 32;
+
+/// Endpoints that stand for all of a group that have the same method and steps: they were found alike.
+const STAND: usize = 3;
 
 /// Levels below a name that are compared.
 const LEVELS: usize = 4;
@@ -155,6 +159,11 @@ impl Verdict {
             == (&other.values, &other.kept, other.open, other.shown)
     }
 
+    /// Whether names count as values by it.
+    pub(crate) fn merges(&self) -> bool {
+        self.open || !self.values.is_empty()
+    }
+
     fn is_empty(&self) -> bool {
         self.values.is_empty() && !self.open && self.shown.is_none() && self.reason.is_none()
     }
@@ -168,7 +177,7 @@ pub(crate) fn judge<'r>(
 ) -> BTreeMap<String, Verdict> {
     let mut verdicts = BTreeMap::new();
     let judge = Judge { row, keep };
-    judge.visit(&[&tree.root], "", "", &mut verdicts);
+    judge.visit(&[&tree.root], &mut String::new(), "", &mut verdicts);
     verdicts
 }
 
@@ -187,7 +196,13 @@ pub(crate) struct Group {
 /// The endpoints of a tree under these verdicts, in the order of their templates.
 pub(crate) fn groups(tree: &Tree, verdicts: &BTreeMap<String, Verdict>) -> Vec<Group> {
     let mut out = Vec::new();
-    gather(&[&tree.root], "", "", verdicts, &mut out);
+    gather(
+        &[&tree.root],
+        &mut String::new(),
+        &mut String::new(),
+        verdicts,
+        &mut out,
+    );
     for (template, leaves) in &tree.declared {
         for leaf in leaves {
             out.push(Group {
@@ -204,8 +219,8 @@ pub(crate) fn groups(tree: &Tree, verdicts: &BTreeMap<String, Verdict>) -> Vec<G
 
 fn gather(
     places: &[&Node],
-    view: &str,
-    template: &str,
+    view: &mut String,
+    template: &mut String,
     verdicts: &BTreeMap<String, Verdict>,
     out: &mut Vec<Group>,
 ) {
@@ -233,20 +248,24 @@ fn gather(
             leaves,
         });
     }
-    let edges = Edges::of(places, verdicts.get(view));
-    for (edge, nodes) in edges.apart {
-        let (mut view, mut template) = (view.to_owned(), template.to_owned());
-        append(&mut view, edge);
-        append(&mut template, edge);
-        gather(&nodes, &view, &template, verdicts, out);
-    }
+    let verdict = verdicts.get(view.as_str());
+    let edges = Edges::of(places, verdict);
+    let (before, before_template) = (view.len(), template.len());
+    edges.each_apart(|edge, nodes| {
+        append(view, edge);
+        append(template, edge);
+        gather(nodes, view, template, verdicts, out);
+        view.truncate(before);
+        template.truncate(before_template);
+    });
     if !edges.values.is_empty() {
-        let shown = verdicts.get(view).and_then(|v| v.shown);
+        let shown = verdict.and_then(|v| v.shown);
         let shown = shown.unwrap_or_else(|| only_kind(&edges.values).unwrap_or(Segment::Literal));
-        let (mut view, mut template) = (view.to_owned(), template.to_owned());
-        append(&mut view, VALUES);
-        append(&mut template, shown.placeholder());
-        gather(&edges.values, &view, &template, verdicts, out);
+        append(view, VALUES);
+        append(template, shown.placeholder());
+        gather(&edges.values, view, template, verdicts, out);
+        view.truncate(before);
+        template.truncate(before_template);
     }
 }
 
@@ -267,8 +286,8 @@ fn only_kind(nodes: &[&Node]) -> Option<Segment> {
 
 /// What follows places that one template covers.
 struct Edges<'t> {
-    /// Names of the route and fixed steps.
-    apart: BTreeMap<&'t str, Vec<&'t Node>>,
+    /// Names of the route and fixed steps, sorted.
+    apart: Vec<(&'t str, &'t Node)>,
     /// Values: by form, and names that were found to be.
     values: Vec<&'t Node>,
 }
@@ -276,7 +295,7 @@ struct Edges<'t> {
 impl<'t> Edges<'t> {
     fn of(places: &[&'t Node], verdict: Option<&Verdict>) -> Self {
         let mut out = Self {
-            apart: BTreeMap::new(),
+            apart: Vec::new(),
             values: Vec::new(),
         };
         for (edge, node) in places.iter().flat_map(|p| &p.below) {
@@ -284,10 +303,26 @@ impl<'t> Edges<'t> {
             if is_value {
                 out.values.push(node);
             } else {
-                out.apart.entry(edge).or_default().push(node);
+                out.apart.push((edge, node));
             }
         }
+        if places.len() > 1 {
+            // Stable: nodes of one name stay in the order of their places.
+            out.apart.sort_by_key(|(edge, _)| *edge);
+        }
         out
+    }
+
+    /// Every name with its nodes.
+    fn each_apart(&self, mut take: impl FnMut(&'t str, &[&'t Node])) {
+        let mut nodes = Vec::new();
+        for same in self.apart.chunk_by(|a, b| a.0 == b.0) {
+            nodes.clear();
+            nodes.extend(same.iter().map(|(_, node)| *node));
+            if let Some((edge, _)) = same.first() {
+                take(edge, &nodes);
+            }
+        }
     }
 }
 
@@ -307,14 +342,14 @@ struct Judge<'a, 'r> {
 struct Profile<'t, 'r> {
     name: &'t str,
     standing: Standing,
-    below: BTreeMap<(&'r str, String), Vec<&'r Endpoint>>,
+    below: Below<'r>,
     calls: u64,
 }
 
 /// Names alike.
 struct Cluster<'t, 'r> {
     members: Vec<usize>,
-    below: BTreeMap<(&'r str, String), Vec<&'r Endpoint>>,
+    below: Below<'r>,
     /// Members whose fields were found to be those of others, and the sum of what they share.
     strong: usize,
     shared: f64,
@@ -340,16 +375,66 @@ impl Fit {
     }
 }
 
-type Below<'r> = BTreeMap<(&'r str, String), Vec<&'r Endpoint>>;
+/// Endpoints below names, by a hash of method, operation and the steps between.
+#[derive(Debug, Clone, Default)]
+struct Below<'r> {
+    /// Sorted by hash, those of one hash in the order in which they were found.
+    rows: Vec<(u64, &'r Endpoint)>,
+}
+
+impl<'r> Below<'r> {
+    fn each(&self) -> impl Iterator<Item = &'r Endpoint> {
+        self.rows.iter().map(|(_, row)| *row)
+    }
+
+    /// Endpoints that are alike in method, operation and steps.
+    fn alike(&self) -> impl Iterator<Item = &[(u64, &'r Endpoint)]> {
+        self.rows.chunk_by(|a, b| a.0 == b.0)
+    }
+
+    /// Leaves [`STAND`] for each hash.
+    fn thin(&mut self) {
+        let (mut last, mut met) = (None, 0);
+        self.rows.retain(|(hash, _)| {
+            met = if last == Some(*hash) { met + 1 } else { 1 };
+            last = Some(*hash);
+            met <= STAND
+        });
+    }
+
+    /// Takes up to `each` of another's for every hash, as long as no more than [`STAND`] are here for it.
+    fn take(&mut self, other: &Self, each: usize) {
+        for rows in other.alike() {
+            let Some((hash, _)) = rows.first() else { continue };
+            let from = self.rows.partition_point(|(known, _)| known < hash);
+            let here = self.rows[from..]
+                .iter()
+                .take_while(|(known, _)| known == hash)
+                .count();
+            let room = STAND.saturating_sub(here).min(each);
+            let to = from + here;
+            self.rows.splice(to..to, rows.iter().take(room).copied());
+        }
+    }
+}
 
 fn fit(a: &Below<'_>, b: &Below<'_>) -> Fit {
-    let (mut both, mut shared, mut weight) = (0usize, 0.0, 0.0);
-    for (key, rows) in a {
-        let Some(others) = b.get(key) else { continue };
+    let (mut both, mut of_a, mut shared, mut weight) = (0usize, 0usize, 0.0, 0.0);
+    let mut theirs = b.alike().peekable();
+    let mut of_b = 0;
+    for rows in a.alike() {
+        of_a += 1;
+        while theirs.next_if(|other| other[0].0 < rows[0].0).is_some() {
+            of_b += 1;
+        }
+        let Some(others) = theirs.next_if(|other| other[0].0 == rows[0].0) else {
+            continue;
+        };
+        of_b += 1;
         both += 1;
         let likeness = rows
             .iter()
-            .flat_map(|x| others.iter().map(|y| x.face.likeness(&y.face)));
+            .flat_map(|(_, x)| others.iter().map(|(_, y)| x.face.likeness(&y.face)));
         // The most alike of them: a group may be of several forms.
         let most = likeness.flatten().max_by(|x, y| x.shared.total_cmp(&y.shared));
         // Fields that are all among those of the other say nothing: an empty list has those that every list has.
@@ -358,7 +443,7 @@ fn fit(a: &Below<'_>, b: &Below<'_>) -> Fit {
             weight += most.fields as f64;
         }
     }
-    let fewer = a.len().min(b.len());
+    let fewer = of_a.min(of_b + theirs.count());
     Fit {
         below: if fewer == 0 {
             0.0
@@ -370,21 +455,31 @@ fn fit(a: &Below<'_>, b: &Below<'_>) -> Fit {
 }
 
 impl<'r> Judge<'_, 'r> {
-    fn visit(&self, places: &[&Node], view: &str, before: &str, verdicts: &mut BTreeMap<String, Verdict>) {
+    fn visit(
+        &self,
+        places: &[&Node],
+        view: &mut String,
+        before: &str,
+        verdicts: &mut BTreeMap<String, Verdict>,
+    ) {
+        if places.iter().all(|place| place.below.is_empty()) {
+            return;
+        }
         let verdict = self.place(places, view, before);
         let edges = Edges::of(places, Some(&verdict));
         if !verdict.is_empty() {
-            verdicts.insert(view.to_owned(), verdict);
+            verdicts.insert(view.clone(), verdict);
         }
-        for (edge, nodes) in &edges.apart {
-            let mut view = view.to_owned();
-            append(&mut view, edge);
-            self.visit(nodes, &view, edge, verdicts);
-        }
+        let length = view.len();
+        edges.each_apart(|edge, nodes| {
+            append(view, edge);
+            self.visit(nodes, view, edge, verdicts);
+            view.truncate(length);
+        });
         if !edges.values.is_empty() {
-            let mut view = view.to_owned();
-            append(&mut view, VALUES);
-            self.visit(&edges.values, &view, VALUES, verdicts);
+            append(view, VALUES);
+            self.visit(&edges.values, view, VALUES, verdicts);
+            view.truncate(length);
         }
     }
 
@@ -467,8 +562,9 @@ impl<'r> Judge<'_, 'r> {
             if standing == Standing::Open && branches && is_collection(name) {
                 standing = Standing::Word;
             }
-            let below = self.below(nodes);
-            let calls = below.values().flatten().map(|e| e.exchanges).sum();
+            let mut below = self.below(nodes);
+            let calls = below.each().map(|e| e.exchanges).sum();
+            below.thin();
             profiles.push(Profile {
                 name,
                 standing,
@@ -477,7 +573,8 @@ impl<'r> Judge<'_, 'r> {
             });
         }
         profiles.sort_by_cached_key(|p| (name_hash(p.name), p.name));
-        let like_typed = self.below(typed);
+        let mut like_typed = self.below(typed);
+        like_typed.thin();
         let many_typed: u64 = typed
             .iter()
             .filter_map(|n| n.values.as_ref())
@@ -585,25 +682,28 @@ impl<'r> Judge<'_, 'r> {
 
     /// What hangs below these nodes: methods and further steps, in which names that are no words of routes count as values.
     fn below(&self, nodes: &[&Node]) -> Below<'r> {
-        let mut out = Below::new();
+        let mut out = Below::default();
+        let mut keys = Vec::new();
         for node in nodes {
-            self.descend(node, String::new(), 0, &mut out);
+            self.descend(node, 0, 0, &mut keys, &mut out);
         }
+        out.rows.sort_by_key(|(hash, _)| *hash);
         out
     }
 
-    fn descend(&self, node: &Node, path: String, level: usize, out: &mut Below<'r>) {
+    /// `steps` is a hash of the steps that led here, `keys` what was met so far, sorted.
+    fn descend(&self, node: &Node, steps: u64, level: usize, keys: &mut Vec<u64>, out: &mut Below<'r>) {
         for leaf in &node.leaves {
             let Some(row) = (self.row)(leaf.id) else { continue };
-            if out.len() >= COMPARED {
-                return;
+            let hash = xxh3_64_with_seed(leaf.operation.as_bytes(), steps);
+            let hash = xxh3_64_with_seed(row.method.as_bytes(), hash);
+            if let Err(at) = keys.binary_search(&hash) {
+                if keys.len() >= COMPARED {
+                    return;
+                }
+                keys.insert(at, hash);
             }
-            let mut path = path.clone();
-            if !leaf.operation.is_empty() {
-                path.push('#');
-                path.push_str(&leaf.operation);
-            }
-            out.entry((row.method.as_str(), path)).or_default().push(row);
+            out.rows.push((hash, row));
         }
         if level >= LEVELS {
             return;
@@ -614,9 +714,8 @@ impl<'r> Judge<'_, 'r> {
             } else {
                 edge
             };
-            let mut path = path.clone();
-            append(&mut path, coarse);
-            self.descend(node, path, level + 1, out);
+            let steps = xxh3_64_with_seed(coarse.as_bytes(), steps.rotate_left(9).wrapping_add(1));
+            self.descend(node, steps, level + 1, keys, out);
         }
     }
 }
@@ -650,17 +749,13 @@ impl<'t, 'r> Cluster<'t, 'r> {
         self.points += other.points;
         self.names += other.names;
         self.bodies.extend(other.bodies);
-        for (key, rows) in other.below {
-            let known = self.below.entry(key).or_default();
-            let room = 3usize.saturating_sub(known.len());
-            known.extend(rows.into_iter().take(room));
-        }
+        self.below.take(&other.below, STAND);
     }
 
     fn new() -> Self {
         Self {
             members: Vec::new(),
-            below: Below::new(),
+            below: Below::default(),
             strong: 0,
             shared: 0.0,
             points: 0,
@@ -677,14 +772,8 @@ impl<'t, 'r> Cluster<'t, 'r> {
             self.strong += 1;
             self.shared += fields;
         }
-        for (key, rows) in &profile.below {
-            let known = self.below.entry(key.clone()).or_default();
-            // A few stand for all: they were found alike.
-            if known.len() < 3 {
-                known.extend(rows.iter().take(1));
-            }
-        }
-        for row in profile.below.values().flatten().take(4) {
+        self.below.take(&profile.below, 1);
+        for row in profile.below.each().take(4) {
             self.bodies.extend(row.face.bodies());
         }
         match profile.standing {
@@ -698,8 +787,7 @@ impl<'t, 'r> Cluster<'t, 'r> {
 
     fn has_fields(&self) -> bool {
         self.below
-            .values()
-            .flatten()
+            .each()
             .any(|row| row.face.likeness(&row.face).is_some_and(|l| l.fields >= TELLING))
     }
 

@@ -3,8 +3,11 @@
 //! A list is no proof either way, so it never decides alone: it says how many names alike are needed before they count
 //! as values.
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::id::HashTable;
 
 /// How a name stands to the words of routes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,7 +88,7 @@ enum Sort {
     Noun,
 }
 
-static LISTED: LazyLock<HashMap<&'static str, Sort>> = LazyLock::new(|| {
+static LISTED: LazyLock<HashTable<u64, Sort>> = LazyLock::new(|| {
     let lists = [
         (NOUNS, Sort::Noun),
         (TECHNICAL, Sort::Noun),
@@ -94,27 +97,47 @@ static LISTED: LazyLock<HashMap<&'static str, Sort>> = LazyLock::new(|| {
     ];
     let words =
         |(list, sort): (&'static str, Sort)| list.split_ascii_whitespace().map(move |word| (word, sort));
-    lists.into_iter().flat_map(words).collect()
+    let words = lists.into_iter().flat_map(words);
+    words
+        .map(|(word, sort)| (xxh3_64(word.as_bytes()), sort))
+        .collect()
 });
 
-fn listed(word: &str) -> Option<Sort> {
-    LISTED.get(word).copied()
+/// Longest word of the lists, and one more.
+const LONGEST: usize = 24;
+
+/// What a word is, in whatever letters, and also with an `s` behind it, as its plural.
+fn listed(word: &str) -> (Option<Sort>, Option<Sort>) {
+    let mut lower = [0; LONGEST];
+    let Some(room) = lower.get_mut(..word.len()).filter(|_| word.len() < LONGEST) else {
+        return (None, None);
+    };
+    room.copy_from_slice(word.as_bytes());
+    room.make_ascii_lowercase();
+    let sort = |word: &[u8]| LISTED.get(&xxh3_64(word)).copied();
+    let own = sort(&lower[..word.len()]);
+    if own.is_some() {
+        return (own, None);
+    }
+    lower[word.len()] = b's';
+    (None, sort(&lower[..=word.len()]))
 }
 
 /// How this name stands to the words of routes.
 pub(crate) fn standing(name: &str) -> Standing {
-    let lower = name.to_ascii_lowercase();
-    if listed(&lower) == Some(Sort::Reserved) || is_version(name) || is_language(name) {
+    if listed(name).0 == Some(Sort::Reserved) || is_version(name) || is_language(name) {
         return Standing::Reserved;
     }
     // `getUser`, `bulk-delete`, `cancel`. A longer one may be the title of something: `get-started-with-rust`.
     let (mut count, mut verb_first, mut known) = (0, false, true);
     for part in parts(name) {
-        let part = part.to_ascii_lowercase();
-        let sort = listed(&part);
+        let (sort, plural) = listed(part);
         verb_first |= count == 0 && sort == Some(Sort::Verb);
-        known &= sort.is_some() || listed(&format!("{part}s")) == Some(Sort::Noun);
+        known &= sort.is_some() || plural == Some(Sort::Noun);
         count += 1;
+        if !known && !verb_first {
+            return Standing::Open;
+        }
     }
     let short = count <= 3;
     // `payment-methods`, `lineItems`.
@@ -126,25 +149,31 @@ pub(crate) fn standing(name: &str) -> Standing {
 
 /// The words that a name is put together from: `getUserById`, `line_items`, `api.v2`.
 fn parts(name: &str) -> impl Iterator<Item = &str> {
-    name.split(['-', '_', '.'])
-        .filter(|p| !p.is_empty())
-        .flat_map(|part| {
-            let bytes = part.as_bytes();
-            let mut from = 0;
-            let mut cuts: Vec<&str> = Vec::new();
-            for at in 1..bytes.len() {
-                if bytes[at].is_ascii_uppercase() && bytes[at - 1].is_ascii_lowercase() {
-                    cuts.push(&part[from..at]);
-                    from = at;
-                }
+    let bytes = name.as_bytes();
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        while from < bytes.len() {
+            let start = from;
+            let ends = |at: usize| {
+                matches!(bytes[at], b'-' | b'_' | b'.')
+                    || at > start && bytes[at].is_ascii_uppercase() && bytes[at - 1].is_ascii_lowercase()
+            };
+            let end = (start..bytes.len()).find(|at| ends(*at)).unwrap_or(bytes.len());
+            let sign = bytes.get(end).is_some_and(|b| matches!(b, b'-' | b'_' | b'.'));
+            from = end + usize::from(sign);
+            if end > start {
+                return name.get(start..end);
             }
-            cuts.push(&part[from..]);
-            cuts
-        })
+        }
+        None
+    })
 }
 
 /// `v2`, `1.4.0`, `v1beta1`, `2024-01-01` is a date and not one of these.
 fn is_version(name: &str) -> bool {
+    if name.len() > 12 || !name.starts_with(|c: char| c.is_ascii_digit() || c == 'v' || c == 'V') {
+        return false;
+    }
     let digits = name.strip_prefix(['v', 'V']).unwrap_or(name);
     let numbers = digits.split('.').all(|n| {
         let rest = n.trim_start_matches(|c: char| c.is_ascii_digit());
@@ -154,11 +183,14 @@ fn is_version(name: &str) -> bool {
             .unwrap_or(rest);
         rest.len() < n.len() && after.len() <= 2 && after.bytes().all(|b| b.is_ascii_digit())
     });
-    numbers && (digits.len() < name.len() || digits.contains('.')) && name.len() <= 12
+    numbers && (digits.len() < name.len() || digits.contains('.'))
 }
 
 /// `en`, `pt-BR`, `zh_Hans`.
 fn is_language(name: &str) -> bool {
+    if !matches!(name.len(), 2 | 5 | 7) {
+        return false;
+    }
     let (language, region) = name.split_once(['-', '_']).unwrap_or((name, ""));
     let region_fits = match region.len() {
         0 => language.len() == name.len(),

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
 use crate::privacy::segment::{self, Segment, Show};
 
 /// Steps of a path; what lies deeper is `{rest}`.
@@ -29,7 +31,7 @@ pub(crate) enum Form {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Step<'p> {
     /// What may be shown of it: the name itself, or its kind in braces.
-    pub(crate) shown: String,
+    pub(crate) shown: Cow<'p, str>,
     pub(crate) form: Form,
     /// The segment as it stood there, decoded.
     pub(crate) text: Cow<'p, str>,
@@ -92,36 +94,53 @@ impl<'p> Steps<'p> {
     /// Takes a path apart.
     pub(crate) fn of(path: &'p str) -> Self {
         let (places, len, deeper) = places(path);
-        let mut out = Self::default();
+        let mut out = Self {
+            steps: Vec::with_capacity(len + 1),
+            places: Vec::with_capacity(len + 1),
+            ..Self::default()
+        };
         let mut before: Cow<'_, str> = Cow::Borrowed("");
+        let mut room = String::new();
         for (place, raw) in places[..len].iter().enumerate() {
             let text = segment::decode(bare(raw));
             let last = place + 1 == len && !deeper;
-            out.push(text.clone(), &before, place, last);
+            out.push(text.clone(), &before, place, last, &mut room);
             before = text;
         }
         if deeper {
-            out.fixed("{rest}".to_owned(), DEPTH);
+            out.fixed("{rest}".into(), DEPTH);
         }
         out
     }
 
-    fn fixed(&mut self, shown: String, place: usize) {
+    /// The same for all paths that differ only in values that form alone tells.
+    pub(crate) fn hash(&self, seed: u64) -> u64 {
+        self.steps.iter().fold(seed, |hash, step| {
+            let form = match step.form {
+                Form::Name => 1,
+                Form::Value(_) => 2,
+                Form::Fixed => 3,
+            };
+            xxh3_64_with_seed(step.shown.as_bytes(), hash.rotate_left(7).wrapping_add(form))
+        })
+    }
+
+    fn fixed(&mut self, shown: Cow<'p, str>, place: usize) {
         self.step(shown, Form::Fixed, Cow::Borrowed(""), place);
     }
 
-    fn step(&mut self, shown: String, form: Form, text: Cow<'p, str>, place: usize) {
+    fn step(&mut self, shown: Cow<'p, str>, form: Form, text: Cow<'p, str>, place: usize) {
         self.steps.push(Step { shown, form, text });
         self.places.push(place as u8);
     }
 
-    fn push(&mut self, text: Cow<'p, str>, before: &str, place: usize, last: bool) {
+    fn push(&mut self, text: Cow<'p, str>, before: &str, place: usize, last: bool, room: &mut String) {
         if last && let Some((stem, ending)) = static_file(&text) {
             self.is_static = true;
             let shown = match stem {
-                _ if text == "favicon.ico" => text.into_owned(),
-                "" => String::new(),
-                _ => format!("{{file}}.{ending}"),
+                _ if text == "favicon.ico" => text,
+                "" => Cow::Borrowed(""),
+                _ => format!("{{file}}.{ending}").into(),
             };
             return self.fixed(shown, place);
         }
@@ -132,16 +151,16 @@ impl<'p> Steps<'p> {
             && crate::privacy::is_plain_name(key)
         {
             let shown = format!("{key}={{value}}");
-            self.fixed(shown, place);
+            self.fixed(shown.into(), place);
         } else {
-            let mut shown = String::with_capacity(name.len() + 2);
-            let kind = segment::show(name, before, Show::Kinds, &mut shown);
+            room.clear();
+            let kind = segment::show(name, before, Show::Kinds, room);
             if kind.is_object() {
                 self.objects |= 1 << place;
             }
             let form = match kind {
                 Segment::Literal => Form::Name,
-                kind if shown == kind.placeholder() => Form::Value(kind),
+                kind if room == kind.placeholder() => Form::Value(kind),
                 _ => Form::Fixed,
             };
             let length = name.len();
@@ -152,10 +171,15 @@ impl<'p> Steps<'p> {
                     Cow::Owned(text)
                 }
             };
+            let shown = match (form, &text) {
+                (Form::Value(kind), _) => Cow::Borrowed(kind.placeholder()),
+                (_, Cow::Borrowed(text)) if room == text => Cow::Borrowed(*text),
+                _ => Cow::Owned(room.clone()),
+            };
             self.step(shown, form, text, place);
         }
         if let Some(verb) = verb {
-            self.fixed(verb, place);
+            self.fixed(verb.into(), place);
         }
     }
 }
@@ -179,16 +203,16 @@ pub(crate) fn append(template: &mut String, step: &str) {
 /// A template by which ids are made: parameters are `{}`, whatever they are called, so that an id stays when a name
 /// for a parameter is found or another kind of value turns up.
 pub(crate) fn bare_template(template: &str) -> Cow<'_, str> {
-    let path = template.split('#').next().unwrap_or("");
-    if !path.contains('{') {
+    if !template.bytes().any(|b| b == b'{') {
         return Cow::Borrowed(template);
     }
+    let path = segment::once(template, b'#').map_or(template, |(path, _)| path);
     let mut out = String::with_capacity(template.len());
-    for (number, step) in path.split('/').enumerate() {
+    for (number, step) in segment::parts(path, b'/').enumerate() {
         if number > 0 {
             out.push('/');
         }
-        match step.strip_prefix('{').and_then(|rest| rest.split_once('}')) {
+        match step.strip_prefix('{').and_then(|rest| segment::once(rest, b'}')) {
             // A parameter that is the whole step, or has a verb behind it. `{file}.css` and its like are words of the route.
             Some((name, after)) if name != "rest" && (after.is_empty() || after.starts_with(':')) => {
                 out.push_str("{}");

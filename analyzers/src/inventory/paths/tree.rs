@@ -1,6 +1,6 @@
 //! The paths of one host, as they were proven: every name with what lies below it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
@@ -26,6 +26,12 @@ pub(crate) const SAMPLED: usize = 16;
 
 /// Nodes in the tree of one host.
 const NODES: usize = 16_384;
+
+/// Places of a host that has few: they are judged as soon as something is new.
+const FEW: usize = 32;
+
+/// Names kept apart at a place that has many values because they are odd.
+const ODD: usize = 16;
 
 /// Operations below one path.
 const OPERATIONS: usize = 512;
@@ -115,6 +121,9 @@ pub(crate) struct Node {
     /// The same of all names that are not reserved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cap: Option<u32>,
+    /// Names that are kept apart all the same: what was answered there is not what values are answered with.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    odd: BTreeSet<String>,
 }
 
 /// The id of a leaf by method and path.
@@ -185,10 +194,10 @@ impl Tree {
             let verdict = self.verdicts.get(&out.view);
             let shown = |kind: Segment| verdict.and_then(|v| v.shown).unwrap_or(kind).placeholder();
             let (edge, view, template) = match step.form {
-                Form::Fixed => (step.shown.as_str(), step.shown.as_str(), step.shown.as_str()),
+                Form::Fixed => (step.shown.as_ref(), step.shown.as_ref(), step.shown.as_ref()),
                 Form::Value(kind) => (VALUES, VALUES, shown(kind)),
                 Form::Name => {
-                    let name = step.shown.as_str();
+                    let name = step.shown.as_ref();
                     let is_value = verdict.is_some_and(|v| v.is_value(name));
                     let known = node.is_some_and(|n| n.below.contains_key(name));
                     let kept = known || !node.is_some_and(|n| n.is_past_limit(name)) && (proven || !is_value);
@@ -237,10 +246,10 @@ impl Tree {
         for step in &steps.steps {
             let verdict = self.verdicts.get(&view);
             let (edge, kind) = match step.form {
-                Form::Fixed => (step.shown.as_str(), None),
+                Form::Fixed => (step.shown.as_ref(), None),
                 Form::Value(kind) => (VALUES, Some(kind)),
                 Form::Name => {
-                    let name = step.shown.as_str();
+                    let name = step.shown.as_ref();
                     let fits = node.below.contains_key(name) || !node.is_past_limit(name) && !full;
                     if fits {
                         (name, None)
@@ -302,14 +311,83 @@ impl Tree {
         Some((place, moves))
     }
 
+    /// Whether a name of this path is taken for a value unseen, since its place has many.
+    pub(crate) fn is_presumed(&self, steps: &Steps<'_>) -> bool {
+        let mut presumed = false;
+        self.follow(steps, |node, name| presumed |= node.is_presumed(name));
+        presumed
+    }
+
+    /// Keeps the names of this path apart that would be taken for values unseen.
+    pub(crate) fn keep_apart(&mut self, steps: &Steps<'_>) {
+        let mut node = &mut self.root;
+        for step in &steps.steps {
+            let name = step.shown.as_ref();
+            if step.form == Form::Name && node.is_presumed(name) && node.odd.len() < ODD {
+                node.odd.insert(name.to_owned());
+            }
+            let edge = match step.form {
+                Form::Name if node.below.contains_key(name) => name,
+                Form::Name | Form::Value(_) => VALUES,
+                Form::Fixed => name,
+            };
+            let Some(below) = node.below.get_mut(edge) else {
+                return;
+            };
+            node = below;
+        }
+    }
+
+    /// Goes along a path as far as it is known, and shows the place of each name.
+    fn follow<'t>(&'t self, steps: &Steps<'_>, mut look: impl FnMut(&'t Node, &str)) {
+        let mut node = &self.root;
+        for step in &steps.steps {
+            let name = step.shown.as_ref();
+            if step.form == Form::Name {
+                look(node, name);
+            }
+            let edge = match step.form {
+                Form::Name if node.below.contains_key(name) => name,
+                Form::Name | Form::Value(_) => VALUES,
+                Form::Fixed => name,
+            };
+            let Some(below) = node.below.get(edge) else { return };
+            node = below;
+        }
+    }
+
+    /// Takes the values of a path that was kept before.
+    pub(crate) fn note(&mut self, steps: &Steps<'_>) {
+        let mut node = &mut self.root;
+        for step in &steps.steps {
+            let (edge, kind) = match step.form {
+                Form::Name if !node.below.contains_key(step.shown.as_ref()) => {
+                    (VALUES, Some(Segment::Literal))
+                }
+                Form::Fixed | Form::Name => (step.shown.as_ref(), None),
+                Form::Value(kind) => (VALUES, Some(kind)),
+            };
+            let Some(below) = node.below.get_mut(edge) else {
+                return;
+            };
+            node = below;
+            if let Some(kind) = kind {
+                let values = node.values.get_or_insert_default();
+                values.insert(name_hash(&step.text), kind);
+            }
+        }
+    }
+
     /// Whether every fixed step of a path is there already.
     fn has_fixed_steps(&self, steps: &Steps<'_>) -> bool {
         let mut node = Some(&self.root);
         for step in &steps.steps {
             let edge = match step.form {
-                Form::Name if node.is_some_and(|n| n.below.contains_key(&step.shown)) => step.shown.as_str(),
+                Form::Name if node.is_some_and(|n| n.below.contains_key(step.shown.as_ref())) => {
+                    step.shown.as_ref()
+                }
                 Form::Name | Form::Value(_) => VALUES,
-                Form::Fixed => step.shown.as_str(),
+                Form::Fixed => step.shown.as_ref(),
             };
             node = node.and_then(|n| n.below.get(edge));
             if node.is_none() && step.form == Form::Fixed {
@@ -364,9 +442,9 @@ impl Tree {
     }
 
     /// Whether so much has come since places were judged last that they should be again. The more there is, the more must
-    /// come, so that judging stays a small part of the work.
+    /// come, so that judging stays a small part of the work; while there is little, it is done at once.
     pub(crate) fn is_due(&self) -> bool {
-        self.stale > self.nodes / 8
+        self.stale > self.nodes / if self.nodes < FEW { 8 } else { 2 }
     }
 
     /// Remembers that an endpoint has come to be known better.
@@ -391,7 +469,7 @@ impl Tree {
     pub(crate) fn fold(&mut self, make: &Make<'_>) -> Vec<Move> {
         let mut moves = Vec::new();
         let Self { root, verdicts, .. } = self;
-        let folded = root.fold(verdicts, "", "", make, &mut moves);
+        let folded = root.fold(verdicts, &mut String::new(), &mut String::new(), make, &mut moves);
         self.folded += folded as u64;
         if folded > 0 {
             self.nodes = self.root.count();
@@ -415,8 +493,13 @@ impl Node {
         self.limit.is_some()
     }
 
+    /// Whether a name that is not here counts as a value before anything is known of it.
+    fn is_presumed(&self, name: &str) -> bool {
+        self.limit.is_some() && !self.below.contains_key(name) && self.is_past_limit(name)
+    }
+
     fn is_past_limit(&self, name: &str) -> bool {
-        if self.limit.is_none() && self.cap.is_none() {
+        if self.limit.is_none() && self.cap.is_none() || self.odd.contains(name) {
             return false;
         }
         let (hash, standing) = (name_hash(name), standing(name));
@@ -440,6 +523,9 @@ impl Node {
         moves: &mut Vec<Move>,
     ) -> usize {
         let mut gone = 0;
+        if self.below.len() <= SAMPLED {
+            return 0;
+        }
         let names = self.below.keys().filter(|k| is_name(k)).count();
         if names > NAMES {
             let (dropped, least) = self.keep(
@@ -458,10 +544,13 @@ impl Node {
             let values = self
                 .below
                 .keys()
-                .filter(|k| is_name(k) && verdict.is_value(k))
+                .filter(|k| is_name(k) && verdict.is_value(k) && !self.odd.contains(*k))
                 .count();
             if values > if self.limit.is_some() { SAMPLED } else { MANY } {
-                let (dropped, least) = self.keep(SAMPLED, |name| verdict.is_value(name), raw, make, moves);
+                let odd = std::mem::take(&mut self.odd);
+                let may_go = |name: &str| verdict.is_value(name) && !odd.contains(name);
+                let (dropped, least) = self.keep(SAMPLED, may_go, raw, make, moves);
+                self.odd = odd;
                 gone += dropped;
                 self.limit = self.limit.into_iter().chain(least).min();
             }
@@ -523,6 +612,10 @@ impl Node {
         }
         self.limit = self.limit.into_iter().chain(other.limit).min();
         self.cap = self.cap.into_iter().chain(other.cap).min();
+        self.odd.extend(other.odd);
+        while self.odd.len() > ODD {
+            self.odd.pop_last();
+        }
         for (edge, node) in other.below {
             let mut path = raw.to_owned();
             append(&mut path, &edge);
@@ -533,19 +626,21 @@ impl Node {
     fn fold(
         &mut self,
         verdicts: &BTreeMap<String, Verdict>,
-        view: &str,
-        raw: &str,
+        view: &mut String,
+        raw: &mut String,
         make: &Make<'_>,
         moves: &mut Vec<Move>,
     ) -> usize {
-        let verdict = verdicts.get(view);
+        let verdict = verdicts.get(view.as_str());
         let mut gone = self.make_room(verdict, raw, make, moves);
-        for (edge, node) in &mut self.below {
+        let (before, before_raw) = (view.len(), raw.len());
+        for (edge, node) in self.below.iter_mut().filter(|(_, node)| !node.below.is_empty()) {
             let is_value = is_name(edge) && verdict.is_some_and(|v| v.is_value(edge));
-            let (mut view, mut raw) = (view.to_owned(), raw.to_owned());
-            append(&mut view, if is_value { VALUES } else { edge });
-            append(&mut raw, edge);
-            gone += node.fold(verdicts, &view, &raw, make, moves);
+            append(view, if is_value { VALUES } else { edge });
+            append(raw, edge);
+            gone += node.fold(verdicts, view, raw, make, moves);
+            view.truncate(before);
+            raw.truncate(before_raw);
         }
         gone
     }

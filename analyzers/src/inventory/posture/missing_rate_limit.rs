@@ -5,7 +5,7 @@
 //! one-time codes): medium; 1200 at any other: low.
 //!
 //! A finding of this kind says what was not seen. It is quiet once the endpoint has ever answered 429 or 503, or named a
-//! limit (`RateLimit`, `X-RateLimit-Limit`, `Retry-After` and their like), whenever that was.
+//! limit (`RateLimit`, `X-RateLimit-Limit`, `Retry-After` and their like), whenever that was; one that was told is closed then.
 //!
 //! Source: OWASP API4:2023, API2:2023; CWE-770, CWE-307.
 //!
@@ -28,6 +28,8 @@ const CALLS: u32 = 1200;
 
 const OTHER: u8 = 0;
 const CREDENTIALS: u8 = 1;
+/// A limit after all, once there was said to be none.
+const LIMITED: u8 = 2;
 
 /// Words of routes where credentials are given or proven.
 const WORDS: [&str; 16] = [
@@ -90,14 +92,23 @@ impl Peak {
 }
 
 pub(super) fn look(at: &Looked<'_>, endpoint: &Endpoint, posture: &mut Posture) {
+    if posture.peak.limited || endpoint.is_static {
+        return;
+    }
+    let told = [CREDENTIALS, OTHER].map(|which| posture.count(What::NoRateLimit, which)) != [0, 0];
+    let names_limit = || {
+        FIELDS
+            .iter()
+            .any(|name| at.response.message.field(name).is_some())
+    };
+    if matches!(at.response.status, 429 | 503) || told && names_limit() {
+        posture.peak.limited = true;
+        if told {
+            posture.note(What::NoRateLimit, LIMITED);
+        }
+        return;
+    }
     let peak = &mut posture.peak;
-    if peak.limited || endpoint.is_static {
-        return;
-    }
-    if matches!(at.response.status, 429 | 503) {
-        peak.limited = true;
-        return;
-    }
     let minute = at.seen.ts.seconds() / 60;
     let caller = at.seen.identity.id;
     if minute < peak.minute {
@@ -115,13 +126,8 @@ pub(super) fn look(at: &Looked<'_>, endpoint: &Endpoint, posture: &mut Posture) 
         return;
     }
     peak.most = peak.most.max(peak.calls);
-    let names_limit = |_: &()| {
-        FIELDS
-            .iter()
-            .any(|name| at.response.message.field(name).is_some())
-    };
     // Fields that name a limit are in every answer, or in those that come near it.
-    if (peak.calls.is_power_of_two() || peak.calls == TRIES || peak.calls == CALLS) && names_limit(&()) {
+    if (peak.calls.is_power_of_two() || peak.calls == TRIES || peak.calls == CALLS) && names_limit() {
         peak.limited = true;
         return;
     }
@@ -148,6 +154,9 @@ fn is_health(template: &str) -> bool {
 }
 
 pub(super) fn tell(noted: &Noted<'_>, ledger: &mut Ledger) {
+    if noted.which == LIMITED {
+        return noted.close(Kind::MissingRateLimit, ledger);
+    }
     let credentials = noted.which == CREDENTIALS;
     let words = Words {
         kind: Kind::MissingRateLimit,

@@ -230,6 +230,18 @@ impl Noted<'_> {
         self.report(&id, part, self.activity.resource(), words, ledger, running);
     }
 
+    /// The finding for the endpoint is no longer so.
+    fn close(&self, kind: Kind, ledger: &mut Ledger) {
+        let id = self.endpoint.id.to_string();
+        let parts: [&[u8]; 2] = [id.as_bytes(), b""];
+        let subject = Subject {
+            kind,
+            parts: &parts,
+            window: 0,
+        };
+        ledger.close(subject, self.activity.ts);
+    }
+
     /// One finding for the host and this part, whichever of its endpoints shows it.
     fn of_host(&self, part: &str, words: Words, ledger: &mut Ledger) {
         let host = &self.endpoint.host;

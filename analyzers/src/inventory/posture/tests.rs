@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::finding::Status;
 use crate::inventory::declared::{Declared, Owners};
 use crate::testing::{Call, Scene, agent_token};
 use crate::{Kind, Settings, Severity};
@@ -395,6 +396,26 @@ fn a_peak_that_nothing_slows_is_told() {
     assert_eq!(severities(&scene, Kind::MissingRateLimit), []);
     burst(&mut scene, 1210, |_| Call::get("/feed"));
     assert_eq!(severities(&scene, Kind::MissingRateLimit), [Severity::Low]);
+}
+
+#[test]
+fn a_limit_that_shows_later_closes_what_was_told() {
+    let login = || Call::new("POST", "/login").body("user=a&pw=b").status(401);
+    for late in [
+        login().status(429),
+        login().answer_field("RateLimit-Policy: 5;w=60"),
+    ] {
+        let mut scene = Scene::new();
+        scene.send(&Call::new("POST", "/login"));
+        burst(&mut scene, 61, |_| login());
+        let last = |scene: &Scene| scene.found(Kind::MissingRateLimit).last().map(|f| f.status);
+        assert_ne!(last(&scene), Some(Status::Closed));
+        scene.send(&late);
+        assert_eq!(last(&scene), Some(Status::Closed));
+        // And it stays so: there is a limit, whatever comes.
+        burst(&mut scene, 100, |_| login());
+        assert_eq!(last(&scene), Some(Status::Closed));
+    }
 }
 
 #[test]

@@ -3,8 +3,10 @@
 mod graphql;
 mod soap;
 
+use std::borrow::Cow;
+
 use crate::identity::signals::Signals;
-use crate::json::{Scalar, Scanner};
+use crate::mcp::message::{self, Value};
 use crate::privacy::{redact_target, safe_name};
 use reassembly::{Exchange, Protocol, Request};
 
@@ -73,9 +75,8 @@ pub(crate) fn detect(request: &Request, signals: &Signals<'_>, key: &[u8; 32]) -
     if memchr::memmem::find(body, b"\"jsonrpc\"").is_some() {
         seen = Seen::of(body);
     }
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let method = match (signals.mcp_method, seen.method) {
-        (_, Some(method)) => text(method),
+        (_, Some(method)) => method.into_owned(),
         (Some(header), None) => header.to_owned(),
         (None, None) => return None,
     };
@@ -83,11 +84,12 @@ pub(crate) fn detect(request: &Request, signals: &Signals<'_>, key: &[u8; 32]) -
         || (seen.client.is_some() || MCP.iter().any(|m| method.starts_with(m)) && method.contains('/'));
     let protocol = if is_mcp { "mcp" } else { "jsonrpc" };
     let name = match seen.name {
-        Some(name) => Some(text(name)),
-        None => signals.mcp_name.map(str::to_owned),
+        Some(name) => Some(name),
+        None => crate::mcp::header_name(signals),
     };
     // Names have a place only in the calls that take one; elsewhere `params.name` is data.
-    let named = is_mcp && matches!(method.as_str(), "tools/call" | "prompts/get" | "resources/read");
+    let named =
+        is_mcp && !seen.batch && matches!(method.as_str(), "tools/call" | "prompts/get" | "resources/read");
     Some(Call {
         protocol,
         name: name.filter(|_| named).map(|n| operation_name(key, &n)),
@@ -96,7 +98,7 @@ pub(crate) fn detect(request: &Request, signals: &Signals<'_>, key: &[u8; 32]) -
         } else {
             operation_name(key, &method)
         },
-        client: seen.client.map(|c| safe_name(key, &text(c))),
+        client: seen.client.map(|c| safe_name(key, &c)),
     })
 }
 
@@ -178,39 +180,30 @@ impl Call {
     }
 }
 
+/// What the first message of a body says.
 #[derive(Default)]
 struct Seen<'a> {
-    method: Option<&'a [u8]>,
-    name: Option<&'a [u8]>,
-    client: Option<&'a [u8]>,
+    method: Option<Cow<'a, str>>,
+    name: Option<Cow<'a, str>>,
+    client: Option<Cow<'a, str>>,
     batch: bool,
 }
 
 impl<'a> Seen<'a> {
     fn of(body: &'a [u8]) -> Self {
-        let mut seen = Self {
-            batch: body.trim_ascii_start().first() == Some(&b'['),
-            ..Self::default()
+        let (messages, batch) = message::read(body);
+        let Some(first) = messages.iter().find(|m| m.method.is_some()) else {
+            return Self::default();
         };
-        let mut scanner = Scanner::new(body);
-        while let Some(scalar) = scanner.next() {
-            let Scalar::Text(text) = scalar else { continue };
-            let key = scanner.key();
-            if key == b"method" && scanner.is_at(&["method"]) {
-                seen.method.get_or_insert(text);
-            } else if key == b"name" {
-                if scanner.is_at(&["params", "name"]) {
-                    seen.name.get_or_insert(text);
-                } else if scanner.is_at(&["params", "clientInfo", "name"])
-                    || scanner.is_at(&["params", "_meta", "io.modelcontextprotocol/clientInfo", "name"])
-                {
-                    seen.client.get_or_insert(text);
-                }
-            } else if key == b"uri" && scanner.is_at(&["params", "uri"]) {
-                seen.name.get_or_insert(text);
-            }
+        // Half a name may be half a secret, which does not look like one.
+        let text = |value: Option<Value<'a>>, name: &str| value?.get(name).filter(|v| v.whole)?.text();
+        let client = first.params.and_then(|params| params.get("clientInfo"));
+        Self {
+            method: first.method_name(),
+            name: text(first.params, "name").or_else(|| text(first.params, "uri")),
+            client: text(client.or_else(|| first.meta("clientInfo")), "name"),
+            batch,
         }
-        seen
     }
 }
 

@@ -5,7 +5,7 @@
 //! first line, and parts of a form with files in a line before them.
 
 use super::SEARCHED;
-use super::names::{NAME, Named, is_other, joins, may_be, named};
+use super::names::{NAME, Named, Passed, is_other, joins, may_be, named};
 use crate::marks::Marks;
 
 /// Longest value looked at.
@@ -20,11 +20,11 @@ const COLUMNS: usize = 64;
 const NAMES: usize = 4096;
 
 /// Calls `look` with each value under a name looked for, and with the place where the value begins.
-pub(super) fn each(body: &[u8], marks: &Marks, mut look: impl FnMut(Named, &[u8], usize)) {
+pub(super) fn each(body: &[u8], marks: &Marks, passed: &Passed, mut look: impl FnMut(Named, &[u8], usize)) {
     if table(body, &mut look) {
         return;
     }
-    pairs(body, marks, &mut look);
+    pairs(body, marks, passed, &mut look);
     let start = body.iter().find(|b| !b.is_ascii_whitespace());
     match start {
         Some(b'<') => elements(body, &mut look),
@@ -33,10 +33,18 @@ pub(super) fn each(body: &[u8], marks: &Marks, mut look: impl FnMut(Named, &[u8]
     }
 }
 
-fn pairs(body: &[u8], marks: &Marks, look: &mut impl FnMut(Named, &[u8], usize)) {
+fn pairs(body: &[u8], marks: &Marks, passed: &Passed, look: &mut impl FnMut(Named, &[u8], usize)) {
     let (mut floor, mut names) = (0, 0);
     for at in marks.signs() {
-        if at < floor || !may_be(body, at) {
+        if at < floor {
+            continue;
+        }
+        let tail = Passed::tail(body, at);
+        if passed.holds(tail) {
+            continue;
+        }
+        if !may_be(body, at) {
+            passed.add(tail);
             continue;
         }
         if at >= body.len() {
@@ -51,10 +59,19 @@ fn pairs(body: &[u8], marks: &Marks, look: &mut impl FnMut(Named, &[u8], usize))
         if quoted && end > floor && body[end - 1] == b'\\' {
             end -= 1;
         }
-        if end <= floor || is_other(body, end) {
+        if end <= floor {
             continue;
         }
-        if let Some(kind) = named(name_before(body, end, floor)) {
+        if is_other(body, end) {
+            passed.add(tail);
+            continue;
+        }
+        let name = name_before(body, end, floor);
+        let kind = named(name);
+        if kind.is_none() && name.len() < 8 && end - name.len() > floor {
+            passed.add(tail);
+        }
+        if let Some(kind) = kind {
             names += 1;
             if names > NAMES {
                 return;
@@ -303,7 +320,7 @@ mod tests {
         let mut out = Vec::new();
         let mut marks = Marks::default();
         marks.read(body.as_bytes());
-        each(body.as_bytes(), &marks, |kind, value, _| {
+        each(body.as_bytes(), &marks, &Passed::default(), |kind, value, _| {
             out.push((kind, String::from_utf8_lossy(value).into_owned()));
         });
         out

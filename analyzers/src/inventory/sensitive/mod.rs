@@ -26,6 +26,7 @@ pub use class::DataClass;
 pub(crate) use found::Found;
 pub(crate) use held::{Carried, Data, Holdings, VALUES, told};
 use names::Named;
+pub(crate) use names::Passed;
 pub use nations::COUNTRY_CODES;
 pub(crate) use nations::Nations;
 pub use regime::Regime;
@@ -35,13 +36,14 @@ pub(crate) const SEARCHED: usize = 256 * 1024;
 
 /// What a search goes by beside the text.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Rules {
+pub(crate) struct Rules<'a> {
     pub(crate) seed: Seed,
     pub(crate) nations: Nations,
+    pub(crate) passed: &'a Passed,
 }
 
 /// Searches a body of this media type, of which `marks` are.
-pub(crate) fn search(body: &[u8], marks: &Marks, media: Option<&str>, rules: Rules) -> Found {
+pub(crate) fn search(body: &[u8], marks: &Marks, media: Option<&str>, rules: Rules<'_>) -> Found {
     let body = &body[..body.len().min(SEARCHED)];
     let mut found = Found::default();
     if let Some(form) = fields::form(body) {
@@ -57,7 +59,7 @@ pub(crate) fn search(body: &[u8], marks: &Marks, media: Option<&str>, rules: Rul
 }
 
 /// Searches the target of a request: path and query.
-pub(crate) fn search_target(target: &str, marks: &mut Marks, rules: Rules) -> Found {
+pub(crate) fn search_target(target: &str, marks: &mut Marks, rules: Rules<'_>) -> Found {
     let target = &target.as_bytes()[..target.len().min(SEARCHED)];
     let mut found = Found::default();
     let decoded;
@@ -74,7 +76,7 @@ pub(crate) fn search_target(target: &str, marks: &mut Marks, rules: Rules) -> Fo
 }
 
 /// Takes back what nothing speaks for when all was seen.
-fn settle(rules: Rules, found: &mut Found) {
+fn settle(rules: Rules<'_>, found: &mut Found) {
     for class in [DataClass::Card, DataClass::Itin, DataClass::Ssn] {
         // Without a name or grouping to speak for it, a number is believed in company only, and a card not among
         // many that are like cards and none.
@@ -89,9 +91,13 @@ fn settle(rules: Rules, found: &mut Found) {
     payment::codes(rules.seed, found);
 }
 
-fn look(body: &[u8], marks: &Marks, rules: Rules, found: &mut Found) {
-    let Rules { seed, nations } = rules;
-    fields::each(body, marks, |kind, value, at| match kind {
+fn look(body: &[u8], marks: &Marks, rules: Rules<'_>, found: &mut Found) {
+    let Rules {
+        seed,
+        nations,
+        passed,
+    } = rules;
+    fields::each(body, marks, passed, |kind, value, at| match kind {
         Named::Address => contact::address(value, seed, found),
         Named::BirthDate => contact::birth_date(value, seed, found),
         Named::Card => {
@@ -173,14 +179,18 @@ mod tests {
     fn find(body: &[u8]) -> Found {
         let mut marks = Marks::default();
         marks.read(body);
-        search(body, &marks, None, rules())
-    }
-
-    fn rules() -> Rules {
-        Rules {
+        let rules = Rules {
             seed: Seed::new(&[3; 32]),
             nations: Nations::default(),
-        }
+            passed: &Passed::default(),
+        };
+        let found = search(body, &marks, None, rules);
+        // Once more, with what was passed by remembered.
+        let again = search(body, &marks, None, rules);
+        let all =
+            |found: &Found| -> Vec<_> { found.iter().map(|(c, h)| (c, h.values.len(), h.strong)).collect() };
+        assert_eq!(all(&found), all(&again));
+        found
     }
 
     fn classes(text: &str) -> Vec<(&'static str, usize, u32)> {

@@ -3,6 +3,8 @@
 //! A body has a name every twenty bytes, and nearly all of them are of no interest. So [`may_be`] looks at the last four
 //! letters before a sign and passes nearly all of them by; [`named`] then decides by the whole name.
 
+use std::cell::Cell;
+
 use super::DataClass;
 
 /// What the name of a field says that its value may be.
@@ -356,6 +358,67 @@ const _: () = {
     // Places in the list are kept in bytes.
     assert!(ENDINGS.len() < 256);
 };
+
+/// Names in quotes that were found to be others, by their last eight bytes. It remembers and decides nothing: the same with it
+/// and without.
+#[derive(Debug)]
+pub(crate) struct Passed(Box<[Cell<u64>]>);
+
+impl Default for Passed {
+    fn default() -> Self {
+        Self(vec![Cell::new(0); Self::ROOM].into())
+    }
+}
+
+impl Passed {
+    const ROOM: usize = 4096;
+
+    /// What stands before the quote in front of the sign at `at`: eight bytes, or the name and the quote that opens it when it
+    /// is shorter. Zero when there is no quote, or one of a string in a string.
+    #[inline]
+    pub(super) fn tail(body: &[u8], at: usize) -> u64 {
+        const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+        let near = at
+            .checked_sub(9)
+            .and_then(|from| body.get(from..)?.first_chunk::<9>());
+        let Some([last @ .., b'"']) = near else {
+            return 0;
+        };
+        let tail = u64::from_le_bytes(*last);
+        if tail >> 56 == u64::from(b'\\') {
+            return 0;
+        }
+        // A bit at the top of each byte that is a quote.
+        let other = tail ^ 0x2222_2222_2222_2222;
+        let quotes = !(((other & LOW) + LOW) | other | LOW);
+        if quotes == 0 {
+            return tail;
+        }
+        let after = quotes.leading_zeros() & !7;
+        // What decides about names of one or two letters stands before their quote too.
+        if after < 24 {
+            return 0;
+        }
+        tail & (u64::MAX << (56 - after))
+    }
+
+    #[inline]
+    fn place(&self, tail: u64) -> Option<&Cell<u64>> {
+        let hash = tail.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        self.0.get(hash as usize % Self::ROOM)
+    }
+
+    #[inline]
+    pub(super) fn holds(&self, tail: u64) -> bool {
+        tail != 0 && self.place(tail).is_some_and(|place| place.get() == tail)
+    }
+
+    pub(super) fn add(&self, tail: u64) {
+        if let Some(place) = self.place(tail) {
+            place.set(tail);
+        }
+    }
+}
 
 /// Whether a name looked for may end right before the sign at `at`, or before the quote in front of it. Nearly all names
 /// are others, and are passed by here.

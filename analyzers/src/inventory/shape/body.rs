@@ -13,7 +13,7 @@
 //! kinds, and adding them is put off until somebody asks. What is remembered that way changes no result.
 
 use std::borrow::Cow;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -46,6 +46,11 @@ const NEW_NAMES: u32 = 256;
 
 /// Outlines remembered.
 const MEMO: usize = 16;
+
+/// New outlines in a row after which the next [`PAUSE`] bodies are not asked for theirs: where each body has another, an outline is
+/// work for nothing.
+const MISSES: u8 = 6;
+const PAUSE: u8 = 48;
 
 /// Exchanges of which each one's values are looked at, and the share after that, which is one in [`SHARE`].
 pub(super) const EARLY: u32 = 128;
@@ -107,6 +112,12 @@ pub(super) struct Field {
     /// Seconds since 1970.
     pub(super) first: u32,
     pub(super) last: u32,
+    /// The field whose key came next in the same object, and the one whose key came first in this one, when they were met
+    /// last. Keys mostly come in one order, so that is where to look first; it decides nothing.
+    then: u16,
+    below: u16,
+    /// Its elements, when it was an array since it was made.
+    elements: u16,
 }
 
 impl Field {
@@ -177,6 +188,8 @@ pub(super) struct Notes {
     pub(super) news: Vec<(u64, u8)>,
     /// Fields that are always there and were not.
     pub(super) lacks: Vec<u64>,
+    /// Fields, learned or not, that held a value that is no object and no array, as they may not have before.
+    pub(super) fresh: Vec<u64>,
 }
 
 impl Notes {
@@ -222,6 +235,8 @@ pub(super) struct Body {
     /// Fields given up, and names taken for data because there were too many.
     pub(super) given_up: u32,
     memo: Vec<Known>,
+    /// Bodies in a row whose outline was new, and beyond [`MISSES`] those whose outline was not asked for since.
+    misses: u8,
 }
 
 /// An exchange as a body needs to know it.
@@ -253,6 +268,7 @@ impl Default for Body {
             review: 0,
             given_up: 0,
             memo: Vec::new(),
+            misses: 0,
         }
     }
 }
@@ -271,39 +287,68 @@ pub(super) trait Content {
 impl Body {
     /// Takes the body of one exchange. `None` when it cannot be read; then nothing of it counts.
     pub(super) fn observe(&mut self, content: &impl Content, moment: Moment<'_>) -> Option<Notes> {
-        if moment.in_share || self.exchanges < EARLY {
-            let (facts, notes, cut) = self.learn(content, moment, Some(moment.in_share))?;
-            self.apply(&facts, 1, (moment.at, moment.at), cut);
-            self.count(cut, moment.at);
+        let look = (moment.in_share || self.exchanges < EARLY).then_some(moment.in_share);
+        let outline = match look {
+            Some(_) => None,
+            None if self.misses >= MISSES => {
+                self.misses = if self.misses >= MISSES + PAUSE {
+                    0
+                } else {
+                    self.misses + 1
+                };
+                None
+            }
+            None => {
+                let (outline, end) = outline::of(content, moment.seed);
+                if end == End::Broken {
+                    return None;
+                }
+                if let Some(known) = self.memo.iter_mut().find(|known| known.outline == outline) {
+                    self.misses = 0;
+                    known.count = known.count.saturating_add(1);
+                    known.first = known.first.min(moment.at);
+                    known.last = known.last.max(moment.at);
+                    let notes = known.notes.as_deref().cloned().unwrap_or_default();
+                    self.count(end == End::Cut, moment.at);
+                    return Some(notes);
+                }
+                self.misses += 1;
+                Some(outline)
+            }
+        };
+        let mut scratch = moment.names.scratch.take();
+        let mut learned = self.learn(content, moment, look, &mut scratch);
+        if let Some((notes, cut)) = &mut learned {
+            let fresh = self.fresh(&scratch.facts);
+            match outline {
+                None => self.apply(&scratch.facts, 1, (moment.at, moment.at), *cut),
+                Some(outline) => self.remember(Known {
+                    outline,
+                    count: 1,
+                    first: moment.at,
+                    last: moment.at,
+                    cut: *cut,
+                    facts: scratch.facts.as_slice().into(),
+                    notes: (!notes.is_empty()).then(|| Box::new(notes.clone())),
+                }),
+            }
+            notes.fresh = fresh;
+            self.count(*cut, moment.at);
             self.keep_bounds();
-            return Some(notes);
         }
-        let (outline, end) = outline::of(content, moment.seed);
-        if end == End::Broken {
-            return None;
-        }
-        let cut = end == End::Cut;
-        if let Some(known) = self.memo.iter_mut().find(|known| known.outline == outline) {
-            known.count = known.count.saturating_add(1);
-            known.first = known.first.min(moment.at);
-            known.last = known.last.max(moment.at);
-            let notes = known.notes.as_deref().cloned().unwrap_or_default();
-            self.count(cut, moment.at);
-            return Some(notes);
-        }
-        let (facts, notes, cut) = self.learn(content, moment, None)?;
-        self.remember(Known {
-            outline,
-            count: 1,
-            first: moment.at,
-            last: moment.at,
-            cut,
-            facts,
-            notes: (!notes.is_empty()).then(|| Box::new(notes.clone())),
+        moment.names.scratch.replace(scratch);
+        learned.map(|(notes, _)| notes)
+    }
+
+    /// Fields that are not known to have held a value that is no object and no array.
+    fn fresh(&self, facts: &[Fact]) -> Vec<u64> {
+        const BRACKETS: u8 = 1 << Kind::Object as u8 | 1 << Kind::Array as u8;
+        let holds = |kinds: u8| kinds & !EVERY & !BRACKETS != 0;
+        let fresh = facts.iter().map(|fact| parts(*fact)).filter_map(|(at, bits)| {
+            let field = self.fields.get(at)?;
+            (holds(bits) && !holds(field.kinds) && field.hash != 0).then_some(field.hash)
         });
-        self.count(cut, moment.at);
-        self.keep_bounds();
-        Some(notes)
+        fresh.collect()
     }
 
     fn count(&mut self, cut: bool, at: u32) {
@@ -387,42 +432,48 @@ impl Body {
         }
     }
 
-    /// Walks a body field by field. `look` is whether to look at values, and whether those are of the share. `None` when it cannot
-    /// be read; then it leaves no trace.
+    /// Walks a body field by field and leaves its facts in `scratch`. `look` is whether to look at values, and whether those are
+    /// of the share. Returns what is new and whether the body was cut off; `None` when it cannot be read, and then it leaves no
+    /// trace.
     fn learn(
         &mut self,
         content: &impl Content,
         moment: Moment<'_>,
         look: Option<bool>,
-    ) -> Option<(Box<[Fact]>, Notes, bool)> {
+        scratch: &mut Scratch,
+    ) -> Option<(Notes, bool)> {
         let before = (self.fields.len(), self.names.len(), self.given_up);
-        let mut learn = Learn::new(self, look.is_some(), content.is_numbered(), moment);
+        let mut learn = Learn::new(self, scratch, look.is_some(), content.is_numbered(), moment);
         let end = content.tell(&mut learn);
-        let (marks, mut touched, looks, texts) = (learn.marks, learn.touched, learn.looks, learn.texts);
+        let Scratch {
+            marks,
+            touched,
+            looks,
+            texts,
+            facts,
+        } = scratch;
         if end == End::Broken {
             self.forget_from(before);
             return None;
         }
         let cut = end == End::Cut;
         if let Some(in_share) = look {
-            self.keep_values(&looks, &texts, in_share);
+            self.keep_values(looks, texts, in_share);
         }
         touched.sort_unstable();
-        let facts: Box<[Fact]> = touched
-            .iter()
-            .map(|at| {
-                let mark = &marks[usize::from(*at)];
-                let parent = usize::from(self.fields[usize::from(*at)].parent);
-                let in_each = !cut && (*at == 0 || mark.instances == marks[parent].objects);
-                fact(*at, mark.kinds | if in_each { EVERY } else { 0 })
-            })
-            .collect();
+        facts.clear();
+        facts.extend(touched.iter().map(|at| {
+            let mark = &marks[usize::from(*at)];
+            let parent = usize::from(self.fields[usize::from(*at)].parent);
+            let in_each = !cut && (*at == 0 || mark.instances == marks[parent].objects);
+            fact(*at, mark.kinds | if in_each { EVERY } else { 0 })
+        }));
         let notes = if self.learned > 0 {
-            self.notes(&facts, cut)
+            self.notes(facts, cut)
         } else {
             Notes::default()
         };
-        Some((facts, notes, cut))
+        Some((notes, cut))
     }
 
     /// Keeps what was looked at of a body that could be read.
@@ -465,6 +516,13 @@ impl Body {
         self.fields.truncate(fields);
         self.names.truncate(names);
         self.order.retain(|at| usize::from(*at) < fields);
+        for field in &mut self.fields {
+            for at in [&mut field.then, &mut field.below, &mut field.elements] {
+                if usize::from(*at) >= fields {
+                    *at = NONE;
+                }
+            }
+        }
         self.given_up = given_up;
     }
 
@@ -588,13 +646,6 @@ impl Body {
         values
     }
 
-    /// Whether this is the field of this name below a parent.
-    #[inline]
-    fn is(&self, at: u16, parent: u16, name: &[u8]) -> bool {
-        let at = usize::from(at);
-        self.fields.get(at).is_some_and(|field| field.parent == parent) && self.name(at).as_bytes() == name
-    }
-
     /// Whether values of a field may be somebody's, by its name. Elements and values by key are what their array or object is.
     fn is_personal(&mut self, at: usize) -> bool {
         if let Some(known) = self.fields[at].personal {
@@ -611,20 +662,44 @@ impl Body {
         known
     }
 
-    /// The field of this name below a parent.
-    fn find(&self, parent: u16, name: &[u8]) -> Option<u16> {
-        let hash = path_hash(self.fields[usize::from(parent)].hash, name);
+    /// The field of this path. Its hash stands for it: two paths with one hash would be taken for one field, and whoever makes
+    /// some gains nothing by it.
+    fn find(&self, hash: u64) -> Option<u16> {
         let from = self
             .order
             .partition_point(|at| self.fields[usize::from(*at)].hash < hash);
-        self.order[from..]
-            .iter()
-            .copied()
-            .take_while(|at| self.fields[usize::from(*at)].hash == hash)
-            .find(|at| {
-                self.fields[usize::from(*at)].parent == parent
-                    && self.name(usize::from(*at)).as_bytes() == name
-            })
+        let at = *self.order.get(from)?;
+        (self.fields[usize::from(at)].hash == hash).then_some(at)
+    }
+
+    /// The field of this name below a parent, which comes after `before` in its object, or first.
+    #[inline]
+    fn next(&mut self, parent: u16, before: u16, name: &[u8]) -> Option<u16> {
+        let above = self.fields.get(usize::from(parent))?;
+        let hash = path_hash(above.hash, name);
+        let guess = match self.fields.get(usize::from(before)) {
+            Some(before) => before.then,
+            None => above.below,
+        };
+        if self
+            .fields
+            .get(usize::from(guess))
+            .is_some_and(|f| f.hash == hash)
+        {
+            return Some(guess);
+        }
+        let found = self.find(hash)?;
+        self.expect(parent, before, found);
+        Some(found)
+    }
+
+    /// Remembers which field came after another, or first.
+    fn expect(&mut self, parent: u16, before: u16, at: u16) {
+        if let Some(before) = self.fields.get_mut(usize::from(before)) {
+            before.then = at;
+        } else if let Some(parent) = self.fields.get_mut(usize::from(parent)) {
+            parent.below = at;
+        }
     }
 
     /// The same, made when there is none and there is room.
@@ -633,18 +708,29 @@ impl Body {
     }
 
     fn make_within(&mut self, parent: u16, name: &str, limit: usize) -> u16 {
-        if self.fields.is_empty() {
+        let Some(above) = self.fields.get(usize::from(parent)) else {
             self.push(0, "", 0);
-        } else if let Some(at) = self.find(parent, name.as_bytes()) {
+            return 0;
+        };
+        let hash = path_hash(above.hash, name.as_bytes());
+        if let Some(at) = self.find(hash) {
             return at;
-        } else if self.fields.len() < limit {
-            let hash = path_hash(self.fields[usize::from(parent)].hash, name.as_bytes());
-            self.push(parent, name, hash);
-        } else {
+        }
+        if self.fields.len() >= limit {
             self.given_up = self.given_up.saturating_add(1);
             return NONE;
         }
+        self.push(parent, name, hash);
         (self.fields.len() - 1) as u16
+    }
+
+    /// The elements of an array.
+    fn elements(&mut self, array: u16, limit: usize) -> u16 {
+        let at = self.make_within(array, ELEMENT, limit);
+        if let Some(array) = self.fields.get_mut(usize::from(array)) {
+            array.elements = at;
+        }
+        at
     }
 
     fn push(&mut self, parent: u16, name: &str, hash: u64) {
@@ -655,7 +741,7 @@ impl Body {
             .order
             .partition_point(|at| self.fields[usize::from(*at)].hash < hash);
         if self.fields.len() == self.fields.capacity() {
-            let room = (self.fields.len() / 4).max(4);
+            let room = (self.fields.len() / 2).max(8);
             self.fields.reserve_exact(room);
             self.order.reserve_exact(room);
         }
@@ -675,6 +761,9 @@ impl Body {
             cut: 0,
             first: 0,
             last: 0,
+            then: NONE,
+            below: NONE,
+            elements: NONE,
         });
     }
 
@@ -832,14 +921,6 @@ impl Body {
         }
         path
     }
-
-    /// Hashes of the paths of all fields, sorted.
-    pub(super) fn paths(&self) -> impl Iterator<Item = u64> {
-        self.order
-            .iter()
-            .map(|at| self.fields[usize::from(*at)].hash)
-            .filter(|hash| *hash != 0)
-    }
 }
 
 /// The hash of a path by that of the path above. It is no secret and not keyed: a field is found by its name in the end.
@@ -853,6 +934,18 @@ pub(crate) struct Names {
     seed: u64,
     /// Hash of a name, with its lowest bit telling whether it may be shown.
     known: Box<[Cell<u64>]>,
+    /// Room for the body at hand.
+    scratch: RefCell<Scratch>,
+}
+
+/// What is noted while a body is walked. Kept from body to body for its room.
+#[derive(Debug, Default)]
+struct Scratch {
+    marks: Vec<Mark>,
+    touched: Vec<u16>,
+    looks: Vec<Look>,
+    texts: Vec<u8>,
+    facts: Vec<Fact>,
 }
 
 impl Names {
@@ -863,6 +956,7 @@ impl Names {
         Self {
             seed: seed.hash(b"shown"),
             known: vec![Cell::new(0); Self::ROOM].into(),
+            scratch: RefCell::default(),
         }
     }
 
@@ -911,7 +1005,7 @@ pub(super) fn shown(raw: &[u8]) -> &str {
         .unwrap_or(KEY)
 }
 
-#[derive(Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Mark {
     kinds: u8,
     /// Objects that had it.
@@ -929,19 +1023,20 @@ struct Level {
     field: u16,
     /// The object, by a number of its own; zero for an array.
     stamp: u32,
-    /// Its keys so far, and those of them that were new.
-    keys: u32,
+    /// Its keys so far that were new.
     new: u32,
     /// The field of the elements of an array, or of the value of the last key.
     child: u16,
 }
 
 /// A value that was looked at. What it tells is kept when the body is known to be one.
+#[derive(Debug)]
 struct Look {
     field: u16,
     what: What,
 }
 
+#[derive(Debug)]
 enum What {
     /// Its kind, and where its text lies among those that were copied.
     Value(Kind, u32, u32),
@@ -957,24 +1052,25 @@ const COPIED: usize = 512;
 /// Walks a body and marks its fields.
 struct Learn<'b> {
     body: &'b mut Body,
-    marks: Vec<Mark>,
-    touched: Vec<u16>,
+    scratch: &'b mut Scratch,
     levels: [Level; LEVELS],
     depth: usize,
     stamps: u32,
     new_names: u32,
     numbered: bool,
     look: bool,
-    looks: Vec<Look>,
-    texts: Vec<u8>,
     names: &'b Names,
     limit: usize,
-    /// The field met last.
-    last: u16,
 }
 
 impl<'b> Learn<'b> {
-    fn new(body: &'b mut Body, look: bool, numbered: bool, moment: Moment<'b>) -> Self {
+    fn new(
+        body: &'b mut Body,
+        scratch: &'b mut Scratch,
+        look: bool,
+        numbered: bool,
+        moment: Moment<'b>,
+    ) -> Self {
         let root = if body.fields.is_empty() {
             body.make(0, "")
         } else {
@@ -983,32 +1079,29 @@ impl<'b> Learn<'b> {
         let level = Level {
             field: NONE,
             stamp: 0,
-            keys: 0,
             new: 0,
             child: root,
         };
-        // Room for a few that are new.
-        let mut marks = Vec::with_capacity(body.fields.len() + 8);
-        marks.resize(body.fields.len(), Mark::default());
+        scratch.marks.clear();
+        scratch.marks.resize(body.fields.len(), Mark::default());
+        scratch.touched.clear();
+        scratch.looks.clear();
+        scratch.texts.clear();
         Self {
-            marks,
             body,
-            touched: Vec::with_capacity(32),
+            scratch,
             levels: [level; LEVELS],
             depth: 0,
             stamps: 0,
             new_names: 0,
             numbered,
             look,
-            looks: Vec::new(),
-            texts: Vec::new(),
             names: moment.names,
             limit: if moment.crowded {
                 FIELDS_WHEN_CROWDED
             } else {
                 FIELDS
             },
-            last: 0,
         }
     }
 
@@ -1021,21 +1114,24 @@ impl<'b> Learn<'b> {
             ..
         } = self.levels[self.depth];
         if child == NONE && stamp == 0 && field != NONE {
-            child = self.body.make_within(field, ELEMENT, self.limit);
+            // What is below an array are its elements, and nothing else.
+            child = match self.body.fields.get(usize::from(field)) {
+                Some(array) if array.elements != NONE => array.elements,
+                _ => self.body.elements(field, self.limit),
+            };
             self.levels[self.depth].child = child;
         }
         if child == NONE {
             return NONE;
         }
         let at = usize::from(child);
-        if self.marks.len() <= at {
-            self.marks.resize(self.body.fields.len(), Mark::default());
+        if self.scratch.marks.len() <= at {
+            self.scratch.marks.resize(self.body.fields.len(), Mark::default());
         }
-        let mark = &mut self.marks[at];
+        let mark = &mut self.scratch.marks[at];
         if mark.kinds == 0 {
-            self.touched.push(child);
+            self.scratch.touched.push(child);
         }
-        self.last = child;
         mark.kinds |= kind.bit();
         mark.objects += u32::from(kind == Kind::Object);
         if stamp > 0 && mark.stamp != stamp {
@@ -1047,13 +1143,14 @@ impl<'b> Learn<'b> {
 
     /// Looks at a value of a field, if enough of them were not looked at.
     fn look(&mut self, field: u16, what: impl FnOnce(&mut Vec<u8>) -> What) {
-        let Some(mark) = self.marks.get_mut(usize::from(field)).filter(|_| self.look) else {
+        let scratch = &mut *self.scratch;
+        let Some(mark) = scratch.marks.get_mut(usize::from(field)).filter(|_| self.look) else {
             return;
         };
         if mark.looks < LOOKED_AT {
             mark.looks += 1;
-            let what = what(&mut self.texts);
-            self.looks.push(Look { field, what });
+            let what = what(&mut scratch.texts);
+            scratch.looks.push(Look { field, what });
         }
     }
 }
@@ -1061,33 +1158,31 @@ impl<'b> Learn<'b> {
 impl Visitor for Learn<'_> {
     fn key(&mut self, raw: &[u8]) {
         let level = &mut self.levels[self.depth];
-        level.child = NONE;
-        level.keys += 1;
-        let (parent, keys, new) = (level.field, level.keys, level.new);
+        let before = std::mem::replace(&mut level.child, NONE);
+        let (parent, new) = (level.field, level.new);
         if parent == NONE {
             return;
         }
-        // Fields were made in the order of a body, so the next one mostly comes next.
-        let guess = if keys == 1 { parent } else { self.last } + 1;
+        // Names of fields begin with neither; `[]` and `{key}` do.
         let found = match raw.first() {
-            // Names of fields begin with neither; `[]` and `{key}` do.
             None | Some(b'[' | b'{') => None,
-            Some(_) if self.body.is(guess, parent, raw) => Some(guess),
-            Some(_) => self.body.find(parent, raw),
+            Some(_) => self.body.next(parent, before, raw),
         };
-        self.levels[self.depth].child = match found {
-            Some(at) => at,
-            None if new >= NAMES_AT_ONCE || self.new_names >= NEW_NAMES => {
-                self.body.make_within(parent, KEY, self.limit)
-            }
-            None => {
-                self.new_names += 1;
-                self.levels[self.depth].new += 1;
-                let number = std::str::from_utf8(raw).ok().filter(|_| self.numbered);
-                let name = number.unwrap_or_else(|| self.names.shown(raw));
-                self.body.make_within(parent, name, self.limit)
-            }
+        if let Some(at) = found {
+            self.levels[self.depth].child = at;
+            return;
+        }
+        let name = if new >= NAMES_AT_ONCE || self.new_names >= NEW_NAMES {
+            KEY
+        } else {
+            self.new_names += 1;
+            self.levels[self.depth].new += 1;
+            let number = std::str::from_utf8(raw).ok().filter(|_| self.numbered);
+            number.unwrap_or_else(|| self.names.shown(raw))
         };
+        let at = self.body.make_within(parent, name, self.limit);
+        self.body.expect(parent, before, at);
+        self.levels[self.depth].child = at;
     }
 
     fn scalar(&mut self, kind: Kind, text: Option<&[u8]>) {
@@ -1116,7 +1211,6 @@ impl Visitor for Learn<'_> {
         self.levels[self.depth] = Level {
             field,
             stamp: if object { self.stamps } else { 0 },
-            keys: 0,
             new: 0,
             child: NONE,
         };

@@ -48,23 +48,10 @@ use params::Parameters;
 use reassembly::{Flags, Message};
 
 use super::endpoint::Seen;
+use super::face::Face;
 
 /// Statuses told apart.
 const STATUSES: usize = 32;
-
-/// Fields that two shapes must have together before they are compared.
-const COMPARED: usize = 3;
-
-/// How alike two shapes are.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Similarity {
-    /// Fields that both have, of those that one has (Jaccard): 1 when they are the same, 0 when they have none in common.
-    pub jaccard: f64,
-    /// Fields of the one.
-    pub fields: usize,
-    /// Fields of the other.
-    pub other_fields: usize,
-}
 
 /// The shape of one endpoint.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -97,8 +84,9 @@ fn is_zero(n: &u32) -> bool {
 }
 
 impl Shape {
-    /// Takes one exchange. `status` is how it ended, `callers` how many there are of this endpoint.
-    pub(crate) fn observe(&mut self, seen: &Seen<'_>, status: Option<u16>, callers: usize) {
+    /// Takes one exchange. `status` is how it ended, `callers` how many there are of this endpoint; `face` takes what is new of
+    /// its answers.
+    pub(crate) fn observe(&mut self, seen: &Seen<'_>, status: Option<u16>, callers: usize, face: &mut Face) {
         let exchange = seen.exchange;
         let moment = Moment {
             at: u32::try_from(seen.ts.seconds()).unwrap_or(u32::MAX),
@@ -129,7 +117,7 @@ impl Shape {
                 drift::parameters(&mut self.watch, &mut self.parameters, &news, moment.at, &caller);
             }
             if readable {
-                self.body(Side::Request, &request.message, moment, &caller);
+                self.body(Side::Request, &request.message, moment, &caller, face);
             }
         }
         if let (Some(response), Some(status)) = (&exchange.response, status)
@@ -141,9 +129,34 @@ impl Shape {
                 &response.message,
                 moment,
                 &caller,
+                face,
             );
         }
         drift::review(self, seen.learn, moment.at);
+    }
+
+    /// The face of one answer.
+    pub(crate) fn face_of(message: &Message, seen: &Seen<'_>) -> Face {
+        let mut face = Face::default();
+        let content = content::of(
+            message.field("content-type"),
+            &message.body,
+            message.body_is_whole(),
+        );
+        let Some(content) = content.filter(|_| !message.body.is_empty()) else {
+            return face;
+        };
+        let moment = Moment {
+            at: 0,
+            in_share: false,
+            seed: seen.learn.seed,
+            names: seen.names,
+            crowded: seen.crowded,
+        };
+        if let Some(notes) = Body::default().observe(&content, moment) {
+            face.take((Side::Response(2), content.form), &notes.fresh);
+        }
+        face
     }
 
     fn count_status(&mut self, status: u16) {
@@ -157,7 +170,14 @@ impl Shape {
         }
     }
 
-    fn body(&mut self, side: Side, message: &Message, moment: Moment<'_>, caller: &Caller<'_>) {
+    fn body(
+        &mut self,
+        side: Side,
+        message: &Message,
+        moment: Moment<'_>,
+        caller: &Caller<'_>,
+        face: &mut Face,
+    ) {
         if message.body.is_empty() {
             return;
         }
@@ -176,9 +196,12 @@ impl Shape {
             Ok(at) => at,
             Err(at) => {
                 let mut body = Body::default();
-                if body.observe(&content, moment).is_none() {
-                    self.unreadable = self.unreadable.saturating_add(1);
-                    return;
+                match body.observe(&content, moment) {
+                    Some(notes) => face.take(key, &notes.fresh),
+                    None => {
+                        self.unreadable = self.unreadable.saturating_add(1);
+                        return;
+                    }
                 }
                 self.bodies.reserve_exact(1);
                 self.bodies.insert(at, (key.0, key.1, body));
@@ -193,6 +216,7 @@ impl Shape {
         match body.observe(&content, moment) {
             None => self.unreadable = self.unreadable.saturating_add(1),
             Some(notes) => {
+                face.take(key, &notes.fresh);
                 if body.learned > 0 {
                     drift::fields(&mut self.watch, key, body, &notes, moment.at, caller);
                 } else if before < drift::NEW_BODY_WATCHED {
@@ -229,32 +253,6 @@ impl Shape {
                 None => self.watch = Some(theirs),
             }
         }
-    }
-
-    /// How alike the successful answers of two endpoints are, by the paths of their fields. `None` when one of them has shown too
-    /// few to say.
-    #[allow(dead_code, reason = "asked for by the templates of paths")]
-    pub(crate) fn similarity(&self, other: &Self) -> Option<Similarity> {
-        let paths = |shape: &Self| -> Vec<u64> {
-            let ok = shape
-                .bodies
-                .iter()
-                .filter(|(side, form, _)| (*side, *form) == (Side::Response(2), Form::Json));
-            ok.flat_map(|(_, _, body)| body.paths()).collect()
-        };
-        let (mine, theirs) = (paths(self), paths(other));
-        if mine.len() < COMPARED || theirs.len() < COMPARED {
-            return None;
-        }
-        let both = mine
-            .iter()
-            .filter(|path| theirs.binary_search(path).is_ok())
-            .count();
-        Some(Similarity {
-            jaccard: both as f64 / (mine.len() + theirs.len() - both) as f64,
-            fields: mine.len(),
-            other_fields: theirs.len(),
-        })
     }
 
     /// Fields and parameters: what takes its memory.

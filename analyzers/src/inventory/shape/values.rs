@@ -72,9 +72,13 @@ impl Format {
             text.get(range)
                 .is_some_and(|part| part.iter().all(u8::is_ascii_digit))
         };
+        // Most texts have no format, and are passed by for what is not in them.
+        let signs = text
+            .iter()
+            .fold(0, |signs, byte| signs | SIGNS[usize::from(*byte)]);
         match text {
             [] => None,
-            _ if text.len() <= 40 && text.iter().all(u8::is_ascii_digit) => Some(Self::Digits),
+            _ if signs == DIGIT && text.len() <= 40 => Some(Self::Digits),
             [_, _, _, _, b'-', _, _, b'-', _, _, rest @ ..]
                 if digits(0..4) && digits(5..7) && digits(8..10) =>
             {
@@ -85,21 +89,41 @@ impl Format {
                 }
             }
             _ if text.len() == 36 && is_uuid(text) => Some(Self::Uuid),
+            _ if signs & (DOT | COLON | AT) == 0 => None,
             _ if text.starts_with(b"eyJ") && text.iter().filter(|b| **b == b'.').count() == 2 => {
                 Some(Self::Jwt)
             }
-            _ if is_uri(text) => Some(Self::Uri),
-            _ if text.len() <= 15 && text[0].is_ascii_digit() && parsed::<std::net::Ipv4Addr>(text) => {
+            _ if signs & COLON != 0 && is_uri(text) => Some(Self::Uri),
+            _ if signs == DIGIT | DOT && text.len() <= 15 && parsed::<std::net::Ipv4Addr>(text) => {
                 Some(Self::Ipv4)
             }
-            _ if text.len() <= 45 && text.contains(&b':') && parsed::<std::net::Ipv6Addr>(text) => {
+            _ if signs & COLON != 0 && text.len() <= 45 && parsed::<std::net::Ipv6Addr>(text) => {
                 Some(Self::Ipv6)
             }
-            _ if is_email(text) => Some(Self::Email),
+            _ if signs & AT != 0 && is_email(text) => Some(Self::Email),
             _ => None,
         }
     }
 }
+
+/// What a byte of a text says about its format, as bits.
+const SIGNS: [u8; 256] = {
+    let mut signs = [OTHER; 256];
+    let mut digit = b'0';
+    while digit <= b'9' {
+        signs[digit as usize] = DIGIT;
+        digit += 1;
+    }
+    signs[b'.' as usize] = DOT;
+    signs[b':' as usize] = COLON;
+    signs[b'@' as usize] = AT;
+    signs
+};
+const DIGIT: u8 = 1;
+const DOT: u8 = 2;
+const COLON: u8 = 4;
+const AT: u8 = 8;
+const OTHER: u8 = 16;
 
 fn parsed<T: std::str::FromStr>(text: &[u8]) -> bool {
     std::str::from_utf8(text).is_ok_and(|text| text.parse::<T>().is_ok())

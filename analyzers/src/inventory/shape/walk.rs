@@ -6,7 +6,7 @@ use super::tokens::Tokens;
 pub(super) const DEPTH: usize = 24;
 
 /// Elements of one array that are looked at. Lists hold the like, and what they hold besides is met in other bodies.
-pub(super) const ELEMENTS: u32 = 10;
+pub(super) const ELEMENTS: u32 = 6;
 
 /// What a value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

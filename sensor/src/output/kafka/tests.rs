@@ -395,7 +395,7 @@ fn secured(broker: &Broker, prefix: &str, spool: &TempDir) -> KafkaConfig {
         sasl_mechanism: Some("SCRAM-SHA-512".to_owned()),
         sasl_username: Some(broker.setting("sasl_username").to_owned()),
         sasl_password: Some(Secret(broker.setting("sasl_password").to_owned())),
-        connect_timeout: Duration::from_secs(8),
+        connect_timeout: Duration::from_secs(40),
         ..config(broker.setting("sasl_bootstrap"), prefix, spool)
     }
 }

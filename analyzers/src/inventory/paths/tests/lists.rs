@@ -367,6 +367,42 @@ fn a_merge_is_parted_again_when_evidence_turns() {
 }
 
 #[test]
+fn a_word_of_the_route_is_found_however_late_it_is_called() {
+    let parcel = |n: u64| format!(r#"{{"id":{n},"weight":{n},"from":"a","to":"b","state":"x{n}"}}"#);
+    let report = |word: &str, n: u64| {
+        format!(
+            r#"{{"{word}_total":{n},"{word}_oldest":"x{n}","{word}_by":[{{"{word}_depot":"k"}}],"as_of":"x"}}"#
+        )
+    };
+    let syllables = ["ba", "ce", "di", "fo", "gu", "ha", "je", "ki", "lo", "mu"];
+    for method in ["GET", "PUT"] {
+        let mut scene = Scene::new();
+        // So many parcels that only a few of their names are kept …
+        for n in 0..90 {
+            let name = format!("{}{}nor", syllables[n % 10], syllables[n / 10]);
+            scene.send(&Call::new(method, format!("/parcels/{name}")).answer(parcel(n as u64)));
+        }
+        // … and then words of the route, with other answers, or another method.
+        for word in ["overdue", "unclaimed", "misrouted", "undelivered", "waylaid"] {
+            for n in 0..5 {
+                scene.send(&Call::get(format!("/parcels/{word}")).answer(report(word, n)));
+            }
+        }
+        let found: BTreeSet<String> = scene.endpoints().into_iter().map(|e| e.template).collect();
+        let want = [
+            "overdue",
+            "unclaimed",
+            "misrouted",
+            "undelivered",
+            "waylaid",
+            "{param}",
+        ];
+        let want: BTreeSet<String> = want.iter().map(|w| format!("/parcels/{w}")).collect();
+        assert_eq!(found, want, "{method}");
+    }
+}
+
+#[test]
 fn what_a_server_would_make_of_any_path_stays_bounded() {
     // A server that answers everything with a page, and a caller that asks for everything.
     let mut scene = Scene::new();

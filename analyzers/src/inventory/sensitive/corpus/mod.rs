@@ -18,7 +18,7 @@ mod values;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::{COUNTRY_CODES, DataClass, Nations, Rules, Seed, search, search_target};
+use super::{COUNTRY_CODES, DataClass, Nations, Passed, Rules, Seed, search, search_target};
 use crate::marks::Marks;
 use made::MADE;
 use near::near_miss;
@@ -189,6 +189,7 @@ fn found(body: &str) -> BTreeSet<DataClass> {
     let rules = Rules {
         seed: Seed::new(&[3; 32]),
         nations: Nations::parse(&codes),
+        passed: &Passed::default(),
     };
     let mut marks = Marks::default();
     let found = if body.starts_with("/v1/") {

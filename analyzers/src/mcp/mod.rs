@@ -1,0 +1,623 @@
+//! The Model Context Protocol, every revision, from what passes by.
+//!
+//! ```text
+//! exchange ─▶ message ─▶ Seen ─▶ session ─▶ catalog ─▶ detectors
+//!             JSON-RPC   what it  who says    tools and   one file each
+//!             or fields  carries  so before   their past
+//! ```
+//!
+//! An exchange is MCP's by the fields of its head or by the form of its body, never by its path. A server is a host and a path on
+//! it. Where a body is missing, the fields of 2026-07-28 say what was called; where a session said once who it is, that holds for
+//! what follows. Servers are kept with what is counted for them; names pass the functions of [`crate::privacy`], and of
+//! definitions only hashes and forms are kept.
+
+mod canonical;
+mod catalog;
+mod definition;
+pub(crate) mod mcp_header_body_mismatch;
+pub(crate) mod mcp_unauthenticated;
+pub(crate) mod message;
+mod revision;
+mod session;
+#[cfg(test)]
+mod tests;
+pub(crate) mod tool_definition_changed;
+pub(crate) mod tool_hint_violated;
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use reassembly::exchange::split_target;
+use reassembly::{Exchange, Request, Timestamp};
+
+use self::catalog::List;
+pub(crate) use self::catalog::Server;
+use self::definition::Definition;
+use self::message::{Message, Text, Value};
+use self::revision::Revision;
+use self::session::{Session, Software};
+use crate::behaviour::Activity;
+use crate::finding::Resource;
+use crate::finding::ledger::Ledger;
+use crate::id::{Id, Seed};
+use crate::identity::signals::Signals;
+use crate::inventory::rpc::Call;
+use crate::privacy::{is_plain_name, redact_target, safe_name, safe_version, short_hash};
+use crate::settings::Settings;
+use crate::store::Store;
+
+/// Arguments of a call that are named.
+const ARGUMENTS: usize = 64;
+
+/// Names of one list that are taken over.
+const LISTED: usize = 1024;
+
+/// What an exchange carried of MCP.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct McpLabels {
+    /// The revision that is spoken, as far as it was said.
+    pub revision: Option<String>,
+    /// Keyed hash of the session's id.
+    pub session: Option<String>,
+    /// The client's name for itself, said in this exchange or when its session began.
+    pub client: Option<String>,
+    /// Every request and notification of the client, in the order of the body; a batch has several.
+    pub calls: Vec<McpCall>,
+}
+
+/// One request or notification.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct McpCall {
+    /// Its method.
+    pub method: String,
+    /// Tool, resource or prompt.
+    pub name: Option<String>,
+    /// Names of the arguments with their types in JSON, in the order of the body; nothing when there are none to be seen.
+    pub arguments: Vec<(String, &'static str)>,
+    /// Bytes of the result; of the answer's content, where its body was not kept.
+    pub result_bytes: Option<u64>,
+    /// Whether it failed: an error of the protocol or of the tool; nothing when that was not seen.
+    pub failed: Option<bool>,
+}
+
+/// A server as it is shown.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServerView {
+    /// Stable id, of host and path.
+    pub id: String,
+    /// Host.
+    pub host: String,
+    /// Path, redacted.
+    pub path: String,
+    /// Its name for itself.
+    pub name: Option<String>,
+    /// Its version.
+    pub version: Option<String>,
+    /// Revisions spoken, oldest first.
+    pub revisions: Vec<String>,
+    /// Tools, by name.
+    pub tools: Vec<ToolView>,
+    /// Resources with calls.
+    pub resources: BTreeMap<String, u64>,
+    /// Prompts with calls.
+    pub prompts: BTreeMap<String, u64>,
+    /// Names of clients for themselves, with exchanges.
+    pub clients: BTreeMap<String, u64>,
+    /// Principals by id, with exchanges.
+    pub callers: BTreeMap<String, u64>,
+    /// Exchanges.
+    pub exchanges: u64,
+    /// First exchange.
+    pub first_seen: Timestamp,
+    /// Last exchange.
+    pub last_seen: Timestamp,
+}
+
+/// A tool as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToolView {
+    /// Its name.
+    pub name: String,
+    /// Calls of it.
+    pub calls: u64,
+    /// Of these, how many failed.
+    pub failed: u64,
+    /// Hash of its definition, when that was seen.
+    pub definition: Option<String>,
+    /// The definition says that it changes nothing.
+    pub read_only: bool,
+}
+
+/// What an exchange says, before anything is known of its server.
+#[derive(Debug)]
+pub(crate) struct Seen<'a> {
+    requests: Vec<Message<'a>>,
+    answers: Vec<Message<'a>>,
+    pub(crate) calls: Vec<McpCall>,
+    /// They came as a batch.
+    pub(crate) batch: bool,
+    revision: Option<Revision>,
+    client: Option<Software>,
+    server: Option<Software>,
+    /// The key of the session's row, and whether it has an id.
+    session: (Id, bool),
+    /// The path that calls go to, where it is not that of the request.
+    path: Option<String>,
+}
+
+/// The texts of the answer, when the exchange can be MCP's.
+pub(crate) fn texts<'a>(
+    exchange: &'a Exchange,
+    request: &Request,
+    signals: &Signals<'_>,
+    call: Option<&Call>,
+) -> Option<Vec<Text<'a>>> {
+    let response = exchange.response.as_ref().map(|r| &r.message);
+    let called = call.is_some_and(|call| call.protocol == "mcp");
+    // The stream of 2024-11-05 has nothing in its request that would tell.
+    let streamed = || {
+        request.method() == "GET"
+            && response.is_some_and(|r| {
+                message::is_stream(r)
+                    && (memchr::memmem::find(&r.body, b"\"jsonrpc\"").is_some()
+                        || memchr::memmem::find(&r.body[..r.body.len().min(256)], b"event: endpoint")
+                            .is_some())
+            })
+    };
+    (called || signals.mcp || streamed()).then(|| response.map(message::texts).unwrap_or_default())
+}
+
+/// A header's value that may be wrapped for what fields may not hold (2026-07-28, "Value Encoding").
+fn unwrapped(value: &str) -> Cow<'_, str> {
+    let inner = value
+        .trim()
+        .strip_prefix("=?base64?")
+        .and_then(|v| v.strip_suffix("?="));
+    let decoded = inner.and_then(|inner| STANDARD.decode(inner).ok());
+    match decoded {
+        Some(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
+        None => Cow::Borrowed(value.trim()),
+    }
+}
+
+/// The name that a field gives a call.
+pub(crate) fn header_name<'a>(signals: &Signals<'a>) -> Option<Cow<'a, str>> {
+    signals.mcp_name.map(unwrapped)
+}
+
+/// Where a call has its name.
+fn name_of<'a>(method: &str, params: Option<Value<'a>>) -> Option<Cow<'a, str>> {
+    let member = match method {
+        "tools/call" | "prompts/get" => "name",
+        "resources/read" | "resources/subscribe" | "resources/unsubscribe" => "uri",
+        _ => return None,
+    };
+    params?.get(member).filter(|v| v.whole)?.text()
+}
+
+fn software(value: Option<Value<'_>>, key: &[u8; 32]) -> Option<Software> {
+    let value = value?;
+    let text = |name: &str| value.get(name).filter(|v| v.whole)?.text();
+    Some(Software {
+        name: safe_name(key, &text("name")?),
+        version: text("version").map(|v| safe_version(key, &v)),
+    })
+}
+
+impl<'a> Seen<'a> {
+    /// Reads what `request` and the `texts` of its answer say.
+    pub(crate) fn read(
+        exchange: &Exchange,
+        request: &'a Request,
+        texts: &'a [Text<'a>],
+        signals: &Signals<'_>,
+        key: &[u8; 32],
+    ) -> Option<Self> {
+        let (requests, batch) = match request.method() {
+            "POST" => message::read(&request.message.body),
+            _ => (Vec::new(), false),
+        };
+        let answers: Vec<Message<'_>> = texts
+            .iter()
+            .flat_map(|(_, text)| message::read(text).0)
+            .take(message::MESSAGES)
+            .collect();
+        let endpoint = texts
+            .first()
+            .filter(|(name, _)| name.as_ref() == b"endpoint" && request.method() == "GET")
+            .map(|(_, target)| String::from_utf8_lossy(target).into_owned());
+        // Fields alone, or a stream of something else.
+        if requests.is_empty() && answers.is_empty() && endpoint.is_none() && !signals.mcp {
+            return None;
+        }
+        let response = exchange.response.as_ref();
+        let field = |name: &str| request.message.field(name);
+        let session_id = field("mcp-session-id")
+            .or_else(|| response.and_then(|r| r.message.field("mcp-session-id")))
+            .map(Cow::Borrowed)
+            .or_else(|| query_session(request.query()?).map(Cow::Borrowed))
+            .or_else(|| {
+                let (_, query) = split_target(endpoint.as_deref()?);
+                query_session(query?).map(|id| Cow::Owned(id.to_owned()))
+            });
+        let session = match &session_id {
+            Some(id) => (session::by_id(key, &request.host, id), true),
+            None => (session::by_flow(&exchange.flow), false),
+        };
+        let first_text = |all: &[Message<'_>], name: &str, result: bool| {
+            all.iter().find_map(|m| {
+                let place = if result { m.result } else { m.params };
+                Revision::parse(&place?.get_text(name)?)
+            })
+        };
+        let in_meta = || {
+            let text = requests.iter().find_map(|m| m.meta("protocolVersion")?.text());
+            text.as_deref().and_then(Revision::parse)
+        };
+        let revision = first_text(&answers, "protocolVersion", true)
+            .or_else(|| field("mcp-protocol-version").and_then(Revision::parse))
+            .or_else(in_meta)
+            .or_else(|| first_text(&requests, "protocolVersion", false))
+            .or_else(|| endpoint.is_some().then_some(Revision::HTTP_SSE))
+            .or_else(|| signals.mcp_method.map(|_| Revision::STATELESS))
+            .or_else(|| field("mcp-session-id").map(|_| Revision::STREAMABLE));
+        let client = requests.iter().find_map(|m| {
+            let said = m.params.and_then(|p| p.get("clientInfo"));
+            software(said.or_else(|| m.meta("clientInfo")), key)
+        });
+        let server = answers.iter().find_map(|m| {
+            let said = m.result.and_then(|r| r.get("serverInfo"));
+            software(said.or_else(|| m.meta("serverInfo")), key)
+        });
+        let calls = calls(exchange, &requests, &answers, batch, signals, key);
+        Some(Self {
+            requests,
+            answers,
+            calls,
+            batch,
+            revision,
+            client,
+            server,
+            session,
+            path: endpoint.map(|target| redact_target(path_of(&target))),
+        })
+    }
+
+    /// Calls that have the server do something.
+    fn uses(&self) -> impl Iterator<Item = &McpCall> {
+        self.calls
+            .iter()
+            .filter(|c| matches!(c.method.as_str(), "tools/call" | "resources/read" | "prompts/get"))
+    }
+}
+
+/// The path of a target that may be a whole address.
+fn path_of(target: &str) -> &str {
+    let target = target.trim();
+    let behind = target.find("://").and_then(|at| {
+        let rest = &target[at + 3..];
+        rest.find('/').map(|slash| &rest[slash..])
+    });
+    split_target(behind.unwrap_or(target)).0
+}
+
+/// The session in a query, as servers of 2024-11-05 put it there.
+fn query_session(query: &str) -> Option<&str> {
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let names = ["sessionid", "session_id", "sessionId"];
+    pairs
+        .find(|(name, value)| names.contains(name) && value.len() >= 8)
+        .map(|(_, value)| value)
+}
+
+fn calls(
+    exchange: &Exchange,
+    requests: &[Message<'_>],
+    answers: &[Message<'_>],
+    batch: bool,
+    signals: &Signals<'_>,
+    key: &[u8; 32],
+) -> Vec<McpCall> {
+    let response = exchange.response.as_ref();
+    let refused = response.is_some_and(|r| r.status >= 400);
+    let one = |method: &str, name: Option<Cow<'_, str>>, message: Option<&Message<'_>>| {
+        let id = message.and_then(|m| m.id);
+        let asks = message.is_none_or(|m| m.id.is_some() || !m.whole);
+        let alone = !batch && requests.len() <= 1;
+        let is_mine = |answer: &&Message<'_>| {
+            let done = answer.result.is_some() || answer.error.is_some();
+            // Where its own id is behind a cut, the only answer is that of the only call.
+            done && match (id, answer.id) {
+                (Some(id), Some(answer)) => answer.bytes == id.bytes,
+                _ => alone,
+            }
+        };
+        let answer = answers.iter().find(is_mine).filter(|_| asks);
+        let result = answer.and_then(|a| a.result);
+        let content = response
+            .filter(|_| alone && asks)
+            .map(|r| r.message.content_bytes)
+            .filter(|bytes| *bytes > 0);
+        let failed = match answer {
+            Some(a) if a.error.is_some() => Some(true),
+            Some(a) => a.result.and_then(|r| match r.get("isError") {
+                Some(flag) if flag.is_true() => Some(true),
+                _ => r.whole.then_some(false),
+            }),
+            None => refused.then_some(true),
+        };
+        let arguments = message.and_then(|m| m.params?.get("arguments"));
+        McpCall {
+            method: safe_name(key, method),
+            name: name.map(|name| safe_name(key, &name)),
+            arguments: arguments.map(|a| shape(a, key)).unwrap_or_default(),
+            result_bytes: match result {
+                Some(result) if result.whole => Some(result.bytes.len() as u64),
+                Some(_) => content,
+                None if answer.is_some() || refused => None,
+                None => content,
+            },
+            failed: failed.filter(|_| asks),
+        }
+    };
+    if requests.is_empty() {
+        // The body is not there, or not all of it: fields suffice.
+        return signals
+            .mcp_method
+            .map(|method| one(method, header_name(signals), None))
+            .into_iter()
+            .collect();
+    }
+    let of = |m: &Message<'_>| {
+        let method = m.method_name()?;
+        let from_field = || header_name(signals).filter(|_| !m.whole && !batch);
+        let named = matches!(method.as_ref(), "tools/call" | "prompts/get" | "resources/read");
+        let name = name_of(&method, m.params).or_else(|| from_field().filter(|_| named));
+        Some(one(&method, name, Some(m)))
+    };
+    requests.iter().filter_map(of).collect()
+}
+
+/// Names and types of arguments. What is no name is a star; what is cut off in its key is left out.
+fn shape(arguments: Value<'_>, key: &[u8; 32]) -> Vec<(String, &'static str)> {
+    let shown = |name: &str| match is_plain_name(name) {
+        true => name.to_owned(),
+        false => format!("hash:{}", short_hash(key, "name", name.as_bytes())),
+    };
+    arguments
+        .members()
+        .take(ARGUMENTS)
+        .map(|(name, value)| (shown(&name), value.kind()))
+        .collect()
+}
+
+/// Everything known of MCP.
+#[derive(Debug)]
+pub(crate) struct Mcp {
+    pub(crate) servers: Store<Server>,
+    pub(crate) sessions: Store<Session>,
+    effects: tool_hint_violated::Effects,
+    seed: Seed,
+}
+
+/// What detectors look at.
+struct At<'a> {
+    activity: &'a Activity<'a>,
+    seen: &'a Seen<'a>,
+    server: &'a Server,
+}
+
+impl At<'_> {
+    /// The server as a resource, and a tool of it.
+    fn resource(&self, tool: Option<&str>) -> Resource {
+        Resource {
+            host: Some(self.server.host.clone()),
+            template: Some(self.server.path.clone()),
+            tool: tool.map(str::to_owned),
+            ..Resource::default()
+        }
+    }
+}
+
+impl Mcp {
+    pub(crate) fn new(seed: Seed, max_endpoints: usize, max_principals: usize) -> Self {
+        Self {
+            servers: Store::new(max_endpoints.div_ceil(32)),
+            sessions: Store::new(max_principals),
+            effects: tool_hint_violated::Effects::default(),
+            seed,
+        }
+    }
+
+    /// Puts a stored server back, beside what is known of it.
+    pub(crate) fn load(&mut self, id: Id, row: Server) {
+        match self.servers.get_mut(id) {
+            Some(known) => known.absorb(row),
+            None => self.servers.load(id, row),
+        }
+    }
+
+    /// Names that servers have beyond their ceilings.
+    pub(crate) fn given_up(&self) -> u64 {
+        self.servers.sorted().iter().map(|(_, s)| s.given_up).sum()
+    }
+
+    /// Servers, by host and path.
+    pub(crate) fn views(&self) -> impl Iterator<Item = ServerView> {
+        let mut all: Vec<&Server> = self.servers.sorted().into_iter().map(|(_, s)| s).collect();
+        all.sort_by(|a, b| (&a.host, &a.path, a.id).cmp(&(&b.host, &b.path, b.id)));
+        all.into_iter().map(Server::view)
+    }
+
+    /// Looks at an exchange that is not MCP's: it may be what a tool did.
+    pub(crate) fn look_beside(&mut self, activity: &Activity<'_>) {
+        self.effects.note(activity, self.seed);
+    }
+
+    /// Takes an exchange over and tells what detectors find.
+    pub(crate) fn observe(
+        &mut self,
+        activity: &Activity<'_>,
+        seen: &Seen<'_>,
+        settings: &Settings,
+        ledger: &mut Ledger,
+    ) -> McpLabels {
+        let (id, has_id) = seen.session;
+        let answered = activity.accepted();
+        let (client, revision) = self.session(activity.ts, seen, answered);
+        let labels = McpLabels {
+            revision: revision.map(|r| r.to_string()),
+            session: has_id.then(|| id.to_string()),
+            client: client.as_ref().map(|c| c.name.clone()),
+            calls: seen.calls.clone(),
+        };
+        let host = activity.host_name();
+        let path = match &seen.path {
+            Some(path) => path.clone(),
+            None => redact_target(activity.request.path()),
+        };
+        let environment = activity.host.and_then(|h| h.environment.as_deref()).unwrap_or("");
+        let server_id = Id::of(&[b"mcp", host.as_bytes(), path.as_bytes(), environment.as_bytes()]);
+        if !answered && self.servers.get(server_id).is_none() {
+            // Nothing shows that there is a server of this kind.
+            return labels;
+        }
+        let server = self
+            .servers
+            .entry(server_id, || Server::new(server_id, host, path, activity.ts));
+        server.first = server.first.min(activity.ts);
+        server.last = server.last.max(activity.ts);
+        server.exchanges += 1;
+        server
+            .revisions
+            .extend(revision.filter(|_| answered && server.revisions.len() < 16));
+        server.met(labels.client.as_deref(), &activity.identity.text);
+        let before = server.software.clone();
+        if answered && seen.server.is_some() {
+            server.software.clone_from(&seen.server);
+        }
+        for call in &seen.calls {
+            count(server, call, answered);
+        }
+        let caller = activity.identity.id.short();
+        let mut replaced = Vec::new();
+        for list in lists(seen, server, caller, settings, self.seed) {
+            replaced.extend(server.learn(list, caller, activity.ts));
+        }
+        let at = At {
+            activity,
+            seen,
+            server,
+        };
+        for change in &replaced {
+            tool_definition_changed::tell(&at, change, before.as_ref(), ledger);
+        }
+        mcp_unauthenticated::observe(&at, ledger);
+        mcp_header_body_mismatch::observe(&at, settings, ledger);
+        self.effects.observe(&at, self.seed, ledger);
+        labels
+    }
+
+    /// Client and revision, as this exchange says or its session said before.
+    fn session(
+        &mut self,
+        ts: Timestamp,
+        seen: &Seen<'_>,
+        answered: bool,
+    ) -> (Option<Software>, Option<Revision>) {
+        let (id, has_id) = seen.session;
+        let says = seen.client.is_some() || seen.revision.is_some();
+        if self.sessions.get(id).is_none() && !(says && answered && (has_id || seen.client.is_some())) {
+            return (seen.client.clone(), seen.revision);
+        }
+        let row = self.sessions.entry(id, Session::default);
+        row.last = row.last.max(ts);
+        row.exchanges += 1;
+        if seen.client.is_some() {
+            row.client.clone_from(&seen.client);
+        }
+        row.revision = seen
+            .revision
+            .filter(|r| *r != Revision::STREAMABLE || row.revision.is_none())
+            .or(row.revision);
+        (
+            row.client.clone(),
+            seen.revision
+                .filter(|r| *r != Revision::STREAMABLE)
+                .or(row.revision),
+        )
+    }
+}
+
+/// Counts a call for what it names.
+fn count(server: &mut Server, call: &McpCall, answered: bool) {
+    let Some(name) = &call.name else { return };
+    match call.method.as_str() {
+        "tools/call" => {
+            // A name that a server does not know is none of its tools.
+            let known = server.tools.contains_key(name);
+            if !known && (!answered || call.failed == Some(true)) {
+                return;
+            }
+            if let Some(tool) = server.tool(name) {
+                tool.calls += 1;
+                tool.failed += u64::from(call.failed == Some(true));
+            }
+        }
+        "prompts/get" if answered && call.failed != Some(true) => server.name(true, name, 1),
+        "resources/read" if answered && call.failed != Some(true) => server.name(false, name, 1),
+        _ => {}
+    }
+}
+
+/// Definitions in the answers; names of resources and prompts are taken over on the way.
+fn lists(seen: &Seen<'_>, server: &mut Server, caller: u64, settings: &Settings, seed: Seed) -> Vec<List> {
+    let key = &settings.hash_key;
+    let mut all = Vec::new();
+    let paged = |m: &Message<'_>| m.params.is_some_and(|p| p.get("cursor").is_some());
+    let first_page = !seen.requests.iter().any(paged);
+    for result in seen.answers.iter().filter_map(|m| m.result) {
+        for (member, value) in result.members() {
+            let listed = value
+                .elements()
+                .filter(|v| v.whole && v.kind() == "object")
+                .take(LISTED);
+            match member.as_ref() {
+                "tools" => {
+                    if server.has_read(seed.hash(value.bytes), caller) {
+                        continue;
+                    }
+                    let texts: Vec<Value<'_>> = listed.filter(|v| v.get("inputSchema").is_some()).collect();
+                    let names: BTreeSet<String> = texts
+                        .iter()
+                        .filter_map(|v| v.get_text("name").map(Cow::into_owned))
+                        .collect();
+                    let read = |v: &Value<'_>| Definition::read(v.bytes, &names, key, seed);
+                    let tools: Vec<_> = texts
+                        .iter()
+                        .filter_map(read)
+                        .map(|(name, definition)| (safe_name(key, &name), definition))
+                        .collect();
+                    let complete =
+                        value.whole && first_page && result.whole && result.get("nextCursor").is_none();
+                    all.push(List { tools, complete });
+                }
+                "resources" | "resourceTemplates" => {
+                    for uri in listed.filter_map(|v| v.get_text("uri").or_else(|| v.get_text("uriTemplate")))
+                    {
+                        server.name(false, &safe_name(key, &uri), 0);
+                    }
+                }
+                "prompts" => {
+                    for name in listed.filter_map(|v| v.get_text("name")) {
+                        server.name(true, &safe_name(key, &name), 0);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    all
+}
