@@ -32,6 +32,7 @@ pub mod mcp;
 pub mod spec;
 
 mod behaviour;
+mod credentials;
 
 pub mod finding;
 

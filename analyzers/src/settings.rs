@@ -16,6 +16,8 @@ pub struct Settings {
     pub sensor_version: String,
     /// Longest lifetime (`exp` minus `iat`) of a token that is not a finding.
     pub token_max_lifetime: Duration,
+    /// Longest time that a key or password may be in use before it is a finding; zero for any.
+    pub credential_max_age: Duration,
     /// Clock difference forgiven when a token's `exp` is compared with packet time.
     pub token_leeway: Duration,
     /// Claims, each `name=value`, that mark a token as an AI agent's, besides the built-in ones.
@@ -58,6 +60,7 @@ impl Default for Settings {
             sensor_name: "tapline".into(),
             sensor_version: "0.0.0".into(),
             token_max_lifetime: Duration::from_secs(24 * 3600),
+            credential_max_age: Duration::from_secs(90 * 86_400),
             token_leeway: Duration::from_secs(60),
             agent_claims: Vec::new(),
             api_key_headers: Vec::new(),

@@ -321,6 +321,119 @@ fn models(scene: &mut Scene) {
     }
 }
 
+/// Credentials from their issue to their end, and beyond.
+fn lives(scene: &mut Scene) {
+    let until = START + 86_400 * 9;
+    let token = |name: &str, more: &str| {
+        jwt(&format!(
+            r#"{{"iss":"https://auth.example","sub":"{name}","client_id":"{name}","client_type":"ai-agent","iat":{START},"exp":{until}{more}}}"#
+        ))
+    };
+    let own = token(
+        "reader",
+        r#","aud":"https://api.example","scope":"read:orders read:users write:users""#,
+    );
+    let admin = token("keeper", r#","aud":"https://api.example","scope":"* admin:org""#);
+    let many: Vec<String> = (0..21).map(|n| format!("read:x{n}")).collect();
+    let many = token(
+        "gatherer",
+        &format!(r#","aud":"https://api.example","scope":"{}""#, many.join(" ")),
+    );
+    let bound = token(
+        "bound",
+        r#","aud":"https://api.example","cnf":{"jkt":"0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}"#,
+    );
+    let proof = jwt_with(
+        r#"{"typ":"dpop+jwt","alg":"ES256","jwk":{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}}"#,
+        &format!(r#"{{"jti":"n-1","htm":"GET","htu":"https://api.example/v1/orders/7","iat":{START}}}"#),
+    );
+    scene.send(&Call::get("/v1/users/7").bearer(&admin));
+    scene.send(&Call::get("/v1/reports").bearer(&admin));
+    for n in 0..6 {
+        scene.send(&Call::get("/v1/orders/7").bearer(&admin));
+        scene.send(&Call::get("/v1/orders/7").bearer(&many));
+        scene.send(&Call::get("/v1/orders/7").bearer(&bound));
+        // By another key, for no token at all; at another place; a second time; for a token that is bound to nothing.
+        scene.send(
+            &Call::new("PUT", "/v1/users/8")
+                .bearer(&bound)
+                .field(&format!("DPoP: {proof}")),
+        );
+        scene.send(
+            &Call::get("/v1/orders/7")
+                .field(&format!("Authorization: DPoP {own}"))
+                .field(&format!("DPoP: {proof}")),
+        );
+        scene.send(&Call::get("/v1/orders/7").bearer(&bound).field("DPoP: x"));
+        scene.send(
+            &Call::tool("look_up", "{}")
+                .host("tools.example")
+                .at("10.7.7.7")
+                .bearer(&own),
+        );
+        scene.send(&Call::get("/v1/orders/7").from("10.7.7.7").bearer(&own));
+        scene.wait(n);
+    }
+    for _ in 0..6 {
+        scene.send(&Call::new("PUT", "/v1/users/7").bearer(&own).body("x"));
+    }
+    let form = |form: &str| {
+        Call::new("POST", "/oauth/token")
+            .field("Content-Type: application/x-www-form-urlencoded")
+            .body(form)
+            .answer(
+                r#"{"access_token":"opaque-access-0001","refresh_token":"refresh-0002","expires_in":3600}"#,
+            )
+    };
+    for grant in [
+        "grant_type=authorization_code&code=SplxlOBeZQQYbYS6WxSbIA",
+        "grant_type=refresh_token&refresh_token=refresh-0001",
+        "grant_type=client_credentials&client_assertion=eyJhbGciOi.eyJpc3Mi.c2ln",
+    ] {
+        for _ in 0..3 {
+            scene.send(&form(grant));
+            scene.wait(300);
+        }
+    }
+    for (held, ends) in [
+        (
+            Call::get("/v1/orders/7").field("Cookie: session=abcdefgh12345678"),
+            "/logout",
+        ),
+        (
+            Call::get("/v1/orders/7").bearer("opaque-access-0003"),
+            "/oauth/revoke",
+        ),
+    ] {
+        scene.send(&held);
+        scene.send(&form("token=opaque-access-0003").to(ends));
+        scene.send(&held.clone().to("/logout"));
+        for _ in 0..2 {
+            scene.wait(60);
+            scene.send(&held);
+        }
+    }
+    let key = Call::get("/v1/orders/7").field("X-Api-Key: 0123456789abcdef");
+    scene.send(&key);
+    let reader = token(
+        "reader",
+        r#","aud":"https://api.example","scope":"read:orders read:users write:reports""#,
+    );
+    let foreign = token(
+        "reader",
+        r#","aud":"https://users.example","scope":"read:orders""#,
+    );
+    for _ in 0..600 {
+        scene.wait(600);
+        scene.send(&Call::get("/v1/orders/7").bearer(&reader));
+    }
+    for _ in 0..2 {
+        scene.send(&Call::get("/v1/orders/7").bearer(&foreign));
+        scene.wait(100 * 86_400);
+        scene.send(&key);
+    }
+}
+
 fn fingerprints() -> crate::Settings {
     crate::Settings {
         llm_client_ja4: vec!["t13d1516h2_8daaf6152771_e5627efa2ab1".into()],
@@ -334,7 +447,7 @@ type Play = (fn(&mut Scene), fn() -> crate::Settings);
 /// Every revision told of every scene, and what is kept at the end.
 fn all() -> Vec<Finding> {
     let mut all = Vec::new();
-    let plays: [Play; 9] = [
+    let plays: [Play; 10] = [
         (credentials, crate::Settings::default),
         (exposed, crate::Settings::default),
         (seekers, crate::Settings::default),
@@ -344,6 +457,7 @@ fn all() -> Vec<Finding> {
         (set_up, owned),
         (tools, crate::Settings::default),
         (models, fingerprints),
+        (lives, crate::Settings::default),
     ];
     for (play, settings) in plays {
         let mut scene = Scene::with(settings());
@@ -418,8 +532,15 @@ fn numbers_agree_with_the_record() {
         let numbers: Vec<_> = f.explanation.split([' ', '(', ':', ',']).collect();
         let told = f.kind == Kind::NewEndpointForPrincipal || f.count == 1;
         assert!(told || numbers.contains(&f.count.to_string().as_str()), "{text}");
-        // What led to a change of clients is told, and is none; neither is what a tool did.
-        let led = usize::from(matches!(f.kind, Kind::CredentialShared | Kind::ToolHintViolated));
+        // What led to it is told, and is none: a change of clients, what a tool did, an end, a first use.
+        let led = usize::from(matches!(
+            f.kind,
+            Kind::CredentialShared
+                | Kind::ToolHintViolated
+                | Kind::TokenPassthrough
+                | Kind::TokenReplay
+                | Kind::RevokedCredentialAccepted
+        ));
         assert!(f.count as usize + led >= f.evidence.len(), "{text}");
         if f.kind == Kind::OrphanEndpoint {
             assert!(f.evidence.is_empty(), "nothing shows what was not called: {text}");

@@ -12,9 +12,7 @@ mod steps;
 
 pub(crate) mod bola_enumeration;
 pub(crate) mod code_exec_tool_call;
-pub(crate) mod credential_shared;
 pub(crate) mod endpoint_discovery_scan;
-pub(crate) mod expired_token_accepted;
 pub(crate) mod missing_auth;
 pub(crate) mod new_endpoint_for_principal;
 pub(crate) mod rate_anomaly;
@@ -24,12 +22,12 @@ pub(crate) mod sensitive_data_exposure;
 pub(crate) mod sensitive_data_to_llm;
 pub(crate) mod shadow_llm_use;
 pub(crate) mod system_prompt_exposure;
-pub(crate) mod token_long_lived;
 pub(crate) mod weak_auth;
 
 pub(crate) use activity::{Activity, privileged};
 pub(crate) use missing_auth::is_public as is_public_route;
 pub(crate) use objects::{is_text, named};
+pub(crate) use stage::World;
 
 #[cfg(test)]
 mod explained;

@@ -10,6 +10,7 @@ use super::activity::Activity;
 use super::bola_enumeration::Walk;
 use super::rate_anomaly::Rate;
 use super::sketch::Sketch;
+use crate::credentials::scope_unused::Touched;
 use crate::id::Id;
 use crate::identity::{Identity, ModelUse, PrincipalKind, PrincipalView, Scheme};
 use crate::llm::LlmCall;
@@ -94,6 +95,9 @@ pub(crate) struct Profile {
     pub(crate) rate: Rate,
     pub(crate) shown: Sketch,
     pub(crate) walks: BTreeMap<Id, Box<Walk>>,
+    /// Names that it was let in to, while its tokens say what they allow.
+    #[serde(default, skip_serializing_if = "Touched::is_empty")]
+    pub(crate) touched: Touched,
 }
 
 impl Row for Profile {
@@ -125,6 +129,7 @@ impl Profile {
             rate: Rate::default(),
             shown: Sketch::default(),
             walks: BTreeMap::new(),
+            touched: Touched::default(),
         }
     }
 

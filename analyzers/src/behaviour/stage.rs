@@ -2,15 +2,15 @@
 //! listed.
 
 use super::bola_enumeration;
-use super::credential_shared::Shared;
 use super::endpoint_discovery_scan::{self, Scan};
 use super::objects::{Object, handed_out};
 use super::profile::Profile;
 use super::{
-    Activity, code_exec_tool_call, expired_token_accepted, missing_auth, new_endpoint_for_principal,
-    request_smuggling_indicator, secret_in_traffic, sensitive_data_exposure, sensitive_data_to_llm,
-    shadow_llm_use, system_prompt_exposure, token_long_lived, weak_auth,
+    Activity, code_exec_tool_call, missing_auth, new_endpoint_for_principal, request_smuggling_indicator,
+    secret_in_traffic, sensitive_data_exposure, sensitive_data_to_llm, shadow_llm_use,
+    system_prompt_exposure, weak_auth,
 };
+use crate::credentials::{self, Known, scope_unused};
 use crate::finding::ledger::Ledger;
 use crate::id::Seed;
 use crate::llm::Allowed;
@@ -32,7 +32,7 @@ pub(crate) struct World<'a> {
 #[derive(Debug)]
 pub(crate) struct Behaviour {
     pub(crate) profiles: Store<Profile>,
-    pub(crate) credentials: Store<Shared>,
+    pub(crate) credentials: Store<Known>,
     pub(crate) scans: Store<Scan>,
     /// Ids in the response at hand.
     found: Vec<u64>,
@@ -74,8 +74,6 @@ impl Behaviour {
         }
         missing_auth::observe(activity, ledger);
         weak_auth::observe(activity, ledger);
-        token_long_lived::observe(activity, world.settings, ledger);
-        expired_token_accepted::observe(activity, world.settings, ledger);
         request_smuggling_indicator::observe(activity, ledger);
         sensitive_data_exposure::observe(activity, ledger);
         shadow_llm_use::observe(activity, world.llm_allowed, ledger);
@@ -92,16 +90,14 @@ impl Behaviour {
         {
             bola_enumeration::observe(activity, profile, object, missing, world, ledger);
         }
-        if let Some(credential) = identity.credential.as_ref().filter(|_| activity.accepted()) {
-            let shared = self
-                .credentials
-                .entry(credential.id, || Shared::new(credential.scheme, activity.ts));
-            shared.observe(activity, world.egress, ledger);
-        }
+        let since = (learned, profile.first);
+        scope_unused::observe(activity, &mut profile.touched, since, world.seed, ledger);
+        credentials::observe(activity, &mut self.credentials, world, ledger);
         let accepted = identity
             .credential
             .as_ref()
-            .is_some_and(|credential| self.credentials.get(credential.id).is_some());
+            .and_then(|credential| self.credentials.get(credential.id))
+            .is_some_and(|known| known.uses > 0);
         let scan = endpoint_discovery_scan::subject(activity, accepted, world.seed);
         if endpoint_discovery_scan::begins(activity) || self.scans.get(scan).is_some() {
             self.scans

@@ -7,10 +7,14 @@
 
 use super::{Finding, Kind, Severity};
 use crate::behaviour::{
-    bola_enumeration, code_exec_tool_call, credential_shared, endpoint_discovery_scan,
-    expired_token_accepted, missing_auth, new_endpoint_for_principal, rate_anomaly,
-    request_smuggling_indicator, secret_in_traffic, sensitive_data_exposure, sensitive_data_to_llm,
-    shadow_llm_use, system_prompt_exposure, token_long_lived, weak_auth,
+    bola_enumeration, code_exec_tool_call, endpoint_discovery_scan, missing_auth, new_endpoint_for_principal,
+    rate_anomaly, request_smuggling_indicator, secret_in_traffic, sensitive_data_exposure,
+    sensitive_data_to_llm, shadow_llm_use, system_prompt_exposure, weak_auth,
+};
+use crate::credentials::{
+    audience_mismatch, credential_never_rotated, credential_shared, expired_token_accepted,
+    revoked_credential_accepted, scope_overbroad, scope_unused, sender_constraint_missing,
+    sender_constraint_violated, token_long_lived, token_passthrough, token_replay,
 };
 use crate::inventory::compare::{orphan, shadow, undocumented, zombie};
 use crate::inventory::posture::{
@@ -47,7 +51,7 @@ pub struct Entry {
 }
 
 /// Every kind, in the order of [`Kind`].
-pub const CATALOGUE: [Entry; 37] = [
+pub const CATALOGUE: [Entry; 46] = [
     Entry {
         kind: Kind::MissingAuth,
         name: "missing_auth",
@@ -801,6 +805,199 @@ pub const CATALOGUE: [Entry; 37] = [
             "Ask a person before commands that change something.",
             "Take the tool away from agents that read what strangers write.",
             "Accept the finding where this is the agent's purpose.",
+        ],
+    },
+    Entry {
+        kind: Kind::RevokedCredentialAccepted,
+        name: "revoked_credential_accepted",
+        title: "Credential accepted after it was taken back",
+        severity: Severity::High,
+        impact: "Who stole the credential before it was taken back goes on using it, and nobody can stop them.",
+        explain: revoked_credential_accepted::explain,
+        mapping: &[
+            ("owasp_api", &["API2:2023"]),
+            ("owasp_agentic", &["ASI03:2026"]),
+            ("owasp_nhi", &["NHI1:2025", "NHI4:2025"]),
+            ("atlas", &["AML.T0012"]),
+            ("attack", &["T1550.001"]),
+        ],
+        playbook: "PB-REVOKE",
+        steps: &[
+            "Find who used the credential after it was taken back: the owner's own program, or somebody else.",
+            "Make the server ask whether a token is still good (introspection, a list of revoked ones), or make tokens live for minutes.",
+            "End sessions on the server's side at a logout, and not only in the browser.",
+            "Where the caller is not the owner, treat it as a theft: block the address and look at what it did.",
+        ],
+    },
+    Entry {
+        kind: Kind::CredentialNeverRotated,
+        name: "credential_never_rotated",
+        title: "Key or password in use for too long",
+        severity: Severity::Low,
+        impact: "The older a key, the more places it was copied to, and the more people who have left still have it.",
+        explain: credential_never_rotated::explain,
+        mapping: &[
+            ("owasp_api", &["API2:2023"]),
+            ("owasp_agentic", &["ASI03:2026"]),
+            ("owasp_nhi", &["NHI7:2025"]),
+            ("atlas", &["AML.T0012"]),
+            ("attack", &["T1550.001"]),
+        ],
+        playbook: "PB-ROTATE",
+        steps: &[
+            "Find who owns the key and where it is kept.",
+            "Issue a new one, give both to the program, and take the old one back when it is no longer seen here.",
+            "Put the key into a vault that changes it by itself, or replace it by tokens that end.",
+        ],
+    },
+    Entry {
+        kind: Kind::TokenReplay,
+        name: "token_replay",
+        title: "One-time credential used again",
+        severity: Severity::High,
+        impact: "Somebody has a copy of what was meant for one use: a proof, a code or a refresh token was intercepted, or the server does not remember it.",
+        explain: token_replay::explain,
+        mapping: &[
+            ("owasp_api", &["API2:2023"]),
+            ("owasp_agentic", &["ASI03:2026"]),
+            ("owasp_nhi", &["NHI4:2025", "NHI9:2025"]),
+            ("atlas", &["AML.T0091"]),
+            ("attack", &["T1528", "T1550.001"]),
+        ],
+        playbook: "PB-REPLAY",
+        steps: &[
+            "Compare the clients of both uses: one program asking again, or two.",
+            "Where they differ, revoke every token that came of it, and the refresh token's whole family.",
+            "Make the server remember the `jti` of proofs and assertions as long as they are good, and refuse codes and refresh tokens that were used.",
+            "Find out where the copy was made: logs, a proxy, a browser's history.",
+        ],
+    },
+    Entry {
+        kind: Kind::SenderConstraintViolated,
+        name: "sender_constraint_violated",
+        title: "Bound token accepted without what it is bound to",
+        severity: Severity::High,
+        impact: "The server takes the token from whoever has it, so binding it protects nobody.",
+        explain: sender_constraint_violated::explain,
+        mapping: &[
+            ("owasp_api", &["API2:2023"]),
+            ("owasp_agentic", &["ASI03:2026"]),
+            ("owasp_nhi", &["NHI4:2025"]),
+            ("atlas", &["AML.T0091"]),
+            ("attack", &["T1550.001"]),
+        ],
+        playbook: "PB-BOUND",
+        steps: &[
+            "Look at the reason: it names the rule of RFC 9449 section 4.3 that the server did not check.",
+            "Turn the check on in the server or gateway that reads the token, and refuse what fails it with 401.",
+            "Find out whether the caller is the token's owner with a broken client, or somebody else; if somebody else, revoke the token.",
+        ],
+    },
+    Entry {
+        kind: Kind::SenderConstraintMissing,
+        name: "sender_constraint_missing",
+        title: "Token that anybody may use who has it",
+        severity: Severity::Low,
+        impact: "A token that is not bound to its holder works for whoever copies it from a log, a prompt or a proxy.",
+        explain: sender_constraint_missing::explain,
+        mapping: &[
+            ("owasp_api", &["API2:2023"]),
+            ("owasp_agentic", &["ASI03:2026"]),
+            ("owasp_nhi", &["NHI4:2025", "NHI9:2025"]),
+            ("atlas", &["AML.T0091"]),
+            ("attack", &["T1528"]),
+        ],
+        playbook: "PB-BIND",
+        steps: &[
+            "Ask the issuer to bind this client's tokens (DPoP, or certificates).",
+            "Make the server refuse unbound tokens for calls that change something, once all clients are ready.",
+            "Where a proof came with an unbound token, find out why the issuer left `cnf` out.",
+        ],
+    },
+    Entry {
+        kind: Kind::AudienceMismatch,
+        name: "audience_mismatch",
+        title: "Token made for another API accepted",
+        severity: Severity::Medium,
+        impact: "Any service that is given a token can use it here, so the weakest of them decides who is let in.",
+        explain: audience_mismatch::explain,
+        mapping: &[
+            ("owasp_api", &["API2:2023"]),
+            ("owasp_agentic", &["ASI03:2026"]),
+            ("owasp_nhi", &["NHI4:2025"]),
+            ("atlas", &["AML.T0012"]),
+            ("attack", &["T1550.001"]),
+        ],
+        playbook: "PB-AUDIENCE",
+        steps: &[
+            "Find out for whom the token was made, and why it was sent here.",
+            "Make the server check `aud` against its own name.",
+            "Let callers ask for a token of their own for each API (RFC 8707), or exchange the one they have (RFC 8693).",
+        ],
+    },
+    Entry {
+        kind: Kind::TokenPassthrough,
+        name: "token_passthrough",
+        title: "MCP server hands its client's token on",
+        severity: Severity::High,
+        impact: "The API behind cannot tell the server from its client, its limits and logs count the wrong one, and a token stolen from one works at both.",
+        explain: token_passthrough::explain,
+        mapping: &[
+            ("owasp_api", &["API2:2023"]),
+            ("owasp_agentic", &["ASI03:2026"]),
+            ("owasp_nhi", &["NHI9:2025"]),
+            ("atlas", &["AML.T0053"]),
+            ("attack", &["T1550.001"]),
+        ],
+        playbook: "PB-PASSTHROUGH",
+        steps: &[
+            "Give the MCP server a credential of its own for the API behind, or let it exchange the token (RFC 8693) so that both are named.",
+            "Make the MCP server refuse tokens whose audience is not itself.",
+            "Make the API behind refuse tokens that were made for the MCP server.",
+        ],
+    },
+    Entry {
+        kind: Kind::ScopeOverbroad,
+        name: "scope_overbroad",
+        title: "Program's token allows far more than it needs",
+        severity: Severity::Medium,
+        impact: "Whatever makes the program do what it should not, a prompt or a bug, may then do everything.",
+        explain: scope_overbroad::explain,
+        mapping: &[
+            ("owasp_api", &["API5:2023"]),
+            ("owasp_agentic", &["ASI03:2026", "ASI02:2026"]),
+            ("owasp_nhi", &["NHI5:2025"]),
+            ("owasp_llm", &["LLM06:2025"]),
+            ("atlas", &["AML.T0012"]),
+            ("attack", &["T1078.004"]),
+        ],
+        playbook: "PB-SCOPE",
+        steps: &[
+            "Look at what the program really calls: its endpoints are in the agents records.",
+            "Give it scopes for these alone, and reading apart from writing.",
+            "Where a job needs more, let a person approve it for that job and that time.",
+        ],
+    },
+    Entry {
+        kind: Kind::ScopeUnused,
+        name: "scope_unused",
+        title: "Scopes that their holder never uses",
+        severity: Severity::Low,
+        impact: "What is allowed and never needed helps only whoever takes over the program.",
+        explain: scope_unused::explain,
+        mapping: &[
+            ("owasp_api", &["API5:2023"]),
+            ("owasp_agentic", &["ASI03:2026", "ASI02:2026"]),
+            ("owasp_nhi", &["NHI5:2025"]),
+            ("owasp_llm", &["LLM06:2025"]),
+            ("atlas", &["AML.T0012"]),
+            ("attack", &["T1078.004"]),
+        ],
+        playbook: "PB-SCOPE-UNUSED",
+        steps: &[
+            "Ask the owner whether a rare job needs the scopes that are listed.",
+            "Take the others away at the issuer.",
+            "Look again after the time that is stated; the finding closes when nothing is left.",
         ],
     },
 ];

@@ -133,6 +133,24 @@ pub enum Kind {
     SystemPromptExposure,
     /// A tool that runs code or commands is called.
     CodeExecToolCall,
+    /// A credential works on after it was taken back.
+    RevokedCredentialAccepted,
+    /// A key or password in use for longer than keys should be.
+    CredentialNeverRotated,
+    /// What is good for one use is used again.
+    TokenReplay,
+    /// A bound token is accepted without what it is bound to.
+    SenderConstraintViolated,
+    /// A token that anybody may use, where others are bound to their holder.
+    SenderConstraintMissing,
+    /// A token made for another API is accepted.
+    AudienceMismatch,
+    /// An MCP server hands on the token that it was given.
+    TokenPassthrough,
+    /// A program's token allows far more than a program needs.
+    ScopeOverbroad,
+    /// A token allows what its holder never does.
+    ScopeUnused,
 }
 
 /// An exchange that a finding rests on.

@@ -11,10 +11,12 @@ use reassembly::Timestamp;
 use crate::id::Id;
 
 mod client;
+mod facts;
 mod jwt;
 mod resolve;
 pub(crate) mod signals;
 
+pub use facts::{Binding, TokenFacts};
 pub(crate) use resolve::Resolver;
 
 /// The evidence of a principal that showed no credential.
@@ -111,19 +113,6 @@ pub struct Credential {
     pub scheme: Scheme,
     /// What it says of itself, when it is a JWT.
     pub token: Option<TokenFacts>,
-}
-
-/// What a JWT says of itself; nothing here is verified, and nothing names anybody.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TokenFacts {
-    /// `alg` is `none`, or there is no signature.
-    pub alg_none: bool,
-    /// End, seconds since 1970.
-    pub exp: Option<i64>,
-    /// Issue (or else `nbf`), seconds since 1970.
-    pub iat: Option<i64>,
-    /// Keyed hash of the issuer.
-    pub issuer: Id,
 }
 
 /// Who sent a request, and what told so.

@@ -386,12 +386,7 @@ fn from_token(token: &Token, id: Id, place: Scheme, settings: &Settings) -> Foun
         credential: Some(Credential {
             id,
             scheme,
-            token: Some(TokenFacts {
-                alg_none: token.alg_none,
-                exp: token.seconds("exp"),
-                iat: token.seconds("iat").or_else(|| token.seconds("nbf")),
-                issuer: Id::from_bytes(&keyed_hash(key, "issuer", issuer.as_bytes())),
-            }),
+            token: Some(TokenFacts::of(token, settings)),
         }),
         kind,
         strength: level,

@@ -20,6 +20,8 @@ use super::paths::steps::{Steps, at_places, bare_template};
 use super::paths::tree::{Move, Resolved, Tree, with_operation};
 use super::rpc::{self, Call};
 use super::shape::drift::Drift;
+use crate::credentials::audience_mismatch::Tokens;
+use crate::credentials::scope_unused::Names;
 use crate::id::{HashTable, Id, Seed};
 use crate::identity::Scheme;
 use crate::inventory::EndpointView;
@@ -58,6 +60,12 @@ pub(crate) struct Host {
     pub(crate) with_credential: u64,
     pub(crate) without_credential: u64,
     unproven: u32,
+    /// Of the tokens that it accepts.
+    #[serde(default, skip_serializing_if = "Tokens::is_empty")]
+    pub(crate) tokens: Tokens,
+    /// Of its endpoints and tools.
+    #[serde(default, skip_serializing_if = "Names::is_empty")]
+    pub(crate) names: Names,
     /// Which templates are in force; where a path belongs is only remembered for these.
     #[serde(skip)]
     templates: u32,
@@ -537,6 +545,8 @@ impl Inventory {
             with_credential: 0,
             without_credential: 0,
             unproven: 0,
+            tokens: Tokens::default(),
+            names: Names::default(),
         })
     }
 
@@ -551,6 +561,10 @@ impl Inventory {
         match seen.scheme {
             Scheme::None => host.without_credential += 1,
             _ => host.with_credential += 1,
+        }
+        let token = seen.identity.credential.as_ref().and_then(|c| c.token.as_ref());
+        if let Some(token) = token {
+            host.tokens.accept(token, seen.ts, seen.learn);
         }
     }
 
@@ -616,6 +630,8 @@ impl Inventory {
             self.put(row);
         }
         let shown = with_operation(&now.template, &operation);
+        let seed = self.seed;
+        self.host(asked).names.take(&shown, seed);
         if self.endpoints.get(leaf).is_none() {
             self.add_leaf(asked, leaf, &shown);
         } else if self.endpoints.get(leaf).is_some_and(|row| !row.proven) {

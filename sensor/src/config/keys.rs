@@ -209,6 +209,8 @@ keys! {
         max_lifetime: Duration = seconds(86_400), Rule::Range(SECOND, 3650 * DAY);
         /// Difference of clocks that is forgiven when a token's end is compared with packet time.
         leeway: Duration = seconds(60), Rule::Range(0, DAY);
+        /// Longest time that a key or password may be in use before it is a finding; zero for any.
+        credential_max_age: Duration = seconds(90 * 86_400), Rule::Range(0, 3650 * DAY);
     }
 
     /// How callers are told apart.

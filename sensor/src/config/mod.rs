@@ -76,6 +76,7 @@ impl Config {
             sensor_version: env!("CARGO_PKG_VERSION").into(),
             token_max_lifetime: self.token.max_lifetime,
             token_leeway: self.token.leeway,
+            credential_max_age: self.token.credential_max_age,
             agent_claims: self.identity.agent_claims.clone(),
             api_key_headers: lower(&self.identity.api_key_headers),
             session_cookies: self.identity.session_cookies.clone(),

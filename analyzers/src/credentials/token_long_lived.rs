@@ -5,13 +5,16 @@
 //!
 //! Source: OWASP API2:2023, NHI7:2025; RFC 8725; RFC 9068 section 2.2 (`exp` is required).
 //!
-//! Blind to: opaque tokens and keys, whose lifetime nobody can read.
+//! Of an opaque token the lifetime counts that its token endpoint told (`expires_in`, RFC 6749 section 5.1), where that was seen.
+//!
+//! Blind to: opaque tokens whose issue was not seen, and keys: their lifetime nobody can read.
 //!
 //! Quiet when: the token was refused.
 
 use serde_json::{Value, json};
 
-use super::activity::Activity;
+use super::known::Issued;
+use crate::behaviour::Activity;
 use crate::finding::ledger::{Draft, Ledger, Subject};
 use crate::finding::words::{many, sentence, span};
 use crate::finding::{Finding, Kind, Severity};
@@ -20,28 +23,38 @@ use crate::settings::Settings;
 const MONTH: i64 = 30 * 86_400;
 
 /// Looks at one exchange.
-pub(crate) fn observe(activity: &Activity<'_>, settings: &Settings, ledger: &mut Ledger) {
+pub(super) fn observe(
+    activity: &Activity<'_>,
+    issued: Option<Issued>,
+    settings: &Settings,
+    ledger: &mut Ledger,
+) {
     if !activity.accepted() {
         return;
     }
-    let Some(token) = activity
+    let token = activity
         .identity
         .credential
         .as_ref()
-        .and_then(|c| c.token.as_ref())
-    else {
+        .and_then(|c| c.token.as_ref());
+    let told = issued.and_then(|issued| issued.lifetime);
+    if token.is_none() && told.is_none() {
         return;
-    };
+    }
     let limit = i64::try_from(settings.token_max_lifetime.as_secs()).unwrap_or(i64::MAX);
     let now = i64::try_from(activity.ts.seconds()).unwrap_or(i64::MAX);
-    let lifetime = token.exp.map(|exp| exp.saturating_sub(token.iat.unwrap_or(now)));
+    let lifetime = match token {
+        Some(token) => token.exp.map(|exp| exp.saturating_sub(token.iat.unwrap_or(now))),
+        // What the token endpoint told of a token that says nothing itself.
+        None => told,
+    };
     let (reason, severity) = match lifetime {
         None => ("no_exp", Severity::Medium),
         Some(life) if life > MONTH.max(limit) => ("over_30_days", Severity::Medium),
         Some(life) if life > limit => ("over_limit", Severity::Low),
         Some(_) => return,
     };
-    let issuer = token.issuer.to_string();
+    let issuer = token.map(|token| token.issuer.to_string()).unwrap_or_default();
     let parts: [&[u8]; 3] = [
         activity.identity.text.as_bytes(),
         issuer.as_bytes(),

@@ -23,14 +23,14 @@ use reassembly::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::activity::Activity;
+use super::known::Known;
+use crate::behaviour::Activity;
 use crate::finding::ledger::{Draft, Ledger, Subject, day};
 use crate::finding::trace::Trace;
 use crate::finding::words::{many, sentence, span};
 use crate::finding::{Finding, Kind, Severity};
 use crate::identity::Scheme;
 use crate::network::Networks;
-use crate::store::Row;
 
 /// Clients remembered per credential; the one idle for longest makes way.
 const CLIENTS: usize = 16;
@@ -41,15 +41,9 @@ const MINUTES: Duration = Duration::from_secs(15 * 60);
 /// Time after its first use in which a credential may still be handed over.
 const HANDOVER: Duration = Duration::from_secs(120);
 
-/// A credential's row.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Shared {
-    scheme: Scheme,
-    #[serde(with = "crate::store::nanos")]
-    first: Timestamp,
-    #[serde(with = "crate::store::nanos")]
-    last: Timestamp,
-    uses: u64,
+/// The clients of one credential, the one that used it last at the end.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Clients {
     clients: Vec<Client>,
     /// Times the credential came back to a client it had left.
     returns: u32,
@@ -65,34 +59,15 @@ struct Client {
     last: Timestamp,
 }
 
-impl Row for Shared {
-    fn worth(&self) -> (bool, Timestamp) {
-        (self.uses > 1, self.last)
-    }
-}
-
-impl Shared {
-    pub(crate) fn new(scheme: Scheme, ts: Timestamp) -> Self {
-        Self {
-            scheme,
-            first: ts,
-            last: ts,
-            uses: 0,
-            clients: Vec::new(),
-            returns: 0,
-            latest: None,
-        }
-    }
-
-    /// Looks at one accepted use.
-    pub(crate) fn observe(&mut self, activity: &Activity<'_>, egress: &Networks, ledger: &mut Ledger) {
+impl Known {
+    /// Looks at one accepted use, which is counted already.
+    pub(super) fn used_by(&mut self, activity: &Activity<'_>, egress: &Networks, ledger: &mut Ledger) {
         let address = activity.exchange.flow.client.ip();
         let family = activity.identity.family;
         let ts = activity.ts;
-        self.uses += 1;
-        self.last = self.last.max(ts);
+        let all = &mut self.clients;
         // The client used last is kept at the end; the common case is that it goes on.
-        if let Some(last) = self.clients.last_mut()
+        if let Some(last) = all.clients.last_mut()
             && last.address == address
             && last.family == family
         {
@@ -100,9 +75,9 @@ impl Shared {
             last.last = last.last.max(ts);
             return;
         }
-        let known = self.clients.iter().position(|c| c.address == address);
+        let known = all.clients.iter().position(|c| c.address == address);
         let client = match known {
-            Some(place) => self.clients.remove(place),
+            Some(place) => all.clients.remove(place),
             None => Client {
                 address,
                 family,
@@ -110,13 +85,13 @@ impl Shared {
                 last: ts,
             },
         };
-        let previous = self.clients.last().cloned();
+        let previous = all.clients.last().cloned();
         let returned = known.is_some() && previous.is_some();
-        self.returns += u32::from(returned);
-        if self.clients.len() >= CLIENTS {
-            self.clients.remove(0);
+        all.returns += u32::from(returned);
+        if all.clients.len() >= CLIENTS {
+            all.clients.remove(0);
         }
-        self.clients.push(Client {
+        all.clients.push(Client {
             family,
             uses: client.uses + 1,
             last: ts,
@@ -125,7 +100,7 @@ impl Shared {
         if let Some(previous) = previous {
             self.judge(activity, &previous, returned, egress, ledger);
         }
-        self.latest = Some(activity.trace());
+        self.clients.latest = Some(activity.trace());
     }
 
     fn judge(
@@ -147,12 +122,12 @@ impl Shared {
         let handed_over = self.uses <= 4 && ts.since(self.first) <= HANDOVER;
         let roaming = activity.scheme == Scheme::Cookie && activity.identity.browser && !other_program;
         let severity = match (elsewhere, other_program) {
-            _ if roaming && self.returns < 2 => return,
+            _ if roaming && self.clients.returns < 2 => return,
             _ if handed_over && !returned => return,
             (true, true) if soon || returned => Severity::High,
             (true, false) if soon || returned => Severity::Medium,
             (false, true) if returned || soon => Severity::Medium,
-            (false, false) if returned && self.returns >= 2 => Severity::Low,
+            (false, false) if returned && self.clients.returns >= 2 => Severity::Low,
             _ => return,
         };
         let severity = if roaming {
@@ -187,12 +162,12 @@ impl Shared {
                 ("another_program", json!(other_program)),
             ],
             expected: vec![("clients", json!(1))],
-            earlier: self.latest.iter().cloned().collect(),
+            earlier: self.clients.latest.iter().cloned().collect(),
             ..Draft::default()
         };
         ledger.report(subject, severity, activity, draft, |running| {
-            running.observed("clients", self.clients.len());
-            running.observed("returns", self.returns);
+            running.observed("clients", self.clients.clients.len());
+            running.observed("returns", self.clients.returns);
             running.support("uses", self.uses);
             running.support("seconds", ts.since(self.first).as_secs());
         });

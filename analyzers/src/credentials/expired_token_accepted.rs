@@ -1,11 +1,12 @@
 //! # `expired_token_accepted`: a token is accepted after its end
 //!
 //! Reports, once per principal, host and day, a JWT whose `exp` plus the leeway lies before packet time and that was
-//! answered 2xx: high when it is more than five minutes late, medium else.
+//! answered 2xx: high when it is more than five minutes late, medium else. Of an opaque token the end counts that its token
+//! endpoint told (`expires_in`, RFC 6749 section 5.1), where that was seen.
 //!
 //! Source: OWASP API2:2023, NHI4:2025; RFC 7519 section 4.1.4.
 //!
-//! Blind to: opaque tokens; revocation before the end.
+//! Blind to: opaque tokens whose issue was not seen. A token that was taken back is a `revoked_credential_accepted`.
 //!
 //! Quiet when: the request was not answered 2xx. Low when the endpoint answers without any credential as
 //! well, since then the token proves nothing. A login, token or logout endpoint is left alone: old tokens
@@ -13,24 +14,31 @@
 
 use serde_json::{Value, json};
 
-use super::activity::Activity;
+use super::known::Issued;
+use crate::behaviour::Activity;
 use crate::finding::ledger::{Draft, Ledger, Subject, day};
 use crate::finding::words::{many, sentence, span};
 use crate::finding::{Finding, Kind, Severity};
 use crate::settings::Settings;
 
 /// Looks at one exchange.
-pub(crate) fn observe(activity: &Activity<'_>, settings: &Settings, ledger: &mut Ledger) {
+pub(super) fn observe(
+    activity: &Activity<'_>,
+    issued: Option<Issued>,
+    settings: &Settings,
+    ledger: &mut Ledger,
+) {
     if !activity.accepted() {
         return;
     }
-    let Some(exp) = activity
+    let token = activity
         .identity
         .credential
         .as_ref()
-        .and_then(|c| c.token.as_ref())
-        .and_then(|t| t.exp)
-    else {
+        .and_then(|c| c.token.as_ref());
+    // What the token endpoint told counts where the token tells nothing.
+    let told = || issued.and_then(|issued| issued.at.checked_add(issued.lifetime?));
+    let Some(exp) = token.and_then(|t| t.exp).or_else(told) else {
         return;
     };
     let now = i64::try_from(activity.ts.seconds()).unwrap_or(i64::MAX);

@@ -1,0 +1,867 @@
+//! What each of these reports, and above all what it does not.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
+
+use crate::testing::{Call, START, Scene, agent_token, jwt, jwt_with};
+use crate::{Kind, Settings, Severity};
+
+fn severities(scene: &Scene, kind: Kind) -> Vec<Severity> {
+    scene.found(kind).iter().map(|f| f.severity).collect()
+}
+
+fn reasons(scene: &Scene, kind: Kind) -> Vec<String> {
+    let mut all: Vec<_> = scene
+        .found(kind)
+        .iter()
+        .map(|f| f.observed_text("reason").to_owned())
+        .collect();
+    all.sort();
+    all
+}
+
+mod sender_constraint {
+    use super::*;
+
+    /// The key of RFC 9449's examples, and its thumbprint.
+    const KEY: &str = r#"{"kty":"EC","x":"l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs","y":"9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA","crv":"P-256"}"#;
+    const THUMBPRINT: &str = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I";
+    const OTHER_KEY: &str =
+        r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+
+    fn bound() -> String {
+        jwt(&format!(
+            r#"{{"iss":"https://auth.example","sub":"a","client_id":"a","sub_profile":"service","iat":{START},"exp":{},"cnf":{{"jkt":"{THUMBPRINT}"}}}}"#,
+            START + 3600
+        ))
+    }
+
+    /// A proof of a request, and how it may be wrong.
+    struct Made<'a> {
+        alg: &'a str,
+        key: &'a str,
+        method: &'a str,
+        url: &'a str,
+        at: u64,
+        id: &'a str,
+        token: &'a str,
+    }
+
+    impl Made<'_> {
+        fn field(&self) -> String {
+            let header = format!(r#"{{"typ":"dpop+jwt","alg":"{}","jwk":{}}}"#, self.alg, self.key);
+            let hash = URL_SAFE_NO_PAD.encode(Sha256::digest(self.token));
+            let claims = format!(
+                r#"{{"jti":"{}","htm":"{}","htu":"{}","iat":{},"ath":"{hash}"}}"#,
+                self.id, self.method, self.url, self.at
+            );
+            format!("DPoP: {}", jwt_with(&header, &claims))
+        }
+    }
+
+    fn good(token: &str) -> Made<'_> {
+        Made {
+            alg: "ES256",
+            key: KEY,
+            method: "POST",
+            url: "https://api.example/orders",
+            at: START,
+            id: "n-1",
+            token,
+        }
+    }
+
+    fn call(token: &str, scheme: &str) -> Call {
+        Call::new("POST", "/orders")
+            .field(&format!("Authorization: {scheme} {token}"))
+            .body("{}")
+    }
+
+    fn told(call: Call) -> Vec<String> {
+        let mut scene = Scene::new();
+        scene.send(&call);
+        let mut all = reasons(&scene, Kind::SenderConstraintViolated);
+        all.extend(reasons(&scene, Kind::SenderConstraintMissing));
+        all
+    }
+
+    /// The eight ways of RFC 9449 in which a proof may be wrong, and others; each alone gives its own finding and no other one.
+    #[test]
+    fn each_way_to_be_wrong_is_told_alone() {
+        let token = bound();
+        let free = agent_token("b", 0);
+        let with = |made: &Made<'_>| call(&token, "DPoP").field(&made.field());
+        for (name, call, want) in [
+            ("as it should be", with(&good(&token)), ""),
+            ("no proof", call(&token, "Bearer"), "no_proof"),
+            ("no proof either", call(&token, "DPoP"), "no_proof"),
+            (
+                "another url",
+                with(&Made {
+                    url: "https://api.example/users",
+                    ..good(&token)
+                }),
+                "wrong_url",
+            ),
+            (
+                "another host",
+                with(&Made {
+                    url: "https://users.example/orders",
+                    ..good(&token)
+                }),
+                "wrong_url",
+            ),
+            (
+                "another method",
+                with(&Made {
+                    method: "GET",
+                    ..good(&token)
+                }),
+                "wrong_method",
+            ),
+            (
+                "of the day before",
+                with(&Made {
+                    at: START - 86_400,
+                    ..good(&token)
+                }),
+                "stale",
+            ),
+            (
+                "of the day after",
+                with(&Made {
+                    at: START + 86_400,
+                    ..good(&token)
+                }),
+                "stale",
+            ),
+            (
+                "four minutes off",
+                with(&Made {
+                    at: START - 240,
+                    ..good(&token)
+                }),
+                "",
+            ),
+            (
+                "for another token",
+                with(&Made {
+                    token: &free,
+                    ..good(&token)
+                }),
+                "wrong_token",
+            ),
+            (
+                "by another key",
+                with(&Made {
+                    key: OTHER_KEY,
+                    ..good(&token)
+                }),
+                "wrong_key",
+            ),
+            (
+                "not signed",
+                with(&Made {
+                    alg: "none",
+                    ..good(&token)
+                }),
+                "alg_none",
+            ),
+            (
+                "no proof at all",
+                call(&token, "DPoP").field("DPoP: x.y.z"),
+                "unreadable",
+            ),
+            (
+                "a token that is bound to nothing",
+                call(&free, "DPoP").field(&good(&free).field()),
+                "not_bound",
+            ),
+            (
+                "a proof beside a bearer token that asks for none",
+                call(&free, "Bearer").field("DPoP: 1"),
+                "",
+            ),
+        ] {
+            assert_eq!(told(call.clone()).join(" "), want, "{name}");
+            assert_eq!(told(call.status(401)).join(" "), "", "{name}, refused");
+        }
+    }
+
+    #[test]
+    fn a_host_that_a_proxy_renamed_is_doubted_only_where_others_named_it() {
+        let token = bound();
+        let far = |id: &'static str| {
+            let made = Made {
+                url: "https://public.example/orders",
+                id,
+                ..good(&token)
+            };
+            call(&token, "DPoP").field(&made.field())
+        };
+        let mut renamed = Scene::new();
+        for id in ["a", "b", "c"] {
+            renamed.send(&far(id));
+        }
+        assert_eq!(
+            severities(&renamed, Kind::SenderConstraintViolated),
+            [Severity::Low]
+        );
+        let mut named = Scene::new();
+        named.send(&call(&token, "DPoP").field(&good(&token).field()));
+        named.send(&far("a"));
+        assert_eq!(
+            severities(&named, Kind::SenderConstraintViolated),
+            [Severity::Medium]
+        );
+        let mut forwarded = Scene::new();
+        forwarded.send(&far("a").field("X-Forwarded-Host: public.example"));
+        assert_eq!(forwarded.words(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_proof_that_comes_twice() {
+        let token = bound();
+        let proof = |id| {
+            let made = Made { id, ..good(&token) };
+            call(&token, "DPoP").field(&made.field())
+        };
+        let mut scene = Scene::new();
+        for id in ["a", "b", "c"] {
+            scene.send(&proof(id));
+        }
+        assert_eq!(scene.words(), Vec::<String>::new());
+        scene.send(&proof("b").status(401));
+        assert_eq!(scene.words(), Vec::<String>::new(), "refused, as it should be");
+        scene.send(&proof("b").from("10.0.0.66"));
+        assert_eq!(reasons(&scene, Kind::TokenReplay), ["proof"]);
+        assert_eq!(severities(&scene, Kind::TokenReplay), [Severity::High]);
+    }
+
+    #[test]
+    fn one_exchange_seen_on_both_sides_of_a_proxy_is_no_replay() {
+        let token = bound();
+        let call = call(&token, "DPoP").field(&good(&token).field());
+        let mut scene = Scene::new();
+        // The inner exchange ends first; both are of one moment.
+        for from in ["10.0.0.7", "10.0.0.5"] {
+            scene.sent += 1;
+            let exchange = call
+                .clone()
+                .from(from)
+                .exchange(START * 1_000_000_000, scene.sent);
+            scene.analyzer.observe(&exchange);
+        }
+        assert_eq!(scene.found(Kind::TokenReplay).len(), 0);
+    }
+
+    #[test]
+    fn proofs_are_remembered_within_bounds() {
+        let token = bound();
+        let mut scene = Scene::new();
+        let ids: Vec<String> = (0..200).map(|n| format!("n{n}")).collect();
+        for id in &ids {
+            let made = Made {
+                id,
+                at: scene.now / 1_000_000_000,
+                ..good(&token)
+            };
+            scene.send(&call(&token, "DPoP").field(&made.field()));
+        }
+        let again = |id: &str, scene: &mut Scene| {
+            let made = Made {
+                id,
+                at: scene.now / 1_000_000_000,
+                ..good(&token)
+            };
+            scene.send(&call(&token, "DPoP").field(&made.field()));
+        };
+        again("n0", &mut scene);
+        assert_eq!(scene.found(Kind::TokenReplay).len(), 0, "forgotten by then");
+        again("n199", &mut scene);
+        assert_eq!(scene.found(Kind::TokenReplay).len(), 1);
+    }
+
+    #[test]
+    fn a_certificate_that_a_proxy_names() {
+        let hash = URL_SAFE_NO_PAD.decode(THUMBPRINT).unwrap();
+        let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        let token = jwt(&format!(
+            r#"{{"sub":"a","exp":{},"cnf":{{"x5t#S256":"{THUMBPRINT}"}}}}"#,
+            START + 3600
+        ));
+        let call = |field: &str| Call::new("POST", "/orders").bearer(&token).field(field);
+        let own = format!(
+            "X-Forwarded-Client-Cert: By=spiffe://a/b;Hash={hex};Subject=\"CN=x\",Hash={}",
+            "0".repeat(64)
+        );
+        assert_eq!(told(call(&own)), Vec::<String>::new());
+        assert_eq!(told(call("X-Request-Id: 1")), Vec::<String>::new());
+        assert_eq!(
+            told(call("X-Forwarded-Client-Cert: Hash=short")),
+            Vec::<String>::new()
+        );
+        let other = format!("X-Forwarded-Client-Cert: By=spiffe://a/b;Hash={}", "0".repeat(64));
+        assert_eq!(told(call(&other)), ["wrong_certificate"]);
+    }
+
+    #[test]
+    fn a_plain_token_where_others_are_bound() {
+        let plain = agent_token("plain", 0);
+        let post = |token: &str| Call::new("POST", "/orders").bearer(token).body("{}");
+        let mut scene = Scene::new();
+        scene.send(&post(&plain));
+        assert_eq!(
+            scene.found(Kind::SenderConstraintMissing).len(),
+            0,
+            "nothing is bound here"
+        );
+        let token = bound();
+        let ids: Vec<String> = (0..10).map(|n| format!("n{n}")).collect();
+        for id in &ids {
+            let made = Made { id, ..good(&token) };
+            scene.send(&call(&token, "DPoP").field(&made.field()));
+        }
+        scene.send(&Call::get("/orders").bearer(&plain));
+        scene.send(&post(&plain).status(401));
+        scene.send(&post(&plain).host("other.example"));
+        assert_eq!(
+            scene.found(Kind::SenderConstraintMissing).len(),
+            0,
+            "it reads, or is refused, or elsewhere"
+        );
+        scene.send(&post(&plain));
+        assert_eq!(reasons(&scene, Kind::SenderConstraintMissing), ["plain_bearer"]);
+        assert_eq!(severities(&scene, Kind::SenderConstraintMissing), [Severity::Low]);
+    }
+}
+
+mod grants {
+    use super::*;
+
+    fn asks(form: &str) -> Call {
+        Call::new("POST", "/oauth/token")
+            .host("auth.example")
+            .field("Content-Type: application/x-www-form-urlencoded")
+            .body(form)
+            .status(400)
+            .answer(r#"{"error":"invalid_grant"}"#)
+    }
+
+    fn gets(form: &str, answer: &str) -> Call {
+        asks(form).status(200).answer(answer)
+    }
+
+    const TOKENS: &str = r#"{"access_token":"opaque-access-0001","token_type":"Bearer","expires_in":3600}"#;
+
+    #[test]
+    fn an_opaque_token_ends_when_its_issuer_said() {
+        let mut scene = Scene::new();
+        scene.send(&gets(
+            "grant_type=client_credentials&client_id=a&client_secret=bbbbbbbb",
+            TOKENS,
+        ));
+        let used = Call::get("/orders").bearer("opaque-access-0001");
+        let unknown = Call::get("/orders").bearer("opaque-access-0002");
+        scene.send(&used);
+        scene.send(&unknown);
+        scene.wait(3600);
+        scene.send(&used);
+        assert_eq!(
+            scene.found(Kind::ExpiredTokenAccepted).len(),
+            0,
+            "within the leeway"
+        );
+        scene.wait(400);
+        scene.send(&used.clone().status(401));
+        scene.send(&unknown);
+        assert_eq!(
+            scene.found(Kind::ExpiredTokenAccepted).len(),
+            0,
+            "refused, or not known"
+        );
+        scene.send(&used);
+        assert_eq!(severities(&scene, Kind::ExpiredTokenAccepted), [Severity::High]);
+    }
+
+    #[test]
+    fn an_opaque_token_may_live_too_long() {
+        let month = TOKENS.replace("3600", &(40 * 86_400).to_string());
+        let mut scene = Scene::new();
+        scene.send(&gets("grant_type=client_credentials", &month));
+        scene.send(&Call::get("/orders").bearer("opaque-access-0001"));
+        assert_eq!(severities(&scene, Kind::TokenLongLived), [Severity::Medium]);
+        let mut short = Scene::new();
+        short.send(&gets("grant_type=client_credentials", TOKENS));
+        short.send(&Call::get("/orders").bearer("opaque-access-0001"));
+        assert_eq!(short.found(Kind::TokenLongLived).len(), 0);
+    }
+
+    #[test]
+    fn a_refresh_token_that_was_replaced() {
+        let form = "grant_type=refresh_token&refresh_token=refresh-0001";
+        let rotated =
+            r#"{"access_token":"opaque-access-0002","refresh_token":"refresh-0002","expires_in":600}"#;
+        let kept = r#"{"access_token":"opaque-access-0002","refresh_token":"refresh-0001","expires_in":600}"#;
+        let thief = |call: Call| call.from("198.51.100.9");
+        for (name, calls, want) in [
+            (
+                "kept",
+                vec![gets(form, kept), gets(form, kept), thief(gets(form, kept))],
+                vec![],
+            ),
+            (
+                "an answer was lost",
+                vec![gets(form, rotated), gets(form, rotated)],
+                vec![],
+            ),
+            (
+                "accepted again",
+                vec![gets(form, rotated), thief(gets(form, rotated))],
+                vec![Severity::High],
+            ),
+            (
+                "tried by another",
+                vec![gets(form, rotated), thief(asks(form))],
+                vec![Severity::Medium],
+            ),
+            (
+                "refused to its owner",
+                vec![gets(form, rotated), asks(form)],
+                vec![],
+            ),
+            (
+                "wrong from the start",
+                vec![asks(form), thief(asks(form))],
+                vec![],
+            ),
+        ] {
+            let mut scene = Scene::new();
+            for call in calls {
+                scene.send(&call);
+                scene.wait(5);
+            }
+            assert_eq!(severities(&scene, Kind::TokenReplay), want, "{name}");
+        }
+        let mut late = Scene::new();
+        late.send(&gets(form, rotated));
+        late.wait(120);
+        late.send(&gets(form, rotated));
+        assert_eq!(
+            severities(&late, Kind::TokenReplay),
+            [Severity::High],
+            "no lost answer any more"
+        );
+    }
+
+    #[test]
+    fn codes_and_assertions_are_good_for_one_use() {
+        let code = "grant_type=authorization_code&code=SplxlOBeZQQYbYS6WxSbIA";
+        let assertion = "grant_type=client_credentials&client_assertion=eyJhbGciOi.eyJpc3Mi.c2ln";
+        for (form, what, severity) in [
+            (code, "code", Severity::High),
+            (assertion, "assertion", Severity::Medium),
+        ] {
+            let mut scene = Scene::new();
+            scene.send(&gets(form, TOKENS));
+            assert_eq!(scene.found(Kind::TokenReplay).len(), 0);
+            scene.wait(300);
+            scene.send(&gets(form, TOKENS));
+            assert_eq!(reasons(&scene, Kind::TokenReplay), [what]);
+            assert_eq!(severities(&scene, Kind::TokenReplay), [severity]);
+        }
+        // A form of that name that asks for nothing of the kind.
+        let mut scene = Scene::new();
+        for _ in 0..2 {
+            scene.wait(300);
+            scene.send(&gets("code=SplxlOBeZQQYbYS6WxSbIA&lang=de", TOKENS));
+        }
+        assert_eq!(scene.found(Kind::TokenReplay).len(), 0);
+    }
+
+    #[test]
+    fn what_was_taken_back_is_accepted() {
+        let token = agent_token("a", 0);
+        let used = Call::get("/orders").bearer(&token);
+        let revoke = Call::new("POST", "/oauth/revoke")
+            .host("auth.example")
+            .field("Content-Type: application/x-www-form-urlencoded")
+            .body(format!("token={token}&token_type_hint=access_token"));
+        let cookie = Call::get("/orders").field("Cookie: session=abcdefgh12345678");
+        let logout = |call: &Call| call.clone().to("/logout");
+        let login = |call: &Call| call.clone().to("/login");
+        for (name, calls, want) in [
+            (
+                "revoked",
+                vec![used.clone(), revoke.clone(), used.clone()],
+                vec![Severity::High],
+            ),
+            (
+                "revoked and refused",
+                vec![used.clone(), revoke.clone(), used.clone().status(401)],
+                vec![],
+            ),
+            (
+                "the server would not revoke it",
+                vec![used.clone(), revoke.clone().status(503), used.clone()],
+                vec![],
+            ),
+            (
+                "a session that was left",
+                vec![cookie.clone(), logout(&cookie), cookie.clone()],
+                vec![Severity::High],
+            ),
+            (
+                "a token that was left",
+                vec![used.clone(), logout(&used), used.clone()],
+                vec![Severity::Medium],
+            ),
+            (
+                "in again",
+                vec![cookie.clone(), logout(&cookie), login(&cookie), cookie.clone()],
+                vec![],
+            ),
+            (
+                "left twice",
+                vec![cookie.clone(), logout(&cookie), logout(&cookie)],
+                vec![],
+            ),
+        ] {
+            let mut scene = Scene::new();
+            for call in calls {
+                scene.send(&call);
+                scene.wait(30);
+            }
+            assert_eq!(
+                severities(&scene, Kind::RevokedCredentialAccepted),
+                want,
+                "{name}"
+            );
+        }
+        let mut under_way = Scene::new();
+        for call in [&used, &revoke, &used, &used] {
+            under_way.send(call);
+        }
+        assert_eq!(
+            under_way.found(Kind::RevokedCredentialAccepted).len(),
+            0,
+            "within seconds"
+        );
+    }
+}
+
+mod credential_never_rotated {
+    use super::*;
+
+    fn after(days: u64, call: &Call, settings: Settings) -> Vec<Severity> {
+        let mut scene = Scene::with(settings);
+        for _ in 0..=days {
+            scene.send(call);
+            scene.wait(86_400);
+        }
+        severities(&scene, Kind::CredentialNeverRotated)
+    }
+
+    #[test]
+    fn keys_that_are_too_old() {
+        let key = Call::get("/a").field("X-Api-Key: 0123456789abcdef");
+        let password = Call::get("/a").field("Authorization: Basic YWRtaW46aHVudGVyMg==");
+        let endless = Call::get("/a").bearer(&jwt(r#"{"sub":"a"}"#));
+        let cookie = Call::get("/a").field("Cookie: session=abcdefgh12345678");
+        let query = Call::get("/a?api_key=0123456789abcdef");
+        let settings = Settings::default;
+        assert_eq!(after(89, &key, settings()), []);
+        assert_eq!(after(91, &key, settings()), [Severity::Low]);
+        assert_eq!(after(91, &password, settings()), [Severity::Low]);
+        assert_eq!(after(91, &query, settings()), [Severity::Medium]);
+        assert_eq!(
+            after(91, &endless, settings()),
+            [],
+            "it tells itself that it never ends"
+        );
+        assert_eq!(after(91, &cookie, settings()), []);
+        assert_eq!(after(91, &key.clone().status(401), settings()), []);
+        let any = Settings {
+            credential_max_age: std::time::Duration::ZERO,
+            ..settings()
+        };
+        assert_eq!(after(91, &key, any), []);
+    }
+
+    #[test]
+    fn a_password_that_was_changed_is_another() {
+        let mut scene = Scene::new();
+        for day in 0..120 {
+            let password = URL_SAFE_NO_PAD.encode(format!("admin:hunter{}", day / 60));
+            scene.send(&Call::get("/a").field(&format!("Authorization: Basic {password}==")));
+            scene.wait(86_400);
+        }
+        assert_eq!(scene.found(Kind::CredentialNeverRotated).len(), 0);
+    }
+}
+
+mod token_passthrough {
+    use super::*;
+
+    const SERVER: &str = "10.5.0.20";
+
+    fn tool(token: &str) -> Call {
+        Call::tool("search_orders", "{}")
+            .host("mcp.example")
+            .at(SERVER)
+            .bearer(token)
+    }
+
+    fn behind(token: &str) -> Call {
+        Call::get("/orders")
+            .host("orders.example")
+            .at("10.9.0.1")
+            .from(SERVER)
+            .bearer(token)
+    }
+
+    #[test]
+    fn a_token_that_went_through() {
+        let token = agent_token("a", 0);
+        let mut scene = Scene::new();
+        scene.send(&tool(&token));
+        scene.send(&behind(&token).status(401));
+        assert_eq!(scene.found(Kind::TokenPassthrough).len(), 0, "refused");
+        scene.send(&behind(&token));
+        assert_eq!(severities(&scene, Kind::TokenPassthrough), [Severity::High]);
+        assert_eq!(scene.found(Kind::TokenPassthrough)[0].evidence.len(), 2);
+    }
+
+    #[test]
+    fn quiet_when_it_did_not() {
+        let (token, own) = (agent_token("a", 0), agent_token("mcp-server", 0));
+        let egress = Settings {
+            shared_egress: vec!["10.5.0.0/16".into()],
+            ..Settings::default()
+        };
+        let quiet = Settings::default;
+        for (name, settings, calls) in [
+            ("a token of its own", quiet(), vec![tool(&token), behind(&own)]),
+            (
+                "from elsewhere",
+                quiet(),
+                vec![tool(&token), behind(&token).from("10.0.0.5")],
+            ),
+            (
+                "a proxy before the server",
+                quiet(),
+                vec![
+                    tool(&token),
+                    tool(&token).from(SERVER).at("10.5.0.21").host("inner.example"),
+                ],
+            ),
+            (
+                "one host",
+                quiet(),
+                vec![tool(&token), behind(&token).host("mcp.example")],
+            ),
+            (
+                "one address",
+                quiet(),
+                vec![tool(&token), behind(&token).at(SERVER)],
+            ),
+            (
+                "on one machine",
+                quiet(),
+                vec![tool(&token).from(SERVER), behind(&token)],
+            ),
+            ("an address of many", egress, vec![tool(&token), behind(&token)]),
+            (
+                "no MCP",
+                quiet(),
+                vec![Call::get("/x").at(SERVER).bearer(&token), behind(&token)],
+            ),
+        ] {
+            let mut scene = Scene::with(settings);
+            for call in calls {
+                scene.send(&call);
+            }
+            assert_eq!(scene.found(Kind::TokenPassthrough).len(), 0, "{name}");
+        }
+    }
+}
+
+mod audience_mismatch {
+    use super::*;
+
+    fn token(audience: &str) -> String {
+        jwt(&format!(
+            r#"{{"sub":"a","aud":{audience},"exp":{}}}"#,
+            START + 86_400 * 9
+        ))
+    }
+
+    fn learned() -> Scene {
+        let mut scene = Scene::new();
+        let (own, both) = (
+            token(r#""https://api.example""#),
+            token(r#"["https://api.example","account"]"#),
+        );
+        for n in 0..202 {
+            scene.send(&Call::get("/a").bearer(if n % 3 == 0 { &both } else { &own }));
+            scene.wait(600);
+        }
+        scene
+    }
+
+    #[test]
+    fn a_token_for_somebody_else() {
+        let mut scene = learned();
+        let other = token(r#""https://users.example""#);
+        scene.send(&Call::get("/a").bearer(&other).status(401));
+        scene.send(&Call::get("/a").bearer(&token(r#"["https://users.example","account"]"#)));
+        scene.send(&Call::get("/a").bearer(&token("[]")));
+        scene.send(&Call::get("/a").bearer(&other).host("new.example"));
+        assert_eq!(scene.found(Kind::AudienceMismatch).len(), 0);
+        scene.send(&Call::get("/a").bearer(&other));
+        assert_eq!(severities(&scene, Kind::AudienceMismatch), [Severity::Medium]);
+    }
+
+    #[test]
+    fn a_host_with_an_audience_for_each_customer_is_not_judged() {
+        let mut scene = Scene::new();
+        for n in 0..400 {
+            let audience = format!(r#""tenant-{}""#, n % 40);
+            scene.send(&Call::get("/a").bearer(&token(&audience)));
+            scene.wait(600);
+        }
+        scene.send(&Call::get("/a").bearer(&token(r#""https://users.example""#)));
+        assert_eq!(scene.found(Kind::AudienceMismatch).len(), 0);
+    }
+}
+
+mod scopes {
+    use super::*;
+
+    fn token(name: &str, more: &str) -> String {
+        jwt(&format!(
+            r#"{{"iss":"https://auth.example","sub":"{name}","client_id":"{name}","exp":{},{more}}}"#,
+            START + 86_400 * 30
+        ))
+    }
+
+    const AGENT: &str = r#""client_type":"ai-agent""#;
+
+    #[test]
+    fn scopes_that_allow_everything() {
+        let service = r#""sub_profile":"service""#;
+        let person = r#""email":"x""#;
+        let many: Vec<String> = (0..21).map(|n| format!("read:x{n}")).collect();
+        for (claims, want) in [
+            (format!(r#"{AGENT},"scope":"*""#), vec![Severity::High]),
+            (
+                format!(r#"{service},"scp":"Files.ReadWrite.All""#),
+                vec![Severity::Medium],
+            ),
+            (format!(r#"{service},"scp":"Files.Read.All""#), vec![]),
+            (format!(r#"{AGENT},"roles":["admin"]"#), vec![Severity::High]),
+            (format!(r#"{person},"roles":["admin"]"#), vec![]),
+            (
+                format!(r#"{AGENT},"scope":"{}""#, many.join(" ")),
+                vec![Severity::Medium],
+            ),
+            (
+                format!(r#"{AGENT},"scope":"read:orders write:orders openid""#),
+                vec![],
+            ),
+            (AGENT.to_owned(), vec![]),
+        ] {
+            let mut scene = Scene::new();
+            let token = token("a", &claims);
+            scene.send(&Call::get("/a").bearer(&token).status(403));
+            assert_eq!(severities(&scene, Kind::ScopeOverbroad), [], "{claims}");
+            scene.send(&Call::get("/a").bearer(&token));
+            assert_eq!(severities(&scene, Kind::ScopeOverbroad), want, "{claims}");
+        }
+    }
+
+    /// Scopes that nobody needs, by name.
+    fn unused(scene: &Scene) -> Vec<String> {
+        let found = scene.found(Kind::ScopeUnused);
+        let scopes = found
+            .iter()
+            .flat_map(|f| f.observed["scopes"].as_array().cloned().unwrap_or_default());
+        scopes
+            .filter_map(|scope| scope.as_str().map(str::to_owned))
+            .collect()
+    }
+
+    /// A host with orders, users and reports, and an agent that reads orders over days.
+    fn days(scopes: &str, more: &[Call]) -> Scene {
+        let mut scene = Scene::new();
+        let other = token("other", r#""sub_profile":"service""#);
+        for path in ["/v1/users/7", "/v1/reports", "/v1/orders/9"] {
+            scene.send(&Call::get(path).bearer(&other));
+        }
+        let token = token("a", &format!(r#"{AGENT},"scope":"{scopes}""#));
+        for n in 0..300 {
+            scene.send(&Call::get(format!("/v1/orders/{}", 1000 + n % 50)).bearer(&token));
+            if n % 100 == 50 {
+                for call in more {
+                    scene.send(&call.clone().bearer(&token));
+                }
+            }
+            scene.wait(600);
+        }
+        scene
+    }
+
+    #[test]
+    fn scopes_that_are_not_used() {
+        let scene = days(
+            "openid read:orders write:orders read:users Reports.ReadWrite.All read:invoices",
+            &[],
+        );
+        assert_eq!(
+            unused(&scene),
+            ["write:orders", "read:users", "Reports.ReadWrite.All"]
+        );
+        let found = &scene.found(Kind::ScopeUnused)[0];
+        assert_eq!(found.severity, Severity::Medium);
+        assert_eq!(found.observed_number("exercised"), 1);
+        assert_eq!(found.observed_number("not_judged"), 2);
+        assert!(found.support["seconds"].as_u64().unwrap() >= 86_400);
+    }
+
+    #[test]
+    fn what_is_exercised_is_never_told() {
+        let more = [
+            Call::new("PUT", "/v1/orders/7").body("{}"),
+            Call::get("/v1/users/7"),
+            Call::new("POST", "/v1/reports").body("{}"),
+        ];
+        let scene = days("read:orders write:orders read:users Reports.ReadWrite.All", &more);
+        assert_eq!(unused(&scene), Vec::<String>::new());
+        let refused = [Call::get("/v1/users/7").status(403)];
+        assert_eq!(unused(&days("read:orders read:users", &refused)), ["read:users"]);
+    }
+
+    #[test]
+    fn it_is_closed_when_they_are_used() {
+        let mut scene = days("read:orders read:users", &[]);
+        assert_eq!(unused(&scene), ["read:users"]);
+        let token = token("a", &format!(r#"{AGENT},"scope":"read:orders read:users""#));
+        for _ in 0..300 {
+            scene.send(&Call::get("/v1/users/7").bearer(&token));
+        }
+        let status = scene.found(Kind::ScopeUnused)[0].status;
+        assert_eq!(status, crate::Status::Closed);
+    }
+
+    #[test]
+    fn nothing_is_told_while_there_is_little_to_go_by() {
+        let mut scene = Scene::new();
+        let token = token("a", &format!(r#"{AGENT},"scope":"read:orders read:users""#));
+        scene.send(&Call::get("/v1/users/7").bearer(&agent_token("other", 0)));
+        for n in 0..180 {
+            scene.send(&Call::get(format!("/v1/orders/{n}")).bearer(&token));
+        }
+        assert_eq!(scene.found(Kind::ScopeUnused).len(), 0);
+    }
+}
