@@ -99,7 +99,19 @@ fn no_secret_is_in_any_output_store_or_message() {
         .iter()
         .map(|f| f["kind"].as_str().unwrap_or("").to_owned())
         .collect();
-    for kind in ["weak_auth", "sensitive_data_exposure", "missing_auth"] {
+    for kind in [
+        "weak_auth",
+        "sensitive_data_exposure",
+        "missing_auth",
+        "tool_definition_changed",
+        "sensitive_data_to_llm",
+        "secret_in_traffic",
+        "token_replay",
+        "revoked_credential_accepted",
+        "expired_token_accepted",
+        "sender_constraint_violated",
+        "scope_overbroad",
+    ] {
         assert!(kinds.contains(kind), "no {kind} among {kinds:?}");
     }
     assert!(!lines(&out.join("inventory.jsonl")).is_empty());

@@ -230,8 +230,15 @@ pub fn safe_name(key: &[u8; 32], name: &str) -> String {
     }
 }
 
-/// Names of products have versions and models in them (`gpt-4o-2024-08-06`), which a path's segment has not.
+/// Names of products have versions and models in them (`gpt-4o-2024-08-06`), which a path's segment has not. A word of such a name
+/// is one that somebody would think of.
 fn is_name_part(part: &str) -> bool {
+    if part
+        .split(['-', '_', '.'])
+        .any(|word| looks_random(word.as_bytes()))
+    {
+        return false;
+    }
     match segment::classify(part, "") {
         Segment::Slug => true,
         kind => !kind.is_private(),
@@ -421,6 +428,23 @@ mod tests {
     #[test]
     fn names_and_hosts_that_look_like_secrets_are_not_shown() {
         let key = [7; 32];
+        for name in [
+            "gpt-4o-2024-08-06",
+            "claude-sonnet-4-5-20250929",
+            "text-embedding-3-large",
+            "qwen2.5:7b",
+            "search_orders_v2",
+        ] {
+            assert_eq!(safe_name(&key, name), name);
+        }
+        for random in [
+            "QT75465cg4rbp",
+            "pay-QJ729djt4cjkv",
+            "ft:gpt-4o:LD7f33pjbpkkp",
+            "TW756cjqgzhhp",
+        ] {
+            assert!(safe_name(&key, random).starts_with("hash:"), "{random}");
+        }
         assert_eq!(safe_name(&key, "billing-agent"), "billing-agent");
         assert_eq!(
             safe_name(&key, "https://agents.example/card.json?x=1"),

@@ -4,6 +4,7 @@
 //! A reader's outputs must hold no core, in no spelling: [`Planted::forms`] lists the secret as sent, its core,
 //! and what encodings make of it. [`Canary::leaks`] looks for all of them at once.
 
+mod agents;
 mod plant;
 
 use std::collections::{BTreeMap, HashMap};
@@ -112,6 +113,11 @@ impl Planter {
         forms.extend(base64_of_any_place(&core));
         self.keep(place, forms);
         core
+    }
+
+    /// A secret that is the name of a host, of one label.
+    fn core_of(&mut self, place: impl Into<String>) -> String {
+        self.secret(place).to_lowercase()
     }
 
     /// A secret of one alphabet, with what providers put before theirs.

@@ -1,18 +1,18 @@
 //! Where the secrets go: one exchange or a few for each place.
 
-use super::{Planter, grouped};
+use super::{Planter, agents, grouped};
 use crate::http::{Coding, Framing, Message};
 use crate::text::percent;
 use crate::time::{MILLI, SECOND, utc};
 use crate::wire::{Capture, Conn, Link, Side};
 
-const START: u64 = utc(2026, 10, 7, 9, 0);
+pub(super) const START: u64 = utc(2026, 10, 7, 9, 0);
 const HOST: &str = "api.canary.example";
 
 /// The capture in the making.
-struct Writer {
+pub(super) struct Writer {
     capture: Capture,
-    now: u64,
+    pub(super) now: u64,
     port: u16,
 }
 
@@ -41,25 +41,25 @@ impl Writer {
     }
 
     /// One exchange on a connection of its own.
-    fn exchange(&mut self, request: &Message, response: &Message) {
+    pub(super) fn exchange(&mut self, request: &Message, response: &Message) {
         let (sent, received) = (request.encode().bytes(), response.encode().bytes());
         self.talk(&[&sent, &received]);
     }
 
     /// The same exchange three times, from clients at different addresses, so that what is raised only
     /// after a few sightings is raised.
-    fn thrice(&mut self, request: &Message, response: &Message) {
+    pub(super) fn thrice(&mut self, request: &Message, response: &Message) {
         for _ in 0..3 {
             self.exchange(request, response);
         }
     }
 }
 
-fn get(target: &str) -> Message {
+pub(super) fn get(target: &str) -> Message {
     ask("GET", target)
 }
 
-fn ask(method: &str, target: &str) -> Message {
+pub(super) fn ask(method: &str, target: &str) -> Message {
     Message::request(method, target)
         .field("Host", HOST)
         .field("User-Agent", "canary-client/1.0")
@@ -84,6 +84,9 @@ pub(super) fn plant(p: &mut Planter) -> Capture {
     start_lines(p, &mut w);
     upgrades(p, &mut w);
     damaged(p, &mut w);
+    agents::definitions(p, &mut w);
+    agents::models(p, &mut w);
+    agents::credentials(p, &mut w);
     w.capture
 }
 
