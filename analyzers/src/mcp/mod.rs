@@ -256,13 +256,18 @@ impl<'a> Seen<'a> {
             let text = requests.iter().find_map(|m| m.meta("protocolVersion")?.text());
             text.as_deref().and_then(Revision::parse)
         };
+        // What a client asks for is not what is spoken, where the server says it or says nothing yet.
+        let asks = requests.iter().find_map(|m| m.method_name()).as_deref() == Some("initialize");
+        let taken =
+            response.is_some_and(|r| matches!(r.status, 200 | 201) && !answers.iter().any(|a| a.whole));
         let revision = first_text(&answers, "protocolVersion", true)
             .or_else(|| field("mcp-protocol-version").and_then(Revision::parse))
             .or_else(in_meta)
-            .or_else(|| first_text(&requests, "protocolVersion", false))
+            .or_else(|| first_text(&requests, "protocolVersion", false).filter(|_| asks && taken))
             .or_else(|| endpoint.is_some().then_some(Revision::HTTP_SSE))
             .or_else(|| signals.mcp_method.map(|_| Revision::STATELESS))
-            .or_else(|| field("mcp-session-id").map(|_| Revision::STREAMABLE));
+            .or_else(|| field("mcp-session-id").map(|_| Revision::STREAMABLE))
+            .or_else(|| session_id.as_ref().map(|_| Revision::HTTP_SSE));
         let client = requests.iter().find_map(|m| {
             let said = m.params.and_then(|p| p.get("clientInfo"));
             software(said.or_else(|| m.meta("clientInfo")), key)
@@ -336,8 +341,9 @@ fn calls(
         };
         let answer = answers.iter().find(is_mine).filter(|_| asks);
         let result = answer.and_then(|a| a.result);
+        // What was only taken on (202) or sent elsewhere (307) has no result here.
         let content = response
-            .filter(|_| alone && asks)
+            .filter(|r| alone && asks && matches!(r.status, 200 | 201))
             .map(|r| r.message.content_bytes)
             .filter(|bytes| *bytes > 0);
         let failed = match answer {
@@ -364,9 +370,13 @@ fn calls(
     };
     if requests.is_empty() {
         // The body is not there, or not all of it: fields suffice.
+        let fields = |mut call: McpCall| {
+            call.arguments = exchange.request.as_ref().map(parameters).unwrap_or_default();
+            call
+        };
         return signals
             .mcp_method
-            .map(|method| one(method, header_name(signals), None))
+            .map(|method| fields(one(method, header_name(signals), None)))
             .into_iter()
             .collect();
     }
@@ -378,6 +388,32 @@ fn calls(
         Some(one(&method, name, Some(m)))
     };
     requests.iter().filter_map(of).collect()
+}
+
+/// Arguments that stand in fields of the head (2026-07-28, `x-mcp-header`), by the names that they have there, sorted: they are
+/// written by a client in any order.
+fn parameters(request: &Request) -> Vec<(String, &'static str)> {
+    const PREFIX: &str = "mcp-param-";
+    let kind = |value: &str| match value.trim() {
+        "true" | "false" => "boolean",
+        value if value.parse::<f64>().is_ok_and(f64::is_finite) => "number",
+        _ => "string",
+    };
+    let mut all: Vec<(String, &'static str)> = request
+        .message
+        .head
+        .fields()
+        .filter_map(|(name, value)| {
+            let start = name.get(..PREFIX.len())?;
+            let own = name.get(PREFIX.len()..).filter(|own| is_plain_name(own))?;
+            start
+                .eq_ignore_ascii_case(PREFIX)
+                .then(|| (own.to_owned(), kind(value)))
+        })
+        .take(ARGUMENTS)
+        .collect();
+    all.sort();
+    all
 }
 
 /// Names and types of arguments. What is no name is a star; what is cut off in its key is left out.
@@ -494,7 +530,6 @@ impl Mcp {
             .revisions
             .extend(revision.filter(|_| answered && server.revisions.len() < 16));
         server.met(labels.client.as_deref(), &activity.identity.text);
-        let before = server.software.clone();
         if answered && seen.server.is_some() {
             server.software.clone_from(&seen.server);
         }
@@ -512,7 +547,7 @@ impl Mcp {
             server,
         };
         for change in &replaced {
-            tool_definition_changed::tell(&at, change, before.as_ref(), ledger);
+            tool_definition_changed::tell(&at, change, ledger);
         }
         mcp_unauthenticated::observe(&at, ledger);
         mcp_header_body_mismatch::observe(&at, settings, ledger);
@@ -538,16 +573,13 @@ impl Mcp {
         if seen.client.is_some() {
             row.client.clone_from(&seen.client);
         }
+        // These two may be told by form alone, which says less than a name.
+        let by_form = |r: &Revision| matches!(*r, Revision::STREAMABLE | Revision::HTTP_SSE);
         row.revision = seen
             .revision
-            .filter(|r| *r != Revision::STREAMABLE || row.revision.is_none())
+            .filter(|r| !by_form(r) || row.revision.is_none())
             .or(row.revision);
-        (
-            row.client.clone(),
-            seen.revision
-                .filter(|r| *r != Revision::STREAMABLE)
-                .or(row.revision),
-        )
+        (row.client.clone(), row.revision)
     }
 }
 
@@ -567,7 +599,7 @@ fn count(server: &mut Server, call: &McpCall, answered: bool) {
             }
         }
         "prompts/get" if answered && call.failed != Some(true) => server.name(true, name, 1),
-        "resources/read" if answered && call.failed != Some(true) => server.name(false, name, 1),
+        "resources/read" if answered && call.failed != Some(true) => server.read(name),
         _ => {}
     }
 }

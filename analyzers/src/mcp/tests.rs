@@ -619,3 +619,108 @@ fn a_client_that_says_it_is_mcp_makes_no_server() {
     scene.send(&post(&request(1, "eth_call", "{}")).answer(result(1, "7")));
     assert_eq!(scene.analyzer.mcp_servers().count(), 0);
 }
+
+#[test]
+fn what_was_only_taken_on_or_sent_elsewhere_has_no_result() {
+    let mut scene = Scene::new();
+    let call = request(1, "tools/call", r#"{"name":"buy","arguments":{}}"#);
+    for status in [202, 307] {
+        let labels = scene.send(&post(&call).status(status).answer("Accepted"));
+        let mcp = labels.mcp.unwrap();
+        assert_eq!(
+            (mcp.calls[0].result_bytes, mcp.calls[0].failed),
+            (None, None),
+            "{status}"
+        );
+    }
+    let mut scene = Scene::new();
+    scene.send(&post(&call).status(307).answer(""));
+    assert_eq!(scene.analyzer.mcp_servers().count(), 0, "it is elsewhere");
+}
+
+#[test]
+fn what_a_client_asks_for_is_not_what_is_spoken() {
+    let mut scene = Scene::new();
+    let session = "Mcp-Session-Id: 1868a90c-5f1d-4c2e-9f7b-1a2b3c4d5e6f";
+    let hello = r#"{"protocolVersion":"2025-11-25","clientInfo":{"name":"new","version":"1"}}"#;
+    let welcome = r#"{"protocolVersion":"2025-03-26","serverInfo":{"name":"old","version":"1"}}"#;
+    let hello = post(&request(0, "initialize", hello));
+    let labels = scene.send(&hello.clone().answer(result(0, welcome)).answer_field(session));
+    assert_eq!(labels.mcp.unwrap().revision.as_deref(), Some("2025-03-26"));
+    assert_eq!(server(&scene).revisions, ["2025-03-26"]);
+    // Where the answer was not captured, there is nothing better.
+    let labels = scene.send(&hello.answer(""));
+    assert_eq!(labels.mcp.unwrap().revision.as_deref(), Some("2025-11-25"));
+}
+
+#[test]
+fn reads_of_what_a_template_has_count_for_it() {
+    let mut scene = Scene::new();
+    let list = r#"{"resourceTemplates":[{"uriTemplate":"memo://{box}/{id}"},{"uriTemplate":"file:///srv/{+path}"}]}"#;
+    scene.send(&post(&request(1, "resources/templates/list", "{}")).answer(result(1, list)));
+    for uri in [
+        "memo://in/4",
+        "memo://out/5",
+        "memo://out",
+        "memo://out/5/x",
+        "file:///srv/a/b/c",
+    ] {
+        let body = request(2, "resources/read", &format!(r#"{{"uri":"{uri}"}}"#));
+        scene.send(&post(&body).answer(result(2, r#"{"contents":[]}"#)));
+    }
+    let resources = server(&scene).resources;
+    let found: Vec<(&str, u64)> = resources
+        .iter()
+        .map(|(name, count)| (name.as_str(), *count))
+        .collect();
+    let want = [
+        ("file:///srv/{+path}", 1),
+        ("memo://out", 1),
+        ("memo://out/5/x", 1),
+        ("memo://{box}/{id}", 2),
+    ];
+    assert_eq!(found, want);
+}
+
+#[test]
+fn arguments_in_fields_are_told_where_the_body_is_missing() {
+    let mut scene = Scene::new();
+    let call = modern("tools/call", Some("buy"), "")
+        .field("Mcp-Param-Region: eu-west")
+        .field("mcp-param-count: 3")
+        .field("Mcp-Param-Fast: true")
+        .field("Mcp-Param-ann@example.com: 1");
+    let labels = scene.send(&call);
+    let want = [("Fast", "boolean"), ("Region", "string"), ("count", "number")];
+    let found = &labels.mcp.unwrap().calls[0].arguments;
+    let found: Vec<(&str, &str)> = found.iter().map(|(name, kind)| (name.as_str(), *kind)).collect();
+    assert_eq!(found, want);
+    let body = request(1, "tools/call", r#"{"name":"buy","arguments":{"region":"a"}}"#);
+    let labels = scene.send(&modern("tools/call", Some("buy"), &body).field("Mcp-Param-Region: a"));
+    assert_eq!(
+        labels.mcp.unwrap().calls[0].arguments,
+        [("region".to_owned(), "string")]
+    );
+}
+
+#[test]
+fn a_change_tells_the_version_that_had_the_old_definition() {
+    let mut scene = Scene::new();
+    for (version, description) in [("1.0", "Buys."), ("1.1", "Buys things.")] {
+        let welcome = format!(
+            r#"{{"protocolVersion":"2025-06-18","serverInfo":{{"name":"stock","version":"{version}"}}}}"#
+        );
+        scene.send(
+            &post(&request(0, "initialize", r#"{"clientInfo":{"name":"a"}}"#)).answer(result(0, &welcome)),
+        );
+        scene.send(&listing(&[tool("buy", description, SCHEMA, false)]));
+    }
+    let all = scene.findings();
+    let change = all
+        .iter()
+        .find(|f| f.kind == Kind::ToolDefinitionChanged)
+        .unwrap();
+    assert_eq!(change.severity, Severity::Low);
+    assert_eq!(change.expected["server_version"], "1.0");
+    assert_eq!(change.observed["server_version"], "1.1");
+}
