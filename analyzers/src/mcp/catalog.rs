@@ -148,6 +148,47 @@ impl Server {
         self.name(false, template.as_deref().unwrap_or(address), 1);
     }
 
+    /// A call that was counted already has failed. A name that nothing else shows is none of the server's tools.
+    pub(crate) fn tool_failed(&mut self, name: &str) {
+        let Some(tool) = self.tools.get_mut(name) else {
+            return;
+        };
+        tool.failed += 1;
+        if tool.definition.is_none() && tool.failed >= tool.calls {
+            self.tools.remove(name);
+        }
+    }
+
+    /// A call of a resource or a prompt that was counted already has failed.
+    pub(crate) fn take_back(&mut self, prompt: bool, name: &str) {
+        let map = if prompt {
+            &mut self.prompts
+        } else {
+            &mut self.resources
+        };
+        let covering = map
+            .keys()
+            .find(|known| *known == name || covers(known, name))
+            .cloned();
+        if let Some(count) = covering.and_then(|name| map.get_mut(&name)) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
+    /// A template of addresses was listed: what was read of it before counts for it.
+    pub(crate) fn template(&mut self, template: &str) {
+        if self.resources.contains_key(template) {
+            return;
+        }
+        let mut reads = 0;
+        self.resources.retain(|address, count| {
+            let own = covers(template, address);
+            reads += if own { *count } else { 0 };
+            !own
+        });
+        self.name(false, template, reads);
+    }
+
     /// Counts a resource or a prompt, `by` calls.
     pub(crate) fn name(&mut self, prompt: bool, name: &str, by: u64) {
         let map = if prompt {

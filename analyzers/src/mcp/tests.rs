@@ -724,3 +724,91 @@ fn a_change_tells_the_version_that_had_the_old_definition() {
     assert_eq!(change.expected["server_version"], "1.0");
     assert_eq!(change.observed["server_version"], "1.1");
 }
+
+#[test]
+fn answers_on_the_stream_of_a_session_find_their_calls() {
+    let mut scene = Scene::new();
+    let ask = |session: &str, id: u32, method: &str, params: &str| {
+        Call::new("POST", format!("/m?session_id={session}"))
+            .field("Content-Type: application/json")
+            .body(request(id, method, params))
+            .status(202)
+            .answer("Accepted")
+            .answer_type("text/plain")
+            .bearer(&agent_token("buyer", 0))
+    };
+    let (mine, other) = ("5f1d4c2e9f7b1a2b", "6f1d4c2e9f7b1a2b");
+    let mut asked = Vec::new();
+    for (id, name) in [(1, "buy"), (2, "look"), (3, "nothing")] {
+        let call = ask(
+            mine,
+            id,
+            "tools/call",
+            &format!(r#"{{"name":"{name}","arguments":{{}}}}"#),
+        );
+        asked.push(scene.send(&call).exchange);
+    }
+    scene.send(&ask(mine, 4, "resources/read", r#"{"uri":"memo://in/7"}"#));
+    scene.send(&ask(other, 5, "tools/call", r#"{"name":"buy","arguments":{}}"#));
+    assert_eq!(tools(&server(&scene)), [("buy", 2), ("look", 1), ("nothing", 1)]);
+    let listed = format!(r#"{{"tools":[{}]}}"#, tool("buy", "Buys.", SCHEMA, false));
+    let templates = r#"{"resourceTemplates":[{"uriTemplate":"memo://{box}/{id}"}]}"#;
+    let failed = r#"{"content":[],"isError":true}"#;
+    let error = r#"{"jsonrpc":"2.0","id":3,"error":{"code":-32602,"message":"no such tool"}}"#;
+    let events: String = [
+        result(2, r#"{"content":[]}"#),
+        result(9, &listed),
+        result(8, templates),
+        result(1, failed),
+        error.to_owned(),
+        result(4, r#"{"contents":[]}"#),
+        // Of another session, and one that nobody asked for.
+        result(5, r#"{"content":[]}"#),
+        result(2, r#"{"content":[1]}"#),
+    ]
+    .iter()
+    .map(|text| format!("event: message\ndata: {text}\n\n"))
+    .collect();
+    let stream = Call::get("/events")
+        .answer(format!("event: endpoint\ndata: /m?session_id={mine}\n\n{events}"))
+        .answer_type("text/event-stream")
+        .bearer(&agent_token("buyer", 0));
+    let answered = scene.send(&stream).mcp.unwrap().answered;
+    let found: Vec<_> = answered
+        .iter()
+        .map(|a| (a.exchange.as_str(), a.name.as_deref(), a.result_bytes, a.failed))
+        .collect();
+    let bytes = |text: &str| Some(text.len() as u64);
+    assert_eq!(
+        found[..3],
+        [
+            (
+                asked[1].as_str(),
+                Some("look"),
+                bytes(r#"{"content":[]}"#),
+                Some(false)
+            ),
+            (asked[0].as_str(), Some("buy"), bytes(failed), Some(true)),
+            (asked[2].as_str(), Some("nothing"), None, Some(true)),
+        ]
+    );
+    assert_eq!(found.len(), 4);
+    let server = server(&scene);
+    let counts: Vec<_> = server
+        .tools
+        .iter()
+        .map(|t| (t.name.as_str(), t.calls, t.failed))
+        .collect();
+    assert_eq!(
+        counts,
+        [("buy", 2, 1), ("look", 1, 0)],
+        "nothing is no tool of the server"
+    );
+    assert_eq!(
+        server.resources.into_iter().collect::<Vec<_>>(),
+        [("memo://{box}/{id}".to_owned(), 1)]
+    );
+    // Each answer counts once.
+    let again = scene.send(&stream).mcp.unwrap().answered;
+    assert_eq!(again, []);
+}
