@@ -511,6 +511,7 @@ impl Analyzer {
             ("hosts_evicted", self.inventory.hosts.evicted()),
             ("mcp_servers_evicted", self.mcp.servers.evicted()),
             ("mcp_sessions_evicted", self.mcp.sessions.evicted()),
+            ("mcp_calls_unanswered", self.mcp.unanswered()),
             ("mcp_names_given_up", self.mcp.given_up()),
             ("principals_evicted", self.behaviour.profiles.evicted()),
             ("scans_evicted", self.behaviour.scans.evicted()),

@@ -42,7 +42,7 @@ pub use analyzer::{Analyzer, Change, Labels, RestoreError, Table, exchange_id};
 pub use finding::{Evidence, Finding, Kind, Severity, Status};
 pub use identity::{ModelUse, PrincipalKind, PrincipalView};
 pub use inventory::{COUNTRY_CODES, EndpointView};
-pub use mcp::{McpCall, McpLabels};
+pub use mcp::{McpAnswer, McpCall, McpLabels, ServerView, ToolView};
 pub use nearest::nearest;
 pub use settings::Settings;
 pub use store::VERSION as STORE_VERSION;

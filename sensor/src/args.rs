@@ -137,6 +137,8 @@ pub(crate) enum Command {
     Export(ExportArgs),
     /// Show the principals that a store knows: AI agents, services, people
     Agents(ListArgs),
+    /// Show the servers of the Model Context Protocol that a store knows, with their tools and who calls them
+    Mcp(ListArgs),
     /// Show the findings that a store knows
     Findings(ListArgs),
     /// Print the JSON Schema (2020-12) of a record, or the list of records
@@ -222,6 +224,9 @@ pub(crate) struct RunArgs {
     /// Write every principal here at the end: AI agents, services, people
     #[arg(long, value_name = "OUT", help_heading = "Outputs")]
     pub(crate) agents: Option<PathBuf>,
+    /// Write every server of the Model Context Protocol here at the end, with its tools and who calls it
+    #[arg(long, value_name = "OUT", help_heading = "Outputs")]
+    pub(crate) mcp: Option<PathBuf>,
     /// Keep what is learned in this folder, and go on from what is there (configuration: store.directory)
     #[arg(long, value_name = "DIR", help_heading = "Outputs")]
     pub(crate) store: Option<PathBuf>,
@@ -247,6 +252,7 @@ impl RunArgs {
             &self.findings,
             &self.inventory,
             &self.agents,
+            &self.mcp,
         ]
         .iter()
         .any(|o| o.is_some())
@@ -273,6 +279,8 @@ pub(crate) enum SchemaName {
     Inventory,
     /// `--agents`, and the agents topic
     Agents,
+    /// `--mcp`
+    Mcp,
     /// The health topic
     Health,
     /// `tapline diff --json`

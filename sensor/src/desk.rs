@@ -19,6 +19,7 @@ use crate::records::endpoint::EndpointRecord;
 use crate::records::finding::{FindingRecord, kind_name};
 use crate::records::flow::FlowRecord;
 use crate::records::health::HealthRecord;
+use crate::records::mcp::ServerRecord;
 use crate::records::principal::PrincipalRecord;
 use crate::records::time::NANOS_PER_DAY;
 use crate::records::{SensorRecord, exchange, part, to_json};
@@ -297,6 +298,11 @@ impl Desk {
         if let Some(lines) = &mut self.outputs.agents {
             for principal in self.analyzer.principals() {
                 lines.line(&to_json(&PrincipalRecord::new(&principal)));
+            }
+        }
+        if let Some(lines) = &mut self.outputs.mcp {
+            for server in self.analyzer.mcp_servers() {
+                lines.line(&to_json(&ServerRecord::new(&server)));
             }
         }
         self.publish_learned(now);

@@ -125,7 +125,7 @@ fn no_secret_is_in_any_output_store_or_message() {
     watch.look_at_folder("second outputs", &again);
     watch.look_at_folder("store after the second replay", &store);
     let at = store.display().to_string();
-    for command in ["inventory", "agents", "findings"] {
+    for command in ["inventory", "agents", "mcp", "findings"] {
         for json in [false, true] {
             let mut arguments = vec![command, "--store", &at];
             if json {

@@ -26,7 +26,7 @@ fn replay(name: &str, more: &[&str]) -> Vec<(String, Vec<u8>)> {
 #[test]
 fn read_size_workers_and_repetition_change_no_byte() {
     let wanted = replay("replay-plain", &[]);
-    assert_eq!(wanted.len(), 6);
+    assert_eq!(wanted.len(), 7);
     assert!(
         wanted
             .iter()
@@ -61,6 +61,7 @@ fn every_record_fits_its_schema() {
         ("findings", "finding"),
         ("inventory", "inventory"),
         ("agents", "agents"),
+        ("mcp", "mcp"),
     ] {
         let text = tapline(&["schema", schema]).stdout;
         let schema: serde_json::Value = serde_json::from_slice(&text).expect("JSON");

@@ -494,6 +494,7 @@ fn every_shell_has_completions_and_every_record_a_schema() {
         "finding",
         "inventory",
         "agents",
+        "mcp",
         "health",
         "change",
         "violation",

@@ -80,7 +80,7 @@ pub struct LlmCall {
     /// Who runs the host, when it is one of a known provider.
     pub provider: Option<&'static str>,
     /// What was asked for: `chat`, `responses`, `messages`, `generateContent`, `converse`, `invoke`, `completions`,
-    /// `generate`, `embeddings`.
+    /// `generate`, `embeddings`, `count_tokens`.
     pub operation: &'static str,
     /// The model asked for.
     pub model: Option<String>,

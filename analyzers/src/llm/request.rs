@@ -62,6 +62,7 @@ impl<'a> Place<'a> {
             let (dialect, operation, stream) = match method {
                 "generateContent" => (Dialect::Gemini, "generateContent", false),
                 "streamGenerateContent" => (Dialect::Gemini, "generateContent", true),
+                "countTokens" => (Dialect::Gemini, "count_tokens", false),
                 "embedContent" | "batchEmbedContents" => (Dialect::Gemini, "embeddings", false),
                 "rawPredict" => (Dialect::Anthropic, "messages", false),
                 "streamRawPredict" => (Dialect::Anthropic, "messages", true),
@@ -85,6 +86,8 @@ impl<'a> Place<'a> {
                 place(Dialect::OpenAi, "chat", true).map(|p| Self { model, ..p })
             }
             (_, "completions") => place(Dialect::OpenAi, "completions", false),
+            ("responses", "input_tokens") => place(Dialect::OpenAiResponses, "count_tokens", false),
+            ("messages", "count_tokens") => place(Dialect::Anthropic, "count_tokens", false),
             (_, "responses") => place(Dialect::OpenAiResponses, "responses", false),
             ("api", "embeddings" | "embed") => place(Dialect::Ollama, "embeddings", false),
             (_, "embeddings") => place(Dialect::OpenAi, "embeddings", false),
@@ -205,8 +208,12 @@ impl<'a> Body<'a> {
                     self.offer(value);
                 }
             }
-            // What the provider runs itself has a type and no name.
-            b"type" if at.is_at(&["tools", "type"]) && value != b"function" && value != b"custom" => {
+            // What the provider runs itself has a type and no name; where the type has a day, it has a name too.
+            b"type"
+                if at.is_at(&["tools", "type"])
+                    && !matches!(value, b"function" | b"custom")
+                    && !is_dated(value) =>
+            {
                 self.offer(value);
             }
             _ => {}
@@ -248,6 +255,12 @@ impl<'a> Body<'a> {
             self.said.push(text);
         }
     }
+}
+
+/// `web_search_20250305`: a version of a tool (Anthropic, "Tool use"), which stands beside the tool's name.
+fn is_dated(kind: &[u8]) -> bool {
+    let end = kind.rsplit(|b| *b == b'_').next().unwrap_or(b"");
+    end.len() == 8 && end.len() < kind.len() && end.iter().all(u8::is_ascii_digit)
 }
 
 fn is_system(role: &[u8]) -> bool {
@@ -342,7 +355,7 @@ impl<'a> Asked<'a> {
             (Dialect::OpenAi, _) | (Dialect::Ollama, "embeddings") => model && (body.input || body.prompt),
             (Dialect::OpenAiResponses, _) => model && (body.input || body.messages > 0),
             (Dialect::Anthropic, _) => body.messages > 0 && (model || version || place.model.is_some()),
-            (Dialect::Gemini, "generateContent") => body.contents,
+            (Dialect::Gemini, "generateContent" | "count_tokens") => body.contents,
             (Dialect::Ollama, _) => shaped,
             (Dialect::Gemini | Dialect::Bedrock, _) => true,
         };

@@ -111,14 +111,26 @@ fn anthropic_whole_and_streamed() {
     let answer = r#"{"id":"m","type":"message","role":"assistant","model":"claude-sonnet-4-5-20250929","content":[{"type":"text","text":"ok"},{"type":"tool_use","id":"t","name":"bash","input":{"command":"ls","usage":{"output_tokens":9999}}}],"stop_reason":"tool_use","usage":{"input_tokens":5,"cache_creation_input_tokens":100,"cache_read_input_tokens":1000,"output_tokens":30}}"#;
     assert_eq!(
         line("/v1/messages", version, body, JSON, answer),
-        "anthropic messages claude-sonnet-4-5 claude-sonnet-4-5-20250929 1105/30/1000 tool_use offered=bash,bash_20250124,search called=bash*1 messages=2 system=true streamed=false"
+        "anthropic messages claude-sonnet-4-5 claude-sonnet-4-5-20250929 1105/30/1000 tool_use offered=bash,search called=bash*1 messages=2 system=true streamed=false"
     );
     let streamed = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"model\":\"claude-sonnet-4-5-20250929\",\"usage\":{\"input_tokens\":5,\"output_tokens\":1}}}\n\n\
         event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"tool_use\",\"id\":\"t\",\"name\":\"bash\",\"input\":{}}}\n\n\
         event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":\"{\\\"stop_reason\\\":\\\"refusal\\\"\"}}\n\n\
         event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"tool_use\"},\"usage\":{\"output_tokens\":30}}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
-    let want = "anthropic messages claude-sonnet-4-5 claude-sonnet-4-5-20250929 5/30/- tool_use offered=bash,bash_20250124,search called=bash*1 messages=2 system=true streamed=true";
+    let want = "anthropic messages claude-sonnet-4-5 claude-sonnet-4-5-20250929 5/30/- tool_use offered=bash,search called=bash*1 messages=2 system=true streamed=true";
     assert_eq!(line("/v1/messages", version, body, SSE, streamed), want);
+    // Counting is no answer, and what is counted is sent all the same.
+    let counted = line(
+        "/v1/messages/count_tokens",
+        version,
+        body,
+        JSON,
+        r#"{"input_tokens":33}"#,
+    );
+    assert!(
+        counted.starts_with("anthropic count_tokens claude-sonnet-4-5 - -/-/- - "),
+        "{counted}"
+    );
     // Through a gateway's own path, the field of the version says whose it is.
     assert_eq!(line("/claude", version, body, SSE, streamed), want);
     // Without it, the answer does.

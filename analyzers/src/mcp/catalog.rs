@@ -43,6 +43,10 @@ pub(crate) struct Tool {
     /// Since when the definition is as it is.
     #[serde(with = "crate::store::nanos")]
     since: Timestamp,
+    /// What the server called its version then. It says hello before it lists its tools, so that its own is the new one by the
+    /// time a change is seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    version: Option<String>,
 }
 
 /// A server.
@@ -88,6 +92,8 @@ pub(crate) struct Replaced {
     pub(crate) after: Box<Definition>,
     pub(crate) since: Timestamp,
     pub(crate) calls: u64,
+    /// What the server called its version when `before` was first seen.
+    pub(crate) version: Option<String>,
 }
 
 /// Definitions as a server gave them out.
@@ -133,6 +139,56 @@ impl Server {
         self.tools.get_mut(name)
     }
 
+    /// Counts a read of a resource: for the template that has it, where one was listed.
+    pub(crate) fn read(&mut self, address: &str) {
+        let template = match self.resources.contains_key(address) {
+            true => None,
+            false => self.resources.keys().find(|t| covers(t, address)).cloned(),
+        };
+        self.name(false, template.as_deref().unwrap_or(address), 1);
+    }
+
+    /// A call that was counted already has failed. A name that nothing else shows is none of the server's tools.
+    pub(crate) fn tool_failed(&mut self, name: &str) {
+        let Some(tool) = self.tools.get_mut(name) else {
+            return;
+        };
+        tool.failed += 1;
+        if tool.definition.is_none() && tool.failed >= tool.calls {
+            self.tools.remove(name);
+        }
+    }
+
+    /// A call of a resource or a prompt that was counted already has failed.
+    pub(crate) fn take_back(&mut self, prompt: bool, name: &str) {
+        let map = if prompt {
+            &mut self.prompts
+        } else {
+            &mut self.resources
+        };
+        let covering = map
+            .keys()
+            .find(|known| *known == name || covers(known, name))
+            .cloned();
+        if let Some(count) = covering.and_then(|name| map.get_mut(&name)) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
+    /// A template of addresses was listed: what was read of it before counts for it.
+    pub(crate) fn template(&mut self, template: &str) {
+        if self.resources.contains_key(template) {
+            return;
+        }
+        let mut reads = 0;
+        self.resources.retain(|address, count| {
+            let own = covers(template, address);
+            reads += if own { *count } else { 0 };
+            !own
+        });
+        self.name(false, template, reads);
+    }
+
     /// Counts a resource or a prompt, `by` calls.
     pub(crate) fn name(&mut self, prompt: bool, name: &str, by: u64) {
         let map = if prompt {
@@ -166,6 +222,7 @@ impl Server {
     pub(crate) fn learn(&mut self, list: List, caller: u64, ts: Timestamp) -> Vec<Replaced> {
         let listed: BTreeSet<String> = list.tools.iter().map(|(name, _)| name.clone()).collect();
         let mut replaced = Vec::new();
+        let version = self.software.as_ref().and_then(|s| s.version.clone());
         for (name, mut definition) in list.tools {
             let weight = *self.weight.get_or_insert_with(|| {
                 let all = self.tools.values().filter_map(|t| t.definition.as_deref());
@@ -192,11 +249,12 @@ impl Server {
             let (after, calls, since) = (Box::new(definition), tool.calls, tool.since);
             let before = tool.definition.replace(after.clone());
             tool.since = ts;
+            let told = std::mem::replace(&mut tool.version, version.clone());
             self.weight = self
                 .weight
                 .map(|w| (w + after.weight()).saturating_sub(before.as_ref().map_or(0, |b| b.weight())));
-            let (before, renamed_from, since, calls) = match (before, old) {
-                (Some(before), _) => (before, None, since, calls),
+            let (before, renamed_from, since, calls, version) = match (before, old) {
+                (Some(before), _) => (before, None, since, calls, told),
                 (None, Some(old)) => {
                     let Some(gone) = self.tools.get(&old) else {
                         continue;
@@ -204,7 +262,7 @@ impl Server {
                     let Some(before) = gone.definition.clone() else {
                         continue;
                     };
-                    (before, Some(old), gone.since, gone.calls)
+                    (before, Some(old), gone.since, gone.calls, gone.version.clone())
                 }
                 (None, None) => continue,
             };
@@ -215,6 +273,7 @@ impl Server {
                 after,
                 since,
                 calls,
+                version,
             });
         }
         replaced
@@ -252,6 +311,7 @@ impl Server {
             if theirs.definition.is_some() && (tool.definition.is_none() || theirs.since > tool.since) {
                 tool.definition = theirs.definition;
                 tool.since = theirs.since;
+                tool.version = theirs.version;
             }
             for hash in theirs.known {
                 if !tool.known.contains(&hash) && tool.known.len() < KNOWN {
@@ -314,6 +374,25 @@ impl Server {
             last_seen: self.last,
         }
     }
+}
+
+/// Whether a template (RFC 6570) has this address. An expression stands for one segment, with `+`, `/` or `*` for all that follow.
+fn covers(template: &str, address: &str) -> bool {
+    if !template.contains('{') {
+        return false;
+    }
+    let mut parts = address.split('/');
+    for segment in template.split('/') {
+        let Some(part) = parts.next() else { return false };
+        match segment.strip_prefix('{').and_then(|s| s.strip_suffix('}')) {
+            Some(name) if name.starts_with(['+', '/']) || name.ends_with('*') => return !part.is_empty(),
+            Some(_) if part.is_empty() => return false,
+            Some(_) => {}
+            None if segment != part => return false,
+            None => {}
+        }
+    }
+    parts.next().is_none()
 }
 
 fn bump(map: &mut BTreeMap<String, u64>, name: &str, by: u64, most: usize) -> bool {

@@ -14,6 +14,7 @@
 mod canonical;
 mod catalog;
 mod definition;
+mod late;
 pub(crate) mod mcp_header_body_mismatch;
 pub(crate) mod mcp_unauthenticated;
 pub(crate) mod message;
@@ -35,6 +36,7 @@ use reassembly::{Exchange, Request, Timestamp};
 use self::catalog::List;
 pub(crate) use self::catalog::Server;
 use self::definition::Definition;
+use self::late::{Asked, Late};
 use self::message::{Message, Text, Value};
 use self::revision::Revision;
 use self::session::{Session, Software};
@@ -65,6 +67,23 @@ pub struct McpLabels {
     pub client: Option<String>,
     /// Every request and notification of the client, in the order of the body; a batch has several.
     pub calls: Vec<McpCall>,
+    /// Calls of other exchanges that were answered here, in the order of the answers: those of the stream of a session.
+    pub answered: Vec<McpAnswer>,
+}
+
+/// An answer to a call of another exchange.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct McpAnswer {
+    /// Id of the exchange that asked.
+    pub exchange: String,
+    /// The method of the call.
+    pub method: String,
+    /// Tool, resource or prompt.
+    pub name: Option<String>,
+    /// Bytes of the result.
+    pub result_bytes: Option<u64>,
+    /// Whether it failed, as far as that was seen.
+    pub failed: Option<bool>,
 }
 
 /// One request or notification.
@@ -256,13 +275,18 @@ impl<'a> Seen<'a> {
             let text = requests.iter().find_map(|m| m.meta("protocolVersion")?.text());
             text.as_deref().and_then(Revision::parse)
         };
+        // What a client asks for is not what is spoken, where the server says it or says nothing yet.
+        let asks = requests.iter().find_map(|m| m.method_name()).as_deref() == Some("initialize");
+        let taken =
+            response.is_some_and(|r| matches!(r.status, 200 | 201) && !answers.iter().any(|a| a.whole));
         let revision = first_text(&answers, "protocolVersion", true)
             .or_else(|| field("mcp-protocol-version").and_then(Revision::parse))
             .or_else(in_meta)
-            .or_else(|| first_text(&requests, "protocolVersion", false))
+            .or_else(|| first_text(&requests, "protocolVersion", false).filter(|_| asks && taken))
             .or_else(|| endpoint.is_some().then_some(Revision::HTTP_SSE))
             .or_else(|| signals.mcp_method.map(|_| Revision::STATELESS))
-            .or_else(|| field("mcp-session-id").map(|_| Revision::STREAMABLE));
+            .or_else(|| field("mcp-session-id").map(|_| Revision::STREAMABLE))
+            .or_else(|| session_id.as_ref().map(|_| Revision::HTTP_SSE));
         let client = requests.iter().find_map(|m| {
             let said = m.params.and_then(|p| p.get("clientInfo"));
             software(said.or_else(|| m.meta("clientInfo")), key)
@@ -336,16 +360,13 @@ fn calls(
         };
         let answer = answers.iter().find(is_mine).filter(|_| asks);
         let result = answer.and_then(|a| a.result);
+        // What was only taken on (202) or sent elsewhere (307) has no result here.
         let content = response
-            .filter(|_| alone && asks)
+            .filter(|r| alone && asks && matches!(r.status, 200 | 201))
             .map(|r| r.message.content_bytes)
             .filter(|bytes| *bytes > 0);
         let failed = match answer {
-            Some(a) if a.error.is_some() => Some(true),
-            Some(a) => a.result.and_then(|r| match r.get("isError") {
-                Some(flag) if flag.is_true() => Some(true),
-                _ => r.whole.then_some(false),
-            }),
+            Some(a) => has_failed(a),
             None => refused.then_some(true),
         };
         let arguments = message.and_then(|m| m.params?.get("arguments"));
@@ -364,9 +385,13 @@ fn calls(
     };
     if requests.is_empty() {
         // The body is not there, or not all of it: fields suffice.
+        let fields = |mut call: McpCall| {
+            call.arguments = exchange.request.as_ref().map(parameters).unwrap_or_default();
+            call
+        };
         return signals
             .mcp_method
-            .map(|method| one(method, header_name(signals), None))
+            .map(|method| fields(one(method, header_name(signals), None)))
             .into_iter()
             .collect();
     }
@@ -378,6 +403,43 @@ fn calls(
         Some(one(&method, name, Some(m)))
     };
     requests.iter().filter_map(of).collect()
+}
+
+/// Whether an answer is an error, of the protocol or of the tool; nothing when that was cut off.
+fn has_failed(answer: &Message<'_>) -> Option<bool> {
+    if answer.error.is_some() {
+        return Some(true);
+    }
+    answer.result.and_then(|r| match r.get("isError") {
+        Some(flag) if flag.is_true() => Some(true),
+        _ => r.whole.then_some(false),
+    })
+}
+
+/// Arguments that stand in fields of the head (2026-07-28, `x-mcp-header`), by the names that they have there, sorted: they are
+/// written by a client in any order.
+fn parameters(request: &Request) -> Vec<(String, &'static str)> {
+    const PREFIX: &str = "mcp-param-";
+    let kind = |value: &str| match value.trim() {
+        "true" | "false" => "boolean",
+        value if value.parse::<f64>().is_ok_and(f64::is_finite) => "number",
+        _ => "string",
+    };
+    let mut all: Vec<(String, &'static str)> = request
+        .message
+        .head
+        .fields()
+        .filter_map(|(name, value)| {
+            let start = name.get(..PREFIX.len())?;
+            let own = name.get(PREFIX.len()..).filter(|own| is_plain_name(own))?;
+            start
+                .eq_ignore_ascii_case(PREFIX)
+                .then(|| (own.to_owned(), kind(value)))
+        })
+        .take(ARGUMENTS)
+        .collect();
+    all.sort();
+    all
 }
 
 /// Names and types of arguments. What is no name is a star; what is cut off in its key is left out.
@@ -399,6 +461,7 @@ pub(crate) struct Mcp {
     pub(crate) servers: Store<Server>,
     pub(crate) sessions: Store<Session>,
     effects: tool_hint_violated::Effects,
+    late: Late,
     seed: Seed,
 }
 
@@ -427,6 +490,7 @@ impl Mcp {
             servers: Store::new(max_endpoints.div_ceil(32)),
             sessions: Store::new(max_principals),
             effects: tool_hint_violated::Effects::default(),
+            late: Late::default(),
             seed,
         }
     }
@@ -467,12 +531,16 @@ impl Mcp {
         let (id, has_id) = seen.session;
         let answered = activity.accepted();
         let (client, revision) = self.session(activity.ts, seen, answered);
-        let labels = McpLabels {
+        let mut labels = McpLabels {
             revision: revision.map(|r| r.to_string()),
             session: has_id.then(|| id.to_string()),
             client: client.as_ref().map(|c| c.name.clone()),
             calls: seen.calls.clone(),
+            answered: Vec::new(),
         };
+        if activity.status == Some(202) && has_id {
+            self.wait(activity.exchange_id, seen);
+        }
         let host = activity.host_name();
         let path = match &seen.path {
             Some(path) => path.clone(),
@@ -494,7 +562,6 @@ impl Mcp {
             .revisions
             .extend(revision.filter(|_| answered && server.revisions.len() < 16));
         server.met(labels.client.as_deref(), &activity.identity.text);
-        let before = server.software.clone();
         if answered && seen.server.is_some() {
             server.software.clone_from(&seen.server);
         }
@@ -506,18 +573,44 @@ impl Mcp {
         for list in lists(seen, server, caller, settings, self.seed) {
             replaced.extend(server.learn(list, caller, activity.ts));
         }
+        if answered && has_id && !self.late.is_empty() {
+            let late = &mut self.late;
+            labels.answered = answers(seen, |id| late.answer(seen.session.0, self.seed.hash(id)));
+            labels.answered.iter().for_each(|answer| correct(server, answer));
+        }
         let at = At {
             activity,
             seen,
             server,
         };
         for change in &replaced {
-            tool_definition_changed::tell(&at, change, before.as_ref(), ledger);
+            tool_definition_changed::tell(&at, change, ledger);
         }
         mcp_unauthenticated::observe(&at, ledger);
         mcp_header_body_mismatch::observe(&at, settings, ledger);
         self.effects.observe(&at, self.seed, ledger);
         labels
+    }
+
+    /// Calls that were only taken on are answered elsewhere.
+    fn wait(&mut self, exchange: Id, seen: &Seen<'_>) {
+        let asking = seen.requests.iter().filter(|m| m.method_name().is_some());
+        for (message, call) in asking.zip(&seen.calls) {
+            let Some(id) = message.id.filter(|id| id.whole) else {
+                continue;
+            };
+            let asked = Asked {
+                exchange,
+                method: call.method.clone(),
+                name: call.name.clone(),
+            };
+            self.late.ask(seen.session.0, self.seed.hash(id.bytes), asked);
+        }
+    }
+
+    /// Calls that were given up before they were answered.
+    pub(crate) fn unanswered(&self) -> u64 {
+        self.late.evicted
     }
 
     /// Client and revision, as this exchange says or its session said before.
@@ -538,16 +631,47 @@ impl Mcp {
         if seen.client.is_some() {
             row.client.clone_from(&seen.client);
         }
+        // These two may be told by form alone, which says less than a name.
+        let by_form = |r: &Revision| matches!(*r, Revision::STREAMABLE | Revision::HTTP_SSE);
         row.revision = seen
             .revision
-            .filter(|r| *r != Revision::STREAMABLE || row.revision.is_none())
+            .filter(|r| !by_form(r) || row.revision.is_none())
             .or(row.revision);
-        (
-            row.client.clone(),
-            seen.revision
-                .filter(|r| *r != Revision::STREAMABLE)
-                .or(row.revision),
-        )
+        (row.client.clone(), row.revision)
+    }
+}
+
+/// Answers to calls of other exchanges, which `take` knows by the id of JSON-RPC.
+fn answers(seen: &Seen<'_>, mut take: impl FnMut(&[u8]) -> Option<Asked>) -> Vec<McpAnswer> {
+    let own = |id: Value<'_>| {
+        let mut ids = seen.requests.iter().filter_map(|m| m.id);
+        ids.any(|of| of.bytes == id.bytes)
+    };
+    let of = |answer: &Message<'_>| {
+        let done = answer.result.is_some() || answer.error.is_some();
+        let id = answer.id.filter(|id| done && id.whole && !own(*id))?;
+        let asked = take(id.bytes)?;
+        Some(McpAnswer {
+            exchange: asked.exchange.to_string(),
+            method: asked.method,
+            name: asked.name,
+            result_bytes: answer.result.filter(|r| r.whole).map(|r| r.bytes.len() as u64),
+            failed: has_failed(answer),
+        })
+    };
+    seen.answers.iter().filter_map(of).collect()
+}
+
+/// Takes back what was counted for a call before it failed.
+fn correct(server: &mut Server, answer: &McpAnswer) {
+    let (Some(name), Some(true)) = (&answer.name, answer.failed) else {
+        return;
+    };
+    match answer.method.as_str() {
+        "tools/call" => server.tool_failed(name),
+        "prompts/get" => server.take_back(true, name),
+        "resources/read" => server.take_back(false, name),
+        _ => {}
     }
 }
 
@@ -567,7 +691,7 @@ fn count(server: &mut Server, call: &McpCall, answered: bool) {
             }
         }
         "prompts/get" if answered && call.failed != Some(true) => server.name(true, name, 1),
-        "resources/read" if answered && call.failed != Some(true) => server.name(false, name, 1),
+        "resources/read" if answered && call.failed != Some(true) => server.read(name),
         _ => {}
     }
 }
@@ -607,7 +731,11 @@ fn lists(seen: &Seen<'_>, server: &mut Server, caller: u64, settings: &Settings,
                 "resources" | "resourceTemplates" => {
                     for uri in listed.filter_map(|v| v.get_text("uri").or_else(|| v.get_text("uriTemplate")))
                     {
-                        server.name(false, &safe_name(key, &uri), 0);
+                        let name = safe_name(key, &uri);
+                        match member.as_ref() {
+                            "resources" => server.name(false, &name, 0),
+                            _ => server.template(&name),
+                        }
                     }
                 }
                 "prompts" => {

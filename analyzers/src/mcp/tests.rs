@@ -619,3 +619,196 @@ fn a_client_that_says_it_is_mcp_makes_no_server() {
     scene.send(&post(&request(1, "eth_call", "{}")).answer(result(1, "7")));
     assert_eq!(scene.analyzer.mcp_servers().count(), 0);
 }
+
+#[test]
+fn what_was_only_taken_on_or_sent_elsewhere_has_no_result() {
+    let mut scene = Scene::new();
+    let call = request(1, "tools/call", r#"{"name":"buy","arguments":{}}"#);
+    for status in [202, 307] {
+        let labels = scene.send(&post(&call).status(status).answer("Accepted"));
+        let mcp = labels.mcp.unwrap();
+        assert_eq!(
+            (mcp.calls[0].result_bytes, mcp.calls[0].failed),
+            (None, None),
+            "{status}"
+        );
+    }
+    let mut scene = Scene::new();
+    scene.send(&post(&call).status(307).answer(""));
+    assert_eq!(scene.analyzer.mcp_servers().count(), 0, "it is elsewhere");
+}
+
+#[test]
+fn what_a_client_asks_for_is_not_what_is_spoken() {
+    let mut scene = Scene::new();
+    let session = "Mcp-Session-Id: 1868a90c-5f1d-4c2e-9f7b-1a2b3c4d5e6f";
+    let hello = r#"{"protocolVersion":"2025-11-25","clientInfo":{"name":"new","version":"1"}}"#;
+    let welcome = r#"{"protocolVersion":"2025-03-26","serverInfo":{"name":"old","version":"1"}}"#;
+    let hello = post(&request(0, "initialize", hello));
+    let labels = scene.send(&hello.clone().answer(result(0, welcome)).answer_field(session));
+    assert_eq!(labels.mcp.unwrap().revision.as_deref(), Some("2025-03-26"));
+    assert_eq!(server(&scene).revisions, ["2025-03-26"]);
+    // Where the answer was not captured, there is nothing better.
+    let labels = scene.send(&hello.answer(""));
+    assert_eq!(labels.mcp.unwrap().revision.as_deref(), Some("2025-11-25"));
+}
+
+#[test]
+fn reads_of_what_a_template_has_count_for_it() {
+    let mut scene = Scene::new();
+    let list = r#"{"resourceTemplates":[{"uriTemplate":"memo://{box}/{id}"},{"uriTemplate":"file:///srv/{+path}"}]}"#;
+    scene.send(&post(&request(1, "resources/templates/list", "{}")).answer(result(1, list)));
+    for uri in [
+        "memo://in/4",
+        "memo://out/5",
+        "memo://out",
+        "memo://out/5/x",
+        "file:///srv/a/b/c",
+    ] {
+        let body = request(2, "resources/read", &format!(r#"{{"uri":"{uri}"}}"#));
+        scene.send(&post(&body).answer(result(2, r#"{"contents":[]}"#)));
+    }
+    let resources = server(&scene).resources;
+    let found: Vec<(&str, u64)> = resources
+        .iter()
+        .map(|(name, count)| (name.as_str(), *count))
+        .collect();
+    let want = [
+        ("file:///srv/{+path}", 1),
+        ("memo://out", 1),
+        ("memo://out/5/x", 1),
+        ("memo://{box}/{id}", 2),
+    ];
+    assert_eq!(found, want);
+}
+
+#[test]
+fn arguments_in_fields_are_told_where_the_body_is_missing() {
+    let mut scene = Scene::new();
+    let call = modern("tools/call", Some("buy"), "")
+        .field("Mcp-Param-Region: eu-west")
+        .field("mcp-param-count: 3")
+        .field("Mcp-Param-Fast: true")
+        .field("Mcp-Param-ann@example.com: 1");
+    let labels = scene.send(&call);
+    let want = [("Fast", "boolean"), ("Region", "string"), ("count", "number")];
+    let found = &labels.mcp.unwrap().calls[0].arguments;
+    let found: Vec<(&str, &str)> = found.iter().map(|(name, kind)| (name.as_str(), *kind)).collect();
+    assert_eq!(found, want);
+    let body = request(1, "tools/call", r#"{"name":"buy","arguments":{"region":"a"}}"#);
+    let labels = scene.send(&modern("tools/call", Some("buy"), &body).field("Mcp-Param-Region: a"));
+    assert_eq!(
+        labels.mcp.unwrap().calls[0].arguments,
+        [("region".to_owned(), "string")]
+    );
+}
+
+#[test]
+fn a_change_tells_the_version_that_had_the_old_definition() {
+    let mut scene = Scene::new();
+    for (version, description) in [("1.0", "Buys."), ("1.1", "Buys things.")] {
+        let welcome = format!(
+            r#"{{"protocolVersion":"2025-06-18","serverInfo":{{"name":"stock","version":"{version}"}}}}"#
+        );
+        scene.send(
+            &post(&request(0, "initialize", r#"{"clientInfo":{"name":"a"}}"#)).answer(result(0, &welcome)),
+        );
+        scene.send(&listing(&[tool("buy", description, SCHEMA, false)]));
+    }
+    let all = scene.findings();
+    let change = all
+        .iter()
+        .find(|f| f.kind == Kind::ToolDefinitionChanged)
+        .unwrap();
+    assert_eq!(change.severity, Severity::Low);
+    assert_eq!(change.expected["server_version"], "1.0");
+    assert_eq!(change.observed["server_version"], "1.1");
+}
+
+#[test]
+fn answers_on_the_stream_of_a_session_find_their_calls() {
+    let mut scene = Scene::new();
+    let ask = |session: &str, id: u32, method: &str, params: &str| {
+        Call::new("POST", format!("/m?session_id={session}"))
+            .field("Content-Type: application/json")
+            .body(request(id, method, params))
+            .status(202)
+            .answer("Accepted")
+            .answer_type("text/plain")
+            .bearer(&agent_token("buyer", 0))
+    };
+    let (mine, other) = ("5f1d4c2e9f7b1a2b", "6f1d4c2e9f7b1a2b");
+    let mut asked = Vec::new();
+    for (id, name) in [(1, "buy"), (2, "look"), (3, "nothing")] {
+        let call = ask(
+            mine,
+            id,
+            "tools/call",
+            &format!(r#"{{"name":"{name}","arguments":{{}}}}"#),
+        );
+        asked.push(scene.send(&call).exchange);
+    }
+    scene.send(&ask(mine, 4, "resources/read", r#"{"uri":"memo://in/7"}"#));
+    scene.send(&ask(other, 5, "tools/call", r#"{"name":"buy","arguments":{}}"#));
+    assert_eq!(tools(&server(&scene)), [("buy", 2), ("look", 1), ("nothing", 1)]);
+    let listed = format!(r#"{{"tools":[{}]}}"#, tool("buy", "Buys.", SCHEMA, false));
+    let templates = r#"{"resourceTemplates":[{"uriTemplate":"memo://{box}/{id}"}]}"#;
+    let failed = r#"{"content":[],"isError":true}"#;
+    let error = r#"{"jsonrpc":"2.0","id":3,"error":{"code":-32602,"message":"no such tool"}}"#;
+    let events: String = [
+        result(2, r#"{"content":[]}"#),
+        result(9, &listed),
+        result(8, templates),
+        result(1, failed),
+        error.to_owned(),
+        result(4, r#"{"contents":[]}"#),
+        // Of another session, and one that nobody asked for.
+        result(5, r#"{"content":[]}"#),
+        result(2, r#"{"content":[1]}"#),
+    ]
+    .iter()
+    .map(|text| format!("event: message\ndata: {text}\n\n"))
+    .collect();
+    let stream = Call::get("/events")
+        .answer(format!("event: endpoint\ndata: /m?session_id={mine}\n\n{events}"))
+        .answer_type("text/event-stream")
+        .bearer(&agent_token("buyer", 0));
+    let answered = scene.send(&stream).mcp.unwrap().answered;
+    let found: Vec<_> = answered
+        .iter()
+        .map(|a| (a.exchange.as_str(), a.name.as_deref(), a.result_bytes, a.failed))
+        .collect();
+    let bytes = |text: &str| Some(text.len() as u64);
+    assert_eq!(
+        found[..3],
+        [
+            (
+                asked[1].as_str(),
+                Some("look"),
+                bytes(r#"{"content":[]}"#),
+                Some(false)
+            ),
+            (asked[0].as_str(), Some("buy"), bytes(failed), Some(true)),
+            (asked[2].as_str(), Some("nothing"), None, Some(true)),
+        ]
+    );
+    assert_eq!(found.len(), 4);
+    let server = server(&scene);
+    let counts: Vec<_> = server
+        .tools
+        .iter()
+        .map(|t| (t.name.as_str(), t.calls, t.failed))
+        .collect();
+    assert_eq!(
+        counts,
+        [("buy", 2, 1), ("look", 1, 0)],
+        "nothing is no tool of the server"
+    );
+    assert_eq!(
+        server.resources.into_iter().collect::<Vec<_>>(),
+        [("memo://{box}/{id}".to_owned(), 1)]
+    );
+    // Each answer counts once.
+    let again = scene.send(&stream).mcp.unwrap().answered;
+    assert_eq!(again, []);
+}

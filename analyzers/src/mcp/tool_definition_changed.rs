@@ -20,7 +20,6 @@ use serde_json::{Value, json};
 
 use super::At;
 use super::catalog::Replaced;
-use super::session::Software;
 use crate::finding::ledger::{Draft, Ledger, Subject};
 use crate::finding::words::{many, sentence};
 use crate::finding::{Finding, Kind, Severity};
@@ -41,7 +40,7 @@ fn severity(introduced: &BTreeSet<&str>) -> Severity {
     }
 }
 
-pub(super) fn tell(at: &At<'_>, change: &Replaced, before: Option<&Software>, ledger: &mut Ledger) {
+pub(super) fn tell(at: &At<'_>, change: &Replaced, ledger: &mut Ledger) {
     let introduced = change.before.introduced(&change.after);
     let mut fields = change.before.changes(&change.after);
     let count = fields.len();
@@ -53,8 +52,8 @@ pub(super) fn tell(at: &At<'_>, change: &Replaced, before: Option<&Software>, le
     } else {
         severity(&introduced)
     };
-    let version = |s: Option<&Software>| s.and_then(|s| s.version.clone());
-    let versions = (version(before), version(at.server.software.as_ref()));
+    let software = at.server.software.as_ref();
+    let versions = (change.version.clone(), software.and_then(|s| s.version.clone()));
     let hashes = (change.before.hash.to_string(), change.after.hash.to_string());
     let id = at.server.id.to_string();
     let parts: [&[u8]; 4] = [

@@ -201,7 +201,13 @@ pub fn mask(value: &str) -> String {
 #[must_use]
 pub fn safe_version(key: &[u8; 32], version: &str) -> String {
     let version = version.trim();
-    if form::is_version(version) {
+    // `1.0`, which is a number elsewhere.
+    let numbers = || {
+        version
+            .split('.')
+            .all(|n| (1..=3).contains(&n.len()) && n.bytes().all(|b| b.is_ascii_digit()))
+    };
+    if form::is_version(version) || version.len() <= 7 && numbers() {
         version.to_owned()
     } else {
         format!("hash:{}", short_hash(key, "version", version.as_bytes()))
@@ -213,9 +219,9 @@ pub fn safe_version(key: &[u8; 32], version: &str) -> String {
 #[must_use]
 pub fn safe_name(key: &[u8; 32], name: &str) -> String {
     let name = name.trim();
-    if name.contains("://") && name.len() <= 128 {
-        let shown = redact_target(name);
-        return shown.split('?').next().unwrap_or("").to_owned();
+    if let Some((scheme, rest)) = name.split_once("://").filter(|_| name.len() <= LONGEST_TARGET) {
+        return safe_uri(scheme, rest)
+            .unwrap_or_else(|| format!("hash:{}", short_hash(key, "name", name.as_bytes())));
     }
     let plain = !name.is_empty()
         && name.len() <= 64
@@ -228,6 +234,50 @@ pub fn safe_name(key: &[u8; 32], name: &str) -> String {
     } else {
         format!("hash:{}", short_hash(key, "name", name.as_bytes()))
     }
+}
+
+/// An address of any scheme (RFC 3986) without its query, or a template of such addresses, whose expressions (RFC 6570) stay.
+fn safe_uri(scheme: &str, rest: &str) -> Option<String> {
+    let named = scheme
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b));
+    if scheme.len() > 24 || !named || !is_plain_name(scheme) {
+        return None;
+    }
+    let mut out = scheme.to_ascii_lowercase();
+    out.push_str("://");
+    let end = ["?", "#", "{?", "{&", "{#"]
+        .iter()
+        .filter_map(|sign| rest.find(sign))
+        .min();
+    let rest = &rest[..end.unwrap_or(rest.len())];
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    match is_expression(authority) {
+        true => out.push_str(authority),
+        false => out.push_str(&safe_host(authority.rsplit('@').next().unwrap_or(""))),
+    }
+    let mut before = Cow::Borrowed("");
+    for raw in parts(path, b'/').skip(1) {
+        if out.len() > LONGEST_TARGET {
+            out.push('…');
+            break;
+        }
+        out.push('/');
+        if is_expression(raw) {
+            out.push_str(raw);
+            continue;
+        }
+        let name = segment::decode(raw);
+        push_segment(&name, &before, &mut out);
+        before = name;
+    }
+    Some(out)
+}
+
+/// `{name}`, `{+name}`, `{name*}`: an expression of RFC 6570 with one variable.
+fn is_expression(text: &str) -> bool {
+    let inner = text.strip_prefix('{').and_then(|t| t.strip_suffix('}'));
+    inner.is_some_and(|inner| is_plain_name(inner.trim_start_matches(['+', '/', '.']).trim_end_matches('*')))
 }
 
 /// Names of products have versions and models in them (`gpt-4o-2024-08-06`), which a path's segment has not. A word of such a name
@@ -450,6 +500,27 @@ mod tests {
             safe_name(&key, "https://agents.example/card.json?x=1"),
             "https://agents.example/card.json"
         );
+        for (uri, shown) in [
+            ("harbour://piers/4", "harbour://piers/4"),
+            ("harbour://piers/{number}", "harbour://piers/{number}"),
+            ("docs://{kind}/{+path}{?page}", "docs://{kind}/{+path}"),
+            (
+                "file:///srv/reports/ann@example.com?x=1#y",
+                "file:///srv/reports/{email}",
+            ),
+            (
+                "Postgres://ann:pw@db.example/orders",
+                "postgres://db.example/orders",
+            ),
+            ("memo://x/{ann@example.com}", "memo://x/{email}"),
+            (
+                "https://agents.example/a8Kd93jLq0ZxPw72",
+                "https://agents.example/{token}",
+            ),
+        ] {
+            assert_eq!(safe_name(&key, uri), shown, "{uri}");
+        }
+        assert!(safe_name(&key, "a8Kd93jLq0ZxPw72://x").starts_with("hash:"));
         for secret in [
             "ann@example.com",
             "sk-proj-abcdefghijklmnop",

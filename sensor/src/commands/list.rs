@@ -1,4 +1,4 @@
-//! `tapline agents` and `findings`: what a store knows of callers, and of what is wrong.
+//! `tapline agents`, `mcp` and `findings`: what a store knows of callers, of servers of tools, and of what is wrong.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use crate::args::ListArgs;
 use crate::exit::{Failure, Status};
 use crate::known;
 use crate::records::finding::FindingRecord;
+use crate::records::mcp::ServerRecord;
 use crate::records::principal::PrincipalRecord;
 use crate::records::to_json;
 use crate::store::Store;
@@ -32,6 +33,15 @@ pub(super) fn agents(args: &ListArgs) -> Result<Status, Failure> {
         lines(analyzer.principals().map(|p| to_json(&PrincipalRecord::new(&p))))
     } else {
         summary::agents(&analyzer)
+    })
+}
+
+pub(super) fn mcp(args: &ListArgs) -> Result<Status, Failure> {
+    let analyzer = learned(args)?;
+    super::print(&if args.json {
+        lines(analyzer.mcp_servers().map(|s| to_json(&ServerRecord::new(&s))))
+    } else {
+        summary::mcp(&analyzer)
     })
 }
 

@@ -34,6 +34,7 @@ pub(crate) fn run(cli: Cli) -> Result<Status, Failure> {
         Command::Override(args) => overrides::set_override(&args),
         Command::Export(args) => export::export(&args),
         Command::Agents(args) => list::agents(&args),
+        Command::Mcp(args) => list::mcp(&args),
         Command::Findings(args) => list::findings(&args),
         Command::Schema { record } => schema::schema(record),
         Command::Config { command } => config::config(&command),

@@ -24,6 +24,7 @@ pub(super) fn schema(name: Option<SchemaName>) -> Result<Status, Failure> {
         SchemaName::Finding => include_str!("../../schemas/finding.json"),
         SchemaName::Inventory => include_str!("../../schemas/inventory.json"),
         SchemaName::Agents => include_str!("../../schemas/agents.json"),
+        SchemaName::Mcp => include_str!("../../schemas/mcp.json"),
         SchemaName::Health => include_str!("../../schemas/health.json"),
         SchemaName::Change => include_str!("../../schemas/change.json"),
         SchemaName::Violation => include_str!("../../schemas/violation.json"),

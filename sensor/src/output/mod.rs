@@ -24,6 +24,7 @@ fn wanted(args: &RunArgs) -> Vec<(&'static str, &Path)> {
         ("--findings", &args.findings),
         ("--inventory", &args.inventory),
         ("--agents", &args.agents),
+        ("--mcp", &args.mcp),
     ]
     .into_iter()
     .filter_map(|(option, path)| Some((option, path.as_deref()?)))
@@ -40,6 +41,7 @@ pub(crate) struct Outputs {
     pub(crate) findings: Option<Lines>,
     pub(crate) inventory: Option<Lines>,
     pub(crate) agents: Option<Lines>,
+    pub(crate) mcp: Option<Lines>,
     kafka: Option<KafkaSink>,
     delivery: Option<Delivery>,
 }
@@ -70,6 +72,7 @@ impl Outputs {
                 "--flows" => &mut outputs.flows,
                 "--findings" => &mut outputs.findings,
                 "--inventory" => &mut outputs.inventory,
+                "--mcp" => &mut outputs.mcp,
                 _ => &mut outputs.agents,
             };
             *place = Some(lines);
@@ -145,6 +148,7 @@ impl Outputs {
             &self.findings,
             &self.inventory,
             &self.agents,
+            &self.mcp,
         ]
         .into_iter()
         .flatten()
@@ -158,6 +162,7 @@ impl Outputs {
             &mut self.findings,
             &mut self.inventory,
             &mut self.agents,
+            &mut self.mcp,
         ]
         .into_iter()
         .flatten()

@@ -120,17 +120,42 @@ fn mcp(out: &mut Vec<u8>, labels: &McpLabels) {
             }
             out.push(b']');
         }
-        if let Some(bytes) = call.result_bytes {
-            out.extend_from_slice(b",\"result_bytes\":");
-            number(out, bytes);
-        }
-        if let Some(failed) = call.failed {
-            out.extend_from_slice(b",\"failed\":");
-            out.extend_from_slice(if failed { b"true" } else { b"false" });
-        }
+        ended(out, call.result_bytes, call.failed);
         out.push(b'}');
     }
-    out.extend_from_slice(b"]}");
+    out.push(b']');
+    if !labels.answered.is_empty() {
+        out.extend_from_slice(b",\"answered\":[");
+        for (n, answer) in labels.answered.iter().enumerate() {
+            if n > 0 {
+                out.push(b',');
+            }
+            out.extend_from_slice(b"{\"exchange\":");
+            string(out, &answer.exchange);
+            out.extend_from_slice(b",\"method\":");
+            string(out, &answer.method);
+            if let Some(name) = &answer.name {
+                out.extend_from_slice(b",\"name\":");
+                string(out, name);
+            }
+            ended(out, answer.result_bytes, answer.failed);
+            out.push(b'}');
+        }
+        out.push(b']');
+    }
+    out.push(b'}');
+}
+
+/// How a call ended.
+fn ended(out: &mut Vec<u8>, result_bytes: Option<u64>, failed: Option<bool>) {
+    if let Some(bytes) = result_bytes {
+        out.extend_from_slice(b",\"result_bytes\":");
+        number(out, bytes);
+    }
+    if let Some(failed) = failed {
+        out.extend_from_slice(b",\"failed\":");
+        out.extend_from_slice(if failed { b"true" } else { b"false" });
+    }
 }
 
 /// The flow of an exchange, and its place in it where that is known.

@@ -8,6 +8,7 @@ pub(crate) mod part;
 pub(crate) mod endpoint;
 pub(crate) mod finding;
 pub(crate) mod health;
+pub(crate) mod mcp;
 pub(crate) mod principal;
 
 mod json;

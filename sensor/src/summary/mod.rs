@@ -5,6 +5,7 @@ pub(crate) mod progress;
 mod best;
 mod declared;
 mod funnel;
+mod mcp;
 pub(crate) mod page;
 mod tables;
 mod unread;
@@ -21,6 +22,7 @@ use crate::coverage::Coverage;
 use crate::pipeline::Run;
 use crate::records::Rfc3339;
 use funnel::Funnel;
+use mcp::Servers;
 use page::{Look, Page, clean, thousands};
 use tables::{Endpoints, Findings, Principals};
 
@@ -28,6 +30,7 @@ use tables::{Endpoints, Findings, Principals};
 const MOST_ENDPOINTS: usize = 40;
 const MOST_PRINCIPALS: usize = 20;
 const MOST_FINDINGS: usize = 25;
+const MOST_SERVERS: usize = 20;
 
 /// Where what was learned is kept.
 #[derive(Debug, Clone, Copy)]
@@ -61,6 +64,7 @@ pub(crate) fn full(
     );
     let mut page = Page::for_stdout();
     learned.overview = analyzer.overview();
+    learned.servers = Servers::new(analyzer.mcp_servers(), MOST_SERVERS);
     learned.draw(&mut page, title, run, coverage, store);
     page.finish()
 }
@@ -72,6 +76,7 @@ struct Learned {
     findings: Findings,
     given_up: Vec<(&'static str, u64)>,
     overview: Overview,
+    servers: Servers,
 }
 
 impl Learned {
@@ -89,6 +94,7 @@ impl Learned {
             findings,
             given_up,
             overview: Overview::default(),
+            servers: Servers::default(),
         }
     }
 
@@ -125,6 +131,10 @@ impl Learned {
         if !self.principals.is_empty() {
             page.heading("Who calls", &self.principals.by_kind());
             tables::principals(page, &mut self.principals, &more("agents"));
+        }
+        if !self.servers.is_empty() {
+            page.heading("MCP servers", &self.servers.note());
+            self.servers.table(page, &more("mcp"));
         }
         if self.findings.is_empty() {
             page.heading("Findings", "none");
@@ -202,6 +212,15 @@ pub(crate) fn agents(analyzer: &Analyzer) -> String {
     let mut principals = Principals::new(analyzer.principals(), &findings, usize::MAX);
     page.heading("Who calls", &principals.by_kind());
     tables::principals(&mut page, &mut principals, "");
+    page.finish()
+}
+
+/// Every server of the Model Context Protocol, with its tools.
+pub(crate) fn mcp(analyzer: &Analyzer) -> String {
+    let mut page = Page::for_stdout();
+    let mut servers = Servers::new(analyzer.mcp_servers(), usize::MAX);
+    page.heading("MCP servers", &servers.note());
+    servers.each(&mut page);
     page.finish()
 }
 

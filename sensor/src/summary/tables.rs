@@ -162,7 +162,7 @@ impl Principals {
     }
 }
 
-fn and_more(page: &mut Page, all: usize, shown: usize, command: &str) {
+pub(super) fn and_more(page: &mut Page, all: usize, shown: usize, command: &str) {
     if all > shown {
         let more = thousands((all - shown) as u64);
         page.wrapped(Look::Dim, 2, &format!("… and {more} more ({command})"));

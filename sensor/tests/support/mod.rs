@@ -42,13 +42,21 @@ pub(crate) fn testdata(name: &str) -> PathBuf {
 
 /// The arguments that write every output into `folder`.
 pub(crate) fn all_outputs(folder: &Path) -> Vec<String> {
-    ["exchanges", "parts", "flows", "findings", "inventory", "agents"]
-        .iter()
-        .flat_map(|kind| {
-            let path = folder.join(format!("{kind}.jsonl"));
-            [format!("--{kind}"), path.display().to_string()]
-        })
-        .collect()
+    [
+        "exchanges",
+        "parts",
+        "flows",
+        "findings",
+        "inventory",
+        "agents",
+        "mcp",
+    ]
+    .iter()
+    .flat_map(|kind| {
+        let path = folder.join(format!("{kind}.jsonl"));
+        [format!("--{kind}"), path.display().to_string()]
+    })
+    .collect()
 }
 
 /// `openapi-spec-validator` (PyPI), which `make test` puts below `target/validators` (`deploy/validators/fetch`). Another one is
