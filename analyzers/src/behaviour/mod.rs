@@ -4,6 +4,7 @@
 //! to the ledger. Every detector's memory is bounded and part of the rows that are stored.
 
 pub(crate) mod activity;
+pub(crate) mod cadence;
 mod objects;
 pub(crate) mod profile;
 pub(crate) mod sketch;
@@ -28,6 +29,7 @@ pub(crate) mod token_long_lived;
 pub(crate) mod weak_auth;
 
 pub(crate) use activity::{Activity, privileged};
+pub use cadence::Mode;
 pub(crate) use missing_auth::is_public as is_public_route;
 pub(crate) use objects::{is_text, named};
 

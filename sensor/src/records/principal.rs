@@ -1,7 +1,7 @@
 //! The agents record: a principal and what is known of it. Services, people and unknown callers have one too;
 //! `kind` tells them apart.
 
-use analyzers::{ModelUse, PrincipalView};
+use analyzers::{Mode, ModelUse, PrincipalView};
 use serde::Serialize;
 
 use super::time::Rfc3339;
@@ -20,6 +20,21 @@ struct Model<'a> {
     used: ModelUse,
 }
 
+/// A sign of the kind.
+#[derive(Serialize)]
+struct Sign<'a> {
+    what: &'a str,
+    kind: &'static str,
+    weight: f64,
+    exchanges: u64,
+}
+
+#[derive(Serialize)]
+struct Volume {
+    request: u64,
+    response: u64,
+}
+
 fn some(pairs: &[(String, u64)]) -> Option<Pairs<'_, u64>> {
     (!pairs.is_empty()).then_some(Pairs(pairs))
 }
@@ -30,12 +45,25 @@ pub(crate) struct PrincipalRecord<'a> {
     v: u8,
     id: &'a str,
     kind: &'static str,
+    score: f64,
+    reasons: Vec<Sign<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mode: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    interactivity: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'a str>,
+    decided_by: &'a str,
     evidence: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    on_behalf_of: Option<Pairs<'a, u64>>,
+    programs: Pairs<'a, u64>,
     first_seen: Rfc3339,
     last_seen: Rfc3339,
     exchanges: u64,
+    bytes: Volume,
     status: StatusRecord,
     auth: Pairs<'a, u64>,
     credentials: u64,
@@ -60,11 +88,32 @@ impl<'a> PrincipalRecord<'a> {
             v: super::VERSION,
             id: &principal.id,
             kind: principal.kind.name(),
+            score: principal.score,
+            reasons: principal
+                .reasons
+                .iter()
+                .map(|(reason, exchanges)| Sign {
+                    what: &reason.what,
+                    kind: reason.kind.name(),
+                    weight: f64::from(reason.weight) / 100.0,
+                    exchanges: *exchanges,
+                })
+                .collect(),
+            mode: principal.mode.map(Mode::name),
+            interactivity: principal.interactivity,
             name: principal.name.as_deref(),
+            decided_by: &principal.decided_by,
             evidence: &principal.evidence,
+            subject: principal.subject.as_deref(),
+            on_behalf_of: some(&principal.on_behalf_of),
+            programs: Pairs(&principal.programs),
             first_seen: Rfc3339(principal.first_seen.0),
             last_seen: Rfc3339(principal.last_seen.0),
             exchanges: principal.exchanges,
+            bytes: Volume {
+                request: principal.bytes.0,
+                response: principal.bytes.1,
+            },
             status: StatusRecord::new(principal.status, principal.no_response),
             auth: Pairs(&principal.auth),
             credentials: principal.credentials,
