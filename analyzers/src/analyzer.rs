@@ -319,6 +319,7 @@ impl Analyzer {
                 seed: self.seed,
                 egress: &self.egress,
                 llm_allowed: &self.llm_allowed,
+                covers: &self.comparison.covers,
             };
             self.behaviour.observe(
                 &mut activity,

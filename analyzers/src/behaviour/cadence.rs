@@ -184,7 +184,7 @@ mod tests {
     /// What runs by itself: a timer, or a queue that is worked off as it fills, at all hours.
     fn unattended(seed: u64) -> Cadence {
         let mut rng = Rng(seed * 2_654_435_761 + 7);
-        let timer = seed % 2 == 0;
+        let timer = seed.is_multiple_of(2);
         let every = 60.0 + 1500.0 * rng.unit();
         let calls = 1 + (rng.unit() * 30.0) as u32;
         let (mut now, mut times) = (0.0, Vec::new());

@@ -44,7 +44,10 @@ const HANDOVER: Duration = Duration::from_secs(120);
 /// A credential's row.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Shared {
-    scheme: Scheme,
+    pub(crate) scheme: Scheme,
+    /// Environments that accepted it, the first one first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) environments: Vec<String>,
     #[serde(with = "crate::store::nanos")]
     first: Timestamp,
     #[serde(with = "crate::store::nanos")]
@@ -75,6 +78,7 @@ impl Shared {
     pub(crate) fn new(scheme: Scheme, ts: Timestamp) -> Self {
         Self {
             scheme,
+            environments: Vec::new(),
             first: ts,
             last: ts,
             uses: 0,

@@ -12,7 +12,9 @@ use super::cadence::Cadence;
 use super::rate_anomaly::Rate;
 use super::sketch::Sketch;
 use crate::id::Id;
-use crate::identity::{Identity, ModelUse, PrincipalKind, PrincipalView, Reason, Scheme, judge};
+use crate::identity::{
+    Evidence, Identity, ModelUse, PrincipalKind, PrincipalView, Reason, Registered, Scheme, judge,
+};
 use crate::llm::LlmCall;
 use crate::settings::Settings;
 use crate::store::Row;
@@ -99,6 +101,12 @@ pub(crate) struct Profile {
     /// Programs it was seen with, by name.
     programs: BTreeMap<String, u64>,
     pub(crate) cadence: Cadence,
+    /// It came after the sensor had learned: for how many seconds that had watched by then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) newcomer: Option<u64>,
+    /// Packet time from its first call until its kind was known, and the longest from a call until its endpoint was listed,
+    /// in nanoseconds.
+    discovered: (u64, u64),
     /// Bytes of bodies of requests and of responses.
     bytes: (u64, u64),
     #[serde(with = "crate::store::nanos")]
@@ -130,7 +138,7 @@ impl Row for Profile {
 }
 
 impl Profile {
-    pub(crate) fn new(identity: &Identity, ts: Timestamp) -> Self {
+    pub(crate) fn new(identity: &Identity, ts: Timestamp, newcomer: Option<u64>) -> Self {
         Self {
             id: identity.id,
             kind: PrincipalKind::Unknown,
@@ -143,6 +151,8 @@ impl Profile {
             on_behalf_of: BTreeMap::new(),
             programs: BTreeMap::new(),
             cadence: Cadence::default(),
+            newcomer,
+            discovered: (0, 0),
             bytes: (0, 0),
             first: ts,
             last: ts,
@@ -163,7 +173,7 @@ impl Profile {
     }
 
     /// Takes over what an identity tells, and weighs the kind anew. `client` is what an MCP client calls itself.
-    pub(crate) fn recognise(&mut self, identity: &Identity, client: Option<&str>) {
+    pub(crate) fn recognise(&mut self, identity: &Identity, client: Option<&str>, now: Timestamp) {
         let before = self.kind;
         for reason in &identity.reasons {
             self.sign(reason);
@@ -174,6 +184,9 @@ impl Profile {
         let calls = (self.exchanges + 1) as f64;
         let weighed = self.signs.iter().map(|s| (&s.reason, s.calls as f64 / calls));
         (self.kind, self.score) = judge(weighed);
+        if self.exchanges == 0 || self.kind != before {
+            self.discovered.0 = now.0.saturating_sub(self.first.0);
+        }
         if self.exchanges == 0 || (self.kind != before && self.kind == identity.kind) {
             self.evidence.clone_from(&identity.evidence);
             self.name = identity.name.clone().or(self.name.take());
@@ -257,6 +270,8 @@ impl Profile {
         }
         let room = self.endpoints.len() < ENDPOINTS;
         if room {
+            let took = activity.exchange.completed.0.saturating_sub(activity.ts.0);
+            self.discovered.1 = self.discovered.1.max(took);
             self.endpoints.insert(endpoint.id, 1);
             self.once += 1;
         }
@@ -274,8 +289,32 @@ impl Profile {
         self.once as f64 / self.exchanges.max(1) as f64
     }
 
+    /// Whether a browser showed its credentials.
+    pub(crate) fn was_browser(&self) -> bool {
+        self.signs.iter().any(|s| s.reason.what == "browser")
+    }
+
     pub(crate) fn endpoint_count(&self) -> usize {
         self.endpoints.len()
+    }
+
+    /// What the registry of agents says of it.
+    fn registered(&self, settings: &Settings) -> Option<Registered> {
+        let agents = &settings.declared.agents;
+        if agents.is_empty() {
+            return None;
+        }
+        let credential = Evidence::parse(&self.decided_by).is_some_and(Evidence::is_credential);
+        let name = self.name.as_deref().filter(|_| credential);
+        let agent = agents.of(&self.id.to_string(), name)?;
+        let beyond = self.tools.keys().filter(|tool| !agent.may_call(tool));
+        Some(Registered {
+            name: agent.name.clone(),
+            owner: agent.owner.clone(),
+            purpose: agent.purpose.clone(),
+            scopes: agent.scopes.clone(),
+            tools_beyond: beyond.cloned().collect(),
+        })
     }
 
     pub(crate) fn view(&self, settings: &Settings) -> PrincipalView {
@@ -305,6 +344,8 @@ impl Profile {
             ),
             programs: most(self.programs.clone().into_iter().collect()),
             bytes: self.bytes,
+            discovered_after_ms: self.discovered.0.max(self.discovered.1).div_ceil(1_000_000),
+            registered: self.registered(settings),
             first_seen: self.first,
             last_seen: self.last,
             exchanges: self.exchanges,

@@ -29,6 +29,7 @@ pub use evidence::Evidence;
 pub use reasons::Reason;
 pub(crate) use reasons::judge;
 pub(crate) use resolve::Resolver;
+pub(crate) use signature::agent_host;
 
 /// The evidence of a principal that showed no credential.
 pub(crate) const BY_ADDRESS: &str = "client address and user agent";
@@ -181,6 +182,8 @@ pub struct Identity {
     /// What says that the token shown is a person's, or a machine's.
     pub(crate) person: Option<String>,
     pub(crate) machine: Option<String>,
+    /// JA4 of the caller's TLS, from a proxy that is believed.
+    pub ja4: Option<String>,
     /// The caller's address, behind proxies that are trusted.
     pub(crate) address: std::net::IpAddr,
 }
@@ -196,6 +199,21 @@ pub struct ModelUse {
     pub output_tokens: u64,
     /// Tokens taken in that a cache had.
     pub cached_tokens: u64,
+}
+
+/// What the operator's registry says of an agent.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Registered {
+    /// What people call it.
+    pub name: String,
+    /// Who answers for it.
+    pub owner: Option<String>,
+    /// What it is for.
+    pub purpose: Option<String>,
+    /// Scopes that it may have.
+    pub scopes: Vec<String>,
+    /// Tools it called that it may not call.
+    pub tools_beyond: Vec<String>,
 }
 
 /// A principal as it is shown and published.
@@ -227,6 +245,10 @@ pub struct PrincipalView {
     pub programs: Vec<(String, u64)>,
     /// Bytes of bodies of its requests, and of the responses.
     pub bytes: (u64, u64),
+    /// Packet time in milliseconds until it was known for what it is, and each of its endpoints was listed.
+    pub discovered_after_ms: u64,
+    /// What the registry of agents says of it.
+    pub registered: Option<Registered>,
     /// First and last exchange.
     pub first_seen: Timestamp,
     /// Last exchange.

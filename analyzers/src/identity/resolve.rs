@@ -277,6 +277,7 @@ impl Resolver {
             machine: reasons_of(shown.as_deref(), PrincipalKind::Service)
                 .or_else(|| reasons_of(shown.as_deref(), PrincipalKind::AiAgent)),
             reasons,
+            ja4: ja4.map(str::to_owned),
             address: sender.address,
         }
     }

@@ -66,7 +66,7 @@ fn one(member: &str) -> Option<Signer<'_>> {
 }
 
 /// The host that `Signature-Agent` names: a dictionary of URLs in the draft, a bare string with older signers.
-pub(super) fn agent_host(field: &str) -> Option<&str> {
+pub(crate) fn agent_host(field: &str) -> Option<&str> {
     let text = field.get(..LONGEST.min(field.len()))?;
     let text = text.split_once('"').map_or(text, |(_, rest)| rest);
     let text = text.split('"').next()?.trim();

@@ -259,6 +259,9 @@ keys! {
         /// File that tells who owns which hosts and paths: TOML where its name ends in `.toml`, else lines of a pattern and
         /// its owners.
         owners: PathBuf = PathBuf::new(), Rule::Any;
+        /// Registry of AI agents, in TOML: who owns each, what it is for, which scopes and tools it may have, which programs it is
+        /// seen with. Once it is set, agents that it does not name are findings (`shadow_agent`). docs/identity.md tells its form.
+        agents: PathBuf = PathBuf::new(), Rule::Any;
         /// Covered time after which operations that a specification declares and nobody calls are told: time in which their
         /// host was seen to answer, in slots of ten minutes, less what was lost.
         orphan_after: Duration = seconds(7 * 86_400), Rule::Range(600 * SECOND, 400 * DAY);

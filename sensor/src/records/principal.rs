@@ -1,6 +1,7 @@
 //! The agents record: a principal and what is known of it. Services, people and unknown callers have one too;
 //! `kind` tells them apart.
 
+use analyzers::identity::Registered;
 use analyzers::{Mode, ModelUse, PrincipalView};
 use serde::Serialize;
 
@@ -33,6 +34,30 @@ struct Sign<'a> {
 struct Volume {
     request: u64,
     response: u64,
+}
+
+/// What the registry of agents says.
+#[derive(Serialize)]
+struct RegisteredRecord<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    purpose: Option<&'a str>,
+    scopes: &'a [String],
+    tools_beyond: &'a [String],
+}
+
+impl<'a> RegisteredRecord<'a> {
+    fn new(agent: &'a Registered) -> Self {
+        Self {
+            name: &agent.name,
+            owner: agent.owner.as_deref(),
+            purpose: agent.purpose.as_deref(),
+            scopes: &agent.scopes,
+            tools_beyond: &agent.tools_beyond,
+        }
+    }
 }
 
 fn some(pairs: &[(String, u64)]) -> Option<Pairs<'_, u64>> {
@@ -79,6 +104,9 @@ pub(crate) struct PrincipalRecord<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     llm_tools_called: Option<Pairs<'a, u64>>,
     learned: bool,
+    discovered_after_ms: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registered: Option<RegisteredRecord<'a>>,
 }
 
 impl<'a> PrincipalRecord<'a> {
@@ -137,6 +165,8 @@ impl<'a> PrincipalRecord<'a> {
             llm_tools_offered: some(&principal.llm_tools_offered),
             llm_tools_called: some(&principal.llm_tools_called),
             learned: principal.learned,
+            discovered_after_ms: principal.discovered_after_ms,
+            registered: principal.registered.as_ref().map(RegisteredRecord::new),
         }
     }
 }

@@ -195,16 +195,6 @@ fn span(first: Timestamp, last: Timestamp) -> String {
     format!("{} UTC, {long}", Rfc3339(first.0).minute())
 }
 
-/// Every principal, as a table.
-pub(crate) fn agents(analyzer: &Analyzer) -> String {
-    let mut page = Page::for_stdout();
-    let findings = Findings::new(analyzer.findings(), 0);
-    let mut principals = Principals::new(analyzer.principals(), &findings, usize::MAX);
-    page.heading("Who calls", &principals.by_kind());
-    tables::principals(&mut page, &mut principals, "");
-    page.finish()
-}
-
 /// Every finding, with its explanation.
 pub(crate) fn findings(analyzer: &Analyzer) -> String {
     let mut page = Page::for_stdout();

@@ -65,6 +65,8 @@ fn principal(kind: PrincipalKind, name: Option<&str>, calls: u64) -> PrincipalVi
         on_behalf_of: vec![],
         programs: vec![],
         bytes: (0, 0),
+        discovered_after_ms: 0,
+        registered: None,
         first_seen: Timestamp(START),
         last_seen: Timestamp(START + 1),
         exchanges: calls,
