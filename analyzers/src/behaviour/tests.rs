@@ -970,22 +970,22 @@ mod identities {
         /// The ceiling: once principals had to make way, one that comes back would look new.
         #[test]
         fn quiet_once_somebody_was_forgotten() {
-            let mut scene = Scene::with(Settings {
-                max_principals: 4,
-                ..Settings::default()
-            });
-            learned(&mut scene, 30);
-            for n in 0..10u8 {
-                let name = format!("agent-{}", (b'a' + n) as char);
-                scene.send(&Call::get("/feed").bearer(&agent_token(&name, 30)));
-            }
-            assert!(
-                scene.found(Kind::NewAgent).len() <= 4,
-                "only before the first made way"
-            );
-            let before = scene.found(Kind::NewAgent).len();
-            scene.send(&Call::get("/feed").bearer(&agent_token("agent-a", 30)));
-            assert_eq!(scene.found(Kind::NewAgent).len(), before);
+            let returning = |max_principals| {
+                let mut scene = Scene::with(Settings {
+                    max_principals,
+                    ..Settings::default()
+                });
+                scene.send(&Call::get("/feed").bearer(&agent_token("early", 0)));
+                learned(&mut scene, 30);
+                for n in 0..10u8 {
+                    scene.send(&Call::get("/feed").bearer(&format!("opaque-token-of-nobody-{n}")));
+                }
+                scene.send(&Call::get("/feed").bearer(&agent_token("early", 30)));
+                scene.send(&Call::get("/feed").bearer(&agent_token("late", 30)));
+                scene.found(Kind::NewAgent).len()
+            };
+            assert_eq!(returning(100), 1, "the late one");
+            assert_eq!(returning(4), 0);
         }
     }
 
@@ -1138,13 +1138,16 @@ mod identities {
                 found(&call.clone().agent("curl/8.0"), registry(text)),
                 [("program".to_owned(), Severity::Medium)]
             );
+            let other = call.clone().field("X-JA4: t13d0000h2_000000000000_000000000000");
+            let trusting = Settings {
+                trusted_proxies: vec!["10.0.0.0/24".into()],
+                ..registry(text)
+            };
             assert_eq!(
-                found(
-                    &call.clone().field("X-JA4: t13d0000h2_000000000000_000000000000"),
-                    registry(text)
-                ),
+                found(&other, trusting),
                 [("fingerprint".to_owned(), Severity::High)]
             );
+            assert_eq!(found(&other, registry(text)), [], "nobody is trusted to tell it");
             // The blind spot: a program that changes where no registry says which is right.
             assert_eq!(of(&call.agent("curl/8.0")), []);
         }

@@ -47,7 +47,9 @@ pub(crate) struct Resolver {
 #[derive(Debug, Clone, Copy)]
 struct Sender {
     address: IpAddr,
-    /// What a proxy says about certificates and fingerprints is believed.
+    /// A proxy that is trusted sent it.
+    trusted: bool,
+    /// What is said about client certificates is believed.
     believed: bool,
     /// The address is known to be that of many.
     shared: bool,
@@ -126,6 +128,7 @@ impl Resolver {
         let address = behind.unwrap_or(client);
         Sender {
             address,
+            trusted,
             // Where proxies are named, others are not believed; else a mesh's own certificates are, as tokens are.
             believed: trusted || self.trusted.is_empty(),
             shared: self.shared.contains(address) || (s.via && behind.is_none()),
@@ -206,7 +209,7 @@ impl Resolver {
                 ..Candidate::new(Evidence::McpClient, key, "mcp client", &text)
             });
         }
-        let ja4 = s.ja4.filter(|j| sender.believed && is_ja4(j));
+        let ja4 = s.ja4.filter(|j| sender.trusted && is_ja4(j));
         let text = match ja4 {
             Some(ja4) => format!("{}\0{product}\0{ja4}", sender.address),
             None => format!("{}\0{product}", sender.address),
@@ -400,12 +403,21 @@ fn reasons_of(found: Option<&Found>, kind: PrincipalKind) -> Option<String> {
     Some(reason.what.clone())
 }
 
-/// `t13d1516h2_8daaf6152771_e5627efa2ab1`.
+/// `t13d1516h2_8daaf6152771_e5627efa2ab1`: nothing else passes, since it is shown.
 fn is_ja4(text: &str) -> bool {
-    text.len() == 36
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+    let bytes = text.as_bytes();
+    let hex = |part: &[u8]| part.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    bytes.len() == 36
+        && matches!(bytes[0], b't' | b'q' | b'd')
+        && matches!(bytes[3], b'd' | b'i')
+        && bytes[4..8].iter().all(u8::is_ascii_digit)
+        && [&bytes[1..3], &bytes[8..10]]
+            .iter()
+            .all(|part| part.iter().all(u8::is_ascii_alphanumeric))
+        && bytes[10] == b'_'
+        && bytes[23] == b'_'
+        && hex(&bytes[11..23])
+        && hex(&bytes[24..])
 }
 
 fn signed(signer: signature::Signer<'_>, agent: Option<&str>, settings: &Settings) -> Candidate {
@@ -609,8 +621,10 @@ fn from_token(token: &Token, whole: Candidate, place: Scheme, settings: &Setting
                 &[actor.issuer.as_str(), &actor.name].join("\0"),
             ),
         };
+        // A person who acts for another is not named.
+        let person = actor.reasons.iter().any(|r| r.kind == PrincipalKind::Human);
         candidates.push(Candidate {
-            name: Some(safe_name(key, &actor.name)),
+            name: (!person).then(|| safe_name(key, &actor.name)),
             told: vec![actor.told.clone()],
             reasons: actor.reasons.clone(),
             subject: subject_id,
@@ -673,5 +687,24 @@ fn from_token(token: &Token, whole: Candidate, place: Scheme, settings: &Setting
             }),
         }),
         candidates,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_ja4;
+
+    #[test]
+    fn only_a_fingerprint_is_one() {
+        assert!(is_ja4("t13d1516h2_8daaf6152771_e5627efa2ab1"));
+        for wrong in [
+            "",
+            "t13d1516h2_8daaf6152771_e5627efa2ab",
+            "t13d1516h2-8daaf6152771_e5627efa2ab1",
+            "sk_live_abcdefghijklmnopqrstuvwxyz01",
+            "t13d1516h2_8daaf615277z_e5627efa2ab1",
+        ] {
+            assert!(!is_ja4(wrong), "{wrong}");
+        }
     }
 }
