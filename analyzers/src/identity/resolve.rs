@@ -703,6 +703,7 @@ mod tests {
             "t13d1516h2-8daaf6152771_e5627efa2ab1",
             "sk_live_abcdefghijklmnopqrstuvwxyz01",
             "t13d1516h2_8daaf615277z_e5627efa2ab1",
+            "t13d1516h2_8daaf6152771_e5627efa2abz",
         ] {
             assert!(!is_ja4(wrong), "{wrong}");
         }
