@@ -198,7 +198,13 @@ impl Analyzer {
                 ..Labels::default()
             };
         };
-        let signals = Signals::gather(request, &self.settings);
+        let mut signals = Signals::gather(request, &self.settings);
+        let mut call = rpc::detect(request, &signals, &self.settings.hash_key);
+        let answered = exchange.response.as_ref();
+        let client = call.as_ref().and_then(|call| call.client.clone());
+        signals.mcp_client = client.as_deref();
+        signals.answered(answered);
+        let signals = signals;
         let identity = self
             .resolver
             .resolve(&signals, exchange.flow.client.ip(), &self.settings);
@@ -211,11 +217,9 @@ impl Analyzer {
                 ..Labels::default()
             };
         }
-        let mut call = rpc::detect(request, &signals, &self.settings.hash_key);
         let mut llm = None;
         if call.is_none() && signals.json {
-            let answer = exchange.response.as_ref();
-            llm = llm::read(request, answer, streamed, &self.settings.hash_key, self.seed).map(Box::new);
+            llm = llm::read(request, answered, streamed, &self.settings.hash_key, self.seed).map(Box::new);
             call = llm.as_deref().map(LlmCall::operation);
         }
 
@@ -315,6 +319,7 @@ impl Analyzer {
                 seed: self.seed,
                 egress: &self.egress,
                 llm_allowed: &self.llm_allowed,
+                covers: &self.comparison.covers,
             };
             self.behaviour.observe(
                 &mut activity,

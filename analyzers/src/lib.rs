@@ -40,7 +40,7 @@ mod analyzer;
 
 pub use analyzer::{Analyzer, Change, Labels, RestoreError, Table, exchange_id};
 pub use finding::{Evidence, Finding, Kind, Severity, Status};
-pub use identity::{ModelUse, PrincipalKind, PrincipalView};
+pub use identity::{Mode, ModelUse, PrincipalKind, PrincipalView};
 pub use inventory::{COUNTRY_CODES, EndpointView};
 pub use mcp::{McpAnswer, McpCall, McpLabels, ServerView, ToolView};
 pub use nearest::nearest;

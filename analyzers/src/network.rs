@@ -21,6 +21,12 @@ impl Networks {
         (Self(all), bad)
     }
 
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether an address lies in one of them.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::identity::Evidence;
 use crate::inventory::Declared;
 
 /// Settings of the analysis; the sensor fills them from its configuration file.
@@ -20,6 +21,10 @@ pub struct Settings {
     pub credential_max_age: Duration,
     /// Clock difference forgiven when a token's `exp` is compared with packet time.
     pub token_leeway: Duration,
+    /// What tells whom a request is from, first what is believed first; empty for [`Evidence::ORDER`].
+    pub identity_order: Vec<Evidence>,
+    /// Networks (CIDR) of proxies that are believed about the caller behind them.
+    pub trusted_proxies: Vec<String>,
     /// Claims, each `name=value`, that mark a token as an AI agent's, besides the built-in ones.
     pub agent_claims: Vec<String>,
     /// Header names, lower case, that carry API keys, besides the built-in ones.
@@ -62,6 +67,8 @@ impl Default for Settings {
             token_max_lifetime: Duration::from_secs(24 * 3600),
             credential_max_age: Duration::from_secs(90 * 86_400),
             token_leeway: Duration::from_secs(60),
+            identity_order: Vec::new(),
+            trusted_proxies: Vec::new(),
             agent_claims: Vec::new(),
             api_key_headers: Vec::new(),
             session_cookies: Vec::new(),

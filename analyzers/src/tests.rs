@@ -186,7 +186,7 @@ fn principals_are_the_same_across_tokens_and_their_kind_has_a_reason() {
         (
             Call::get("/a").bearer(&person).agent("x"),
             PrincipalKind::Human,
-            "claims of a person",
+            "claims of a person (email)",
         ),
         (
             Call::get("/a").bearer("opaque-token-1").agent("claude-cli/1.0"),

@@ -9,8 +9,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 pub(crate) use queries::{
-    AcceptArgs, CheckArgs, DeclaredArgs, DiffArgs, ExportArgs, ExportFormat, FilterArgs, InventoryArgs,
-    ListArgs, OverrideArgs, ShowArgs, SortBy,
+    AcceptArgs, AgentsArgs, AgentsCommand, AgentsListArgs, AgentsShowArgs, CheckArgs, DeclaredArgs, DiffArgs,
+    ExportArgs, ExportFormat, FilterArgs, InventoryArgs, ListArgs, OverrideArgs, ShowArgs, SortBy,
 };
 
 /// Listens to mirrored traffic and tells which APIs exist, who calls them, and what is wrong with it.
@@ -136,7 +136,12 @@ pub(crate) enum Command {
         it declares the traffic that it was written from.")]
     Export(ExportArgs),
     /// Show the principals that a store knows: AI agents, services, people
-    Agents(ListArgs),
+    #[command(after_long_help = "Examples:\n  \
+        tapline agents --store DIR                                       who calls, why, owner, APIs, tools, models, data\n  \
+        tapline agents --store DIR --since yesterday --kind ai_agent      agents that came since then\n  \
+        tapline agents show refund-agent --store DIR                      all that is known of one\n\n\
+        Owners come from the registry of agents (inventory.agents). Times are packet times.")]
+    Agents(AgentsArgs),
     /// Show the servers of the Model Context Protocol that a store knows, with their tools and who calls them
     Mcp(ListArgs),
     /// Show the findings that a store knows

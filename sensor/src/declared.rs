@@ -8,7 +8,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use analyzers::inventory::Declared;
-use analyzers::inventory::declared::{Environments, Overrides, Owners};
+use analyzers::inventory::declared::{Agents, Environments, Overrides, Owners};
 use analyzers::spec::{self, HostPattern, Index, Limits, Problem, Spec};
 use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
@@ -61,6 +61,7 @@ pub(crate) fn files(config: &Config, more: &[String]) -> Vec<(&'static str, Path
     let named = [
         ("the overrides (inventory.overrides)", &config.inventory.overrides),
         ("the owners (inventory.owners)", &config.inventory.owners),
+        ("the agents (inventory.agents)", &config.inventory.agents),
     ];
     let named = named.into_iter().filter(|(_, path)| !path.as_os_str().is_empty());
     specs
@@ -75,6 +76,8 @@ pub(crate) struct Noted {
     specs: Vec<String>,
     overrides: PathBuf,
     owners: PathBuf,
+    #[serde(default)]
+    agents: PathBuf,
 }
 
 impl Noted {
@@ -98,6 +101,7 @@ impl Noted {
             specs: specs.collect(),
             overrides: full(&config.inventory.overrides),
             owners: full(&config.inventory.owners),
+            agents: full(&config.inventory.agents),
         }
     }
 }
@@ -136,6 +140,10 @@ pub(crate) fn reload(noted: &Noted) -> (Declared, Vec<Vec<String>>) {
         Ok(owners) => out.owners = owners,
         Err(error) => without(error),
     }
+    match own(&noted.agents, "inventory.agents", |_, text| Agents::read(text)) {
+        Ok(agents) => out.agents = agents,
+        Err(error) => without(error),
+    }
     (out, hosts)
 }
 
@@ -167,10 +175,14 @@ pub(crate) fn load(
         Overrides::read(text)
     })?;
     let owners = own(&config.inventory.owners, "inventory.owners", Owners::read)?;
+    let agents = own(&config.inventory.agents, "inventory.agents", |_, text| {
+        Agents::read(text)
+    })?;
     Ok(Declared {
         specs,
         overrides,
         owners,
+        agents,
         environments: Environments::new(&config.inventory.environments, interface),
     })
 }

@@ -151,6 +151,7 @@ fn every_option_named_by_itself_is_some_command_s() {
         "capture",
         "inventory",
         "show",
+        "agents",
         "diff",
         "check",
         "accept",

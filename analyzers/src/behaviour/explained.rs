@@ -441,13 +441,104 @@ fn fingerprints() -> crate::Settings {
     }
 }
 
+/// Agents, people and machines that are not what they should be.
+fn identities(scene: &mut Scene) {
+    let chrome = "Mozilla/5.0 (X11) AppleWebKit/537.36 Chrome/142.0 Safari/537.36";
+    let host = |call: Call, env: &str| call.host(&format!("{env}.example"));
+    let person = jwt(&format!(
+        r#"{{"sub":"p","email":"p@corp.test","iat":{START},"exp":{}}}"#,
+        START + 900
+    ));
+    let machine = jwt(&format!(
+        r#"{{"sub":"m@clients","azp":"m","gty":"client-credentials","iat":{START},"exp":{}}}"#,
+        START + 900
+    ));
+    let old = agent_token("old-agent", 0);
+    let key = |call: Call| call.field("X-Api-Key: crossing-key-0001").over_tls();
+    for path in ["/a", "/b"] {
+        scene.send(&Call::get(path).bearer(&agent_token("unknown-agent", 0)));
+        scene.send(
+            &Call::get(path)
+                .bearer(&agent_token("refund-agent", 0))
+                .agent("curl/8.0"),
+        );
+        scene.send(&Call::get(path).bearer(&person).agent("claude-cli/2.0"));
+        let browser = Call::get(path)
+            .agent(chrome)
+            .field("Sec-Fetch-Mode: cors")
+            .field("Accept-Language: en");
+        scene.send(&browser.clone().bearer(&machine));
+        let bot = browser.agent("x").agent("y");
+        let signature = "Signature-Agent: \"https://bot.other.example\"";
+        scene.send(
+            &bot.clone()
+                .field(signature)
+                .field("X-Stainless-Lang: js")
+                .bearer("opaque-token-of-a-bot-1"),
+        );
+        scene.send(
+            &Call::get(path)
+                .agent("OpenAI/Python 2.0")
+                .field("X-Stainless-Lang: js")
+                .bearer("opaque-token-of-an-sdk"),
+        );
+        scene.send(
+            &Call::get(path)
+                .agent("GPTBot/1.3")
+                .field(signature)
+                .bearer("opaque-token-of-gptbot1"),
+        );
+        scene.send(&Call::get(path).bearer(&old));
+        scene.send(&host(key(Call::get(path)), "dev"));
+        scene.send(&host(key(Call::get(path)), "prod"));
+        scene.send(&host(
+            Call::get(path).bearer(&agent_token("refund-agent", 0)),
+            "dev",
+        ));
+    }
+}
+
+/// A registry of agents, and two environments.
+fn registered() -> crate::Settings {
+    use crate::inventory::declared::{Agents, EnvironmentRule, Environments};
+    let rule = |name: &str| EnvironmentRule {
+        name: name.into(),
+        host: vec![format!("{name}.example")],
+        ..EnvironmentRule::default()
+    };
+    let agents = "[[agent]]\nname = 'refunds'\nclient = 'refund-agent'\nuser_agent = 'python-requests'\nenvironment = 'prod'\n\
+                  [[agent]]\nname = 'old'\nclient = 'old-agent'\nuntil = 2025-12-31\n";
+    let declared = crate::inventory::Declared {
+        agents: Agents::read(agents).unwrap(),
+        environments: Environments::new(&[rule("dev"), rule("prod")], None),
+        ..crate::inventory::Declared::default()
+    };
+    crate::Settings {
+        declared: declared.into(),
+        ..crate::Settings::default()
+    }
+}
+
+/// Somebody new after three days, and somebody who comes back after five weeks.
+fn newcomers(scene: &mut Scene) {
+    for hour in 0..24 * 40u64 {
+        scene.now = (START + hour * 3600) * 1_000_000_000;
+        scene.send(&Call::get("/feed").bearer(&agent_token("steady", hour)));
+        if hour == 5 || hour == 24 * 38 {
+            scene.send(&Call::get("/feed").bearer(&agent_token("sleeper", hour)));
+        }
+    }
+    scene.send(&Call::get("/feed").bearer(&agent_token("newcomer", 24 * 40)));
+}
+
 /// A scene and the settings that it is played with.
 type Play = (fn(&mut Scene), fn() -> crate::Settings);
 
 /// Every revision told of every scene, and what is kept at the end.
 fn all() -> Vec<Finding> {
     let mut all = Vec::new();
-    let plays: [Play; 10] = [
+    let plays: [Play; 12] = [
+        (newcomers, crate::Settings::default),
         (credentials, crate::Settings::default),
         (exposed, crate::Settings::default),
         (seekers, crate::Settings::default),
@@ -458,6 +549,7 @@ fn all() -> Vec<Finding> {
         (tools, crate::Settings::default),
         (models, fingerprints),
         (lives, crate::Settings::default),
+        (identities, registered),
     ];
     for (play, settings) in plays {
         let mut scene = Scene::with(settings());

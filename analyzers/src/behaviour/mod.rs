@@ -4,27 +4,36 @@
 //! to the ledger. Every detector's memory is bounded and part of the rows that are stored.
 
 pub(crate) mod activity;
+pub(crate) mod cadence;
 mod objects;
 pub(crate) mod profile;
 pub(crate) mod sketch;
 pub(crate) mod stage;
 mod steps;
 
+pub(crate) mod agent_identity_mismatch;
+pub(crate) mod agent_on_human_token;
 pub(crate) mod bola_enumeration;
 pub(crate) mod code_exec_tool_call;
 pub(crate) mod endpoint_discovery_scan;
+pub(crate) mod env_crossing;
+pub(crate) mod human_use_of_nhi;
 pub(crate) mod missing_auth;
+pub(crate) mod new_agent;
 pub(crate) mod new_endpoint_for_principal;
 pub(crate) mod rate_anomaly;
 pub(crate) mod request_smuggling_indicator;
 pub(crate) mod secret_in_traffic;
 pub(crate) mod sensitive_data_exposure;
 pub(crate) mod sensitive_data_to_llm;
+pub(crate) mod shadow_agent;
 pub(crate) mod shadow_llm_use;
+pub(crate) mod stale_principal_active;
 pub(crate) mod system_prompt_exposure;
 pub(crate) mod weak_auth;
 
 pub(crate) use activity::{Activity, privileged};
+pub use cadence::Mode;
 pub(crate) use missing_auth::is_public as is_public_route;
 pub(crate) use objects::{is_text, named};
 pub(crate) use stage::World;

@@ -8,11 +8,14 @@ use serde::{Deserialize, Serialize};
 
 use super::activity::Activity;
 use super::bola_enumeration::Walk;
+use super::cadence::Cadence;
 use super::rate_anomaly::Rate;
 use super::sketch::Sketch;
 use crate::credentials::scope_unused::Touched;
 use crate::id::Id;
-use crate::identity::{Identity, ModelUse, PrincipalKind, PrincipalView, Scheme};
+use crate::identity::{
+    Evidence, Identity, ModelUse, PrincipalKind, PrincipalView, Reason, Registered, Scheme, judge,
+};
 use crate::llm::LlmCall;
 use crate::settings::Settings;
 use crate::store::Row;
@@ -23,6 +26,17 @@ const TOOLS: usize = 128;
 const MODELS: usize = 64;
 const ADDRESSES: usize = 64;
 const CREDENTIALS: usize = 256;
+const REASONS: usize = 16;
+const PARTIES: usize = 64;
+const PROGRAMS: usize = 8;
+
+/// A sign of the kind, and how many calls had it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Sign {
+    #[serde(flatten)]
+    reason: Reason,
+    calls: u64,
+}
 
 /// What a principal uses of language models.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -72,9 +86,30 @@ fn slot<'a, V: Default>(map: &'a mut BTreeMap<String, V>, name: &str, most: usiz
 pub(crate) struct Profile {
     pub(crate) id: Id,
     pub(crate) kind: PrincipalKind,
-    strength: u8,
+    /// How sure that is.
+    pub(crate) score: f64,
+    signs: Vec<Sign>,
     pub(crate) name: Option<String>,
     evidence: Vec<String>,
+    /// What sort of evidence decides that it is this principal.
+    decided_by: String,
+    /// The subject of its tokens, whatever client they were made for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    subject: Option<Id>,
+    /// For whom it acts, with counts.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    on_behalf_of: BTreeMap<Id, u64>,
+    /// Programs it was seen with, by name.
+    programs: BTreeMap<String, u64>,
+    pub(crate) cadence: Cadence,
+    /// It came after the sensor had learned: for how many seconds that had watched by then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) newcomer: Option<u64>,
+    /// Packet time from its first call until its kind was known, and the longest from a call until its endpoint was listed,
+    /// in nanoseconds.
+    discovered: (u64, u64),
+    /// Bytes of bodies of requests and of responses.
+    bytes: (u64, u64),
     #[serde(with = "crate::store::nanos")]
     pub(crate) first: Timestamp,
     #[serde(with = "crate::store::nanos")]
@@ -107,13 +142,22 @@ impl Row for Profile {
 }
 
 impl Profile {
-    pub(crate) fn new(identity: &Identity, ts: Timestamp) -> Self {
+    pub(crate) fn new(identity: &Identity, ts: Timestamp, newcomer: Option<u64>) -> Self {
         Self {
             id: identity.id,
             kind: PrincipalKind::Unknown,
-            strength: 0,
+            score: 0.0,
+            signs: Vec::new(),
             name: None,
             evidence: Vec::new(),
+            decided_by: identity.decided_by.name().to_owned(),
+            subject: identity.subject,
+            on_behalf_of: BTreeMap::new(),
+            programs: BTreeMap::new(),
+            cadence: Cadence::default(),
+            newcomer,
+            discovered: (0, 0),
+            bytes: (0, 0),
             first: ts,
             last: ts,
             exchanges: 0,
@@ -133,18 +177,49 @@ impl Profile {
         }
     }
 
-    /// Takes over what an identity tells better than what was known.
-    pub(crate) fn recognise(&mut self, identity: &Identity, client: Option<&str>) {
-        if identity.strength > self.strength || self.exchanges == 0 {
-            self.strength = identity.strength;
-            self.kind = identity.kind;
+    /// Takes over what an identity tells, and weighs the kind anew. `client` is what an MCP client calls itself.
+    pub(crate) fn recognise(&mut self, identity: &Identity, client: Option<&str>, now: Timestamp) {
+        let before = self.kind;
+        for reason in &identity.reasons {
+            self.sign(reason);
+        }
+        if client.is_some() {
+            self.sign(&Reason::lasting("MCP client", PrincipalKind::AiAgent, 85));
+        }
+        let calls = (self.exchanges + 1) as f64;
+        let weighed = self.signs.iter().map(|s| (&s.reason, s.calls as f64 / calls));
+        (self.kind, self.score) = judge(weighed);
+        if self.exchanges == 0 || self.kind != before {
+            self.discovered.0 = now.0.saturating_sub(self.first.0);
+        }
+        if self.exchanges == 0 || (self.kind != before && self.kind == identity.kind) {
             self.evidence.clone_from(&identity.evidence);
             self.name = identity.name.clone().or(self.name.take());
         }
-        if self.name.is_none()
-            && let Some(client) = client
+        if self.name.is_none() {
+            self.name = client.map(str::to_owned).or_else(|| identity.name.clone());
+        }
+        if let Some(party) = identity.on_behalf_of
+            && (self.on_behalf_of.len() < PARTIES || self.on_behalf_of.contains_key(&party))
         {
-            self.name = Some(client.to_owned());
+            *self.on_behalf_of.entry(party).or_default() += 1;
+        }
+        if let Some(product) = &identity.product
+            && let Some(count) = slot(&mut self.programs, product, PROGRAMS)
+        {
+            *count += 1;
+        }
+    }
+
+    fn sign(&mut self, reason: &Reason) {
+        let room = self.signs.len() < REASONS;
+        match self.signs.iter_mut().find(|s| s.reason == *reason) {
+            Some(sign) => sign.calls += 1,
+            None if room => self.signs.push(Sign {
+                reason: reason.clone(),
+                calls: 1,
+            }),
+            None => {}
         }
     }
 
@@ -153,6 +228,10 @@ impl Profile {
         self.first = self.first.min(activity.ts);
         self.last = self.last.max(activity.ts);
         self.exchanges += 1;
+        self.cadence.push(activity.ts);
+        let answered = activity.exchange.response.as_ref();
+        self.bytes.0 = self.bytes.0.saturating_add(activity.request.message.body_bytes);
+        self.bytes.1 = (self.bytes.1).saturating_add(answered.map_or(0, |r| r.message.body_bytes));
         match activity.status {
             Some(status) => {
                 let class = usize::from(status / 100).wrapping_sub(1);
@@ -196,6 +275,8 @@ impl Profile {
         }
         let room = self.endpoints.len() < ENDPOINTS;
         if room {
+            let took = activity.exchange.completed.0.saturating_sub(activity.ts.0);
+            self.discovered.1 = self.discovered.1.max(took);
             self.endpoints.insert(endpoint.id, 1);
             self.once += 1;
         }
@@ -213,8 +294,32 @@ impl Profile {
         self.once as f64 / self.exchanges.max(1) as f64
     }
 
+    /// Whether a browser showed its credentials.
+    pub(crate) fn was_browser(&self) -> bool {
+        self.signs.iter().any(|s| s.reason.what == "browser")
+    }
+
     pub(crate) fn endpoint_count(&self) -> usize {
         self.endpoints.len()
+    }
+
+    /// What the registry of agents says of it.
+    fn registered(&self, settings: &Settings) -> Option<Registered> {
+        let agents = &settings.declared.agents;
+        if agents.is_empty() {
+            return None;
+        }
+        let credential = Evidence::parse(&self.decided_by).is_some_and(Evidence::is_credential);
+        let name = self.name.as_deref().filter(|_| credential);
+        let agent = agents.of(&self.id.to_string(), name)?;
+        let beyond = self.tools.keys().filter(|tool| !agent.may_call(tool));
+        Some(Registered {
+            name: agent.name.clone(),
+            owner: agent.owner.clone(),
+            purpose: agent.purpose.clone(),
+            scopes: agent.scopes.clone(),
+            tools_beyond: beyond.cloned().collect(),
+        })
     }
 
     pub(crate) fn view(&self, settings: &Settings) -> PrincipalView {
@@ -228,8 +333,24 @@ impl Profile {
         PrincipalView {
             id: self.id.to_string(),
             kind: self.kind,
+            score: (self.score * 100.0).round() / 100.0,
+            reasons: self.signs.iter().map(|s| (s.reason.clone(), s.calls)).collect(),
+            mode: self.cadence.mode(),
+            interactivity: self.cadence.score().map(|s| (s * 100.0).round() / 100.0),
             name: self.name.clone(),
             evidence: self.evidence.clone(),
+            decided_by: self.decided_by.clone(),
+            subject: self.subject.map(|id| id.to_string()),
+            on_behalf_of: most(
+                self.on_behalf_of
+                    .iter()
+                    .map(|(id, n)| (id.to_string(), *n))
+                    .collect(),
+            ),
+            programs: most(self.programs.clone().into_iter().collect()),
+            bytes: self.bytes,
+            discovered_after_ms: self.discovered.0.max(self.discovered.1).div_ceil(1_000_000),
+            registered: self.registered(settings),
             first_seen: self.first,
             last_seen: self.last,
             exchanges: self.exchanges,

@@ -6,18 +6,21 @@ use super::endpoint_discovery_scan::{self, Scan};
 use super::objects::{Object, handed_out};
 use super::profile::Profile;
 use super::{
-    Activity, code_exec_tool_call, missing_auth, new_endpoint_for_principal, request_smuggling_indicator,
-    secret_in_traffic, sensitive_data_exposure, sensitive_data_to_llm, shadow_llm_use,
-    system_prompt_exposure, weak_auth,
+    Activity, agent_identity_mismatch, agent_on_human_token, code_exec_tool_call, env_crossing,
+    human_use_of_nhi, missing_auth, new_agent, new_endpoint_for_principal, request_smuggling_indicator,
+    secret_in_traffic, sensitive_data_exposure, sensitive_data_to_llm, shadow_agent, shadow_llm_use,
+    stale_principal_active, system_prompt_exposure, weak_auth,
 };
 use crate::credentials::{self, Known, scope_unused};
 use crate::finding::ledger::Ledger;
 use crate::id::Seed;
+use crate::inventory::compare::cover::Cover;
 use crate::llm::Allowed;
 use crate::marks::Marks;
 use crate::network::Networks;
 use crate::settings::Settings;
 use crate::store::Store;
+use reassembly::Timestamp;
 
 /// What every detector may ask of the program.
 #[derive(Debug)]
@@ -26,6 +29,8 @@ pub(crate) struct World<'a> {
     pub(crate) seed: Seed,
     pub(crate) egress: &'a Networks,
     pub(crate) llm_allowed: &'a Allowed,
+    /// When each host was watched.
+    pub(crate) covers: &'a Store<Cover>,
 }
 
 /// State of the stage.
@@ -34,6 +39,8 @@ pub(crate) struct Behaviour {
     pub(crate) profiles: Store<Profile>,
     pub(crate) credentials: Store<Known>,
     pub(crate) scans: Store<Scan>,
+    /// The first call of all, and how many there were: how long the sensor has watched.
+    watched: Option<(Timestamp, u64)>,
     /// Ids in the response at hand.
     found: Vec<u64>,
 }
@@ -44,8 +51,28 @@ impl Behaviour {
             profiles: Store::new(max_principals),
             credentials: Store::new(max_principals.saturating_mul(2)),
             scans: Store::new(max_principals.div_ceil(2)),
+            watched: None,
             found: Vec::new(),
         }
+    }
+
+    /// Counts a call, and for how many seconds the sensor had watched before it, when that was long enough to say that who calls for
+    /// the first time is new.
+    fn newcomer(&mut self, ts: Timestamp, settings: &Settings) -> Option<u64> {
+        let (first, calls) = self.watched.unwrap_or_else(|| {
+            // After a restart: what was learned before tells it.
+            self.profiles
+                .sorted()
+                .into_iter()
+                .fold((ts, 0), |(first, calls), (_, p)| {
+                    (first.min(p.first), calls + p.exchanges)
+                })
+        });
+        let first = first.min(ts);
+        self.watched = Some((first, calls + 1));
+        let long = ts.since(first);
+        let known = long >= settings.learn_period && calls >= settings.learn_exchanges;
+        (known && self.profiles.evicted() == 0).then_some(long.as_secs())
     }
 
     /// Looks at one exchange. `object` is the object it names and whether that was missing; `text` the response's
@@ -60,10 +87,13 @@ impl Behaviour {
         ledger: &mut Ledger,
     ) {
         let identity = activity.identity;
+        let newcomer = self.newcomer(activity.ts, world.settings);
         let profile = self
             .profiles
-            .entry(identity.id, || Profile::new(identity, activity.ts));
-        profile.recognise(identity, activity.call.and_then(|c| c.client.as_deref()));
+            .entry(identity.id, || Profile::new(identity, activity.ts, newcomer));
+        let before = profile.last;
+        let client = activity.call.and_then(|c| c.client.as_deref());
+        profile.recognise(identity, client, activity.exchange.completed);
         activity.kind = profile.kind;
         let activity = &*activity;
         let is_new = profile.count(activity);
@@ -72,6 +102,35 @@ impl Behaviour {
         if activity.signals.preflight && activity.request.method() == "OPTIONS" {
             return;
         }
+        let registry = &world.settings.declared.agents;
+        let named = profile.name.as_deref().filter(|_| !identity.by_address);
+        let agent = match registry.is_empty() {
+            true => None,
+            false => registry.of(&identity.text, named),
+        };
+        if registry.is_empty() {
+            if let Some(watched) = profile.newcomer {
+                new_agent::observe(activity, profile, watched, ledger);
+            }
+        } else if agent.is_none() {
+            shadow_agent::observe(activity, profile, registry.len(), ledger);
+        }
+        agent_identity_mismatch::observe(activity, agent, ledger);
+        agent_on_human_token::observe(activity, profile, agent.is_some(), ledger);
+        human_use_of_nhi::observe(activity, ledger);
+        let covered = |from, to| {
+            let endpoint = activity.endpoint;
+            let cover = endpoint.and_then(|e| world.covers.get(e.scope().id()));
+            cover.map_or(0, |c| c.days_between(from, to))
+        };
+        stale_principal_active::observe(
+            activity,
+            profile,
+            before,
+            (agent, world.settings),
+            covered,
+            ledger,
+        );
         missing_auth::observe(activity, ledger);
         weak_auth::observe(activity, ledger);
         request_smuggling_indicator::observe(activity, ledger);
@@ -93,6 +152,11 @@ impl Behaviour {
         let since = (learned, profile.first);
         scope_unused::observe(activity, &mut profile.touched, since, world.seed, ledger);
         credentials::observe(activity, &mut self.credentials, world, ledger);
+        if let Some(credential) = identity.credential.as_ref().filter(|_| activity.accepted())
+            && let Some(known) = self.credentials.get_mut(credential.id)
+        {
+            env_crossing::observe(activity, known.scheme, &mut known.environments, agent, ledger);
+        }
         let accepted = identity
             .credential
             .as_ref()

@@ -829,3 +829,642 @@ mod request_smuggling_indicator {
         assert!(scene.words().is_empty(), "the response is at fault");
     }
 }
+
+/// Who calls, and with whose credential.
+mod identities {
+    use super::*;
+    use crate::Finding;
+    use crate::inventory::Declared;
+    use crate::inventory::declared::{Agents, EnvironmentRule, Environments};
+
+    const CHROME: &str = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/142.0 Safari/537.36";
+
+    fn registry(text: &str) -> Settings {
+        let declared = Declared {
+            agents: Agents::read(text).unwrap(),
+            ..Declared::default()
+        };
+        Settings {
+            declared: declared.into(),
+            ..Settings::default()
+        }
+    }
+
+    fn one(scene: &Scene, kind: Kind) -> Finding {
+        let found = scene.found(kind);
+        assert_eq!(found.len(), 1, "{:?}", scene.words());
+        assert_eq!(
+            scene.told.iter().filter(|f| f.id == found[0].id).count(),
+            1,
+            "told once"
+        );
+        found[0].clone()
+    }
+
+    fn at(scene: &mut Scene, hour: u64) {
+        scene.now = (START + hour * 3600) * 1_000_000_000;
+    }
+
+    fn person() -> String {
+        jwt(&format!(
+            r#"{{"iss":"https://id","sub":"p","email":"p@corp.test","client_id":"app","iat":{START},"exp":{}}}"#,
+            START + 900
+        ))
+    }
+
+    fn machine() -> String {
+        jwt(&format!(
+            r#"{{"iss":"https://id","sub":"m@clients","azp":"m","gty":"client-credentials","iat":{START},"exp":{}}}"#,
+            START + 900
+        ))
+    }
+
+    fn browser() -> Call {
+        Call::get("/a")
+            .agent(CHROME)
+            .field("Accept-Language: en")
+            .field("Sec-Fetch-Mode: cors")
+    }
+
+    mod new_agent {
+        use super::*;
+
+        /// A day and more with calls enough.
+        fn learned(scene: &mut Scene, hours: u64) {
+            for hour in 0..hours {
+                for _ in 0..10 {
+                    scene.send(&Call::get("/feed").bearer(&agent_token("steady", hour)));
+                }
+                at(scene, hour + 1);
+            }
+        }
+
+        #[test]
+        fn one_that_comes_after_the_sensor_has_learned() {
+            let mut scene = Scene::new();
+            learned(&mut scene, 30);
+            for _ in 0..5 {
+                scene.send(&Call::get("/feed").bearer(&agent_token("fresh", 30)));
+            }
+            let found = one(&scene, Kind::NewAgent);
+            assert_eq!(found.severity, Severity::Low);
+            assert_eq!(found.principal.unwrap().name.as_deref(), Some("fresh"));
+            assert!(found.support["watched_s"].as_u64().unwrap() >= 86_400);
+        }
+
+        #[test]
+        fn quiet_while_the_sensor_is_fresh_and_for_those_it_met_then() {
+            let mut scene = Scene::new();
+            for n in 0..40 {
+                scene.send(
+                    &Call::get("/feed")
+                        .bearer(&agent_token(&format!("early-{}", (b'a' + n % 26) as char), 0)),
+                );
+            }
+            learned(&mut scene, 23);
+            scene.send(&Call::get("/feed").bearer(&agent_token("on-the-first-day", 23)));
+            learned(&mut scene, 60);
+            scene.send(&Call::get("/feed").bearer(&agent_token("on-the-first-day", 60)));
+            assert!(scene.found(Kind::NewAgent).is_empty(), "{:?}", scene.words());
+        }
+
+        #[test]
+        fn quiet_after_a_day_with_too_few_calls_to_know_anybody() {
+            let mut scene = Scene::new();
+            scene.send(&Call::get("/feed").bearer(&agent_token("steady", 0)));
+            at(&mut scene, 40);
+            scene.send(&Call::get("/feed").bearer(&agent_token("fresh", 40)));
+            assert!(scene.found(Kind::NewAgent).is_empty());
+        }
+
+        #[test]
+        fn quiet_for_people_services_refused_calls_and_addresses() {
+            let mut scene = Scene::new();
+            learned(&mut scene, 30);
+            scene.send(&browser().bearer(&person()));
+            scene.send(&Call::get("/feed").bearer(&machine()));
+            scene.send(&Call::get("/feed").bearer(&agent_token("refused", 30)).status(401));
+            scene.send(&Call::get("/feed").agent("claude-cli/2.0").from("10.5.5.5"));
+            assert!(scene.found(Kind::NewAgent).is_empty(), "{:?}", scene.words());
+        }
+
+        /// What was learned before a restart counts.
+        #[test]
+        fn a_restart_is_no_fresh_start() {
+            let mut scene = Scene::new();
+            learned(&mut scene, 30);
+            let rows: Vec<_> = scene.analyzer.take_changes().collect();
+            let mut after = Scene::new();
+            for row in rows {
+                after
+                    .analyzer
+                    .restore(row.table, &row.key, &row.value.unwrap())
+                    .unwrap();
+            }
+            at(&mut after, 31);
+            after.send(&Call::get("/feed").bearer(&agent_token("steady", 31)));
+            after.send(&Call::get("/feed").bearer(&agent_token("fresh", 31)));
+            one(&after, Kind::NewAgent);
+        }
+
+        /// The ceiling: once principals had to make way, one that comes back would look new.
+        #[test]
+        fn quiet_once_somebody_was_forgotten() {
+            let returning = |max_principals| {
+                let mut scene = Scene::with(Settings {
+                    max_principals,
+                    ..Settings::default()
+                });
+                scene.send(&Call::get("/feed").bearer(&agent_token("early", 0)));
+                learned(&mut scene, 30);
+                for n in 0..10u8 {
+                    scene.send(&Call::get("/feed").bearer(&format!("opaque-token-of-nobody-{n}")));
+                }
+                scene.send(&Call::get("/feed").bearer(&agent_token("early", 30)));
+                scene.send(&Call::get("/feed").bearer(&agent_token("late", 30)));
+                scene.found(Kind::NewAgent).len()
+            };
+            assert_eq!(returning(100), 1, "the late one");
+            assert_eq!(returning(4), 0);
+        }
+    }
+
+    mod shadow_agent {
+        use super::*;
+
+        const REGISTRY: &str = "[[agent]]\nname = 'refunds'\nclient = 'refund-*'\n";
+
+        #[test]
+        fn one_that_is_not_registered() {
+            let mut scene = Scene::with(registry(REGISTRY));
+            for _ in 0..3 {
+                scene.send(&Call::get("/a").bearer(&agent_token("other-agent", 0)));
+                scene.send(&Call::get("/a").bearer(&agent_token("refund-agent", 0)));
+            }
+            let found = one(&scene, Kind::ShadowAgent);
+            assert_eq!((found.severity, found.count), (Severity::Medium, 3));
+            assert_eq!(found.principal.unwrap().name.as_deref(), Some("other-agent"));
+        }
+
+        #[test]
+        fn quiet_without_a_registry_and_for_those_who_are_no_agents() {
+            let mut scene = Scene::new();
+            scene.send(&Call::get("/a").bearer(&agent_token("other-agent", 0)));
+            assert!(scene.found(Kind::ShadowAgent).is_empty());
+            let mut scene = Scene::with(registry(REGISTRY));
+            scene.send(&Call::get("/a").bearer(&machine()));
+            scene.send(&browser().bearer(&person()));
+            scene.send(&Call::get("/a").bearer(&agent_token("other-agent", 0)).status(403));
+            assert!(scene.found(Kind::ShadowAgent).is_empty(), "{:?}", scene.words());
+        }
+
+        /// Sessions come and go: one caller without a credential is one finding, however often it reconnects.
+        #[test]
+        fn one_finding_for_a_place_and_not_for_each_session() {
+            let mut scene = Scene::with(registry(REGISTRY));
+            for n in 0..20 {
+                scene.send(
+                    &Call::tool("search", "{}")
+                        .agent("node")
+                        .field(&format!("Mcp-Session-Id: session-{n:08}")),
+                );
+            }
+            let found = scene.found(Kind::ShadowAgent);
+            assert_eq!((found.len(), found[0].severity), (1, Severity::Low));
+        }
+
+        /// The blind spot: what a program calls itself is no registration, and a copied credential is one.
+        #[test]
+        fn a_program_cannot_register_itself() {
+            let mut scene = Scene::with(registry(REGISTRY));
+            scene.send(&Call::get("/a").agent("refund-agent claude-code").from("10.6.6.6"));
+            assert_eq!(
+                scene.found(Kind::ShadowAgent).len(),
+                1,
+                "{:?}",
+                scene.principals()
+            );
+            let mut scene = Scene::with(registry(REGISTRY));
+            scene.send(
+                &Call::get("/a")
+                    .bearer(&agent_token("refund-agent", 0))
+                    .agent("claude-cli/2.0")
+                    .from("203.0.113.66"),
+            );
+            assert!(scene.found(Kind::ShadowAgent).is_empty());
+        }
+    }
+
+    mod agent_identity_mismatch {
+        use super::*;
+
+        fn found(call: &Call, settings: Settings) -> Vec<(String, Severity)> {
+            let mut scene = Scene::with(settings);
+            for _ in 0..3 {
+                scene.send(call);
+            }
+            let all = scene.found(Kind::AgentIdentityMismatch);
+            assert!(all.iter().all(|f| f.count == 3));
+            let told = scene
+                .told
+                .iter()
+                .filter(|f| f.kind == Kind::AgentIdentityMismatch);
+            assert_eq!(told.count(), all.len(), "told once");
+            all.iter()
+                .map(|f| (f.observed_text("reason").to_owned(), f.severity))
+                .collect()
+        }
+
+        fn of(call: &Call) -> Vec<(String, Severity)> {
+            found(call, Settings::default())
+        }
+
+        #[test]
+        fn statements_that_contradict_each_other() {
+            let key = |agent: &str| Call::get("/a").agent(agent).field("X-Api-Key: 0123456789abcdef");
+            assert_eq!(
+                of(&key("OpenAI/Python 2.8").field("X-Stainless-Lang: js")),
+                [("sdk_language".to_owned(), Severity::Medium)]
+            );
+            let signed = |host: &str| format!("Signature-Agent: sig1=\"https://{host}\"");
+            assert_eq!(
+                of(&key("GPTBot/1.3").field(&signed("bots.other.example"))),
+                [("signature_agent".to_owned(), Severity::Medium)]
+            );
+            // What looks similar and is fine.
+            for call in [
+                key("OpenAI/Python 2.8").field("X-Stainless-Lang: python"),
+                key("OpenAI/Java 2.8").field("X-Stainless-Lang: kotlin"),
+                key("acme/1.0").field("X-Stainless-Lang: js"),
+                key("GPTBot/1.3").field(&signed("chatgpt.com")),
+                key("GPTBot/1.3").field(&signed("bots.openai.com")),
+                key(CHROME).field(&signed("agents.example")),
+                key("OpenAI/Python 2.8").field("X-Stainless-Lang: js").status(401),
+            ] {
+                assert_eq!(of(&call), [], "{call:?}");
+            }
+        }
+
+        #[test]
+        fn a_browser_that_offers_no_http2() {
+            let settings = || Settings {
+                trusted_proxies: vec!["10.0.0.0/24".into()],
+                ..Settings::default()
+            };
+            let ja4 = |value: &str| {
+                browser()
+                    .field("Cookie: sessionid=0123456789abcdef")
+                    .field(&format!("X-JA4: {value}"))
+            };
+            let odd = ja4("t13d1516h1_8daaf6152771_e5627efa2ab1");
+            assert_eq!(
+                found(&odd, settings()),
+                [("browser_without_http2".to_owned(), Severity::Low)]
+            );
+            assert_eq!(
+                found(&ja4("t13d1516h2_8daaf6152771_e5627efa2ab1"), settings()),
+                []
+            );
+            // Who is no trusted proxy may write what it likes.
+            assert_eq!(found(&odd.from("10.7.0.1"), settings()), []);
+        }
+
+        #[test]
+        fn a_registered_agent_with_another_program() {
+            let text = "[[agent]]\nname = 'r'\nclient = 'refund-agent'\nuser_agent = 'python-requests'\nja4 = 't13d1516h2_8daaf6152771_e5627efa2ab1'\n";
+            let call = Call::get("/a").bearer(&agent_token("refund-agent", 0));
+            assert_eq!(found(&call, registry(text)), []);
+            assert_eq!(
+                found(&call.clone().agent("curl/8.0"), registry(text)),
+                [("program".to_owned(), Severity::Medium)]
+            );
+            let other = call.clone().field("X-JA4: t13d0000h2_000000000000_000000000000");
+            let trusting = Settings {
+                trusted_proxies: vec!["10.0.0.0/24".into()],
+                ..registry(text)
+            };
+            assert_eq!(
+                found(&other, trusting),
+                [("fingerprint".to_owned(), Severity::High)]
+            );
+            assert_eq!(found(&other, registry(text)), [], "nobody is trusted to tell it");
+            // The blind spot: a program that changes where no registry says which is right.
+            assert_eq!(of(&call.agent("curl/8.0")), []);
+        }
+    }
+
+    mod agent_on_human_token {
+        use super::*;
+
+        #[test]
+        fn a_persons_token_in_an_agents_program() {
+            let mut scene = Scene::new();
+            for _ in 0..3 {
+                scene.send(
+                    &Call::get("/a")
+                        .bearer(&person())
+                        .agent("claude-cli/2.0 (external, cli)"),
+                );
+            }
+            let found = one(&scene, Kind::AgentOnHumanToken);
+            assert_eq!((found.severity, found.count), (Severity::Low, 3));
+            assert_eq!(scene.principals()[0].kind, crate::PrincipalKind::AiAgent);
+            let mut scene = Scene::new();
+            scene.send(&browser().bearer(&person()));
+            scene.send(
+                &Call::get("/a")
+                    .bearer(&person())
+                    .agent("claude-cli/2.0 (external, cli)"),
+            );
+            assert_eq!(severities(&scene, Kind::AgentOnHumanToken), [Severity::Medium]);
+        }
+
+        #[test]
+        fn quiet_where_the_actor_is_named_and_for_people_and_scripts() {
+            let act = jwt(
+                r#"{"iss":"https://id","sub":"p","email":"p@corp.test","act":{"sub":"agent:a","sub_profile":"ai_agent"},"exp":1773999999}"#,
+            );
+            let marked = jwt(
+                r#"{"iss":"https://id","sub":"p","email":"p@corp.test","client_id":"agent-a","client_profile":"ai_agent","exp":1773999999}"#,
+            );
+            let mut scene = Scene::new();
+            for token in [&act, &marked] {
+                scene.send(&Call::get("/a").bearer(token).agent("claude-cli/2.0"));
+            }
+            scene.send(&browser().bearer(&person()));
+            scene.send(&Call::get("/a").bearer(&person()).agent("python-requests/2.32"));
+            scene.send(
+                &Call::get("/b")
+                    .bearer(&person())
+                    .agent("claude-cli/2.0")
+                    .status(403),
+            );
+            scene.send(&Call::get("/a").bearer(&machine()).agent("claude-cli/2.0"));
+            assert!(
+                scene.found(Kind::AgentOnHumanToken).is_empty(),
+                "{:?}",
+                scene.words()
+            );
+        }
+
+        /// The blind spot: a token that cannot be read does not say whose it is.
+        #[test]
+        fn blind_to_opaque_tokens() {
+            let mut scene = Scene::new();
+            scene.send(
+                &Call::get("/a")
+                    .bearer("opaque-token-of-a-person")
+                    .agent("claude-cli/2.0"),
+            );
+            assert!(scene.found(Kind::AgentOnHumanToken).is_empty());
+        }
+    }
+
+    mod human_use_of_nhi {
+        use super::*;
+
+        #[test]
+        fn a_machines_token_in_a_browser_or_by_hand() {
+            for call in [
+                browser().bearer(&machine()),
+                Call::get("/a").bearer(&machine()).agent("PostmanRuntime/7.43"),
+                browser().bearer(&agent_token("a", 0)),
+            ] {
+                let mut scene = Scene::new();
+                for _ in 0..3 {
+                    scene.send(&call);
+                }
+                let found = one(&scene, Kind::HumanUseOfNhi);
+                assert_eq!((found.severity, found.count), (Severity::Medium, 3), "{call:?}");
+            }
+        }
+
+        #[test]
+        fn quiet_for_programs_people_pages_and_signed_bots() {
+            let mut scene = Scene::new();
+            scene.send(&Call::get("/a").bearer(&machine()));
+            scene.send(&Call::get("/a").bearer(&machine()).agent("curl/8.0"));
+            scene.send(&browser().bearer(&person()));
+            scene.send(&browser().field("X-Api-Key: public-key-of-a-page"));
+            scene.send(&browser().bearer(&machine()).status(401));
+            let input = r#"Signature-Input: sig1=("@authority");keyid="k";tag="web-bot-auth""#;
+            scene.send(&browser().bearer(&agent_token("b", 0)).field(input));
+            // A browser's name without what only browsers send.
+            scene.send(&Call::get("/a").bearer(&machine()).agent(CHROME));
+            assert!(scene.found(Kind::HumanUseOfNhi).is_empty(), "{:?}", scene.words());
+        }
+    }
+
+    mod stale_principal_active {
+        use super::*;
+
+        /// Somebody else keeps the host watched on the days between.
+        fn weeks(watched: bool, days: u64, kind: fn(u64) -> String) -> Scene {
+            let mut scene = Scene::new();
+            scene.send(&Call::get("/a").bearer(&kind(0)));
+            for day in 1..days {
+                at(&mut scene, day * 24);
+                if watched || day + 1 == days {
+                    scene.send(&Call::get("/a").bearer(&agent_token("steady", day * 24)));
+                }
+            }
+            at(&mut scene, days * 24);
+            for _ in 0..3 {
+                scene.send(&Call::get("/a").bearer(&kind(days * 24)));
+            }
+            scene
+        }
+
+        #[test]
+        fn one_that_was_silent_for_five_weeks() {
+            let scene = weeks(true, 35, |hour| agent_token("sleeper", hour));
+            let found = one(&scene, Kind::StalePrincipalActive);
+            assert_eq!((found.severity, found.count), (Severity::Medium, 1));
+            assert_eq!(found.observed_number("covered_days"), 34);
+            let opaque = weeks(true, 35, |_| "opaque-token-of-somebody".to_owned());
+            one(&opaque, Kind::StalePrincipalActive);
+        }
+
+        #[test]
+        fn quiet_after_a_holiday_and_where_nobody_watched() {
+            for scene in [
+                weeks(true, 28, |hour| agent_token("sleeper", hour)),
+                weeks(false, 35, |hour| agent_token("sleeper", hour)),
+            ] {
+                assert!(
+                    scene.found(Kind::StalePrincipalActive).is_empty(),
+                    "{:?}",
+                    scene.words()
+                );
+            }
+        }
+
+        #[test]
+        fn one_that_should_be_gone() {
+            let text = "[[agent]]\nname = 'o'\nclient = 'old-agent'\nuntil = 2026-03-08\n\
+                        [[agent]]\nname = 'n'\nclient = 'now-agent'\nuntil = 2026-03-09\n";
+            let mut scene = Scene::with(registry(text));
+            for _ in 0..3 {
+                scene.send(&Call::get("/a").bearer(&agent_token("now-agent", 0)));
+                scene.send(&Call::get("/a").bearer(&agent_token("old-agent", 0)).status(401));
+            }
+            assert!(
+                scene.found(Kind::StalePrincipalActive).is_empty(),
+                "refused, and the last day"
+            );
+            for _ in 0..3 {
+                scene.send(&Call::get("/a").bearer(&agent_token("old-agent", 0)));
+            }
+            let found = one(&scene, Kind::StalePrincipalActive);
+            assert_eq!((found.severity, found.count), (Severity::High, 3));
+        }
+    }
+
+    mod env_crossing {
+        use super::*;
+
+        fn environments(agents: &str) -> Settings {
+            let rule = |name: &str| EnvironmentRule {
+                name: name.into(),
+                host: vec![format!("{name}.example")],
+                ..EnvironmentRule::default()
+            };
+            let declared = Declared {
+                environments: Environments::new(&[rule("dev"), rule("test"), rule("prod")], None),
+                agents: Agents::read(agents).unwrap(),
+                ..Declared::default()
+            };
+            Settings {
+                declared: declared.into(),
+                ..Settings::default()
+            }
+        }
+
+        fn key(host: &str) -> Call {
+            Call::get("/a")
+                .host(host)
+                .field("X-Api-Key: one-key-for-all-01")
+                .over_tls()
+        }
+
+        #[test]
+        fn one_key_in_two_environments() {
+            let mut scene = Scene::with(environments(""));
+            for _ in 0..3 {
+                scene.send(&key("dev.example"));
+                scene.send(&key("prod.example"));
+            }
+            let found = one(&scene, Kind::EnvCrossing);
+            assert_eq!((found.severity, found.count), (Severity::High, 3));
+            assert_eq!(found.observed_text("environment"), "prod");
+            let mut scene = Scene::with(environments(""));
+            scene.send(&key("dev.example"));
+            scene.send(&key("test.example"));
+            assert_eq!(severities(&scene, Kind::EnvCrossing), [Severity::Medium]);
+        }
+
+        #[test]
+        fn quiet_where_the_other_refuses_and_for_a_token_of_each() {
+            let mut scene = Scene::with(environments(""));
+            scene.send(&key("dev.example"));
+            scene.send(&key("prod.example").status(401));
+            scene.send(&key("other.example"));
+            scene.send(&Call::get("/a").host("dev.example").bearer(&agent_token("a", 0)));
+            scene.send(&Call::get("/a").host("prod.example").bearer(&agent_token("a", 1)));
+            assert!(scene.found(Kind::EnvCrossing).is_empty(), "{:?}", scene.words());
+            // The blind spot: environments that nobody told apart.
+            let mut scene = Scene::new();
+            scene.send(&key("dev.example"));
+            scene.send(&key("prod.example"));
+            assert!(scene.found(Kind::EnvCrossing).is_empty());
+        }
+
+        #[test]
+        fn a_registered_agent_outside_of_its_environment() {
+            let text = "[[agent]]\nname = 'a'\nclient = 'a'\nenvironment = 'prod'\n";
+            let mut scene = Scene::with(environments(text));
+            scene.send(&Call::get("/a").host("prod.example").bearer(&agent_token("a", 0)));
+            assert!(scene.found(Kind::EnvCrossing).is_empty());
+            scene.send(&Call::get("/a").host("dev.example").bearer(&agent_token("a", 1)));
+            let found = one(&scene, Kind::EnvCrossing);
+            assert_eq!(
+                (found.severity, found.observed_text("reason")),
+                (Severity::Medium, "registry")
+            );
+        }
+
+        /// The ceiling: of each credential only some environments are kept.
+        #[test]
+        fn environments_of_a_credential_are_bounded() {
+            let mut scene = Scene::with(environments(""));
+            for _ in 0..50 {
+                for host in ["dev.example", "test.example", "prod.example"] {
+                    scene.send(&key(host));
+                }
+            }
+            assert_eq!(
+                scene.found(Kind::EnvCrossing).len(),
+                2,
+                "against the first one only"
+            );
+        }
+    }
+
+    /// Ten agents at once, each with thirty endpoints: within a minute of packet time all are listed, and at least 99 of 100 of
+    /// what they call.
+    #[test]
+    fn ten_agents_first_seen_at_once_are_listed_within_a_minute() {
+        let mut scene = Scene::new();
+        for n in 0..50 {
+            scene.send(&Call::get(format!("/feed/{n}")).bearer(&agent_token("steady", 0)));
+        }
+        let begin = scene.now;
+        let words = ["orders", "stock", "prices", "notes", "teams", "users"];
+        let actions = ["list", "detail", "history", "export", "search"];
+        let names: Vec<String> = (0..10u8)
+            .map(|n| format!("newcomer-{}", (b'a' + n) as char))
+            .collect();
+        let mut called = std::collections::BTreeSet::new();
+        for word in words {
+            for action in actions {
+                for name in &names {
+                    scene.now -= 900_000_000;
+                    let path = format!("/{name}/{word}/{action}");
+                    scene.send(&Call::get(&path).bearer(&agent_token(name, 0)));
+                    called.insert((name.clone(), path));
+                }
+            }
+        }
+        assert!(
+            scene.now - begin <= 60_000_000_000,
+            "all of it within a minute of packet time"
+        );
+        let templates: std::collections::BTreeMap<String, String> = scene
+            .endpoints()
+            .into_iter()
+            .map(|e| (e.id, e.template))
+            .collect();
+        let (mut agents, mut listed, mut slowest) = (0, 0, 0);
+        for view in scene.principals() {
+            let Some(name) = view.name.clone().filter(|n| names.contains(n)) else {
+                continue;
+            };
+            agents += usize::from(view.kind == crate::PrincipalKind::AiAgent);
+            slowest = slowest.max(view.discovered_after_ms);
+            for (id, _) in &view.endpoints {
+                let template = &templates[id];
+                listed += usize::from(called.contains(&(name.clone(), template.clone())));
+            }
+        }
+        let share = listed as f64 / called.len() as f64;
+        println!(
+            "ten agents at once: {agents} of 10 listed, {listed} of {} endpoints ({:.1} %), the slowest after {:.3} s of packet time",
+            called.len(),
+            share * 100.0,
+            slowest as f64 / 1000.0
+        );
+        assert_eq!(agents, 10);
+        assert!(share >= 0.99, "{share}");
+        assert!(slowest <= 60_000);
+    }
+}

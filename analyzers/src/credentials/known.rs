@@ -19,7 +19,10 @@ const SERVERS: usize = 4;
 /// What is remembered of a credential.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Known {
-    pub(super) scheme: Scheme,
+    pub(crate) scheme: Scheme,
+    /// Environments that accepted it, the first one first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) environments: Vec<String>,
     #[serde(with = "crate::store::nanos")]
     pub(super) first: Timestamp,
     #[serde(with = "crate::store::nanos")]
@@ -121,6 +124,7 @@ impl Known {
     pub(super) fn new(scheme: Scheme, ts: Timestamp) -> Self {
         Self {
             scheme,
+            environments: Vec::new(),
             first: ts,
             last: ts,
             uses: 0,

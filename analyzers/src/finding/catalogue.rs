@@ -7,9 +7,11 @@
 
 use super::{Finding, Kind, Severity};
 use crate::behaviour::{
-    bola_enumeration, code_exec_tool_call, endpoint_discovery_scan, missing_auth, new_endpoint_for_principal,
-    rate_anomaly, request_smuggling_indicator, secret_in_traffic, sensitive_data_exposure,
-    sensitive_data_to_llm, shadow_llm_use, system_prompt_exposure, weak_auth,
+    agent_identity_mismatch, agent_on_human_token, bola_enumeration, code_exec_tool_call,
+    endpoint_discovery_scan, env_crossing, human_use_of_nhi, missing_auth, new_agent,
+    new_endpoint_for_principal, rate_anomaly, request_smuggling_indicator, secret_in_traffic,
+    sensitive_data_exposure, sensitive_data_to_llm, shadow_agent, shadow_llm_use, stale_principal_active,
+    system_prompt_exposure, weak_auth,
 };
 use crate::credentials::{
     audience_mismatch, credential_never_rotated, credential_shared, expired_token_accepted,
@@ -51,7 +53,7 @@ pub struct Entry {
 }
 
 /// Every kind, in the order of [`Kind`].
-pub const CATALOGUE: [Entry; 46] = [
+pub const CATALOGUE: [Entry; 53] = [
     Entry {
         kind: Kind::MissingAuth,
         name: "missing_auth",
@@ -998,6 +1000,154 @@ pub const CATALOGUE: [Entry; 46] = [
             "Ask the owner whether a rare job needs the scopes that are listed.",
             "Take the others away at the issuer.",
             "Look again after the time that is stated; the finding closes when nothing is left.",
+        ],
+    },
+    Entry {
+        kind: Kind::NewAgent,
+        name: "new_agent",
+        title: "AI agent that was never seen before",
+        severity: Severity::Low,
+        impact: "An agent that nobody knows has access that nobody decided on.",
+        explain: new_agent::explain,
+        mapping: &[
+            ("owasp_api", &["API9:2023"]),
+            ("owasp_agentic", &["ASI10:2026"]),
+            ("atlas", &["AML.T0103"]),
+        ],
+        playbook: "PB-NEW-AGENT",
+        steps: &[
+            "Read in the agents record why it counts as an agent, and which endpoints and tools it calls (`tapline agents show ID`).",
+            "Ask the owner of its client id or credential who runs it and what for.",
+            "If it is meant to be there, write it into the registry of agents with owner, purpose, scopes and tools.",
+            "If nobody knows it, revoke its credential and look through what it was given.",
+        ],
+    },
+    Entry {
+        kind: Kind::ShadowAgent,
+        name: "shadow_agent",
+        title: "AI agent that the registry does not name",
+        severity: Severity::Medium,
+        impact: "Nobody answers for what it does, and nobody would notice if it did something else.",
+        explain: shadow_agent::explain,
+        mapping: &[
+            ("owasp_api", &["API9:2023"]),
+            ("owasp_agentic", &["ASI10:2026"]),
+            ("atlas", &["AML.T0103"]),
+        ],
+        playbook: "PB-SHADOW-AGENT",
+        steps: &[
+            "Find who runs it: its name, addresses and programs are in the agents record.",
+            "Check that what it calls fits a purpose that somebody approved.",
+            "Write it into the registry of agents, or revoke its credential.",
+            "Where agents get their credentials, ask for registration first.",
+        ],
+    },
+    Entry {
+        kind: Kind::AgentIdentityMismatch,
+        name: "agent_identity_mismatch",
+        title: "What a caller says of itself does not agree",
+        severity: Severity::Medium,
+        impact: "Whoever copies only a part of an identity gives away that it is not their own.",
+        explain: agent_identity_mismatch::explain,
+        mapping: &[
+            ("owasp_api", &["API2:2023"]),
+            ("owasp_agentic", &["ASI07:2026", "ASI10:2026"]),
+            ("owasp_nhi", &["NHI4:2025"]),
+            ("atlas", &["AML.T0073", "AML.T0074"]),
+            ("attack", &["T1036"]),
+        ],
+        playbook: "PB-AGENT-MISMATCH",
+        steps: &[
+            "Read which two statements contradict each other, and look at the exchanges with the filter.",
+            "Ask the owner whether the agent was rebuilt with another program; if so, correct the registry.",
+            "Otherwise compare addresses and times with earlier calls of the same credential.",
+            "Rotate the credential when the calls do not come from where the agent runs.",
+        ],
+    },
+    Entry {
+        kind: Kind::AgentOnHumanToken,
+        name: "agent_on_human_token",
+        title: "Agent shows a person's token as its own",
+        severity: Severity::Low,
+        impact: "What the agent does is logged as what the person did, with all the rights the person has.",
+        explain: agent_on_human_token::explain,
+        mapping: &[
+            ("owasp_api", &["API2:2023"]),
+            ("owasp_agentic", &["ASI03:2026"]),
+            ("owasp_nhi", &["NHI10:2025"]),
+            ("atlas", &["AML.T0012"]),
+            ("attack", &["T1078"]),
+        ],
+        playbook: "PB-AGENT-HUMAN-TOKEN",
+        steps: &[
+            "Find whose token it is and which program shows it.",
+            "Give the agent a client of its own, and let it exchange the person's token for one that names both (RFC 8693, `act`).",
+            "Narrow its scopes to what the agent needs.",
+            "Where a browser uses the same identity, end that session: a token was copied out of it.",
+        ],
+    },
+    Entry {
+        kind: Kind::HumanUseOfNhi,
+        name: "human_use_of_nhi",
+        title: "Person uses the token of a machine",
+        severity: Severity::Medium,
+        impact: "What people do with it cannot be told from what the program does, and it goes with them when they leave.",
+        explain: human_use_of_nhi::explain,
+        mapping: &[
+            ("owasp_api", &["API2:2023"]),
+            ("owasp_agentic", &["ASI03:2026"]),
+            ("owasp_nhi", &["NHI10:2025"]),
+            ("atlas", &["AML.T0012"]),
+            ("attack", &["T1078"]),
+        ],
+        playbook: "PB-HUMAN-NHI",
+        steps: &[
+            "Find who made the calls: address and time are in the evidence.",
+            "Give people accounts of their own for what they did.",
+            "Rotate the secret of the machine: it lies on somebody's disk now.",
+            "Keep secrets of machines where only the machine can read them.",
+        ],
+    },
+    Entry {
+        kind: Kind::StalePrincipalActive,
+        name: "stale_principal_active",
+        title: "Principal that should be gone is back",
+        severity: Severity::Medium,
+        impact: "Access that nobody uses is access that nobody watches.",
+        explain: stale_principal_active::explain,
+        mapping: &[
+            ("owasp_api", &["API2:2023"]),
+            ("owasp_agentic", &["ASI10:2026"]),
+            ("owasp_nhi", &["NHI1:2025"]),
+            ("atlas", &["AML.T0012"]),
+            ("attack", &["T1078"]),
+        ],
+        playbook: "PB-STALE-PRINCIPAL",
+        steps: &[
+            "Ask its owner whether it was meant to come back.",
+            "If it should be gone, revoke its credentials now and look through what it did.",
+            "If it is needed now and then, write that into the registry of agents, and give it short-lived credentials.",
+        ],
+    },
+    Entry {
+        kind: Kind::EnvCrossing,
+        name: "env_crossing",
+        title: "One credential accepted in two environments",
+        severity: Severity::Medium,
+        impact: "Whoever takes it from a test system has the key to production.",
+        explain: env_crossing::explain,
+        mapping: &[
+            ("owasp_api", &["API8:2023"]),
+            ("owasp_agentic", &["ASI03:2026"]),
+            ("owasp_nhi", &["NHI8:2025"]),
+            ("attack", &["T1078"]),
+        ],
+        playbook: "PB-ENV-CROSSING",
+        steps: &[
+            "Find which of the two environments the credential was made for.",
+            "Make the other one refuse it: an issuer and an audience for each environment.",
+            "Rotate it, and look for where the test system keeps it.",
+            "Confirm with the next capture that the finding does not return.",
         ],
     },
 ];

@@ -151,6 +151,20 @@ pub enum Kind {
     ScopeOverbroad,
     /// A token allows what its holder never does.
     ScopeUnused,
+    /// An AI agent that was never seen before.
+    NewAgent,
+    /// An AI agent that the registry does not name.
+    ShadowAgent,
+    /// What a caller says of itself does not agree.
+    AgentIdentityMismatch,
+    /// An agent shows a person's token as its own.
+    AgentOnHumanToken,
+    /// A person uses the token of a machine.
+    HumanUseOfNhi,
+    /// A principal that should be gone is back.
+    StalePrincipalActive,
+    /// One credential in two environments.
+    EnvCrossing,
 }
 
 /// An exchange that a finding rests on.

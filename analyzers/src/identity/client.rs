@@ -13,8 +13,9 @@ pub(crate) enum Program {
     Unknown,
 }
 
-/// Lower-case fragments that agents, agent frameworks and SDKs for language models put into theirs.
-const AGENTS: [&str; 50] = [
+/// Lower-case names that agents, agent frameworks, SDKs for language models and crawlers for them put into theirs. Each must begin
+/// where a word begins: `precursor/1.0` is no Cursor.
+const AGENTS: [&str; 66] = [
     "openai/",
     "asyncopenai/",
     "azureopenai/",
@@ -65,10 +66,26 @@ const AGENTS: [&str; 50] = [
     "mcp-client",
     "mcp-remote",
     "modelcontextprotocol",
+    "duckassistbot",
+    "tavilybot",
+    "exabot",
+    "crawl4ai",
+    "amazonbot",
+    "applebot",
+    "bytespider",
+    "ccbot",
+    "goose/",
+    "aider/",
+    "cline/",
+    "roo-code",
+    "continue/",
+    "copilot/",
+    "githubcopilotchat",
+    "copilot-cli",
 ];
 
 /// Lower-case beginnings of libraries and tools.
-const LIBRARIES: [&str; 40] = [
+const LIBRARIES: [&str; 50] = [
     "python-requests",
     "python-urllib",
     "python-httpx",
@@ -109,6 +126,16 @@ const LIBRARIES: [&str; 40] = [
     "googlehc",
     "postmanruntime",
     "insomnia/",
+    "datadog agent",
+    "datadog-agent",
+    "elastic-agent",
+    "zabbix",
+    "telegraf",
+    "newrelic",
+    "fluent-bit",
+    "vector/",
+    "node-agent",
+    "go-client",
 ];
 
 /// Kind of program, and the product name that stands for its family, lower case.
@@ -120,7 +147,7 @@ pub(crate) fn program(user_agent: &str) -> (Program, String) {
         .next()
         .unwrap_or("")
         .to_owned();
-    if let Some(agent) = AGENTS.iter().find(|a| text.contains(**a)) {
+    if let Some(agent) = AGENTS.iter().find(|a| has_word(&text, a)) {
         let family = if text.starts_with("mozilla/") {
             agent.trim_end_matches('/').to_owned()
         } else {
@@ -133,7 +160,7 @@ pub(crate) fn program(user_agent: &str) -> (Program, String) {
             "edg/", "opr/", "firefox/", "chrome/", "crios/", "fxios/", "safari/",
         ];
         return match engine.iter().find(|e| text.contains(**e)) {
-            Some(engine) if !text.contains("bot") && !text.contains("headless") => {
+            Some(engine) if !is_automated(&text) => {
                 (Program::Browser, engine.trim_end_matches('/').to_owned())
             }
             _ => (Program::Library, product),
@@ -143,6 +170,33 @@ pub(crate) fn program(user_agent: &str) -> (Program, String) {
         return (Program::Library, product);
     }
     (Program::Unknown, product)
+}
+
+/// Whether `word` stands in the text and begins where a word begins.
+fn has_word(text: &str, word: &str) -> bool {
+    let mut from = 0;
+    while let Some(at) = text[from..].find(word) {
+        let at = from + at;
+        if at == 0 || !text.as_bytes()[at - 1].is_ascii_alphanumeric() {
+            return true;
+        }
+        from = at + 1;
+    }
+    false
+}
+
+/// A browser's engine with nobody before it. Names of devices end in `bot` as well, and programs of people have `agent` in theirs:
+/// what counts is the name of a program (`Examplebot/1.0`) or of one that calls itself compatible.
+fn is_automated(text: &str) -> bool {
+    if text.contains("headless") || text.contains("+http") || text.contains("puppeteer") {
+        return true;
+    }
+    let compatible = text.contains("compatible;");
+    let mut names = text.split([' ', '(', ')', ';', ',']).filter(|n| !n.is_empty());
+    names.any(|name| {
+        let (name, versioned) = name.split_once('/').map_or((name, false), |(n, _)| (n, true));
+        (versioned || compatible) && ["bot", "spider", "crawler"].iter().any(|end| name.ends_with(end))
+    })
 }
 
 #[cfg(test)]
@@ -162,6 +216,27 @@ mod tests {
                 "langchain/0.3.7 python-requests/2.32.3",
                 Program::Agent,
                 "langchain",
+            ),
+            ("precursor/1.0", Program::Unknown, "precursor"),
+            (
+                "Mozilla/5.0 (Linux; Android 9; CUBOT X19) AppleWebKit/537.36 Chrome/126.0 Mobile Safari/537.36",
+                Program::Browser,
+                "chrome",
+            ),
+            (
+                "Mozilla/5.0 (X11; Linux x86_64) Chrome/126.0 Safari/537.36 UserAgentSwitcher",
+                Program::Browser,
+                "chrome",
+            ),
+            (
+                "Mozilla/5.0 (compatible; Examplebot; like Chrome/126.0)",
+                Program::Library,
+                "mozilla",
+            ),
+            (
+                "Mozilla/5.0 (X11) AppleWebKit/537.36 HeadlessChrome/126.0 Safari/537.36",
+                Program::Library,
+                "mozilla",
             ),
             ("", Program::Unknown, ""),
             ("something else", Program::Unknown, "something"),

@@ -1,23 +1,37 @@
 //! Who calls: principals and the credentials they show.
 //!
-//! `resolve` turns the head of a request into an [`Identity`]: principal, kind, and the credential as a
-//! keyed hash. It looks at nothing but the request and the client's address, so the same caller gets the
-//! same id on every machine and whatever came before.
+//! `resolve` turns the head of a request into an [`Identity`]: principal, kind, and the credential as a keyed hash. It looks at
+//! nothing but the exchange, so the same caller gets the same id on every machine and whatever came before. What may decide, and in
+//! which order, is in `evidence`; what a token's claims mean in `claims`; what sort of caller it is follows from `reasons`.
 
 use std::sync::Arc;
 
 use reassembly::Timestamp;
 
+pub use crate::behaviour::Mode;
 use crate::id::Id;
 
+mod claims;
 mod client;
+mod evidence;
 mod facts;
+mod forwarded;
 mod jwt;
+mod reasons;
 mod resolve;
 pub(crate) mod signals;
+mod signature;
 
+#[cfg(test)]
+mod corpus;
+
+pub(crate) use client::Program;
+pub use evidence::Evidence;
 pub use facts::{Binding, TokenFacts};
+pub use reasons::Reason;
+pub(crate) use reasons::judge;
 pub(crate) use resolve::Resolver;
+pub(crate) use signature::agent_host;
 
 /// The evidence of a principal that showed no credential.
 pub(crate) const BY_ADDRESS: &str = "client address and user agent";
@@ -116,16 +130,24 @@ pub struct Credential {
 }
 
 /// Who sent a request, and what told so.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Identity {
     /// Principal id.
     pub id: Id,
     /// The same as text.
     pub text: Arc<str>,
-    /// What sort of caller.
+    /// What sort of evidence decided.
+    pub decided_by: Evidence,
+    /// The subject of its token, whatever client asked for it: what several principals of one person have in common.
+    pub subject: Option<Id>,
+    /// For whom it acts, when that is somebody else.
+    pub on_behalf_of: Option<Id>,
+    /// What sort of caller, by this exchange alone.
     pub kind: PrincipalKind,
-    /// How strong the evidence for the kind is.
-    pub strength: u8,
+    /// How sure that is, 0 to 1.
+    pub score: f64,
+    /// What speaks for which kind.
+    pub reasons: Vec<Reason>,
     /// A name fit to be shown.
     pub name: Option<String>,
     /// What decided id and kind, strongest first.
@@ -140,6 +162,19 @@ pub struct Identity {
     pub by_address: bool,
     /// The program is a browser.
     pub browser: bool,
+    /// The program's product name, fit to be shown.
+    pub product: Option<String>,
+    /// What kind of program.
+    pub(crate) program: Program,
+    /// It sends what only browsers can (Fetch metadata).
+    pub(crate) fetch_metadata: bool,
+    /// What says that the token shown is a person's, or a machine's.
+    pub(crate) person: Option<String>,
+    pub(crate) machine: Option<String>,
+    /// JA4 of the caller's TLS, from a proxy that is believed.
+    pub ja4: Option<String>,
+    /// The caller's address, behind proxies that are trusted.
+    pub(crate) address: std::net::IpAddr,
 }
 
 /// How much of a language model was used.
@@ -155,6 +190,21 @@ pub struct ModelUse {
     pub cached_tokens: u64,
 }
 
+/// What the operator's registry says of an agent.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Registered {
+    /// What people call it.
+    pub name: String,
+    /// Who answers for it.
+    pub owner: Option<String>,
+    /// What it is for.
+    pub purpose: Option<String>,
+    /// Scopes that it may have.
+    pub scopes: Vec<String>,
+    /// Tools it called that it may not call.
+    pub tools_beyond: Vec<String>,
+}
+
 /// A principal as it is shown and published.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PrincipalView {
@@ -162,10 +212,32 @@ pub struct PrincipalView {
     pub id: String,
     /// What sort of caller.
     pub kind: PrincipalKind,
+    /// How sure the kind is, 0 to 1.
+    pub score: f64,
+    /// What speaks for which kind, and in how many exchanges it was seen.
+    pub reasons: Vec<(Reason, u64)>,
+    /// Whether a person sets its rhythm, when that can be told.
+    pub mode: Option<Mode>,
+    /// 1 for a rhythm that a person sets, 0 for one that nobody does.
+    pub interactivity: Option<f64>,
     /// A name fit to be shown: a client id, never a secret.
     pub name: Option<String>,
     /// What decided id and kind, strongest first, e.g. `jwt sub`, `claim client_type=ai-agent`.
     pub evidence: Vec<String>,
+    /// The sort of evidence that decided, by its name in [`Evidence::NAMES`].
+    pub decided_by: String,
+    /// The subject of its tokens, whatever client they were made for.
+    pub subject: Option<String>,
+    /// For whom it acts (subjects), with counts, most often first, at most fifty.
+    pub on_behalf_of: Vec<(String, u64)>,
+    /// Programs it was seen with, with counts.
+    pub programs: Vec<(String, u64)>,
+    /// Bytes of bodies of its requests, and of the responses.
+    pub bytes: (u64, u64),
+    /// Packet time in milliseconds until it was known for what it is, and each of its endpoints was listed.
+    pub discovered_after_ms: u64,
+    /// What the registry of agents says of it.
+    pub registered: Option<Registered>,
     /// First and last exchange.
     pub first_seen: Timestamp,
     /// Last exchange.

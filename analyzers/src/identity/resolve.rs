@@ -1,21 +1,25 @@
 //! From what a request shows to the principal behind it.
 //!
-//! Evidence in order: a JWT's claims, an opaque token or API key, a user name, a session cookie; else the
-//! client's address with its program. `X-Forwarded-For` is not evidence: whoever sends it chooses it.
+//! Every sort of [`Evidence`] that the request shows is a candidate; the one that ranks first in the order decides. Behind it stand
+//! the address and the program. `X-Forwarded-For` is evidence only from proxies that the operator trusts: whoever else sends it
+//! chooses it.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::Value;
 
+use super::claims::{self, Claimed};
 use super::client::{self, Program};
+use super::evidence::{Evidence, Ranks};
 use super::jwt::{self, Token};
+use super::reasons::{Reason, judge};
 use super::signals::Signals;
-use super::{Credential, Identity, PrincipalKind, Scheme, TokenFacts};
+use super::{Credential, Identity, PrincipalKind, Scheme, TokenFacts, forwarded, signature};
 use crate::id::{HashTable, Id, Seed};
-use crate::privacy::{keyed_hash, safe_name};
+use crate::network::Networks;
+use crate::privacy::{keyed_hash, safe_host, safe_name};
 use crate::settings::Settings;
 
 /// Identities remembered per generation of the cache. A forgotten one is worked out again.
@@ -28,6 +32,9 @@ const FIELDS: usize = 8_192;
 #[derive(Debug)]
 pub(crate) struct Resolver {
     seed: Seed,
+    ranks: Ranks,
+    trusted: Networks,
+    shared: Networks,
     recent: HashTable<u128, Arc<Identity>>,
     older: HashTable<u128, Arc<Identity>>,
     /// What was read of `Authorization` fields and of user agents: each of them comes with many others, and
@@ -36,21 +43,25 @@ pub(crate) struct Resolver {
     programs: HashTable<u128, (Program, Arc<str>)>,
 }
 
-/// How strongly something tells the kind of a principal. Stronger evidence seen later replaces weaker.
-mod strength {
-    pub(super) const NONE: u8 = 0;
-    pub(super) const PROGRAM: u8 = 1;
-    pub(super) const BROWSER: u8 = 2;
-    pub(super) const CLAIM: u8 = 3;
-    pub(super) const MCP: u8 = 4;
-    pub(super) const AGENT_PROGRAM: u8 = 5;
-    pub(super) const AGENT_CLAIM: u8 = 6;
+/// Whether what is forwarded is believed, and who sent the request then.
+#[derive(Debug, Clone, Copy)]
+struct Sender {
+    address: IpAddr,
+    /// A proxy that is trusted sent it.
+    trusted: bool,
+    /// What is said about client certificates is believed.
+    believed: bool,
+    /// The address is known to be that of many.
+    shared: bool,
 }
 
 impl Resolver {
     pub(crate) fn new(settings: &Settings) -> Self {
         Self {
             seed: Seed::new(&settings.hash_key),
+            ranks: Ranks::new(&settings.identity_order),
+            trusted: Networks::parse(&settings.trusted_proxies).0,
+            shared: Networks::parse(&settings.shared_egress).0,
             recent: HashTable::default(),
             older: HashTable::default(),
             authorizations: HashTable::default(),
@@ -81,16 +92,16 @@ impl Resolver {
     }
 
     /// What an `Authorization` field tells.
-    fn authorization(&mut self, value: &str, settings: &Settings) -> Option<Found> {
+    fn authorization(&mut self, value: &str, settings: &Settings) -> Option<Arc<Found>> {
         let key = self.seed.wide(value.as_bytes());
         if let Some(known) = self.authorizations.get(&key) {
-            return known.as_deref().cloned();
+            return known.clone();
         }
-        let found = authorization(value, settings);
+        let found = authorization(value, settings).map(Arc::new);
         if self.authorizations.len() >= FIELDS {
             self.authorizations.clear();
         }
-        self.authorizations.insert(key, found.clone().map(Arc::new));
+        self.authorizations.insert(key, found.clone());
         found
     }
 
@@ -109,99 +120,238 @@ impl Resolver {
         (program, product)
     }
 
+    /// Who is at the other end, as far as proxies are trusted to tell it.
+    fn sender(&self, s: &Signals<'_>, client: IpAddr) -> Sender {
+        let trusted = !self.trusted.is_empty() && self.trusted.contains(client);
+        let told = s.forwarded_for.filter(|_| trusted);
+        let behind = told.and_then(|(field, rfc)| forwarded::client_behind(field, rfc, &self.trusted));
+        let address = behind.unwrap_or(client);
+        Sender {
+            address,
+            trusted,
+            // Where proxies are named, others are not believed; else a mesh's own certificates are, as tokens are.
+            believed: trusted || self.trusted.is_empty(),
+            shared: self.shared.contains(address) || (s.via && behind.is_none()),
+        }
+    }
+
     fn identify(&mut self, s: &Signals<'_>, client: IpAddr, settings: &Settings) -> Identity {
         let key = &settings.hash_key;
+        let sender = self.sender(s, client);
         let (program, product) = self.program(s.user_agent);
         let product = &*product;
         let family = self.seed.hash(product.as_bytes());
-        let found = s
+
+        let shown = s
             .authorization
             .and_then(|value| self.authorization(value, settings))
             .or_else(|| {
                 s.api_key
-                    .map(|value| secret(value, Scheme::ApiKey, "api key", settings))
+                    .map(|value| Arc::new(secret(value, Scheme::ApiKey, settings)))
             })
             .or_else(|| {
                 let query = s.query.filter(|q| !q.signature)?;
-                Some(secret(
-                    query.value,
-                    Scheme::Query,
-                    "credential in query",
-                    settings,
-                ))
+                Some(Arc::new(secret(query.value, Scheme::Query, settings)))
             })
             .or_else(|| {
                 s.cookie
-                    .map(|c| secret(c.value, Scheme::Cookie, "session cookie", settings))
+                    .map(|c| Arc::new(secret(c.value, Scheme::Cookie, settings)))
             });
-        let mut found = found.unwrap_or_default();
-        if found.scheme == Scheme::None && s.query.is_some() {
-            found.scheme = Scheme::SignedUrl;
+        let mut scheme = shown.as_ref().map_or(Scheme::None, |f| f.scheme);
+        if scheme == Scheme::None && s.query.is_some() {
+            scheme = Scheme::SignedUrl;
         }
-        let mut kind = (found.strength, found.kind);
-        let mut reasons = found.evidence;
-        let mut consider = |level: u8, what: PrincipalKind, why: String| {
-            if level > kind.0 || (kind.1 == PrincipalKind::Unknown && level > 0) {
-                kind = (level, what);
+
+        let mut all: Vec<Candidate> = shown.iter().flat_map(|f| f.candidates.iter().cloned()).collect();
+        self.certificate(s, sender, settings, &mut all);
+        if scheme != Scheme::ApiKey
+            && let Some(key) = s.api_key.filter(|_| s.authorization.is_some())
+        {
+            all.extend(secret(key, Scheme::ApiKey, settings).candidates);
+        }
+        if let Some(token) = s.forwarded_token {
+            all.extend(secret(token, Scheme::Bearer, settings).candidates);
+        }
+        if let Some(signer) = s.signature_input.and_then(signature::signer) {
+            all.push(signed(signer, s.signature_agent, settings));
+        }
+        // Keys in pages are known to all who open these: there the session tells people apart, or else the address.
+        if s.fetch_metadata {
+            if scheme != Scheme::Cookie
+                && let Some(cookie) = s.cookie
+            {
+                all.extend(secret(cookie.value, Scheme::Cookie, settings).candidates);
             }
-            reasons.push(why);
+            let session = all.iter().any(|c| c.evidence == Evidence::Session);
+            all.retain_mut(|c| {
+                if c.evidence == Evidence::ApiKey {
+                    let text = format!("{}\0{}", c.id, sender.address);
+                    c.id = Id::from_bytes(&keyed_hash(key, "page", text.as_bytes()));
+                    c.told = vec!["api key of a page, with the address".to_owned()];
+                }
+                !(session && c.evidence == Evidence::ApiKey)
+            });
+        }
+        if let Some(session) = s
+            .mcp_session
+            .or(s.agent_session)
+            .filter(|v| (8..=1024).contains(&v.len()))
+        {
+            all.push(Candidate {
+                told: vec!["session of an agent's program".to_owned()],
+                ..Candidate::new(Evidence::AgentSession, key, "agent session", session)
+            });
+        }
+        if let Some(name) = s.mcp_client {
+            let text = format!("{}\0{product}\0{name}", sender.address);
+            all.push(Candidate {
+                told: vec!["MCP client, its address and user agent".to_owned()],
+                ..Candidate::new(Evidence::McpClient, key, "mcp client", &text)
+            });
+        }
+        let ja4 = s.ja4.filter(|j| sender.trusted && is_ja4(j));
+        let text = match ja4 {
+            Some(ja4) => format!("{}\0{product}\0{ja4}", sender.address),
+            None => format!("{}\0{product}", sender.address),
         };
-        if s.mcp {
-            consider(strength::MCP, PrincipalKind::AiAgent, "speaks MCP".into());
-        }
-        match program {
-            Program::Agent => consider(
-                strength::AGENT_PROGRAM,
-                PrincipalKind::AiAgent,
-                format!("user agent {}", safe_name(key, product)),
-            ),
-            Program::Browser if s.browser_fields || s.cookie.is_some() => {
-                consider(strength::BROWSER, PrincipalKind::Human, "browser".into());
-            }
-            Program::Library => consider(
-                strength::PROGRAM,
-                PrincipalKind::Service,
-                format!("user agent {}", safe_name(key, product)),
-            ),
-            Program::Browser | Program::Unknown => {}
-        }
-        if s.llm_sdk {
-            consider(
-                strength::PROGRAM,
-                PrincipalKind::Service,
-                "fields of a language model SDK".into(),
-            );
-        }
-        let by_address = found.principal.is_none();
-        let id = found.principal.unwrap_or_else(|| {
-            reasons.insert(0, super::BY_ADDRESS.into());
-            let text = format!("{client}\0{product}");
-            Id::from_bytes(&keyed_hash(key, "client", text.as_bytes()))
+        all.push(Candidate {
+            told: vec![match (ja4, sender.address == client) {
+                (Some(_), _) => "client address, user agent and JA4".to_owned(),
+                (None, true) => super::BY_ADDRESS.to_owned(),
+                (None, false) => "address told by a trusted proxy, and user agent".to_owned(),
+            }],
+            ..Candidate::new(Evidence::Address, key, "client", &text)
         });
-        let name = found.name.or_else(|| {
+
+        let rank = |c: &Candidate| {
+            // Where the address is that of one alone, a session of its program is no more than a moment of its life.
+            let passing = c.evidence == Evidence::AgentSession && s.mcp_session.is_none() && !sender.shared;
+            self.ranks.of(c.evidence).filter(|_| !passing)
+        };
+        let chosen = all
+            .iter()
+            .filter_map(|c| Some((rank(c)?, c)))
+            .min_by_key(|(rank, _)| *rank)
+            .map_or_else(|| all[all.len() - 1].clone(), |(_, c)| c.clone());
+        let evidence = chosen.evidence;
+        let on_behalf_of = match evidence {
+            Evidence::Actor => chosen.subject,
+            // A workload that shows somebody else's token acts for them.
+            Evidence::Spiffe => all
+                .iter()
+                .find(|c| matches!(c.evidence, Evidence::Token) && c.id != chosen.id)
+                .and_then(|c| c.subject),
+            _ => None,
+        };
+
+        let mut told = chosen.told;
+        let mut reasons = chosen.reasons;
+        self.program_reasons(s, (program, product), settings, &mut reasons);
+        let (kind, score) = judge(reasons.iter().map(|r| (r, 1.0)));
+        // What speaks for the kind that it is, before what speaks for another.
+        let (own, other): (Vec<_>, Vec<_>) = reasons.iter().partition(|r| r.kind == kind);
+        told.extend(own.into_iter().chain(other).map(|r| r.what.clone()));
+        told.truncate(8);
+        let by_address = !evidence.is_credential();
+        let name = chosen.name.or_else(|| {
             let named =
                 by_address && matches!(program, Program::Agent | Program::Library) && !product.is_empty();
             named.then(|| safe_name(key, product))
         });
-        reasons.truncate(8);
         Identity {
-            id,
-            text: id.to_string().into(),
-            kind: kind.1,
-            strength: kind.0,
+            id: chosen.id,
+            text: chosen.id.to_string().into(),
+            decided_by: evidence,
+            subject: chosen.subject,
+            on_behalf_of,
+            kind,
+            score,
             name,
-            evidence: reasons,
-            scheme: found.scheme,
-            credential: found.credential,
+            evidence: told,
+            scheme,
+            credential: shown.as_ref().and_then(|f| f.credential.clone()),
             family,
+            product: (!product.is_empty()).then(|| safe_name(key, product)),
+            program,
             by_address,
             browser: program == Program::Browser,
+            fetch_metadata: s.fetch_metadata,
+            person: reasons_of(shown.as_deref(), PrincipalKind::Human),
+            machine: reasons_of(shown.as_deref(), PrincipalKind::Service)
+                .or_else(|| reasons_of(shown.as_deref(), PrincipalKind::AiAgent)),
+            reasons,
+            ja4: ja4.map(str::to_owned),
+            address: sender.address,
+        }
+    }
+
+    /// A workload by the certificate that it showed to a proxy.
+    fn certificate(&self, s: &Signals<'_>, sender: Sender, settings: &Settings, all: &mut Vec<Candidate>) {
+        let field = s.client_cert.filter(|_| sender.believed);
+        let Some((id, is_gateway)) = field.and_then(forwarded::spiffe_of_certificate) else {
+            return;
+        };
+        if is_gateway && !all.is_empty() {
+            // It hands on what many ask; their own credentials tell them apart.
+            return;
+        }
+        let mut reasons = vec![Reason::lasting("spiffe id", PrincipalKind::Service, 70)];
+        if claims::is_agent_path(id) {
+            reasons.push(Reason::lasting(
+                "spiffe path of agents",
+                PrincipalKind::AiAgent,
+                75,
+            ));
+        }
+        all.push(Candidate {
+            told: vec!["spiffe id of the client certificate".to_owned()],
+            name: Some(safe_name(&settings.hash_key, id)),
+            reasons,
+            ..Candidate::new(Evidence::Spiffe, &settings.hash_key, "spiffe", id)
+        });
+    }
+
+    /// What the program and its fields tell of the kind.
+    fn program_reasons(
+        &self,
+        s: &Signals<'_>,
+        (program, product): (Program, &str),
+        settings: &Settings,
+        reasons: &mut Vec<Reason>,
+    ) {
+        let mut add = |what: String, kind, weight| reasons.push(Reason::of(what, kind, weight));
+        if s.mcp || s.mcp_client.is_some() {
+            add("speaks MCP".to_owned(), PrincipalKind::AiAgent, 82);
+        }
+        if let Some(field) = s.agent_field {
+            add(field.to_owned(), PrincipalKind::AiAgent, 85);
+        }
+        let named = || format!("user agent {}", safe_name(&settings.hash_key, product));
+        match program {
+            Program::Agent => add(named(), PrincipalKind::AiAgent, 88),
+            Program::Browser if s.fetch_metadata => add("browser".to_owned(), PrincipalKind::Human, 75),
+            Program::Browser if s.browser_fields || s.cookie.is_some() => {
+                add("browser".to_owned(), PrincipalKind::Human, 60);
+            }
+            Program::Library => add(named(), PrincipalKind::Service, 50),
+            Program::Browser | Program::Unknown => {}
+        }
+        if s.llm_sdk {
+            add(
+                "fields of a language model SDK".to_owned(),
+                PrincipalKind::Service,
+                45,
+            );
         }
     }
 
     /// One number for everything [`Self::identify`] looks at.
     fn key(&self, s: &Signals<'_>, client: IpAddr) -> u128 {
-        let flags = u128::from(s.mcp) | u128::from(s.browser_fields) << 1 | u128::from(s.llm_sdk) << 2;
+        let flags = u128::from(s.mcp)
+            | u128::from(s.browser_fields) << 1
+            | u128::from(s.llm_sdk) << 2
+            | u128::from(s.fetch_metadata) << 3
+            | u128::from(s.via) << 4;
         let mut key = self.seed.wide(s.user_agent.as_bytes()) ^ flags;
         let mut mix = |place: u32, bytes: &[u8]| key = key.rotate_left(17 + place) ^ self.seed.wide(bytes);
         if let Some(value) = s.authorization {
@@ -221,7 +371,98 @@ impl Resolver {
             IpAddr::V4(ip) => mix(5, &ip.octets()),
             IpAddr::V6(ip) => mix(6, &ip.octets()),
         }
+        // What few requests have, each at a place of its own.
+        let rare = [
+            s.client_cert,
+            s.forwarded_token,
+            s.forwarded_for.map(|(field, _)| field),
+            s.signature_input,
+            s.signature_agent,
+            s.mcp_session,
+            s.agent_session,
+            s.mcp_client,
+            s.agent_field,
+            s.ja4,
+        ];
+        for (place, value) in (9..).zip(rare) {
+            if let Some(value) = value {
+                mix(place, value.as_bytes());
+            }
+        }
         key
+    }
+}
+
+/// The first sign of a kind among what a credential says, not who shows it.
+fn reasons_of(found: Option<&Found>, kind: PrincipalKind) -> Option<String> {
+    let token = found?
+        .candidates
+        .iter()
+        .find(|c| matches!(c.evidence, Evidence::Token | Evidence::Spiffe))?;
+    let reason = token.reasons.iter().find(|r| r.kind == kind)?;
+    Some(reason.what.clone())
+}
+
+/// `t13d1516h2_8daaf6152771_e5627efa2ab1`: nothing else passes, since it is shown.
+fn is_ja4(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let hex = |part: &[u8]| part.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    bytes.len() == 36
+        && matches!(bytes[0], b't' | b'q' | b'd')
+        && matches!(bytes[3], b'd' | b'i')
+        && bytes[4..8].iter().all(u8::is_ascii_digit)
+        && [&bytes[1..3], &bytes[8..10]]
+            .iter()
+            .all(|part| part.iter().all(u8::is_ascii_alphanumeric))
+        && bytes[10] == b'_'
+        && bytes[23] == b'_'
+        && hex(&bytes[11..23])
+        && hex(&bytes[24..])
+}
+
+fn signed(signer: signature::Signer<'_>, agent: Option<&str>, settings: &Settings) -> Candidate {
+    let key = &settings.hash_key;
+    let host = agent.and_then(signature::agent_host);
+    Candidate {
+        told: vec![match signer.bot {
+            true => "key of Web Bot Auth".to_owned(),
+            false => "key of an HTTP message signature".to_owned(),
+        }],
+        name: host.map(|host| safe_host(host).into_owned()),
+        reasons: match signer.bot {
+            true => vec![Reason::lasting(
+                "signs as a bot (Web Bot Auth)",
+                PrincipalKind::AiAgent,
+                75,
+            )],
+            false => Vec::new(),
+        },
+        ..Candidate::new(Evidence::WebBotAuth, key, "signature key", signer.key)
+    }
+}
+
+/// What may be the principal.
+#[derive(Debug, Clone)]
+struct Candidate {
+    evidence: Evidence,
+    id: Id,
+    name: Option<String>,
+    told: Vec<String>,
+    reasons: Vec<Reason>,
+    /// For a token: its subject, whatever client asked for it.
+    subject: Option<Id>,
+}
+
+impl Candidate {
+    fn new(evidence: Evidence, key: &[u8; 32], domain: &str, text: &str) -> Self {
+        Self {
+            evidence,
+            id: Id::from_bytes(&keyed_hash(key, domain, text.as_bytes())),
+            name: None,
+            told: Vec::new(),
+            reasons: Vec::new(),
+            subject: None,
+        }
     }
 }
 
@@ -229,12 +470,9 @@ impl Resolver {
 #[derive(Debug, Clone, Default)]
 struct Found {
     scheme: Scheme,
-    principal: Option<Id>,
     credential: Option<Credential>,
-    kind: PrincipalKind,
-    strength: u8,
-    name: Option<String>,
-    evidence: Vec<String>,
+    /// Whom it may stand for.
+    candidates: Vec<Candidate>,
 }
 
 /// Reads an `Authorization` field (RFC 9110 section 11.6.2).
@@ -250,20 +488,14 @@ fn authorization(value: &str, settings: &Settings) -> Option<Found> {
         return Some(basic(rest, settings));
     }
     if is("bearer") || is("dpop") || is("jwt") {
-        return Some(secret(rest, Scheme::Bearer, "bearer token", settings));
+        return Some(secret(rest, Scheme::Bearer, settings));
     }
     if is("digest") {
-        return Some(named(
-            parameter(rest, "username"),
-            rest,
-            Scheme::Digest,
-            "user name",
-            settings,
-        ));
+        return Some(named(parameter(rest, "username"), rest, Scheme::Digest, settings));
     }
     if is("aws4-hmac-sha256") || is("aws4-ecdsa-p256-sha256") {
         let access = parameter(rest, "Credential").and_then(|c| c.split('/').next());
-        return Some(named(access, rest, Scheme::SigV4, "access key id", settings));
+        return Some(named(access, rest, Scheme::SigV4, settings));
     }
     if is("negotiate") || is("ntlm") || is("hawk") || is("signature") || is("hoba") || is("scram-sha-256") {
         // Made anew for every request: proof for the server, no name for us.
@@ -272,7 +504,7 @@ fn authorization(value: &str, settings: &Settings) -> Option<Found> {
             ..Found::default()
         });
     }
-    Some(secret(rest, Scheme::ApiKey, "api key", settings))
+    Some(secret(rest, Scheme::ApiKey, settings))
 }
 
 /// `name="value"` or `name=value` among comma-separated parameters.
@@ -285,23 +517,38 @@ fn parameter<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     })
 }
 
+/// What a scheme's secrets are as evidence, and what they are called.
+fn sort_of(scheme: Scheme) -> (Evidence, &'static str) {
+    match scheme {
+        Scheme::Basic => (Evidence::UserName, "basic user name"),
+        Scheme::Digest => (Evidence::UserName, "digest user name"),
+        Scheme::SigV4 => (Evidence::AccessKey, "sigv4 access key id"),
+        Scheme::Cookie => (Evidence::Session, "session cookie"),
+        Scheme::Query => (Evidence::ApiKey, "credential in query"),
+        Scheme::Bearer => (Evidence::OpaqueToken, "bearer token"),
+        _ => (Evidence::ApiKey, "api key"),
+    }
+}
+
 /// A credential that names its user; only the keyed hash of the name is kept.
-fn named(user: Option<&str>, whole: &str, scheme: Scheme, what: &str, settings: &Settings) -> Found {
+fn named(user: Option<&str>, whole: &str, scheme: Scheme, settings: &Settings) -> Found {
     let Some(user) = user.filter(|u| !u.is_empty()) else {
-        return secret(whole, scheme, what, settings);
+        return secret(whole, scheme, settings);
     };
-    let id = Id::from_bytes(&keyed_hash(&settings.hash_key, scheme.name(), user.as_bytes()));
+    let (evidence, what) = sort_of(scheme);
+    let candidate = Candidate {
+        told: vec![what.to_owned()],
+        ..Candidate::new(evidence, &settings.hash_key, scheme.name(), user)
+    };
     Found {
         scheme,
-        principal: Some(id),
         // The proof differs from request to request; the user is what is shared.
         credential: Some(Credential {
-            id,
+            id: candidate.id,
             scheme,
             token: None,
         }),
-        evidence: vec![format!("{} {what}", scheme.name())],
-        ..Found::default()
+        candidates: vec![candidate],
     }
 }
 
@@ -310,7 +557,7 @@ fn basic(encoded: &str, settings: &Settings) -> Found {
     let decoded = STANDARD.decode(encoded).unwrap_or_default();
     let text = String::from_utf8_lossy(&decoded);
     let user = text.split(':').next().filter(|u| !u.is_empty());
-    let mut found = named(user, encoded, Scheme::Basic, "user name", settings);
+    let mut found = named(user, encoded, Scheme::Basic, settings);
     found.credential = Some(Credential {
         id: Id::from_bytes(&keyed_hash(&settings.hash_key, "basic pair", encoded.as_bytes())),
         scheme: Scheme::Basic,
@@ -320,61 +567,104 @@ fn basic(encoded: &str, settings: &Settings) -> Found {
 }
 
 /// A token or key: read when it is a JWT, else known by its keyed hash alone.
-fn secret(value: &str, scheme: Scheme, what: &str, settings: &Settings) -> Found {
-    let id = Id::from_bytes(&keyed_hash(&settings.hash_key, "credential", value.as_bytes()));
+fn secret(value: &str, scheme: Scheme, settings: &Settings) -> Found {
+    let (evidence, what) = sort_of(scheme);
+    let whole = Candidate::new(evidence, &settings.hash_key, "credential", value);
     if let Some(token) = jwt::decode(value) {
-        return from_token(&token, id, scheme, settings);
+        return from_token(&token, whole, scheme, settings);
     }
     Found {
         scheme,
-        principal: Some(id),
         credential: Some(Credential {
-            id,
+            id: whole.id,
             scheme,
             token: None,
         }),
-        evidence: vec![what.to_owned()],
-        ..Found::default()
+        candidates: vec![Candidate {
+            told: vec![what.to_owned()],
+            ..whole
+        }],
     }
 }
 
-fn from_token(token: &Token, id: Id, place: Scheme, settings: &Settings) -> Found {
+fn from_token(token: &Token, whole: Candidate, place: Scheme, settings: &Settings) -> Found {
     let key = &settings.hash_key;
-    let issuer = token.text("iss").unwrap_or_default();
-    let subject = token.text("sub");
-    let client = ["client_id", "azp", "appid", "cid"]
-        .iter()
-        .find_map(|c| Some((*c, token.text(c)?)));
-    let actor = token.path("act.sub").and_then(jwt::text);
-    let mut evidence = Vec::new();
-    if subject.is_some() {
-        evidence.push("jwt sub".to_owned());
-    }
-    if let Some((claim, _)) = &client {
-        evidence.push(format!("jwt {claim}"));
-    }
-    if actor.is_some() {
-        evidence.push("jwt act.sub".to_owned());
-    }
+    let claimed = claims::read(token, &settings.agent_claims);
+    let Claimed {
+        issuer,
+        subject,
+        client,
+        ..
+    } = &claimed;
     let client_id = client.as_ref().map(|(_, value)| value.as_str());
-    let principal = if subject.is_some() || client_id.is_some() {
-        let parts = [
-            issuer.as_str(),
-            subject.as_deref().unwrap_or(""),
-            client_id.unwrap_or(""),
-            actor.as_deref().unwrap_or(""),
-        ];
-        Id::from_bytes(&keyed_hash(key, "jwt", parts.join("\0").as_bytes()))
-    } else {
-        evidence.push("token without subject".to_owned());
-        id
-    };
-    let (kind, level, why) = kind_of(token, settings, subject.as_deref(), client_id);
-    evidence.extend(why);
+    let party = |subject: &str, client: &str| [issuer.as_str(), subject, client, ""].join("\0");
+    let subject_id = subject
+        .as_deref()
+        .map(|s| Id::from_bytes(&keyed_hash(key, "jwt", party(s, "").as_bytes())));
+    let mut told = Vec::new();
+    if subject.is_some() {
+        told.push("jwt sub".to_owned());
+    }
+    if let Some((claim, _)) = client {
+        told.push(format!("jwt {claim}"));
+    }
+    let mut candidates = Vec::new();
+    if let Some(actor) = &claimed.actor {
+        // A workload that acts for somebody is the same one that acts for itself.
+        let spiffe = forwarded::is_spiffe(&actor.name);
+        let made = match spiffe {
+            true => Candidate::new(Evidence::Actor, key, "spiffe", &actor.name),
+            false => Candidate::new(
+                Evidence::Actor,
+                key,
+                "actor",
+                &[actor.issuer.as_str(), &actor.name].join("\0"),
+            ),
+        };
+        // A person who acts for another is not named.
+        let person = actor.reasons.iter().any(|r| r.kind == PrincipalKind::Human);
+        candidates.push(Candidate {
+            name: (!person).then(|| safe_name(key, &actor.name)),
+            told: vec![actor.told.clone()],
+            reasons: actor.reasons.clone(),
+            subject: subject_id,
+            ..made
+        });
+    }
+    let (kind, _) = judge(claimed.reasons.iter().map(|r| (r, 1.0)));
     // A subject may be a person's name or address; that of a program is its name.
     let name = client_id.map(str::to_owned).or_else(|| {
         let program = matches!(kind, PrincipalKind::AiAgent | PrincipalKind::Service);
-        actor.or(subject).filter(|_| program)
+        subject.clone().filter(|_| program)
+    });
+    let own = match (subject, client_id) {
+        (Some(subject), _) if claimed.spiffe => {
+            "spiffe id of the token".clone_into(&mut told[0]);
+            Some(Candidate::new(Evidence::Spiffe, key, "spiffe", subject))
+        }
+        (None, None) => {
+            told.push("token without subject".to_owned());
+            None
+        }
+        (subject, client) => {
+            let text = party(subject.as_deref().unwrap_or(""), client.unwrap_or(""));
+            Some(Candidate::new(Evidence::Token, key, "jwt", &text))
+        }
+    };
+    let credential = whole.id;
+    let own = own.unwrap_or(Candidate {
+        evidence: Evidence::OpaqueToken,
+        ..whole
+    });
+    candidates.push(Candidate {
+        name: match claimed.spiffe {
+            true => subject.as_deref().map(|s| safe_name(key, s)),
+            false => name.map(|n| safe_name(key, &n)),
+        },
+        told,
+        reasons: claimed.reasons.clone(),
+        subject: subject_id,
+        ..own
     });
     let scheme = match place {
         Scheme::Bearer | Scheme::ApiKey => Scheme::Jwt,
@@ -382,87 +672,31 @@ fn from_token(token: &Token, id: Id, place: Scheme, settings: &Settings) -> Foun
     };
     Found {
         scheme,
-        principal: Some(principal),
         credential: Some(Credential {
-            id,
+            id: credential,
             scheme,
             token: Some(TokenFacts::of(token, settings)),
         }),
-        kind,
-        strength: level,
-        name: name.map(|n| safe_name(key, &n)),
-        evidence,
+        candidates,
     }
 }
 
-/// The kind a token's claims tell, how strongly, and which claim it was.
-fn kind_of(
-    token: &Token,
-    settings: &Settings,
-    subject: Option<&str>,
-    client: Option<&str>,
-) -> (PrincipalKind, u8, Option<String>) {
-    let agent = |why: String| (PrincipalKind::AiAgent, strength::AGENT_CLAIM, Some(why));
-    for wanted in &settings.agent_claims {
-        if let Some((name, value)) = wanted.split_once('=')
-            && token
-                .path(name)
-                .and_then(jwt::text)
-                .is_some_and(|v| v.eq_ignore_ascii_case(value))
-        {
-            return agent(format!("claim {wanted}"));
+#[cfg(test)]
+mod tests {
+    use super::is_ja4;
+
+    #[test]
+    fn only_a_fingerprint_is_one() {
+        assert!(is_ja4("t13d1516h2_8daaf6152771_e5627efa2ab1"));
+        for wrong in [
+            "",
+            "t13d1516h2_8daaf6152771_e5627efa2ab",
+            "t13d1516h2-8daaf6152771_e5627efa2ab1",
+            "sk_live_abcdefghijklmnopqrstuvwxyz01",
+            "t13d1516h2_8daaf615277z_e5627efa2ab1",
+            "t13d1516h2_8daaf6152771_e5627efa2abz",
+        ] {
+            assert!(!is_ja4(wrong), "{wrong}");
         }
     }
-    const MARKS: [(&str, &[&str]); 6] = [
-        ("client_type", &["ai-agent", "ai_agent", "agent"]),
-        ("agent_type", &["ai-agent", "ai_agent", "autonomous"]),
-        ("act.sub_profile", &["ai_agent"]),
-        ("client_profile", &["ai_agent"]),
-        ("sub_profile", &["ai_agent"]),
-        ("act.client_profile", &["ai_agent"]),
-    ];
-    for (claim, values) in MARKS {
-        let text = token.path(claim).and_then(Value::as_str).unwrap_or("");
-        let hit = values
-            .iter()
-            .find(|v| text.split(' ').any(|word| word.eq_ignore_ascii_case(v)));
-        if let Some(value) = hit {
-            return agent(format!("claim {claim}={value}"));
-        }
-    }
-    // Entra Agent ID: facet 11 marks an agent identity, as subject or as actor.
-    for claim in ["xms_act_fct", "xms_sub_fct"] {
-        let text = token.path(claim).and_then(Value::as_str).unwrap_or("");
-        if text.split(' ').any(|facet| facet == "11") {
-            return agent(format!("claim {claim} has facet 11"));
-        }
-    }
-    if token.path("xms_par_app_azp").is_some() {
-        return agent("claim xms_par_app_azp".to_owned());
-    }
-    let claim = |kind, why: &str| (kind, strength::CLAIM, Some(why.to_owned()));
-    let text = |name: &str| token.path(name).and_then(Value::as_str).unwrap_or("");
-    const SERVICES: [(&str, &str); 5] = [
-        ("gty", "client-credentials"),
-        ("grant_type", "client_credentials"),
-        ("idtyp", "app"),
-        ("client_type", "service"),
-        ("sub_profile", "service"),
-    ];
-    for (name, value) in SERVICES {
-        if text(name).split(' ').any(|word| word.eq_ignore_ascii_case(value)) {
-            return claim(PrincipalKind::Service, &format!("claim {name}={value}"));
-        }
-    }
-    if subject.is_some_and(|s| s.starts_with("spiffe://") || s.starts_with("system:serviceaccount:")) {
-        return claim(PrincipalKind::Service, "workload subject");
-    }
-    let person = ["email", "preferred_username", "given_name", "amr", "auth_time"];
-    if text("idtyp") == "user" || person.iter().any(|c| token.path(c).is_some()) {
-        return claim(PrincipalKind::Human, "claims of a person");
-    }
-    if subject.is_some() && subject == client {
-        return claim(PrincipalKind::Service, "jwt sub equals client id");
-    }
-    (PrincipalKind::Unknown, strength::NONE, None)
 }

@@ -1,6 +1,6 @@
 //! What a request's head says about its sender, gathered in one pass over the fields.
 
-use reassembly::Request;
+use reassembly::{Request, Response};
 
 use crate::privacy::segment;
 use crate::settings::Settings;
@@ -26,6 +26,30 @@ pub(crate) struct Signals<'a> {
     pub(crate) json: bool,
     /// Cross-origin preflight.
     pub(crate) preflight: bool,
+    /// `X-Forwarded-Client-Cert` of a proxy that ended TLS.
+    pub(crate) client_cert: Option<&'a str>,
+    /// A token that a proxy puts beside the caller's own credentials.
+    pub(crate) forwarded_token: Option<&'a str>,
+    /// `X-Forwarded-For`, or else `Forwarded`: whether it is the latter.
+    pub(crate) forwarded_for: Option<(&'a str, bool)>,
+    /// The request came through a proxy that says so.
+    pub(crate) via: bool,
+    pub(crate) signature_input: Option<&'a str>,
+    pub(crate) signature_agent: Option<&'a str>,
+    /// `Mcp-Session-Id` of the request, or else of the answer that makes it.
+    pub(crate) mcp_session: Option<&'a str>,
+    /// A session of an agent's own program: Claude Code, Codex.
+    pub(crate) agent_session: Option<&'a str>,
+    /// What an MCP client calls itself in this very message.
+    pub(crate) mcp_client: Option<&'a str>,
+    /// `X-Stainless-Lang`: the language of an SDK.
+    pub(crate) sdk_lang: Option<&'a str>,
+    /// Fields of programs that are agents: `A2A-Version`, Claude Code's, Codex's.
+    pub(crate) agent_field: Option<&'static str>,
+    /// Fields that a browser sends and a page cannot set (Fetch metadata).
+    pub(crate) fetch_metadata: bool,
+    /// JA4 of the caller's TLS, as a proxy told it.
+    pub(crate) ja4: Option<&'a str>,
 }
 
 /// A cookie that holds a session or a token.
@@ -97,6 +121,19 @@ const API_KEYS: [&str; 9] = [
     "x-functions-key",
 ];
 
+/// Fields in which proxies hand on a token of the caller: AWS load balancers, Google's and Cloudflare's identity-aware proxies,
+/// oauth2-proxy, and the workload's own token of WIMSE (draft-ietf-wimse-s2s-protocol).
+const TOKEN_FIELDS: [&str; 5] = [
+    "x-amzn-oidc-data",
+    "x-goog-iap-jwt-assertion",
+    "cf-access-jwt-assertion",
+    "x-forwarded-access-token",
+    "workload-identity-token",
+];
+
+/// Fields in which proxies hand on the JA4 of the caller.
+const JA4: [&str; 3] = ["x-ja4", "cloudfront-viewer-ja4-fingerprint", "x-ja4-fingerprint"];
+
 impl<'a> Signals<'a> {
     pub(crate) fn gather(request: &'a Request, settings: &Settings) -> Self {
         let mut s = Self::default();
@@ -117,6 +154,37 @@ impl<'a> Signals<'a> {
                 (b'c', 12) if is("content-type") => s.json = is_json(value),
                 (b'f', 9) if is("forwarded") => {
                     s.tls_before |= contains_ignore_case(value, "proto=https");
+                    s.via = true;
+                    s.forwarded_for.get_or_insert((value, true));
+                }
+                (b'v', 3) if is("via") => s.via = true,
+                (b'x', 15) if is("x-forwarded-for") => {
+                    s.via = true;
+                    if s.forwarded_for.is_none_or(|(_, rfc)| rfc) {
+                        s.forwarded_for = Some((value, false));
+                    }
+                }
+                (b'x', 23) if is("x-forwarded-client-cert") => {
+                    s.client_cert.get_or_insert(value);
+                }
+                (b's', 15) if is("signature-input") => s.signature_input = Some(value),
+                (b's', 15) if is("signature-agent") => s.signature_agent = Some(value),
+                (b'a', 11) if is("a2a-version") => s.agent_field = Some("field A2A-Version"),
+                (b'o', 10) if is("originator") && starts_ignore_case(value, "codex_") => {
+                    s.agent_field = Some("field originator of Codex");
+                }
+                (b's', 10) if is("session_id") && value.len() >= 8 => s.agent_session = Some(value),
+                (b'x', 24) if is("x-claude-code-session-id") => {
+                    s.agent_field = Some("field X-Claude-Code-Session-Id");
+                    s.agent_session = Some(value);
+                }
+                (b'x', 16) if is("x-stainless-lang") => {
+                    s.llm_sdk = true;
+                    s.sdk_lang = Some(value);
+                }
+                (b'x' | b'c', 5 | 17 | 33) if JA4.iter().any(|k| is(k)) => s.ja4 = Some(value),
+                (b'x' | b'c' | b'w', 16 | 23 | 24) if TOKEN_FIELDS.iter().any(|k| is(k)) => {
+                    s.forwarded_token.get_or_insert(value);
                 }
                 (b'm', 10 | 8 | 14 | 20) if value.len() <= 1024 && starts_ignore_case(name, "mcp-") => {
                     if is("mcp-method") {
@@ -125,11 +193,17 @@ impl<'a> Signals<'a> {
                     } else if is("mcp-name") {
                         s.mcp = true;
                         s.mcp_name = Some(value);
-                    } else if is("mcp-session-id") || is("mcp-protocol-version") {
+                    } else if is("mcp-session-id") {
+                        s.mcp = true;
+                        s.mcp_session = Some(value);
+                    } else if is("mcp-protocol-version") {
                         s.mcp = true;
                     }
                 }
-                (b's', 14) if is("sec-fetch-mode") || is("sec-fetch-site") => s.browser_fields = true,
+                (b's', 14) if is("sec-fetch-mode") || is("sec-fetch-site") => {
+                    s.browser_fields = true;
+                    s.fetch_metadata = true;
+                }
                 (b'u', 10) if is("user-agent") => s.user_agent = value,
                 (b'x', 17) if is("x-forwarded-proto") => {
                     s.tls_before |= value
@@ -153,6 +227,13 @@ impl<'a> Signals<'a> {
             s.query = query_credential(query);
         }
         s
+    }
+
+    /// Adds the session that the answer makes: what is said in the very exchange.
+    pub(crate) fn answered(&mut self, response: Option<&'a Response>) {
+        if self.mcp_session.is_none() && (self.mcp || self.json) {
+            self.mcp_session = response.and_then(|r| r.message.field("mcp-session-id"));
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 
 use crate::known::when::When;
 use crate::records::Rfc3339;
@@ -20,6 +20,55 @@ pub(crate) struct ListArgs {
     /// JSON Lines instead of a table
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Everybody, or one of them.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub(crate) struct AgentsArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<AgentsCommand>,
+    #[command(flatten)]
+    pub(crate) list: AgentsListArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AgentsCommand {
+    /// Everything that is known of one principal
+    Show(AgentsShowArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AgentsListArgs {
+    /// The folder given as --store to replay or capture
+    #[arg(long, value_name = "DIR", required = true)]
+    pub(crate) store: Option<PathBuf>,
+    /// First seen at this time or later: a day, a time, yesterday, or e.g. 7d before the last exchange in the store
+    #[arg(long, value_name = "TIME", value_parser = when)]
+    pub(crate) since: Option<When>,
+    /// Of this kind: ai_agent, service, human, unknown
+    #[arg(long, value_name = "KIND", value_parser = ["ai_agent", "service", "human", "unknown"])]
+    pub(crate) kind: Vec<String>,
+    /// JSON Lines instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) declared: DeclaredArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AgentsShowArgs {
+    /// Which: its id, the first letters of it, or its name
+    #[arg(value_name = "PRINCIPAL")]
+    pub(crate) principal: String,
+    /// The folder given as --store to replay or capture
+    #[arg(long, value_name = "DIR")]
+    pub(crate) store: PathBuf,
+    /// One JSON object: the records of the principal, of its endpoints and of the findings about it
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) declared: DeclaredArgs,
 }
 
 /// What is declared about endpoints; without it, what the last run with the store had.

@@ -1,4 +1,4 @@
-//! `tapline agents`, `mcp` and `findings`: what a store knows of callers, of servers of tools, and of what is wrong.
+//! `tapline mcp` and `tapline findings`: what a store knows of servers of tools, and of what is wrong.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -10,7 +10,6 @@ use crate::exit::{Failure, Status};
 use crate::known;
 use crate::records::finding::FindingRecord;
 use crate::records::mcp::ServerRecord;
-use crate::records::principal::PrincipalRecord;
 use crate::records::to_json;
 use crate::store::Store;
 use crate::summary;
@@ -25,15 +24,6 @@ fn lines(records: impl Iterator<Item = Vec<u8>>) -> String {
         let _ = writeln!(out, "{}", String::from_utf8_lossy(&record));
     }
     out
-}
-
-pub(super) fn agents(args: &ListArgs) -> Result<Status, Failure> {
-    let analyzer = learned(args)?;
-    super::print(&if args.json {
-        lines(analyzer.principals().map(|p| to_json(&PrincipalRecord::new(&p))))
-    } else {
-        summary::agents(&analyzer)
-    })
 }
 
 pub(super) fn mcp(args: &ListArgs) -> Result<Status, Failure> {

@@ -1,6 +1,7 @@
 //! One file for each command.
 
 mod accept;
+mod agents;
 mod check;
 mod completions;
 mod config;
@@ -33,7 +34,7 @@ pub(crate) fn run(cli: Cli) -> Result<Status, Failure> {
         Command::Accept(args) => accept::accept(&args),
         Command::Override(args) => overrides::set_override(&args),
         Command::Export(args) => export::export(&args),
-        Command::Agents(args) => list::agents(&args),
+        Command::Agents(args) => agents::agents(&args),
         Command::Mcp(args) => list::mcp(&args),
         Command::Findings(args) => list::findings(&args),
         Command::Schema { record } => schema::schema(record),

@@ -535,10 +535,10 @@ fn caller_table(page: &mut Page, endpoint: &Known, callers: &[CalledBy]) {
     }
 }
 
-fn finding_list(page: &mut Page, findings: &[Known]) {
+pub(super) fn finding_list(page: &mut Page, findings: &[Known]) {
     const INDENT: usize = 12;
     if findings.is_empty() {
-        page.heading("Findings", "none about this endpoint");
+        page.heading("Findings", "none");
         return;
     }
     page.heading("Findings", &thousands(findings.len() as u64));

@@ -215,6 +215,18 @@ keys! {
 
     /// How callers are told apart.
     identity: IdentitySection {
+        /// What tells whom a request is from, first what is believed first: the first of these that a request shows decides, and
+        /// what is not named is not looked at (but for `address`, the last resort). `spiffe` is a workload by its certificate
+        /// (`X-Forwarded-Client-Cert`) or JWT-SVID, `actor` who acts for somebody else (`act`, a client that claims to be an
+        /// agent), `token` subject and client of a JWT, `web_bot_auth` the key of an HTTP message signature, `session` a session
+        /// cookie, `agent_session` that of MCP or of an agent's program, `mcp_client` the name that an MCP client gives itself,
+        /// with its address. Empty is the order spiffe, actor, token, web_bot_auth, user_name, access_key, opaque_token, api_key,
+        /// session, agent_session, mcp_client, address. docs/identity.md tells more.
+        order: Vec<String> = Vec::new(), Rule::OneOf(&analyzers::identity::Evidence::NAMES);
+        /// Networks (address/length) of proxies that are believed about the caller behind them: `X-Forwarded-For`, `Forwarded`,
+        /// client certificates and JA4. While none is named, addresses told by others are never believed, and client
+        /// certificates (`X-Forwarded-Client-Cert`) are believed from everybody, as tokens are.
+        trusted_proxies: Vec<String> = Vec::new(), Rule::Text("a network such as 10.1.0.0/16", is_network);
         /// Token claims, each `name=value`, that mark an AI agent, besides the built-in ones.
         agent_claims: Vec<String> = Vec::new(), Rule::Text("of the form name=value", |t| t.split_once('=').is_some_and(|(name, value)| !name.is_empty() && !value.is_empty()));
         /// Names of headers that carry API keys, besides the built-in ones.
@@ -249,6 +261,9 @@ keys! {
         /// File that tells who owns which hosts and paths: TOML where its name ends in `.toml`, else lines of a pattern and
         /// its owners.
         owners: PathBuf = PathBuf::new(), Rule::Any;
+        /// Registry of AI agents, in TOML: who owns each, what it is for, which scopes and tools it may have, which programs it is
+        /// seen with. Once it is set, agents that it does not name are findings (`shadow_agent`). docs/identity.md tells its form.
+        agents: PathBuf = PathBuf::new(), Rule::Any;
         /// Covered time after which operations that a specification declares and nobody calls are told: time in which their
         /// host was seen to answer, in slots of ten minutes, less what was lost.
         orphan_after: Duration = seconds(7 * 86_400), Rule::Range(600 * SECOND, 400 * DAY);

@@ -77,6 +77,10 @@ impl Config {
             token_max_lifetime: self.token.max_lifetime,
             token_leeway: self.token.leeway,
             credential_max_age: self.token.credential_max_age,
+            identity_order: (self.identity.order.iter())
+                .filter_map(|name| analyzers::identity::Evidence::parse(name))
+                .collect(),
+            trusted_proxies: self.identity.trusted_proxies.clone(),
             agent_claims: self.identity.agent_claims.clone(),
             api_key_headers: lower(&self.identity.api_key_headers),
             session_cookies: self.identity.session_cookies.clone(),

@@ -1,7 +1,8 @@
 //! The agents record: a principal and what is known of it. Services, people and unknown callers have one too;
 //! `kind` tells them apart.
 
-use analyzers::{ModelUse, PrincipalView};
+use analyzers::identity::Registered;
+use analyzers::{Mode, ModelUse, PrincipalView};
 use serde::Serialize;
 
 use super::time::Rfc3339;
@@ -20,6 +21,45 @@ struct Model<'a> {
     used: ModelUse,
 }
 
+/// A sign of the kind.
+#[derive(Serialize)]
+struct Sign<'a> {
+    what: &'a str,
+    kind: &'static str,
+    weight: f64,
+    exchanges: u64,
+}
+
+#[derive(Serialize)]
+struct Volume {
+    request: u64,
+    response: u64,
+}
+
+/// What the registry of agents says.
+#[derive(Serialize)]
+struct RegisteredRecord<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    purpose: Option<&'a str>,
+    scopes: &'a [String],
+    tools_beyond: &'a [String],
+}
+
+impl<'a> RegisteredRecord<'a> {
+    fn new(agent: &'a Registered) -> Self {
+        Self {
+            name: &agent.name,
+            owner: agent.owner.as_deref(),
+            purpose: agent.purpose.as_deref(),
+            scopes: &agent.scopes,
+            tools_beyond: &agent.tools_beyond,
+        }
+    }
+}
+
 fn some(pairs: &[(String, u64)]) -> Option<Pairs<'_, u64>> {
     (!pairs.is_empty()).then_some(Pairs(pairs))
 }
@@ -30,12 +70,25 @@ pub(crate) struct PrincipalRecord<'a> {
     v: u8,
     id: &'a str,
     kind: &'static str,
+    score: f64,
+    reasons: Vec<Sign<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mode: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    interactivity: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'a str>,
+    decided_by: &'a str,
     evidence: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    on_behalf_of: Option<Pairs<'a, u64>>,
+    programs: Pairs<'a, u64>,
     first_seen: Rfc3339,
     last_seen: Rfc3339,
     exchanges: u64,
+    bytes: Volume,
     status: StatusRecord,
     auth: Pairs<'a, u64>,
     credentials: u64,
@@ -51,6 +104,9 @@ pub(crate) struct PrincipalRecord<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     llm_tools_called: Option<Pairs<'a, u64>>,
     learned: bool,
+    discovered_after_ms: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registered: Option<RegisteredRecord<'a>>,
 }
 
 impl<'a> PrincipalRecord<'a> {
@@ -60,11 +116,32 @@ impl<'a> PrincipalRecord<'a> {
             v: super::VERSION,
             id: &principal.id,
             kind: principal.kind.name(),
+            score: principal.score,
+            reasons: principal
+                .reasons
+                .iter()
+                .map(|(reason, exchanges)| Sign {
+                    what: &reason.what,
+                    kind: reason.kind.name(),
+                    weight: f64::from(reason.weight) / 100.0,
+                    exchanges: *exchanges,
+                })
+                .collect(),
+            mode: principal.mode.map(Mode::name),
+            interactivity: principal.interactivity,
             name: principal.name.as_deref(),
+            decided_by: &principal.decided_by,
             evidence: &principal.evidence,
+            subject: principal.subject.as_deref(),
+            on_behalf_of: some(&principal.on_behalf_of),
+            programs: Pairs(&principal.programs),
             first_seen: Rfc3339(principal.first_seen.0),
             last_seen: Rfc3339(principal.last_seen.0),
             exchanges: principal.exchanges,
+            bytes: Volume {
+                request: principal.bytes.0,
+                response: principal.bytes.1,
+            },
             status: StatusRecord::new(principal.status, principal.no_response),
             auth: Pairs(&principal.auth),
             credentials: principal.credentials,
@@ -88,6 +165,8 @@ impl<'a> PrincipalRecord<'a> {
             llm_tools_offered: some(&principal.llm_tools_offered),
             llm_tools_called: some(&principal.llm_tools_called),
             learned: principal.learned,
+            discovered_after_ms: principal.discovered_after_ms,
+            registered: principal.registered.as_ref().map(RegisteredRecord::new),
         }
     }
 }

@@ -205,16 +205,6 @@ fn span(first: Timestamp, last: Timestamp) -> String {
     format!("{} UTC, {long}", Rfc3339(first.0).minute())
 }
 
-/// Every principal, as a table.
-pub(crate) fn agents(analyzer: &Analyzer) -> String {
-    let mut page = Page::for_stdout();
-    let findings = Findings::new(analyzer.findings(), 0);
-    let mut principals = Principals::new(analyzer.principals(), &findings, usize::MAX);
-    page.heading("Who calls", &principals.by_kind());
-    tables::principals(&mut page, &mut principals, "");
-    page.finish()
-}
-
 /// Every server of the Model Context Protocol, with its tools.
 pub(crate) fn mcp(analyzer: &Analyzer) -> String {
     let mut page = Page::for_stdout();

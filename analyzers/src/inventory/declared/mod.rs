@@ -4,12 +4,14 @@
 //! specifications ─▶ spec::Index ─┐
 //! overrides.toml ─▶ Overrides ───┤
 //! owners.toml ────▶ Owners ──────┼─▶ Declared ─▶ templates, environments, facts of endpoints, what is accepted
+//! agents.toml ────▶ Agents ──────┤
 //! configuration ──▶ Environments ┘
 //! ```
 //!
 //! All of it is read before the first exchange and never changes, so nothing that follows from it depends on the order of
 //! traffic. An override wins over a specification, and both over what traffic shows.
 
+mod agents;
 mod environment;
 mod file;
 mod overrides;
@@ -20,6 +22,7 @@ use std::fmt;
 
 use reassembly::{FlowRef, Timestamp};
 
+pub use agents::{Agent, Agents};
 pub use environment::{EnvironmentRule, Environments};
 pub use file::Day;
 pub use overrides::{Overrides, Tier};
@@ -47,6 +50,8 @@ pub struct Declared {
     pub owners: Owners,
     /// Rules for environments.
     pub environments: Environments,
+    /// The registry of agents.
+    pub agents: Agents,
 }
 
 /// Specifications have megabytes, and are named here.
@@ -63,6 +68,7 @@ impl fmt::Debug for Declared {
             .field("overrides", &self.overrides.len())
             .field("owners", &self.owners.len())
             .field("environments", &self.environments)
+            .field("agents", &self.agents.len())
             .finish()
     }
 }
@@ -124,6 +130,7 @@ impl Declared {
             && self.overrides.is_empty()
             && self.owners.is_empty()
             && self.environments.is_empty()
+            && self.agents.is_empty()
     }
 
     /// The path template that an override or a specification gives to a path: `/users/{userId}`, in the one form that

@@ -34,6 +34,7 @@ fn declared(specs: Index, overrides: &str, owners: &str) -> Declared {
         overrides: Overrides::read(overrides).unwrap(),
         owners: Owners::read("owners.toml", owners).unwrap(),
         environments: Environments::default(),
+        ..Declared::default()
     }
 }
 
