@@ -40,7 +40,14 @@ pub(crate) struct Resolver {
     /// What was read of `Authorization` fields and of user agents: each of them comes with many others, and
     /// reading it is the most of the work.
     authorizations: HashTable<u128, Option<Arc<Found>>>,
-    programs: HashTable<u128, (Program, Arc<str>)>,
+    programs: HashTable<u128, (Program, Arc<Product>)>,
+}
+
+/// The name of a program, as it is and as it may be shown.
+#[derive(Debug)]
+struct Product {
+    name: String,
+    shown: String,
 }
 
 /// Whether what is forwarded is believed, and who sent the request then.
@@ -106,13 +113,14 @@ impl Resolver {
     }
 
     /// What a user agent tells.
-    fn program(&mut self, user_agent: &str) -> (Program, Arc<str>) {
+    fn program(&mut self, user_agent: &str, settings: &Settings) -> (Program, Arc<Product>) {
         let key = self.seed.wide(user_agent.as_bytes());
         if let Some((program, product)) = self.programs.get(&key) {
             return (*program, Arc::clone(product));
         }
-        let (program, product) = client::program(user_agent);
-        let product: Arc<str> = product.into();
+        let (program, name) = client::program(user_agent);
+        let shown = safe_name(&settings.hash_key, &name);
+        let product = Arc::new(Product { name, shown });
         if self.programs.len() >= FIELDS {
             self.programs.clear();
         }
@@ -138,8 +146,8 @@ impl Resolver {
     fn identify(&mut self, s: &Signals<'_>, client: IpAddr, settings: &Settings) -> Identity {
         let key = &settings.hash_key;
         let sender = self.sender(s, client);
-        let (program, product) = self.program(s.user_agent);
-        let product = &*product;
+        let (program, known) = self.program(s.user_agent, settings);
+        let (product, shown_product) = (known.name.as_str(), known.shown.as_str());
         let family = self.seed.hash(product.as_bytes());
 
         let shown = s
@@ -246,7 +254,7 @@ impl Resolver {
 
         let mut told = chosen.told;
         let mut reasons = chosen.reasons;
-        self.program_reasons(s, (program, product), settings, &mut reasons);
+        program_reasons(s, (program, shown_product), &mut reasons);
         let (kind, score) = judge(reasons.iter().map(|r| (r, 1.0)));
         // What speaks for the kind that it is, before what speaks for another.
         let (own, other): (Vec<_>, Vec<_>) = reasons.iter().partition(|r| r.kind == kind);
@@ -256,7 +264,7 @@ impl Resolver {
         let name = chosen.name.or_else(|| {
             let named =
                 by_address && matches!(program, Program::Agent | Program::Library) && !product.is_empty();
-            named.then(|| safe_name(key, product))
+            named.then(|| shown_product.to_owned())
         });
         Identity {
             id: chosen.id,
@@ -271,7 +279,7 @@ impl Resolver {
             scheme,
             credential: shown.as_ref().and_then(|f| f.credential.clone()),
             family,
-            product: (!product.is_empty()).then(|| safe_name(key, product)),
+            product: (!product.is_empty()).then(|| shown_product.to_owned()),
             program,
             by_address,
             browser: program == Program::Browser,
@@ -309,40 +317,6 @@ impl Resolver {
             reasons,
             ..Candidate::new(Evidence::Spiffe, &settings.hash_key, "spiffe", id)
         });
-    }
-
-    /// What the program and its fields tell of the kind.
-    fn program_reasons(
-        &self,
-        s: &Signals<'_>,
-        (program, product): (Program, &str),
-        settings: &Settings,
-        reasons: &mut Vec<Reason>,
-    ) {
-        let mut add = |what: String, kind, weight| reasons.push(Reason::of(what, kind, weight));
-        if s.mcp || s.mcp_client.is_some() {
-            add("speaks MCP".to_owned(), PrincipalKind::AiAgent, 82);
-        }
-        if let Some(field) = s.agent_field {
-            add(field.to_owned(), PrincipalKind::AiAgent, 85);
-        }
-        let named = || format!("user agent {}", safe_name(&settings.hash_key, product));
-        match program {
-            Program::Agent => add(named(), PrincipalKind::AiAgent, 88),
-            Program::Browser if s.fetch_metadata => add("browser".to_owned(), PrincipalKind::Human, 75),
-            Program::Browser if s.browser_fields || s.cookie.is_some() => {
-                add("browser".to_owned(), PrincipalKind::Human, 60);
-            }
-            Program::Library => add(named(), PrincipalKind::Service, 50),
-            Program::Browser | Program::Unknown => {}
-        }
-        if s.llm_sdk {
-            add(
-                "fields of a language model SDK".to_owned(),
-                PrincipalKind::Service,
-                45,
-            );
-        }
     }
 
     /// One number for everything [`Self::identify`] looks at.
@@ -390,6 +364,34 @@ impl Resolver {
             }
         }
         key
+    }
+}
+
+/// What the program and its fields tell of the kind.
+fn program_reasons(s: &Signals<'_>, (program, product): (Program, &str), reasons: &mut Vec<Reason>) {
+    let mut add = |what: String, kind, weight| reasons.push(Reason::of(what, kind, weight));
+    if s.mcp || s.mcp_client.is_some() {
+        add("speaks MCP".to_owned(), PrincipalKind::AiAgent, 82);
+    }
+    if let Some(field) = s.agent_field {
+        add(field.to_owned(), PrincipalKind::AiAgent, 85);
+    }
+    let named = || format!("user agent {product}");
+    match program {
+        Program::Agent => add(named(), PrincipalKind::AiAgent, 88),
+        Program::Browser if s.fetch_metadata => add("browser".to_owned(), PrincipalKind::Human, 75),
+        Program::Browser if s.browser_fields || s.cookie.is_some() => {
+            add("browser".to_owned(), PrincipalKind::Human, 60);
+        }
+        Program::Library => add(named(), PrincipalKind::Service, 50),
+        Program::Browser | Program::Unknown => {}
+    }
+    if s.llm_sdk {
+        add(
+            "fields of a language model SDK".to_owned(),
+            PrincipalKind::Service,
+            45,
+        );
     }
 }
 
