@@ -24,5 +24,8 @@ pub mod tls;
 
 pub mod captures;
 
+pub mod llm;
+pub mod mcp;
+
 pub mod shape;
 pub mod spec;

@@ -648,6 +648,14 @@ fn what_a_client_asks_for_is_not_what_is_spoken() {
     let labels = scene.send(&hello.clone().answer(result(0, welcome)).answer_field(session));
     assert_eq!(labels.mcp.unwrap().revision.as_deref(), Some("2025-03-26"));
     assert_eq!(server(&scene).revisions, ["2025-03-26"]);
+    // On a stream of 2024-11-05 the answer is still to come.
+    let taken = hello
+        .clone()
+        .to("/m?session_id=5f1d4c2e9f7b1a2b")
+        .status(202)
+        .answer("Accepted");
+    let labels = scene.send(&taken);
+    assert_eq!(labels.mcp.unwrap().revision.as_deref(), Some("2024-11-05"));
     // Where the answer was not captured, there is nothing better.
     let labels = scene.send(&hello.answer(""));
     assert_eq!(labels.mcp.unwrap().revision.as_deref(), Some("2025-11-25"));
