@@ -203,6 +203,7 @@ impl Analyzer {
         let answered = exchange.response.as_ref();
         let client = call.as_ref().and_then(|call| call.client.clone());
         signals.mcp_client = client.as_deref();
+        signals.mcp_begins = call.as_ref().is_some_and(|call| call.method == "initialize");
         signals.answered(answered);
         let signals = signals;
         let identity = self

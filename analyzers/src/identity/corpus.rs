@@ -610,6 +610,15 @@ fn programs() -> Vec<Caller> {
                 .field(&field),
         ]
     };
+    // HTTP+SSE of 2024-11-05: the session is a parameter that the server chose, and the name is said once.
+    let early = || {
+        vec![
+            mcp("initialize", &init("old-inspector"))
+                .agent("node")
+                .from("10.1.0.44"),
+            mcp("tools/list", "{}").agent("node").from("10.1.0.44"),
+        ]
+    };
     let modern = |name: &str| {
         mcp("tools/call", &meta(name))
             .agent("python-httpx/0.28.1")
@@ -621,6 +630,7 @@ fn programs() -> Vec<Caller> {
     all.extend([
         caller("a bare node that speaks MCP", AiAgent, "speaks MCP", session("0f0f0f0f-1111-4222-8333-000000000001", "inspector")),
         caller("another one behind the same NAT", AiAgent, "speaks MCP", session("0f0f0f0f-1111-4222-8333-000000000002", "inspector")),
+        caller("MCP 2024-11-05 without a credential", AiAgent, "speaks MCP", early()),
         caller("MCP 2026-07-28 without a session", AiAgent, "speaks MCP", vec![modern("planner"), modern("planner")]),
         caller("another client at the same address", AiAgent, "speaks MCP", vec![modern("writer")]),
         caller("Claude Code's own field", AiAgent, "field X-Claude-Code-Session-Id", vec![

@@ -210,7 +210,8 @@ impl Resolver {
                 ..Candidate::new(Evidence::AgentSession, key, "agent session", session)
             });
         }
-        if let Some(name) = s.mcp_client {
+        // What is said once, at the beginning, would part it from what follows.
+        if let Some(name) = s.mcp_client.filter(|_| !s.mcp_begins) {
             let text = format!("{}\0{product}\0{name}", sender.address);
             all.push(Candidate {
                 told: vec!["MCP client, its address and user agent".to_owned()],
@@ -325,7 +326,8 @@ impl Resolver {
             | u128::from(s.browser_fields) << 1
             | u128::from(s.llm_sdk) << 2
             | u128::from(s.fetch_metadata) << 3
-            | u128::from(s.via) << 4;
+            | u128::from(s.via) << 4
+            | u128::from(s.mcp_begins) << 5;
         let mut key = self.seed.wide(s.user_agent.as_bytes()) ^ flags;
         let mut mix = |place: u32, bytes: &[u8]| key = key.rotate_left(17 + place) ^ self.seed.wide(bytes);
         if let Some(value) = s.authorization {

@@ -42,6 +42,8 @@ pub(crate) struct Signals<'a> {
     pub(crate) agent_session: Option<&'a str>,
     /// What an MCP client calls itself in this very message.
     pub(crate) mcp_client: Option<&'a str>,
+    /// It is said once, for the messages that follow.
+    pub(crate) mcp_begins: bool,
     /// `X-Stainless-Lang`: the language of an SDK.
     pub(crate) sdk_lang: Option<&'a str>,
     /// Fields of programs that are agents: `A2A-Version`, Claude Code's, Codex's.

@@ -199,11 +199,14 @@ impl Server {
         self.given_up += u64::from(!bump(map, name, by, NAMES));
     }
 
-    pub(crate) fn met(&mut self, client: Option<&str>, caller: &str) {
+    /// Counts who called. A client says who it is also when it is refused; whom the server refuses is no caller of it.
+    pub(crate) fn met(&mut self, client: Option<&str>, caller: &str, refused: bool) {
         if let Some(client) = client {
             bump(&mut self.clients, client, 1, WHO);
         }
-        bump(&mut self.callers, caller, 1, WHO);
+        if !refused {
+            bump(&mut self.callers, caller, 1, WHO);
+        }
     }
 
     /// Whether a list with this hash was read for this caller lately, so that it holds nothing new.

@@ -561,7 +561,8 @@ impl Mcp {
         server
             .revisions
             .extend(revision.filter(|_| answered && server.revisions.len() < 16));
-        server.met(labels.client.as_deref(), &activity.identity.text);
+        let refused = activity.exchange.status().is_some_and(|status| status >= 400);
+        server.met(labels.client.as_deref(), &activity.identity.text, refused);
         if answered && seen.server.is_some() {
             server.software.clone_from(&seen.server);
         }
