@@ -1,7 +1,7 @@
 //! # `audience_mismatch`: a token made for another API is accepted
 //!
 //! Reports, once per host and audience, a JWT that is accepted by a host although none of its audiences (`aud`) was among those that
-//! the host accepted while it was learned (`learn.exchanges` accepted JWTs over `learn.period`): medium; high at an endpoint for
+//! the host accepted while it was learned (`learning.exchanges` accepted JWTs over `learning.period`): medium; high at an endpoint for
 //! operators.
 //!
 //! Source: RFC 7519 section 4.1.3 (a token that is not for whom it reaches must be rejected); RFC 9068 section 4; RFC 8707; MCP

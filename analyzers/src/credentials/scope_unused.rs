@@ -1,8 +1,7 @@
 //! # `scope_unused`: a token allows what its holder never does
 //!
 //! Reports, once per principal and issuer, scopes of an accepted JWT that the principal has not exercised while it was learned
-//! (`learn.exchanges` over `learn.period`) and since: low; medium for an AI agent when one of them allows changes. The scopes are
-//! named, with the time that was watched; the finding is closed when all are exercised.
+//! (`learning.exchanges` over `learning.period`) and since: low. The scopes are named, with the time that was watched; the finding is closed when all are exercised.
 //!
 //! A scope is understood as words: what may be done (`read`, `write`, `orders.readonly`) and to what (`orders`). It is judged only when
 //! the host has an endpoint or tool of that name, so that it could have been exercised here; it counts as exercised when the principal
@@ -272,12 +271,6 @@ fn judge(
         ledger.close(subject, activity.ts);
         return;
     }
-    let changes = left.iter().any(|scope| access(scope) == Some(Access::Write));
-    let severity = if changes && activity.kind == PrincipalKind::AiAgent {
-        Severity::Medium
-    } else {
-        Severity::Low
-    };
     let draft = || Draft {
         confidence: 0.7,
         principal: true,
@@ -285,7 +278,7 @@ fn judge(
         expected: vec![("unused", json!(0))],
         ..Draft::default()
     };
-    ledger.report(subject, severity, activity, draft, |running| {
+    ledger.report(subject, Severity::Low, activity, draft, |running| {
         running.observed("unused", left.len());
         running.observed("scopes", json!(left.iter().take(NAMED).collect::<Vec<_>>()));
         running.observed("exercised", told.len() - left.len());

@@ -839,7 +839,7 @@ mod scopes {
             ["write:orders", "read:users", "Reports.ReadWrite.All"]
         );
         let found = &scene.found(Kind::ScopeUnused)[0];
-        assert_eq!(found.severity, Severity::Medium);
+        assert_eq!(found.severity, Severity::Low);
         assert_eq!(found.observed_number("exercised"), 1);
         assert_eq!(found.observed_number("not_judged"), 2);
         assert!(found.support["seconds"].as_u64().unwrap() >= 86_400);
