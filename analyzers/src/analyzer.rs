@@ -28,6 +28,7 @@ use crate::mcp::{self, Mcp, McpLabels, ServerView};
 use crate::network::Networks;
 use crate::settings::Settings;
 use crate::store::{Row, Store, decode, encode};
+use crate::work::Joined;
 
 /// What is known about an exchange after it was observed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -46,6 +47,8 @@ pub struct Labels {
     pub mcp: Option<Box<McpLabels>>,
     /// What a call of a language model told.
     pub llm: Option<Box<LlmCall>>,
+    /// The unit of work of its principal that it belongs to.
+    pub work: Option<Joined>,
 }
 
 /// Tables of learned state.
@@ -314,6 +317,7 @@ impl Analyzer {
         };
 
         // Behaviour stage, keyed by principal.
+        let mut work = None;
         if behaviour {
             let world = World {
                 settings: &self.settings,
@@ -322,7 +326,7 @@ impl Analyzer {
                 llm_allowed: &self.llm_allowed,
                 covers: &self.comparison.covers,
             };
-            self.behaviour.observe(
+            work = self.behaviour.observe(
                 &mut activity,
                 object,
                 text,
@@ -344,6 +348,7 @@ impl Analyzer {
                 None => grpc.map(|method| ("grpc".to_owned(), method, None)),
             },
             mcp: mcp.map(Box::new),
+            work,
             exchange: exchange_id.to_string(),
             llm,
         }

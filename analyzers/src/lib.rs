@@ -18,6 +18,7 @@ mod marks;
 mod store;
 
 mod nearest;
+mod trace_context;
 pub mod network;
 
 pub mod privacy;
@@ -31,6 +32,8 @@ pub mod mcp;
 
 pub mod spec;
 
+pub mod work;
+
 mod behaviour;
 mod credentials;
 
@@ -40,7 +43,7 @@ mod analyzer;
 
 pub use analyzer::{Analyzer, Change, Labels, RestoreError, Table, exchange_id};
 pub use finding::{Evidence, Finding, Kind, Severity, Status};
-pub use identity::{Mode, ModelUse, PrincipalKind, PrincipalView};
+pub use identity::{Mode, ModelUse, PrincipalKind, PrincipalView, UsedEndpoint};
 pub use inventory::{COUNTRY_CODES, EndpointView};
 pub use mcp::{McpAnswer, McpCall, McpLabels, ServerView, ToolView};
 pub use nearest::nearest;

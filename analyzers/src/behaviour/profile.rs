@@ -14,11 +14,12 @@ use super::sketch::Sketch;
 use crate::credentials::scope_unused::Touched;
 use crate::id::Id;
 use crate::identity::{
-    Evidence, Identity, ModelUse, PrincipalKind, PrincipalView, Reason, Registered, Scheme, judge,
+    Evidence, Identity, ModelUse, PrincipalKind, PrincipalView, Reason, Registered, Scheme, UsedEndpoint, judge,
 };
 use crate::llm::LlmCall;
 use crate::settings::Settings;
 use crate::store::Row;
+use crate::work::Work;
 
 /// What is told apart per principal; beyond that it is counted only.
 const ENDPOINTS: usize = 512;
@@ -29,6 +30,8 @@ const CREDENTIALS: usize = 256;
 const REASONS: usize = 16;
 const PARTIES: usize = 64;
 const PROGRAMS: usize = 8;
+/// As many as there are bits in [`Used::scopes`].
+const SCOPES: usize = 64;
 
 /// A sign of the kind, and how many calls had it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -81,6 +84,29 @@ fn slot<'a, V: Default>(map: &'a mut BTreeMap<String, V>, name: &str, most: usiz
     map.get_mut(name)
 }
 
+/// How an endpoint was used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "(u64, u64, u64)", into = "(u64, u64, u64)")]
+struct Used {
+    calls: u64,
+    /// Nanoseconds since 1970.
+    last: u64,
+    /// Scopes of the tokens that were shown, a bit for each of those of the profile.
+    scopes: u64,
+}
+
+impl From<(u64, u64, u64)> for Used {
+    fn from((calls, last, scopes): (u64, u64, u64)) -> Self {
+        Self { calls, last, scopes }
+    }
+}
+
+impl From<Used> for (u64, u64, u64) {
+    fn from(used: Used) -> Self {
+        (used.calls, used.last, used.scopes)
+    }
+}
+
 /// A principal's row.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Profile {
@@ -120,7 +146,10 @@ pub(crate) struct Profile {
     auth: BTreeMap<Scheme, u64>,
     credentials: BTreeSet<Id>,
     addresses: BTreeMap<IpAddr, u64>,
-    endpoints: BTreeMap<Id, u64>,
+    endpoints: BTreeMap<Id, Used>,
+    /// Scopes that its tokens had, as they may be shown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    scopes: Vec<String>,
     tools: BTreeMap<String, u64>,
     /// Use of language models; most principals have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -133,6 +162,9 @@ pub(crate) struct Profile {
     /// Names that it was let in to, while its tokens say what they allow.
     #[serde(default, skip_serializing_if = "Touched::is_empty")]
     pub(crate) touched: Touched,
+    /// Which of its calls belong together.
+    #[serde(default, skip_serializing_if = "Work::is_unused")]
+    pub(crate) work: Work,
 }
 
 impl Row for Profile {
@@ -167,6 +199,7 @@ impl Profile {
             credentials: BTreeSet::new(),
             addresses: BTreeMap::new(),
             endpoints: BTreeMap::new(),
+            scopes: Vec::new(),
             tools: BTreeMap::new(),
             llm: None,
             once: 0,
@@ -174,6 +207,7 @@ impl Profile {
             shown: Sketch::default(),
             walks: BTreeMap::new(),
             touched: Touched::default(),
+            work: Work::default(),
         }
     }
 
@@ -268,19 +302,48 @@ impl Profile {
         let Some(endpoint) = activity.endpoint.filter(|_| activity.accepted()) else {
             return false;
         };
-        if let Some(count) = self.endpoints.get_mut(&endpoint.id) {
-            self.once -= u64::from(*count == 1);
-            *count += 1;
+        let scopes = self.scopes(activity);
+        if let Some(used) = self.endpoints.get_mut(&endpoint.id) {
+            self.once -= u64::from(used.calls == 1);
+            used.calls += 1;
+            used.last = used.last.max(activity.ts.0);
+            used.scopes |= scopes;
             return false;
         }
         let room = self.endpoints.len() < ENDPOINTS;
         if room {
             let took = activity.exchange.completed.0.saturating_sub(activity.ts.0);
             self.discovered.1 = self.discovered.1.max(took);
-            self.endpoints.insert(endpoint.id, 1);
+            let used = Used {
+                calls: 1,
+                last: activity.ts.0,
+                scopes,
+            };
+            self.endpoints.insert(endpoint.id, used);
             self.once += 1;
         }
         room
+    }
+
+    /// The scopes of the token at hand, as bits. Those that come when there is no room are not told of.
+    fn scopes(&mut self, activity: &Activity<'_>) -> u64 {
+        let credential = activity.identity.credential.as_ref();
+        let Some(token) = credential.and_then(|c| c.token.as_ref()) else {
+            return 0;
+        };
+        let mut bits = 0;
+        for scope in &token.scopes {
+            let known = self.scopes.iter().position(|known| known == scope);
+            let at = known.or_else(|| {
+                let room = self.scopes.len() < SCOPES;
+                room.then(|| {
+                    self.scopes.push(scope.clone());
+                    self.scopes.len() - 1
+                })
+            });
+            bits |= at.map_or(0, |at| 1 << at);
+        }
+        bits
     }
 
     /// Whether enough has been seen to say what is usual.
@@ -322,6 +385,25 @@ impl Profile {
         })
     }
 
+    /// Endpoints used, most used first.
+    fn used(&self) -> Vec<UsedEndpoint> {
+        let mut all: Vec<_> = self
+            .endpoints
+            .iter()
+            .map(|(id, used)| UsedEndpoint {
+                id: id.to_string(),
+                exchanges: used.calls,
+                last_seen: Timestamp(used.last),
+                scopes: (self.scopes.iter().enumerate())
+                    .filter(|(at, _)| used.scopes >> at & 1 == 1)
+                    .map(|(_, scope)| scope.clone())
+                    .collect(),
+            })
+            .collect();
+        all.sort_by(|a, b| b.exchanges.cmp(&a.exchanges).then_with(|| a.id.cmp(&b.id)));
+        all
+    }
+
     pub(crate) fn view(&self, settings: &Settings) -> PrincipalView {
         let mut auth: Vec<_> = self.auth.iter().map(|(s, n)| (s.name().to_owned(), *n)).collect();
         auth.sort();
@@ -360,12 +442,7 @@ impl Profile {
             credentials: self.credentials.len() as u64,
             addresses: self.addresses.keys().take(10).map(ToString::to_string).collect(),
             clients: self.addresses.len() as u64,
-            endpoints: most(
-                self.endpoints
-                    .iter()
-                    .map(|(id, n)| (id.to_string(), *n))
-                    .collect(),
-            ),
+            endpoints: self.used(),
             endpoint_count: self.endpoints.len() as u64,
             tools: most(self.tools.iter().map(|(t, n)| (t.clone(), *n)).collect()),
             models: self.llm.as_deref().map_or_else(Vec::new, |llm| {
@@ -376,6 +453,7 @@ impl Profile {
             llm_tools_offered: most(self.llm.iter().flat_map(|l| l.offered.clone()).collect()),
             llm_tools_called: most(self.llm.iter().flat_map(|l| l.called.clone()).collect()),
             learned: self.learned(settings),
+            work: self.work.view(),
         }
     }
 }

@@ -20,6 +20,7 @@ use crate::marks::Marks;
 use crate::network::Networks;
 use crate::settings::Settings;
 use crate::store::Store;
+use crate::work::{Clues, Joined};
 use reassembly::Timestamp;
 
 /// What every detector may ask of the program.
@@ -85,7 +86,7 @@ impl Behaviour {
         marks: &mut Marks,
         world: &World<'_>,
         ledger: &mut Ledger,
-    ) {
+    ) -> Option<Joined> {
         let identity = activity.identity;
         let newcomer = self.newcomer(activity.ts, world.settings);
         let profile = self
@@ -100,8 +101,10 @@ impl Behaviour {
         let learned = profile.learned(world.settings);
         // A browser's preflight is sent without credentials and for itself; it says nothing of its sender.
         if activity.signals.preflight && activity.request.method() == "OPTIONS" {
-            return;
+            return None;
         }
+        let clues = Clues::of(activity, object.map(|(object, _)| object.last), world.seed);
+        let joined = profile.work.join(&clues);
         let registry = &world.settings.declared.agents;
         let named = profile.name.as_deref().filter(|_| !identity.by_address);
         let agent = match registry.is_empty() {
@@ -169,15 +172,20 @@ impl Behaviour {
                 .observe(activity, scan, ledger);
         }
         // What this response shows explains later calls, not the one that it answers.
+        self.found.clear();
         if let Some(text) = text {
             handed_out(text, marks, world.seed, &mut self.found);
             profile.shown.insert_all(&self.found);
         }
+        let asked = activity.llm.map_or(&[][..], |llm| &llm.tools_called);
+        let asked = asked.iter().map(|(tool, _)| world.seed.hash(tool.as_bytes()));
+        profile.work.answered(&self.found, asked);
         let response = activity.exchange.response.as_ref().filter(|r| r.status < 400);
         if let Some(location) = response.and_then(|r| r.message.field("location")) {
             marks.read(location.as_bytes());
             handed_out(location.as_bytes(), marks, world.seed, &mut self.found);
             profile.shown.insert_all(&self.found);
         }
+        Some(joined)
     }
 }

@@ -1451,8 +1451,8 @@ mod identities {
             };
             agents += usize::from(view.kind == crate::PrincipalKind::AiAgent);
             slowest = slowest.max(view.discovered_after_ms);
-            for (id, _) in &view.endpoints {
-                let template = &templates[id];
+            for endpoint in &view.endpoints {
+                let template = &templates[&endpoint.id];
                 listed += usize::from(called.contains(&(name.clone(), template.clone())));
             }
         }

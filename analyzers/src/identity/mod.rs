@@ -10,6 +10,7 @@ use reassembly::Timestamp;
 
 pub use crate::behaviour::Mode;
 use crate::id::Id;
+use crate::work::WorkView;
 
 mod claims;
 mod client;
@@ -205,6 +206,19 @@ pub struct Registered {
     pub tools_beyond: Vec<String>,
 }
 
+/// An endpoint that let a principal in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsedEndpoint {
+    /// Its id.
+    pub id: String,
+    /// Calls.
+    pub exchanges: u64,
+    /// The last call.
+    pub last_seen: Timestamp,
+    /// Scopes of the tokens shown there, as far as tokens say.
+    pub scopes: Vec<String>,
+}
+
 /// A principal as it is shown and published.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PrincipalView {
@@ -256,8 +270,8 @@ pub struct PrincipalView {
     pub addresses: Vec<String>,
     /// Distinct client addresses (bounded).
     pub clients: u64,
-    /// Endpoint ids called, with counts, most called first, at most fifty.
-    pub endpoints: Vec<(String, u64)>,
+    /// Endpoints that let it in, most called first (bounded).
+    pub endpoints: Vec<UsedEndpoint>,
     /// Distinct endpoints called (bounded).
     pub endpoint_count: u64,
     /// Tools, resources and prompts called over MCP, with counts, most called first, at most fifty.
@@ -270,4 +284,6 @@ pub struct PrincipalView {
     pub llm_tools_called: Vec<(String, u64)>,
     /// Whether enough has been seen to say what is usual.
     pub learned: bool,
+    /// Its units of work.
+    pub work: WorkView,
 }

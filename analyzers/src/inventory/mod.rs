@@ -8,7 +8,7 @@ use reassembly::Timestamp;
 
 pub(crate) mod compare;
 pub mod declared;
-mod digest;
+pub(crate) mod digest;
 pub(crate) mod endpoint;
 pub mod export;
 pub(crate) mod face;

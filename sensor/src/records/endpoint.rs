@@ -12,7 +12,7 @@ use super::{Pairs, StatusRecord};
 
 /// Quantiles of a measured quantity.
 #[derive(Serialize)]
-struct QuantilesRecord {
+pub(super) struct QuantilesRecord {
     count: u64,
     min: u64,
     p50: u64,

@@ -70,6 +70,16 @@ pub(crate) fn write(out: &mut Vec<u8>, exchange: &Exchange, labels: &Labels, rev
         out.extend_from_slice(b",\"principal\":");
         string(out, principal);
     }
+    if let Some(joined) = &labels.work {
+        out.extend_from_slice(b",\"work\":{\"unit\":");
+        string(out, &joined.unit.to_string());
+        out.extend_from_slice(b",\"link\":");
+        string(out, joined.link.name());
+        out.extend_from_slice(b",\"strength\":");
+        let hundredths = u64::from(joined.strength);
+        out.extend_from_slice(format!("{}.{:02}", hundredths / 100, hundredths % 100).as_bytes());
+        out.push(b'}');
+    }
     out.extend_from_slice(b",\"flags\":[");
     for (i, name) in exchange.flags.names().enumerate() {
         if i > 0 {

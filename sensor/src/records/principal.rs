@@ -1,10 +1,14 @@
 //! The agents record: a principal and what is known of it. Services, people and unknown callers have one too;
 //! `kind` tells them apart.
 
+use std::collections::BTreeMap;
+
 use analyzers::identity::Registered;
+use analyzers::work::WorkView;
 use analyzers::{Mode, ModelUse, PrincipalView};
 use serde::Serialize;
 
+use super::endpoint::QuantilesRecord;
 use super::time::Rfc3339;
 use super::{Pairs, StatusRecord};
 
@@ -12,6 +16,32 @@ use super::{Pairs, StatusRecord};
 struct Called<'a> {
     id: &'a str,
     exchanges: u64,
+    last_seen: Rfc3339,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    scopes: &'a [String],
+}
+
+/// Endpoints of one record. The store has all of them; the topic need not.
+const CALLED: usize = 50;
+
+/// Units of work.
+#[derive(Serialize)]
+struct WorkRecord {
+    units: u64,
+    /// Calls of one unit that is over.
+    calls: QuantilesRecord,
+    /// Calls by what joined them to others.
+    links: BTreeMap<&'static str, u64>,
+}
+
+impl WorkRecord {
+    fn new(work: &WorkView) -> Option<Self> {
+        (work.units > 0).then(|| Self {
+            units: work.units,
+            calls: QuantilesRecord::from(&work.calls),
+            links: work.links.iter().map(|(link, count)| (link.name(), *count)).collect(),
+        })
+    }
 }
 
 #[derive(Serialize)]
@@ -106,6 +136,8 @@ pub(crate) struct PrincipalRecord<'a> {
     learned: bool,
     discovered_after_ms: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    work: Option<WorkRecord>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     registered: Option<RegisteredRecord<'a>>,
 }
 
@@ -151,9 +183,12 @@ impl<'a> PrincipalRecord<'a> {
             endpoints: principal
                 .endpoints
                 .iter()
-                .map(|(id, exchanges)| Called {
-                    id,
-                    exchanges: *exchanges,
+                .take(CALLED)
+                .map(|used| Called {
+                    id: &used.id,
+                    exchanges: used.exchanges,
+                    last_seen: Rfc3339(used.last_seen.0),
+                    scopes: &used.scopes,
                 })
                 .collect(),
             tools: Pairs(&principal.tools),
@@ -166,6 +201,7 @@ impl<'a> PrincipalRecord<'a> {
             llm_tools_called: some(&principal.llm_tools_called),
             learned: principal.learned,
             discovered_after_ms: principal.discovered_after_ms,
+            work: WorkRecord::new(&principal.work),
             registered: principal.registered.as_ref().map(RegisteredRecord::new),
         }
     }
