@@ -58,7 +58,8 @@ pub enum Table {
     /// Endpoints and their statistics by endpoint id; names learned per host by `host/` and an id, when each was watched by
     /// `watch/` and an id; servers of MCP by `mcp/`, their sessions by `session/`.
     Endpoints,
-    /// Principals and their baselines by principal id; what clients asked for in vain by `scan/` and an id.
+    /// Principals and their baselines by principal id; what clients asked for in vain by `scan/` and an id, whom they
+    /// have others call by `edge/` and an id.
     Principals,
     /// Credentials seen (keyed hashes).
     Credentials,
@@ -390,6 +391,7 @@ impl Analyzer {
     /// Ends the input: what is still being counted is decided.
     pub fn finish(&mut self) {
         self.inventory.finish();
+        self.behaviour.graph.finish();
         self.comparison
             .finish(&self.inventory, &self.settings, &mut self.ledger);
         self.ledger.finish();
@@ -421,7 +423,11 @@ impl Analyzer {
     pub fn principals(&self) -> impl Iterator<Item = PrincipalView> {
         let mut all = self.behaviour.profiles.sorted();
         all.sort_by_key(|(_, p)| p.kind);
-        all.into_iter().map(|(_, p)| p.view(&self.settings))
+        let mut reaches = self.behaviour.graph.views();
+        all.into_iter().map(move |(id, p)| PrincipalView {
+            reaches: reaches.remove(&id).unwrap_or_default(),
+            ..p.view(&self.settings)
+        })
     }
 
     /// How the specifications stand to what was seen.
@@ -446,6 +452,7 @@ impl Analyzer {
         self.behaviour.profiles.untrack();
         self.behaviour.scans.untrack();
         self.behaviour.credentials.untrack();
+        self.behaviour.graph.edges.untrack();
         self.ledger.entries.untrack();
     }
 
@@ -462,6 +469,7 @@ impl Analyzer {
             .chain(changes(&mut self.mcp.sessions, Table::Endpoints, SESSION))
             .chain(changes(&mut self.behaviour.profiles, Table::Principals, ""))
             .chain(changes(&mut self.behaviour.scans, Table::Principals, SCAN))
+            .chain(changes(&mut self.behaviour.graph.edges, Table::Principals, EDGE))
             .chain(changes(&mut self.behaviour.credentials, Table::Credentials, ""))
             .chain(changes(&mut self.ledger.entries, Table::Findings, ""))
     }
@@ -480,6 +488,7 @@ impl Analyzer {
             profiles,
             credentials,
             scans,
+            graph,
             ..
         } = &mut self.behaviour;
         let loaded = match (table, prefix) {
@@ -492,6 +501,7 @@ impl Analyzer {
             (Table::Endpoints, SESSION) => load(&mut self.mcp.sessions, bare, value, |_| None),
             (Table::Principals, "") => load(profiles, bare, value, |p| Some(p.id)),
             (Table::Principals, SCAN) => load(scans, bare, value, |_| None),
+            (Table::Principals, EDGE) => load(&mut graph.edges, bare, value, |e| Some(e.id())),
             (Table::Credentials, "") => load(credentials, bare, value, |_| None),
             (Table::Findings, "") => load(&mut self.ledger.entries, bare, value, |e| Some(e.id)),
             _ => Err("no such kind of row in this table".to_owned()),
@@ -511,6 +521,7 @@ impl Analyzer {
             ("bodies_unreadable", bodies),
             ("credentials_evicted", self.behaviour.credentials.evicted()),
             ("covers_evicted", self.comparison.covers.evicted()),
+            ("edges_evicted", self.behaviour.graph.edges.evicted()),
             ("endpoints_evicted", self.inventory.endpoints.evicted()),
             ("endpoints_refused", self.inventory.refused()),
             ("exchanges_without_request", self.unread),
@@ -534,6 +545,7 @@ impl Analyzer {
 const HOST: &str = "host/";
 const COVER: &str = "watch/";
 const SCAN: &str = "scan/";
+const EDGE: &str = "edge/";
 const SERVER: &str = "mcp/";
 const SESSION: &str = "session/";
 

@@ -18,8 +18,8 @@ mod marks;
 mod store;
 
 mod nearest;
-mod trace_context;
 pub mod network;
+mod trace_context;
 
 pub mod privacy;
 
@@ -32,6 +32,7 @@ pub mod mcp;
 
 pub mod spec;
 
+pub mod graph;
 pub mod work;
 
 mod behaviour;

@@ -10,7 +10,7 @@ use reassembly::Timestamp;
 
 /// Version of every stored row. A row of another version is refused, not guessed at. It goes up with each change of a
 /// struct that rows are made of; a test holds the form of the rows against it.
-pub const VERSION: u32 = 6;
+pub const VERSION: u32 = 7;
 
 /// State that can be stored and that knows when it was last of use.
 pub(crate) trait Row: Serialize + DeserializeOwned {
@@ -282,6 +282,12 @@ mod tests {
                 .field("Mcp-Session-Id: 0123456789abcdef")
                 .answer(list),
         );
+        // What one call has another server do, and what was refused before.
+        let order = Call::new("DELETE", "/orders/ord-7719").at("10.9.9.2");
+        scene.send(&order.clone().bearer(&agent_token("a", 0)).status(403));
+        let done = order.from("10.9.9.1");
+        let asked = Call::tool("remove", r#"{"order_id":"ord-7719"}"#).at("10.9.9.1");
+        scene.nested(&asked, &[done]);
         let mut form = BTreeSet::new();
         for change in scene.analyzer.take_changes() {
             let row: Value = serde_json::from_slice(&change.value.unwrap()).unwrap();

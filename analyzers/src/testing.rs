@@ -28,6 +28,8 @@ pub(crate) struct Call {
     ambiguities: [Ambiguities; 2],
     flags: Flags,
     tls: bool,
+    /// Nanoseconds until it is answered.
+    lasts: Option<u64>,
 }
 
 impl Call {
@@ -46,6 +48,7 @@ impl Call {
             ambiguities: [Ambiguities::empty(); 2],
             flags: Flags::empty(),
             tls: false,
+            lasts: None,
         }
     }
 
@@ -163,6 +166,13 @@ impl Call {
         self
     }
 
+    /// Answered after so many nanoseconds.
+    pub(crate) fn lasting(&self, nanoseconds: u64) -> Self {
+        let mut call = self.clone();
+        call.lasts = Some(nanoseconds);
+        call
+    }
+
     pub(crate) fn exchange(&self, at: u64, number: u32) -> Exchange {
         let head = format!(
             "{} {} HTTP/1.1\nHost: {}\n{}",
@@ -182,6 +192,7 @@ impl Call {
             .request(&head, self.body.as_bytes())
             .response(&answer, self.answer.as_bytes())
             .flags(self.flags)
+            .waited(self.lasts.unwrap_or(5_000_000))
             .ambiguities(self.ambiguities[0], self.ambiguities[1])
             .build()
     }
@@ -238,6 +249,33 @@ impl Scene {
         self.wait(1);
         self.sent += 1;
         let labels = self.analyzer.observe(&call.exchange(self.now, self.sent));
+        self.told.extend(std::iter::from_fn(|| self.analyzer.poll()));
+        labels
+    }
+
+    /// Sends a call, during which its server sends others, which are complete before it is: one every ten milliseconds.
+    pub(crate) fn nested(&mut self, call: &Call, inner: &[Call]) -> Labels {
+        self.wait(1);
+        let step = 10_000_000;
+        for (n, inner) in inner.iter().enumerate() {
+            self.sent += 1;
+            self.observe(
+                inner
+                    .lasting(step / 2)
+                    .exchange(self.now + (n as u64 + 1) * step, self.sent),
+            );
+        }
+        self.sent += 1;
+        let outer = call
+            .lasting((inner.len() as u64 + 2) * step)
+            .exchange(self.now, self.sent);
+        self.now = outer.completed.0;
+        self.observe(outer)
+    }
+
+    /// Gives an exchange to the analyzer.
+    pub(crate) fn observe(&mut self, exchange: Exchange) -> Labels {
+        let labels = self.analyzer.observe(&exchange);
         self.told.extend(std::iter::from_fn(|| self.analyzer.poll()));
         labels
     }

@@ -24,8 +24,10 @@ pub(crate) fn of_request(request: &Request, seed: Seed) -> Option<u64> {
         .or_else(|| hex(field("x-cloud-trace-context")?.split('/').next()?, seed))
         .or_else(|| {
             let parts = field("x-amzn-trace-id")?.split(';');
-            let root = parts.filter_map(|part| part.trim().strip_prefix("Root=")).next()?;
-            hex(&root.splitn(2, '-').nth(1)?.replace('-', ""), seed)
+            let root = parts
+                .filter_map(|part| part.trim().strip_prefix("Root="))
+                .next()?;
+            hex(&root.split_once('-')?.1.replace('-', ""), seed)
         })
         .or_else(|| {
             let number: u64 = field("x-datadog-trace-id")?.trim().parse().ok()?;

@@ -9,8 +9,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 pub(crate) use queries::{
-    AcceptArgs, AgentsArgs, AgentsCommand, AgentsListArgs, AgentsShowArgs, CheckArgs, DeclaredArgs, DiffArgs,
-    ExportArgs, ExportFormat, FilterArgs, InventoryArgs, ListArgs, OverrideArgs, ShowArgs, SortBy,
+    AcceptArgs, AccessReviewArgs, AgentsArgs, AgentsCommand, AgentsGraphArgs, AgentsListArgs, AgentsShowArgs,
+    CheckArgs, DeclaredArgs, DiffArgs, ExportArgs, ExportFormat, FilterArgs, GraphFormat, InventoryArgs,
+    ListArgs, OverrideArgs, ShowArgs, SortBy,
 };
 
 /// Listens to mirrored traffic and tells which APIs exist, who calls them, and what is wrong with it.
@@ -139,9 +140,17 @@ pub(crate) enum Command {
     #[command(after_long_help = "Examples:\n  \
         tapline agents --store DIR                                       who calls, why, owner, APIs, tools, models, data\n  \
         tapline agents --store DIR --since yesterday --kind ai_agent      agents that came since then\n  \
-        tapline agents show refund-agent --store DIR                      all that is known of one\n\n\
+        tapline agents show refund-agent --store DIR                      all that is known of one\n  \
+        tapline agents graph --store DIR | dot -Tsvg > agents.svg         who reaches what, drawn\n\n\
         Owners come from the registry of agents (inventory.agents). Times are packet times.")]
     Agents(AgentsArgs),
+    /// Who may do what, and does: each caller with each endpoint that let it in, scopes, data and last use
+    #[command(after_help = "Examples:\n  \
+        tapline access-review --store DIR --csv > review.csv              everything, for a spreadsheet\n  \
+        tapline access-review --store DIR --unused-since 30d              access that nobody used for thirty days\n  \
+        tapline access-review --store DIR --since 2026-10-01              what came, went and changed since then\n\n\
+        Past days tell of AI agents and services only: people come and go, and are not followed.")]
+    AccessReview(AccessReviewArgs),
     /// Show the servers of the Model Context Protocol that a store knows, with their tools and who calls them
     Mcp(ListArgs),
     /// Show the findings that a store knows
@@ -290,6 +299,8 @@ pub(crate) enum SchemaName {
     Health,
     /// `tapline diff --json`
     Change,
+    /// `tapline access-review --json`
+    Access,
     /// `tapline check --json`
     Violation,
 }

@@ -535,9 +535,34 @@ fn newcomers(scene: &mut Scene) {
 type Play = (fn(&mut Scene), fn() -> crate::Settings);
 
 /// Every revision told of every scene, and what is kept at the end.
+/// An agent that may not delete an order, and a server of tools that does it for whoever asks.
+fn deputies(scene: &mut Scene) {
+    let agent = agent_token("helper", 0);
+    let order = |method| {
+        Call::new(method, "/orders/ord-7719")
+            .host("orders.example")
+            .at("10.9.9.2")
+    };
+    scene.send(&order("GET").bearer(&agent));
+    scene.send(&order("DELETE").bearer(&agent).status(403));
+    let trace = "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let done = order("DELETE")
+        .field("X-Api-Key: 0123456789abcdef")
+        .from("10.9.9.1")
+        .field(trace)
+        .over_tls();
+    let asked = Call::tool("remove_order", r#"{"order_id":"ord-7719"}"#);
+    let asked = asked
+        .bearer(&agent)
+        .host("tools.example")
+        .at("10.9.9.1")
+        .field(trace);
+    scene.nested(&asked, &[done]);
+}
+
 fn all() -> Vec<Finding> {
     let mut all = Vec::new();
-    let plays: [Play; 12] = [
+    let plays: [Play; 13] = [
         (newcomers, crate::Settings::default),
         (credentials, crate::Settings::default),
         (exposed, crate::Settings::default),
@@ -550,6 +575,7 @@ fn all() -> Vec<Finding> {
         (models, fingerprints),
         (lives, crate::Settings::default),
         (identities, registered),
+        (deputies, crate::Settings::default),
     ];
     for (play, settings) in plays {
         let mut scene = Scene::with(settings());
@@ -624,15 +650,16 @@ fn numbers_agree_with_the_record() {
         let numbers: Vec<_> = f.explanation.split([' ', '(', ':', ',']).collect();
         let told = f.kind == Kind::NewEndpointForPrincipal || f.count == 1;
         assert!(told || numbers.contains(&f.count.to_string().as_str()), "{text}");
-        // What led to it is told, and is none: a change of clients, what a tool did, an end, a first use.
-        let led = usize::from(matches!(
-            f.kind,
+        // What led to it is told, and is none: a change of clients, what a tool did, an end, a first use; a refusal and what was done.
+        let led = match f.kind {
+            Kind::ConfusedDeputy => 2,
             Kind::CredentialShared
-                | Kind::ToolHintViolated
-                | Kind::TokenPassthrough
-                | Kind::TokenReplay
-                | Kind::RevokedCredentialAccepted
-        ));
+            | Kind::ToolHintViolated
+            | Kind::TokenPassthrough
+            | Kind::TokenReplay
+            | Kind::RevokedCredentialAccepted => 1,
+            _ => 0,
+        };
         assert!(f.count as usize + led >= f.evidence.len(), "{text}");
         if f.kind == Kind::OrphanEndpoint {
             assert!(f.evidence.is_empty(), "nothing shows what was not called: {text}");

@@ -12,9 +12,11 @@ use super::cadence::Cadence;
 use super::rate_anomaly::Rate;
 use super::sketch::Sketch;
 use crate::credentials::scope_unused::Touched;
+use crate::graph::confused_deputy::Refused;
 use crate::id::Id;
 use crate::identity::{
-    Evidence, Identity, ModelUse, PrincipalKind, PrincipalView, Reason, Registered, Scheme, UsedEndpoint, judge,
+    Evidence, Identity, ModelUse, PrincipalKind, PrincipalView, Reason, Registered, Scheme, UsedEndpoint,
+    judge,
 };
 use crate::llm::LlmCall;
 use crate::settings::Settings;
@@ -165,6 +167,9 @@ pub(crate) struct Profile {
     /// Which of its calls belong together.
     #[serde(default, skip_serializing_if = "Work::is_unused")]
     pub(crate) work: Work,
+    /// What it may not do.
+    #[serde(default, skip_serializing_if = "Refused::is_empty")]
+    pub(crate) refused: Refused,
 }
 
 impl Row for Profile {
@@ -208,6 +213,7 @@ impl Profile {
             walks: BTreeMap::new(),
             touched: Touched::default(),
             work: Work::default(),
+            refused: Refused::default(),
         }
     }
 
@@ -454,6 +460,7 @@ impl Profile {
             llm_tools_called: most(self.llm.iter().flat_map(|l| l.called.clone()).collect()),
             learned: self.learned(settings),
             work: self.work.view(),
+            reaches: Vec::new(),
         }
     }
 }

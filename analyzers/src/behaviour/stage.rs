@@ -13,6 +13,7 @@ use super::{
 };
 use crate::credentials::{self, Known, scope_unused};
 use crate::finding::ledger::Ledger;
+use crate::graph::{Graph, confused_deputy};
 use crate::id::Seed;
 use crate::inventory::compare::cover::Cover;
 use crate::llm::Allowed;
@@ -40,6 +41,7 @@ pub(crate) struct Behaviour {
     pub(crate) profiles: Store<Profile>,
     pub(crate) credentials: Store<Known>,
     pub(crate) scans: Store<Scan>,
+    pub(crate) graph: Graph,
     /// The first call of all, and how many there were: how long the sensor has watched.
     watched: Option<(Timestamp, u64)>,
     /// Ids in the response at hand.
@@ -52,6 +54,7 @@ impl Behaviour {
             profiles: Store::new(max_principals),
             credentials: Store::new(max_principals.saturating_mul(2)),
             scans: Store::new(max_principals.div_ceil(2)),
+            graph: Graph::new(max_principals.saturating_mul(2)),
             watched: None,
             found: Vec::new(),
         }
@@ -186,6 +189,9 @@ impl Behaviour {
             handed_out(location.as_bytes(), marks, world.seed, &mut self.found);
             profile.shown.insert_all(&self.found);
         }
+        let named = object.map(|(object, _)| object.hash);
+        let caused = self.graph.observe(activity, &clues, named, world.seed);
+        confused_deputy::observe(activity, &mut profile.refused, named, &caused, ledger);
         Some(joined)
     }
 }

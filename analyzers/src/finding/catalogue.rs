@@ -18,6 +18,7 @@ use crate::credentials::{
     revoked_credential_accepted, scope_overbroad, scope_unused, sender_constraint_missing,
     sender_constraint_violated, token_long_lived, token_passthrough, token_replay,
 };
+use crate::graph::confused_deputy;
 use crate::inventory::compare::{orphan, shadow, undocumented, zombie};
 use crate::inventory::posture::{
     cleartext_api, cors_misconfig, debug_endpoint, graphql_introspection, missing_cache_control,
@@ -53,7 +54,7 @@ pub struct Entry {
 }
 
 /// Every kind, in the order of [`Kind`].
-pub const CATALOGUE: [Entry; 53] = [
+pub const CATALOGUE: [Entry; 54] = [
     Entry {
         kind: Kind::MissingAuth,
         name: "missing_auth",
@@ -1148,6 +1149,29 @@ pub const CATALOGUE: [Entry; 53] = [
             "Make the other one refuse it: an issuer and an audience for each environment.",
             "Rotate it, and look for where the test system keeps it.",
             "Confirm with the next capture that the finding does not return.",
+        ],
+    },
+    Entry {
+        kind: Kind::ConfusedDeputy,
+        name: "confused_deputy",
+        title: "Server does for a caller what that may not do",
+        severity: Severity::High,
+        impact: "Who may not do it himself has a server do it, and the log of the server behind names the wrong one.",
+        explain: confused_deputy::explain,
+        mapping: &[
+            ("owasp_api", &["API5:2023"]),
+            ("owasp_agentic", &["ASI03:2026"]),
+            ("owasp_nhi", &["NHI5:2025"]),
+            ("owasp_llm", &["LLM06:2025"]),
+            ("atlas", &["AML.T0053"]),
+            ("attack", &["T1078"]),
+        ],
+        playbook: "PB-CONFUSED-DEPUTY",
+        steps: &[
+            "Follow the three exchanges with the filter: the refusal, the call to the deputy, and what the deputy sent.",
+            "Ask the owner of the deputy whether it checks for whom it acts; it should refuse what its caller may not do.",
+            "Let it exchange the caller's token for one that names both (RFC 8693, `act`), so that the server behind it decides about the caller.",
+            "Look for what else the caller had done by it: `tapline agents show` lists what it reaches.",
         ],
     },
 ];

@@ -165,6 +165,8 @@ pub enum Kind {
     StalePrincipalActive,
     /// One credential in two environments.
     EnvCrossing,
+    /// A server does for a caller what that may not do.
+    ConfusedDeputy,
 }
 
 /// An exchange that a finding rests on.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use reassembly::Timestamp;
 
 pub use crate::behaviour::Mode;
+use crate::graph::EdgeView;
 use crate::id::Id;
 use crate::work::WorkView;
 
@@ -286,4 +287,6 @@ pub struct PrincipalView {
     pub learned: bool,
     /// Its units of work.
     pub work: WorkView,
+    /// What it has others call, most often first.
+    pub reaches: Vec<EdgeView>,
 }

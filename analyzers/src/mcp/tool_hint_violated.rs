@@ -14,7 +14,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 
-use reassembly::{Request, Timestamp};
+use reassembly::Timestamp;
 use serde_json::json;
 
 use super::At;
@@ -24,23 +24,15 @@ use crate::finding::ledger::{Draft, Ledger, Subject};
 use crate::finding::trace::Trace;
 use crate::finding::words::{many, sentence};
 use crate::finding::{Finding, Kind, Severity};
+use crate::graph::values;
 use crate::id::Seed;
-use crate::json::{Scalar, Scanner};
+use crate::trace_context;
 
 /// Requests of servers remembered, the latest.
 const EFFECTS: usize = 512;
 
 /// Addresses of servers with tools that say they only read.
 const ADDRESSES: usize = 1024;
-
-/// Values of one request or call that are compared.
-const VALUES: usize = 64;
-
-/// Bytes of a body in which values are looked for.
-const SEARCHED: usize = 16 * 1024;
-
-/// The shortest value that is no accident.
-const SHORTEST: usize = 6;
 
 /// A request that changed something.
 #[derive(Debug)]
@@ -58,32 +50,6 @@ struct Effect {
 pub(super) struct Effects {
     servers: BTreeSet<IpAddr>,
     recent: VecDeque<Effect>,
-}
-
-/// The trace that a request belongs to (W3C Trace Context), hashed.
-fn context(traceparent: &str, seed: Seed) -> Option<u64> {
-    let id = traceparent.trim().split('-').nth(1)?;
-    let is = id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()) && id.bytes().any(|b| b != b'0');
-    is.then(|| seed.hash(id.to_ascii_lowercase().as_bytes()))
-}
-
-fn values(text: &[u8], seed: Seed, out: &mut Vec<u64>) {
-    for scalar in Scanner::new(&text[..text.len().min(SEARCHED)]) {
-        let (Scalar::Text(value) | Scalar::Number(value)) = scalar;
-        if value.len() >= SHORTEST && out.len() < VALUES {
-            out.push(seed.hash(value));
-        }
-    }
-}
-
-fn of_request(request: &Request, seed: Seed) -> Vec<u64> {
-    let mut all = Vec::new();
-    let pieces = request.target().split(['/', '?', '&', '=']);
-    for piece in pieces.filter(|p| p.len() >= SHORTEST).take(VALUES / 2) {
-        all.push(seed.hash(piece.as_bytes()));
-    }
-    values(&request.message.body, seed, &mut all);
-    all
 }
 
 fn is_search(path: &str) -> bool {
@@ -109,14 +75,13 @@ impl Effects {
         if self.recent.len() >= EFFECTS {
             self.recent.pop_front();
         }
-        let traceparent = activity.request.message.field("traceparent");
         let resource = activity.resource();
         let place = (resource.method, resource.host, resource.template);
         self.recent.push_back(Effect {
             client,
             at: activity.ts,
-            context: traceparent.and_then(|t| context(t, seed)),
-            values: of_request(activity.request, seed),
+            context: trace_context::of_request(activity.request, seed),
+            values: values::of_request(activity.request, seed),
             what: match place {
                 (Some(method), Some(host), Some(template)) => format!("{method} {host}{template}"),
                 _ => format!("{} {}", activity.trace().method, activity.host_name()),
@@ -165,12 +130,14 @@ impl Effects {
         let said = message
             .params
             .and_then(|p| p.get("_meta")?.get_text("traceparent"));
-        let field = request.message.field("traceparent");
-        let own = said.as_deref().or(field).and_then(|t| context(t, seed));
+        let own = match said {
+            Some(said) => trace_context::of_traceparent(&said, seed),
+            None => trace_context::of_request(request, seed),
+        };
         let mut given = Vec::new();
         if let Some(arguments) = message.params.and_then(|p| p.get("arguments")) {
             let Value { bytes, .. } = arguments;
-            values(bytes, seed, &mut given);
+            values::of_json(bytes, seed, &mut given);
         }
         // Many requests may have been sent meanwhile, each with many values.
         given.sort_unstable();

@@ -35,6 +35,11 @@ pub(crate) struct Clues {
 }
 
 impl Clues {
+    /// The trace that the call belongs to.
+    pub(crate) fn context(&self) -> Option<u64> {
+        self.trace
+    }
+
     /// What `activity` tells; `object` is what it names.
     pub(crate) fn of(activity: &Activity<'_>, object: Option<u64>, seed: Seed) -> Self {
         let (exchange, request) = (activity.exchange, activity.request);
@@ -45,7 +50,7 @@ impl Clues {
         let spoken = call.is_some_and(|call| matches!(call.protocol, "mcp" | "jsonrpc" | "a2a"));
         let server = seed.hash(format!("{}{}", request.host, request.path()).as_bytes());
         let body = &request.message.body[..request.message.body.len().min(SEARCHED)];
-        let message = spoken.then(|| message::read(body).0).unwrap_or_default();
+        let message = if spoken { message::read(body).0 } else { Vec::new() };
         let said = message.first();
         let answered = exchange.response.as_ref();
         let session = request
@@ -54,7 +59,9 @@ impl Clues {
             .or_else(|| answered?.message.field("mcp-session-id"));
         let in_meta = said.and_then(|m| m.params?.get("_meta")?.get_text("traceparent"));
         let number = said.and_then(|m| std::str::from_utf8(m.id?.bytes).ok()?.parse().ok());
-        let called = call.filter(|call| call.protocol != "llm").and_then(|call| call.name.as_deref());
+        let called = call
+            .filter(|call| call.protocol != "llm")
+            .and_then(|call| call.name.as_deref());
         let mut names: Vec<u64> = object.into_iter().collect();
         let read = activity.llm.and_then(|_| Value::read(body)).map(|(body, _)| body);
         if let Some(before) = read.and_then(|body| body.get_text("previous_response_id")) {
@@ -100,9 +107,8 @@ fn talk(body: Value<'_>, seed: Seed) -> Vec<u64> {
     let mut hash = 0_u64;
     let mut all: Vec<u64> = Vec::new();
     // What is said by the system is the same in each conversation; one has begun when somebody else has spoken.
-    let spoken = |message: &Value<'_>| {
-        !matches!(message.get_text("role").as_deref(), Some("system" | "developer"))
-    };
+    let spoken =
+        |message: &Value<'_>| !matches!(message.get_text("role").as_deref(), Some("system" | "developer"));
     let messages = list.into_iter().flat_map(Value::elements);
     for message in messages.filter(|v| v.whole).filter(spoken).take(MESSAGES) {
         // Marks for caches move from message to message.

@@ -247,17 +247,27 @@ impl Unit {
             return None;
         }
         add(Link::Session, session.is_some(), 1.0);
-        add(Link::Trace, clues.trace.is_some_and(|t| self.traces.contains(&t)), 1.0);
+        add(
+            Link::Trace,
+            clues.trace.is_some_and(|t| self.traces.contains(&t)),
+            1.0,
+        );
         let goes_on = clues.talk.iter().any(|talk| self.talks.contains(talk));
         add(Link::Conversation, goes_on, 1.0);
         let names_shown = clues.names.iter().any(|name| self.shown.contains(name));
         add(Link::Handle, names_shown, 1.0);
         let number = self.numbers.iter().find(|(server, _)| *server == clues.server);
-        let counts = number.zip(clues.number).is_some_and(|((_, last), now)| last.checked_add(1) == Some(now));
+        let counts = number
+            .zip(clues.number)
+            .is_some_and(|((_, last), now)| last.checked_add(1) == Some(now));
         let short = clues.ts.since(self.first) <= LONGEST;
         add(Link::RpcId, counts && short, 1.0);
         add(Link::Connection, self.flows.contains(&clues.flow) && short, 1.0);
-        add(Link::Asked, clues.called.is_some_and(|called| self.asked.contains(&called)), 1.0);
+        add(
+            Link::Asked,
+            clues.called.is_some_and(|called| self.asked.contains(&called)),
+            1.0,
+        );
         add(Link::Time, short, 1.0 / (rivals + 1) as f64);
         let strength = 1.0 - doubt;
         (strength >= ENOUGH).then_some((best, strength))
@@ -302,9 +312,8 @@ impl Work {
                 continue;
             };
             // Of two that are as likely the one that was busy last.
-            let better = best.is_none_or(|(before, _, known)| {
-                (strength, unit.last) > (known, self.open[before].last)
-            });
+            let better =
+                best.is_none_or(|(before, _, known)| (strength, unit.last) > (known, self.open[before].last));
             if better {
                 best = Some((at, link, strength));
             }
@@ -343,7 +352,9 @@ impl Work {
         for id in shown.iter().take(SHOWN / 2) {
             push(&mut unit.shown, *id, SHOWN);
         }
-        asked.take(ASKED).for_each(|tool| push(&mut unit.asked, tool, ASKED));
+        asked
+            .take(ASKED)
+            .for_each(|tool| push(&mut unit.asked, tool, ASKED));
     }
 
     /// Ends units that nothing joins any more.

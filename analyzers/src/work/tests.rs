@@ -40,7 +40,10 @@ fn chat(messages: &[&str]) -> Call {
         })
         .collect();
     let system = r#"{"role":"system","content":"You help."}"#;
-    let body = format!(r#"{{"model":"gpt-5","messages":[{system},{}]}}"#, messages.join(","));
+    let body = format!(
+        r#"{{"model":"gpt-5","messages":[{system},{}]}}"#,
+        messages.join(",")
+    );
     Call::new("POST", "/v1/chat/completions")
         .host("llm.example")
         .field("Content-Type: application/json")
@@ -104,7 +107,11 @@ fn a_conversation_goes_on_with_all_that_was_said_before() {
     let mut agent = Agent::new();
     let one = agent.send(chat(&["Where is my order?"]));
     let other = agent.send(chat(&["Write a poem."]));
-    assert_eq!(other.link, Link::Time, "another conversation may be of the same task");
+    assert_eq!(
+        other.link,
+        Link::Time,
+        "another conversation may be of the same task"
+    );
     agent.wait(LONG);
     let on = agent.send(chat(&["Where is my order?", "Which one?", "The last."]));
     assert_eq!((on.unit, on.link), (one.unit, Link::Conversation));
@@ -115,7 +122,10 @@ fn a_conversation_goes_on_with_all_that_was_said_before() {
     let marked = r#"{"model":"claude","max_tokens":9,"messages":[{"role":"user","content":[{"type":"text","text":"Plan it","cache_control":{"type":"ephemeral"}}]}]}"#;
     let moved = r#"{"model":"claude","max_tokens":9,"messages":[{"role":"user","content":[{"type":"text","text":"Plan it"}]},{"role":"assistant","content":"Done"},{"role":"user","content":[{"type":"text","text":"Go on","cache_control":{"type":"ephemeral"}}]}]}"#;
     let messages = |body: &str| {
-        Call::new("POST", "/v1/messages").host("llm.example").field("Content-Type: application/json").body(body)
+        Call::new("POST", "/v1/messages")
+            .host("llm.example")
+            .field("Content-Type: application/json")
+            .body(body)
     };
     agent.wait(LONG);
     let one = agent.send(messages(marked));
@@ -136,7 +146,9 @@ fn an_answer_that_is_named_by_its_id_goes_on() {
     };
     let one = agent.send(call(""));
     agent.wait(LONG);
-    let two = agent.send(call(r#","previous_response_id":"resp_68af4030592c81938ec0a5fbab4a3e9f""#));
+    let two = agent.send(call(
+        r#","previous_response_id":"resp_68af4030592c81938ec0a5fbab4a3e9f""#,
+    ));
     assert_eq!((two.unit, two.link), (one.unit, Link::Handle));
 }
 
@@ -158,8 +170,14 @@ fn session(id: &str, number: u32) -> Call {
     let body = format!(
         r#"{{"jsonrpc":"2.0","id":{number},"method":"tools/call","params":{{"name":"list","arguments":{{}}}}}}"#
     );
-    let call = Call::new("POST", "/mcp").field("Content-Type: application/json").body(body);
-    if id.is_empty() { call } else { call.field(&format!("Mcp-Session-Id: {id}")) }
+    let call = Call::new("POST", "/mcp")
+        .field("Content-Type: application/json")
+        .body(body);
+    if id.is_empty() {
+        call
+    } else {
+        call.field(&format!("Mcp-Session-Id: {id}"))
+    }
 }
 
 #[test]
@@ -214,7 +232,11 @@ fn a_program_that_never_rests_has_units_of_an_hour() {
     let principal = &agent.scene.principals()[0];
     assert_eq!(principal.work.units, units.len() as u64);
     assert_eq!(principal.work.calls.count, units.len() as u64 - 1);
-    assert!((55..=62).contains(&principal.work.calls.p50), "{:?}", principal.work);
+    assert!(
+        (55..=62).contains(&principal.work.calls.p50),
+        "{:?}",
+        principal.work
+    );
 }
 
 #[test]
@@ -239,11 +261,18 @@ fn what_is_remembered_is_bounded() {
         agent.send(call);
     }
     let rows: Vec<_> = agent.scene.analyzer.take_changes().collect();
-    let row = rows.iter().find(|row| row.table == crate::Table::Principals).unwrap();
+    let row = rows
+        .iter()
+        .find(|row| row.table == crate::Table::Principals)
+        .unwrap();
     let row: serde_json::Value = serde_json::from_slice(row.value.as_ref().unwrap()).unwrap();
     let work = &row["row"]["work"];
     assert_eq!(work["open"].as_array().unwrap().len(), OPEN);
     assert!(work.to_string().len() < 32 * 1024, "{}", work.to_string().len());
     let read: Work = serde_json::from_value(work.clone()).unwrap();
-    assert_eq!(serde_json::to_value(&read).unwrap(), *work, "as it was after a restart");
+    assert_eq!(
+        serde_json::to_value(&read).unwrap(),
+        *work,
+        "as it was after a restart"
+    );
 }

@@ -36,6 +36,74 @@ pub(crate) struct AgentsArgs {
 pub(crate) enum AgentsCommand {
     /// Everything that is known of one principal
     Show(AgentsShowArgs),
+    /// Who calls which tools and endpoints, what these have others call, and which data is there, as a drawing
+    Graph(AgentsGraphArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AgentsGraphArgs {
+    /// The folder given as --store to replay or capture
+    #[arg(long, value_name = "DIR")]
+    pub(crate) store: PathBuf,
+    /// dot for Graphviz, mermaid for Markdown, json for programs
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = GraphFormat::Dot)]
+    pub(crate) format: GraphFormat,
+    /// Only this one: its id, the first letters of it, or its name
+    #[arg(long, value_name = "PRINCIPAL", conflicts_with = "kind")]
+    pub(crate) principal: Option<String>,
+    /// Of this kind: ai_agent, service, human, unknown; without it AI agents
+    #[arg(long, value_name = "KIND", value_parser = ["ai_agent", "service", "human", "unknown"])]
+    pub(crate) kind: Vec<String>,
+    /// Leave out what is less sure than this, 0 to 1
+    #[arg(long, value_name = "SHARE", default_value_t = 0.5, value_parser = share)]
+    pub(crate) least: f64,
+    #[command(flatten)]
+    pub(crate) declared: DeclaredArgs,
+}
+
+/// How a graph is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum GraphFormat {
+    Dot,
+    Mermaid,
+    Json,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err("a number from 0 to 1".to_owned()),
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AccessReviewArgs {
+    /// The folder given as --store to replay or capture
+    #[arg(long, value_name = "DIR")]
+    pub(crate) store: PathBuf,
+    /// Only what changed on this day and after it: 2026-11-20, yesterday, or e.g. 7d before the last exchange in the store
+    #[arg(long, value_name = "DAY", value_parser = when)]
+    pub(crate) since: Option<When>,
+    /// The last day that counts; without it, all up to the last exchange
+    #[arg(long, value_name = "DAY", value_parser = when, requires = "since")]
+    pub(crate) until: Option<When>,
+    /// Only what was last used before this time: access that may be taken away
+    #[arg(long, value_name = "TIME", value_parser = when, conflicts_with = "since")]
+    pub(crate) unused_since: Option<When>,
+    /// Only this one: its id, the first letters of it, or its name
+    #[arg(long, value_name = "PRINCIPAL", conflicts_with = "kind")]
+    pub(crate) principal: Option<String>,
+    /// Of this kind: ai_agent, service, human, unknown
+    #[arg(long, value_name = "KIND", value_parser = ["ai_agent", "service", "human", "unknown"])]
+    pub(crate) kind: Vec<String>,
+    /// JSON Lines instead of a table
+    #[arg(long, conflicts_with = "csv")]
+    pub(crate) json: bool,
+    /// Comma-separated values instead of a table, for spreadsheets (RFC 4180)
+    #[arg(long)]
+    pub(crate) csv: bool,
+    #[command(flatten)]
+    pub(crate) declared: DeclaredArgs,
 }
 
 #[derive(Debug, Args)]

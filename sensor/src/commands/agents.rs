@@ -27,6 +27,7 @@ const KINDS: [(&str, &str, Look); 4] = [
 pub(super) fn agents(args: &AgentsArgs) -> Result<Status, Failure> {
     match &args.command {
         Some(AgentsCommand::Show(args)) => show(args),
+        Some(AgentsCommand::Graph(args)) => super::graph::graph(args),
         None => list(&args.list),
     }
 }
@@ -108,7 +109,7 @@ fn list(args: &AgentsListArgs) -> Result<Status, Failure> {
     super::print(&table(&rows, all.len(), &around, args.since.is_some()))
 }
 
-fn kind_of(principal: &Known) -> (usize, &'static str, Look) {
+pub(super) fn kind_of(principal: &Known) -> (usize, &'static str, Look) {
     let place = KINDS
         .iter()
         .position(|(kind, ..)| *kind == principal.text("kind"))
@@ -117,7 +118,7 @@ fn kind_of(principal: &Known) -> (usize, &'static str, Look) {
 }
 
 /// The name of a principal, else its id.
-fn name(principal: &Known) -> &str {
+pub(super) fn name(principal: &Known) -> &str {
     principal.value["name"].as_str().unwrap_or(principal.text("id"))
 }
 
@@ -159,7 +160,11 @@ fn models(principal: &Known) -> Vec<&str> {
 
 /// Counted names, most first.
 fn counted<'a>(principal: &'a Known, field: &str) -> Vec<(&'a str, u64)> {
-    let Value::Object(map) = &principal.value[field] else {
+    counted_in(&principal.value[field])
+}
+
+fn counted_in(of: &Value) -> Vec<(&str, u64)> {
+    let Value::Object(map) = of else {
         return Vec::new();
     };
     let mut all: Vec<_> = map
@@ -331,7 +336,7 @@ fn show(args: &AgentsShowArgs) -> Result<Status, Failure> {
 }
 
 /// The one principal that is meant: by its id, the first letters of it, or its name.
-fn one(source: &Source, asked: &str) -> Result<Known, Failure> {
+pub(super) fn one(source: &Source, asked: &str) -> Result<Known, Failure> {
     let asked = asked.trim();
     let mut exact = Vec::new();
     let mut begins = Vec::new();
@@ -422,6 +427,26 @@ fn page(p: &Known, around: &Around, source: &Source) -> String {
         "volume",
         &format!("{} sent, {} received", volume("request"), volume("response")),
     );
+    let work = &p.value["work"];
+    if let Some(units) = work["units"].as_u64() {
+        let links = counted_in(&work["links"])
+            .iter()
+            .filter(|(link, _)| *link != "first")
+            .map(|(link, count)| format!("{link} {}", thousands(*count)))
+            .collect::<Vec<_>>()
+            .join(", ");
+        let calls = &work["calls"];
+        let size = match calls["count"].as_u64() {
+            None | Some(0) => String::new(),
+            Some(_) => format!(", {} calls in the middle, {} at most", calls["p50"], calls["max"]),
+        };
+        let joined = if links.is_empty() {
+            String::new()
+        } else {
+            format!("; joined by {links}")
+        };
+        fact("units of work", &format!("{}{size}{joined}", thousands(units)));
+    }
     fact("tools", &list("tools"));
     fact("models", &models(p).join(", "));
     fact(
@@ -484,6 +509,47 @@ fn page(p: &Known, around: &Around, source: &Source) -> String {
     if !rows.is_empty() {
         page.table(&ENDPOINTS, &rows);
     }
+    reached(&mut page, p, around, source);
     super::show::finding_list(&mut page, around.findings(p));
     page.finish()
+}
+
+/// What it has others call.
+fn reached(page: &mut Page, p: &Known, around: &Around, source: &Source) {
+    const REACHED: [Column; 5] = [
+        Column::text("through", 24),
+        Column::text("by", 10),
+        Column::text("endpoint", 24),
+        Column::number("calls"),
+        Column::text("joined by", 12),
+    ];
+    let all = p.value["reaches"].as_array().map_or(&[][..], Vec::as_slice);
+    if all.is_empty() {
+        return;
+    }
+    let names: BTreeMap<String, String> = source
+        .principals()
+        .map(|p| (p.text("id").to_owned(), name(&p).to_owned()))
+        .collect();
+    let endpoint = |edge: &Value, field: &str| {
+        let id = edge[field].as_str().unwrap_or_default();
+        around.endpoints.get(id).map_or_else(|| id.to_owned(), name_of)
+    };
+    let rows: Vec<Vec<Cell>> = all
+        .iter()
+        .map(|edge| {
+            let by = edge["by"].as_str().unwrap_or_default();
+            let causes = crate::known::names(&edge["causes"]).join(", ");
+            let sure = edge["confidence"].as_f64().unwrap_or(0.0);
+            vec![
+                Cell::new(Look::Plain, endpoint(edge, "through")),
+                Cell::new(Look::Cyan, names.get(by).map_or(by, String::as_str)),
+                Cell::new(Look::Plain, endpoint(edge, "endpoint")),
+                Cell::count(Look::Plain, edge["exchanges"].as_u64().unwrap_or(0)),
+                Cell::new(Look::Dim, format!("{causes} ({sure:.2})")),
+            ]
+        })
+        .collect();
+    page.heading("Has others call", &thousands(all.len() as u64));
+    page.table(&REACHED, &rows);
 }

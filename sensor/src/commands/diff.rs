@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::inventory::severity_look;
-use crate::args::DiffArgs;
+use crate::args::{DeclaredArgs, DiffArgs};
 use crate::exit::{Failure, Status};
 use crate::known::change::{self, Change, Happened, Window, is_single};
 use crate::known::state::{About, State};
@@ -17,16 +17,16 @@ use crate::store::{Reach, Store, StoreError};
 use crate::summary::page::{Look, Page, thousands};
 
 /// A moment of a store, with words for it.
-struct Moment {
-    state: State,
-    words: String,
+pub(super) struct Moment {
+    pub(super) state: State,
+    pub(super) words: String,
     /// Nanoseconds since 1970: all before it is in the state.
     end: u64,
 }
 
 pub(super) fn diff(args: &DiffArgs) -> Result<Status, Failure> {
     let (before, after) = match (&args.store, &args.before, &args.after) {
-        (Some(dir), ..) => of_days(dir, args)?,
+        (Some(dir), ..) => of_days(dir, (args.since, args.until), &args.declared)?,
         (None, Some(before), Some(after)) => (moment(before, args)?, moment(after, args)?),
         _ => {
             return Err(Failure::usage(anyhow::anyhow!(
@@ -51,9 +51,12 @@ pub(super) fn diff(args: &DiffArgs) -> Result<Status, Failure> {
 }
 
 /// Two moments of one store.
-fn of_days(dir: &Path, args: &DiffArgs) -> Result<(Moment, Moment), Failure> {
-    let (since, until) = (args.since, args.until);
-    let declared = known::declarations(dir, &args.declared)?;
+pub(super) fn of_days(
+    dir: &Path,
+    (since, until): (Option<When>, Option<When>),
+    declared: &DeclaredArgs,
+) -> Result<(Moment, Moment), Failure> {
+    let declared = known::declarations(dir, declared)?;
     let (now, reach, days) = Store::read(dir, |store| {
         let now = State::of_analyzer(&known::learned(store, &declared)?);
         let last = now.last.unwrap_or(Rfc3339(0));

@@ -263,7 +263,7 @@ fn csv(rows: &[Known], concerns: &BTreeMap<String, Vec<Concern>>) -> String {
     out
 }
 
-fn csv_row(cells: impl Iterator<Item = String>) -> String {
+pub(super) fn csv_row(cells: impl Iterator<Item = String>) -> String {
     let mut line = String::new();
     for (place, cell) in cells.enumerate() {
         if place > 0 {

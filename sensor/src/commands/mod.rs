@@ -1,6 +1,7 @@
 //! One file for each command.
 
 mod accept;
+mod access_review;
 mod agents;
 mod check;
 mod completions;
@@ -8,6 +9,7 @@ mod config;
 mod diff;
 mod doctor;
 mod export;
+mod graph;
 mod inventory;
 mod list;
 mod overrides;
@@ -34,6 +36,7 @@ pub(crate) fn run(cli: Cli) -> Result<Status, Failure> {
         Command::Accept(args) => accept::accept(&args),
         Command::Override(args) => overrides::set_override(&args),
         Command::Export(args) => export::export(&args),
+        Command::AccessReview(args) => access_review::access_review(&args),
         Command::Agents(args) => agents::agents(&args),
         Command::Mcp(args) => list::mcp(&args),
         Command::Findings(args) => list::findings(&args),

@@ -26,6 +26,7 @@ pub(super) fn schema(name: Option<SchemaName>) -> Result<Status, Failure> {
         SchemaName::Agents => include_str!("../../schemas/agents.json"),
         SchemaName::Mcp => include_str!("../../schemas/mcp.json"),
         SchemaName::Health => include_str!("../../schemas/health.json"),
+        SchemaName::Access => include_str!("../../schemas/access.json"),
         SchemaName::Change => include_str!("../../schemas/change.json"),
         SchemaName::Violation => include_str!("../../schemas/violation.json"),
     })

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::state::{About, Facts, SINGLE, State};
+use super::state::{ACCESS, About, Facts, SINGLE, State};
 use super::subject::{covers, rank};
 use crate::records::Rfc3339;
 use crate::records::time::NANOS_PER_DAY;
@@ -231,7 +231,7 @@ fn endpoints(before: &State, after: &State, window: Window, found: &mut Vec<Chan
 fn differences(about: About, id: &str, was: &Facts, is: &Facts, found: &mut Vec<Change>) {
     let names: BTreeSet<&String> = was.facts.keys().chain(is.facts.keys()).collect();
     let none = BTreeSet::new();
-    for name in names {
+    for name in names.into_iter().filter(|name| *name != ACCESS) {
         let old = was.facts.get(name).unwrap_or(&none);
         let new = is.facts.get(name).unwrap_or(&none);
         let added: Vec<String> = new.difference(old).cloned().collect();
@@ -253,7 +253,7 @@ pub(crate) fn came(was: &Facts, is: &Facts) -> Vec<String> {
         let old = was.facts.get(name);
         words.iter().any(|word| old.is_none_or(|old| !old.contains(word)))
     };
-    let all = is.facts.iter();
+    let all = is.facts.iter().filter(|(name, _)| *name != ACCESS);
     all.filter(|(name, words)| new(name, words))
         .map(|(name, _)| name.clone())
         .collect()

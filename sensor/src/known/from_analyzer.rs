@@ -1,6 +1,6 @@
 //! Records of what an analysis knows, made one at a time as they are asked for.
 
-use analyzers::{Analyzer, EndpointView};
+use analyzers::{Analyzer, EndpointView, PrincipalView};
 
 use super::Known;
 use crate::records::endpoint::EndpointRecord;
@@ -22,7 +22,11 @@ pub(crate) fn endpoint(view: &EndpointView) -> Known {
 
 /// Every principal, sorted by kind, then id.
 pub(crate) fn principals(analyzer: &Analyzer) -> impl Iterator<Item = Known> {
-    let record = |view| Known::of(to_json(&PrincipalRecord::new(&view)));
+    let record = |view: PrincipalView| {
+        let mut known = Known::of(to_json(&PrincipalRecord::new(&view)));
+        known.uses = view.endpoints;
+        known
+    };
     analyzer.principals().map(record)
 }
 

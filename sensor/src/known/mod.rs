@@ -30,7 +30,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use analyzers::inventory::Declared;
-use analyzers::{Analyzer, Settings};
+use analyzers::{Analyzer, Settings, UsedEndpoint};
 use serde_json::Value;
 
 use crate::args::DeclaredArgs;
@@ -51,6 +51,8 @@ pub(crate) struct Known {
     pub(crate) line: Option<usize>,
     /// Ids of the callers of an endpoint that are known, when it comes from a store.
     pub(crate) called_by: Vec<String>,
+    /// Endpoints that let a principal in, all that are known; of a record in a file as many as it has.
+    pub(crate) uses: Vec<UsedEndpoint>,
 }
 
 impl Known {
@@ -61,6 +63,7 @@ impl Known {
             json,
             line: None,
             called_by: Vec::new(),
+            uses: Vec::new(),
         }
     }
 
@@ -283,6 +286,7 @@ fn lines(path: &Path, marks: [&str; 2], what: &str) -> Result<Vec<Known>, Failur
             json: bytes.to_vec(),
             line: Some(index + 1),
             called_by: Vec::new(),
+            uses: Vec::new(),
         });
     }
     Ok(found)

@@ -23,6 +23,7 @@ pub(crate) fn of(declared: &Declared, hosts: &[Vec<String>], traffic: Option<&So
                 value: record,
                 line: None,
                 called_by: Vec::new(),
+                uses: Vec::new(),
             });
         }
     }

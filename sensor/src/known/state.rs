@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use analyzers::Analyzer;
+use analyzers::{Analyzer, UsedEndpoint};
 use serde::{Deserialize, Serialize};
 
 use super::facts;
@@ -274,7 +274,22 @@ fn principal_facts(principal: &Known) -> Facts {
     own.names.insert("name".to_owned(), name.to_owned());
     own.put("kind", [principal.text("kind").to_owned()]);
     own.put("auth", principal.names("auth").into_iter().map(str::to_owned));
+    own.put(ACCESS, principal.uses.iter().map(access));
     own
+}
+
+/// The fact that says which endpoints let a principal in, and with which scopes. It is for reviews of access: what a new caller
+/// means to an endpoint is a fact of the endpoint.
+pub(crate) const ACCESS: &str = "access";
+
+/// The word of [`ACCESS`] for one endpoint: its id, and the scopes behind it.
+fn access(used: &UsedEndpoint) -> String {
+    let mut scopes = used.scopes.clone();
+    scopes.sort_unstable();
+    std::iter::once(used.id.clone())
+        .chain(scopes)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn finding_facts(finding: &Known) -> Facts {

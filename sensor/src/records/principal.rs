@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use analyzers::graph::EdgeView;
 use analyzers::identity::Registered;
 use analyzers::work::WorkView;
 use analyzers::{Mode, ModelUse, PrincipalView};
@@ -24,6 +25,36 @@ struct Called<'a> {
 /// Endpoints of one record. The store has all of them; the topic need not.
 const CALLED: usize = 50;
 
+/// What others are made to call.
+#[derive(Serialize)]
+struct Reached<'a> {
+    through: &'a str,
+    by: &'a str,
+    endpoint: &'a str,
+    exchanges: u64,
+    causes: BTreeMap<&'static str, u64>,
+    confidence: f64,
+    last_seen: Rfc3339,
+}
+
+impl<'a> Reached<'a> {
+    fn new(edge: &'a EdgeView) -> Self {
+        Self {
+            through: &edge.through,
+            by: &edge.by,
+            endpoint: &edge.to,
+            exchanges: edge.exchanges,
+            causes: edge
+                .causes
+                .iter()
+                .map(|(cause, count)| (cause.name(), *count))
+                .collect(),
+            confidence: edge.confidence,
+            last_seen: Rfc3339(edge.last_seen.0),
+        }
+    }
+}
+
 /// Units of work.
 #[derive(Serialize)]
 struct WorkRecord {
@@ -39,7 +70,11 @@ impl WorkRecord {
         (work.units > 0).then(|| Self {
             units: work.units,
             calls: QuantilesRecord::from(&work.calls),
-            links: work.links.iter().map(|(link, count)| (link.name(), *count)).collect(),
+            links: work
+                .links
+                .iter()
+                .map(|(link, count)| (link.name(), *count))
+                .collect(),
         })
     }
 }
@@ -137,6 +172,8 @@ pub(crate) struct PrincipalRecord<'a> {
     discovered_after_ms: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     work: Option<WorkRecord>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reaches: Vec<Reached<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     registered: Option<RegisteredRecord<'a>>,
 }
@@ -202,6 +239,7 @@ impl<'a> PrincipalRecord<'a> {
             learned: principal.learned,
             discovered_after_ms: principal.discovered_after_ms,
             work: WorkRecord::new(&principal.work),
+            reaches: principal.reaches.iter().take(CALLED).map(Reached::new).collect(),
             registered: principal.registered.as_ref().map(RegisteredRecord::new),
         }
     }
