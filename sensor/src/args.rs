@@ -141,10 +141,10 @@ pub(crate) enum Command {
         tapline agents --store DIR                                       who calls, why, owner, APIs, tools, models, data\n  \
         tapline agents --store DIR --since yesterday --kind ai_agent      agents that came since then\n  \
         tapline agents show refund-agent --store DIR                      all that is known of one\n  \
-        tapline agents graph --store DIR | dot -Tsvg > agents.svg         who reaches what, drawn\n\n\
+        tapline agents graph --store DIR > agents.dot                     who reaches what, for Graphviz\n\n\
         Owners come from the registry of agents (inventory.agents). Times are packet times.")]
     Agents(AgentsArgs),
-    /// Who may do what, and does: each caller with each endpoint that let it in, scopes, data and last use
+    /// Review access: each caller with each endpoint that let it in, with scopes, data and last use
     #[command(after_help = "Examples:\n  \
         tapline access-review --store DIR --csv > review.csv              everything, for a spreadsheet\n  \
         tapline access-review --store DIR --unused-since 30d              access that nobody used for thirty days\n  \

@@ -120,8 +120,9 @@ fn every_option_of_tapline_is_in_its_help() {
             };
             let mut help = support::tapline(&[*subcommand, "--help"]);
             assert!(help.status.success(), "{name}: tapline has no `{subcommand}`");
-            if *subcommand == "config" && words.len() > 1 {
-                help = support::tapline(&["config", words[1], "--help"]);
+            let below = words.get(1).filter(|word| word.starts_with(char::is_alphabetic));
+            if let (true, Some(below)) = (["config", "agents"].contains(subcommand), below) {
+                help = support::tapline(&[*subcommand, *below, "--help"]);
                 assert!(help.status.success(), "{name}: no `tapline {command}`");
             }
             let help = String::from_utf8(help.stdout).expect("text");
@@ -146,12 +147,14 @@ fn every_option_of_tapline_is_in_its_help() {
 #[test]
 fn every_option_named_by_itself_is_some_command_s() {
     let mut known = BTreeSet::new();
-    for subcommand in [
+    for command in [
         "replay",
         "capture",
         "inventory",
         "show",
         "agents",
+        "agents graph",
+        "access-review",
         "diff",
         "check",
         "accept",
@@ -161,7 +164,8 @@ fn every_option_named_by_itself_is_some_command_s() {
         "schema",
         "config",
     ] {
-        let help = support::tapline(&[subcommand, "--help"]);
+        let words: Vec<&str> = command.split(' ').chain(["--help"]).collect();
+        let help = support::tapline(&words);
         let help = String::from_utf8(help.stdout).expect("text");
         known.extend(
             help.split(|c: char| c.is_whitespace() || c == ',')

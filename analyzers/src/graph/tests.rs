@@ -430,3 +430,23 @@ fn of_traced_calls_nearly_every_cause_is_right_and_of_others_it_is_said_how_sure
         "what is sure when few are busy is not when many are"
     );
 }
+
+#[test]
+fn a_refusal_is_known_again_when_templates_have_been_learned() {
+    let agent = agent_token("helper", 0);
+    let mut scene = Scene::new();
+    for n in 0..20 {
+        let call = Call::get(format!("/orders/ord-77{n:02}"))
+            .host("orders.example")
+            .from("10.9.9.1")
+            .at("10.9.9.2");
+        scene.send(&call.field("X-Api-Key: 0123456789abcdef"));
+    }
+    let direct = Call::new("DELETE", "/orders/ord-7719")
+        .host("orders.example")
+        .at("10.9.9.2")
+        .bearer(&agent);
+    scene.send(&direct.status(403));
+    scene.nested(&asked().field(TRACE), &[done().field(TRACE)]);
+    assert_eq!(scene.found(Kind::ConfusedDeputy).len(), 1);
+}

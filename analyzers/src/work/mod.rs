@@ -149,7 +149,7 @@ pub struct Joined {
 }
 
 /// What is known of the units of a principal.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct WorkView {
     /// Units, those going on among them.
     pub units: u64,

@@ -83,6 +83,8 @@ fn principal(kind: PrincipalKind, name: Option<&str>, calls: u64) -> PrincipalVi
         llm_tools_offered: vec![],
         llm_tools_called: vec![],
         learned: false,
+        work: analyzers::work::WorkView::default(),
+        reaches: Vec::new(),
     }
 }
 
