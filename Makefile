@@ -55,9 +55,12 @@ floods: ## flood the program with what an attacker may send; memory and time of 
 	@$(CARGO) build --release --quiet -p tapline -p benches
 	@$(CARGO) run --release --quiet -p benches --bin floods
 
-memory: ## what 50,000 endpoints take, and what somebody may send to make them take more (some minutes)
+memory: ## what 50,000 endpoints and 100,000 callers take, and what somebody may send to make them take more (some minutes)
 	@deploy/install-deps build
 	@$(CARGO) build --release --quiet -p benches
 	@for of in ordinary fields forms paths deep hosts values; do \
 	    $(CARGO) run --release --quiet -p benches --bin inventory $$of || exit 1; \
+	done
+	@for of in ordinary everything walks tasks refused; do \
+	    $(CARGO) run --release --quiet -p benches --bin callers $$of || exit 1; \
 	done

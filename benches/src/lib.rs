@@ -1,6 +1,7 @@
 //! Inputs shared by the benches: the packets of many keep-alive flows, the way a kind and an unkind network
 //! delivers them.
 
+pub mod callers;
 pub mod floods;
 pub mod inventory;
 

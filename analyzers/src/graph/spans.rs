@@ -163,7 +163,7 @@ impl Spans {
         let identity = activity.identity;
         // While there is much to do, only what can be a part of a chain is looked into: where an address has been seen on the
         // other side as well, or a trace says that there is one.
-        if !(called || calls || clues.context().is_some() || self.all.len() < SPANS / 2) {
+        if !(called || calls || clues.context().is_some() || self.all.len() < SPANS / 8) {
             return Vec::new();
         }
         let mut span = Span {

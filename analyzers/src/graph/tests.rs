@@ -162,7 +162,7 @@ fn a_refused_caller_that_has_it_done_is_found_once() {
         // The endpoint is known from others.
         scene.send(&done().from("10.9.9.50"));
         scene.send(&refusal);
-        scene.nested(&outer, &[inner.clone()]);
+        scene.nested(&outer, std::slice::from_ref(&inner));
         scene.nested(&outer, &[inner]);
         scene.analyzer.finish();
         scene.found(Kind::ConfusedDeputy)

@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::agents::{kind_of, name, one};
+use super::agents::{kind_of, one};
 use crate::args::{AgentsGraphArgs, GraphFormat};
 use crate::exit::{Failure, Status};
 use crate::known::{Known, Source, facts, names};
@@ -143,7 +143,7 @@ impl Graph {
         for principal in wanted {
             let id = graph.principal(principal);
             for used in &principal.uses {
-                if let Some(endpoint) = endpoints.get(&used.id) {
+                if let Some(endpoint) = endpoints.get(&used.id).filter(|e| !is_housekeeping(e)) {
                     let to = graph.endpoint(endpoint);
                     graph.join(&id, &to, Says::Calls).exchanges += used.exchanges;
                 }
@@ -159,7 +159,7 @@ impl Graph {
                     // What it calls is there even when the call itself was refused.
                     graph.join(&id, &through, Says::Calls);
                     let by = edge["by"].as_str().unwrap_or_default();
-                    let by = by_id.get(by).map_or(by, |p| name(p)).to_owned();
+                    let by = by_id.get(by).map_or_else(|| by.to_owned(), |p| short_name(p));
                     let joined = graph.join(&through, &to, Says::Causes);
                     joined.add(edge, by, sure);
                 }
@@ -180,7 +180,7 @@ impl Graph {
         let id = principal.text("id").to_owned();
         let node = || Node {
             sort: Sort::Principal,
-            label: message::clean(name(principal)),
+            label: message::clean(&short_name(principal)),
             group: kind_of(principal).1.to_owned(),
         };
         self.nodes.entry(id.clone()).or_insert_with(node);
@@ -270,7 +270,7 @@ impl Graph {
     fn dot(&self) -> String {
         let quoted = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
         let mut out = String::from(
-            "digraph tapline {\n  rankdir=LR;\n  node [shape=box, fontname=\"sans-serif\"];\n  edge [fontname=\"sans-serif\", fontsize=10];\n",
+            "digraph tapline {\n  rankdir=LR;\n  fontname=\"sans-serif\";\n  node [shape=box, fontname=\"sans-serif\"];\n  edge [fontname=\"sans-serif\", fontsize=10];\n",
         );
         for (kind, nodes) in self.groups(&[Sort::Principal]) {
             let shape = if kind == "AI agent" { "hexagon" } else { "ellipse" };
@@ -394,6 +394,29 @@ impl Edge {
         self.by.insert(message::clean(&by));
         for cause in names(&edge["causes"]) {
             *self.causes.entry(cause.to_owned()).or_default() += edge["causes"][cause].as_u64().unwrap_or(0);
+        }
+    }
+}
+
+/// Whether an endpoint is of the protocol of MCP itself: sessions, lists, notifications. Every client calls it, and it tells nothing of
+/// what is done.
+fn is_housekeeping(endpoint: &Known) -> bool {
+    const DOES: [&str; 4] = ["tools/call", "resources/read", "prompts/get", "batch"];
+    let operation = endpoint
+        .text("template")
+        .split_once('#')
+        .map(|(_, operation)| operation);
+    endpoint.text("protocol") == "mcp"
+        && operation.is_some_and(|operation| !DOES.iter().any(|does| operation.starts_with(does)))
+}
+
+/// A name, or the sort of caller and the first letters of its id.
+fn short_name(principal: &Known) -> String {
+    match principal.value["name"].as_str() {
+        Some(name) => name.to_owned(),
+        None => {
+            let id = principal.text("id");
+            format!("{} {}", kind_of(principal).1, id.get(..8).unwrap_or(id))
         }
     }
 }
