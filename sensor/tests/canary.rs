@@ -162,6 +162,16 @@ fn no_secret_is_in_any_output_store_or_message() {
         vec!["diff", "--since", "2000-01-01"],
         vec!["diff", "--since", "2000-01-01", "--json"],
         vec!["diff", "--since", "today"],
+        vec!["agents", "graph"],
+        vec![
+            "agents", "graph", "--kind", "service", "--kind", "unknown", "--least", "0",
+        ],
+        vec!["agents", "graph", "--format", "mermaid"],
+        vec!["agents", "graph", "--format", "json"],
+        vec!["access-review"],
+        vec!["access-review", "--csv"],
+        vec!["access-review", "--json"],
+        vec!["access-review", "--since", "2000-01-01"],
         vec![
             "accept",
             "--all",
