@@ -124,6 +124,9 @@ const PHRASES: [&str; 64] = [
     "conversation history",
 ];
 
+/// The keyword that says in which field of the head a parameter stands as well (MCP 2026-07-28, "Custom Headers").
+const HEADER: &str = "x-mcp-header";
+
 /// A part of a definition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Part {
@@ -225,6 +228,21 @@ impl Definition {
             "false" => Some(false),
             _ => None,
         }
+    }
+
+    /// The parameter that a field of the head repeats (`x-mcp-header`), by what the field is called behind `Mcp-Param-`. Those are
+    /// found that lie in no other one.
+    pub(crate) fn parameter_of(&self, field: &str, seed: Seed) -> Option<&str> {
+        let mut form = String::new();
+        canonical::write(&Value::String(field.to_ascii_lowercase()), &mut form);
+        let hash = seed.hash(form.as_bytes());
+        let all = self.parts.iter().filter(|(_, part)| part.hash == hash);
+        let mut names = all.filter_map(|(path, _)| {
+            path.strip_prefix("inputSchema.properties.")?
+                .strip_suffix(HEADER)?
+                .strip_suffix('.')
+        });
+        names.find(|name| !name.contains('.'))
     }
 
     /// What is other in `after`.
@@ -391,6 +409,10 @@ impl Reader<'_> {
         canonical::write(value, &mut form);
         self.look_below(value);
         let keyword = path.rsplit('.').next().unwrap_or(path);
+        if keyword == HEADER {
+            // Names of fields have no case (RFC 9110 section 5.1).
+            form.make_ascii_lowercase();
+        }
         let shown: Box<str> = match value {
             Value::Bool(_) | Value::Null => form.as_str().into(),
             Value::Number(_) if form.len() <= 12 => form.as_str().into(),

@@ -1,24 +1,30 @@
 //! # `mcp_header_body_mismatch`: fields and body of a call say different things
 //!
-//! Reports requests whose `Mcp-Method`, `Mcp-Name` or `MCP-Protocol-Version` is not what the body says, or whose body names its
-//! method or parameters twice with different values: what a gateway allows by the field, the server does by the body. High when the
-//! server did it; low when it refused, as it must (400, code −32020). One finding a day, server and caller.
+//! Reports requests whose `Mcp-Method`, `Mcp-Name` or `MCP-Protocol-Version` is not what the body says, whose `Mcp-Param-` field is
+//! not the parameter that the tool's definition says it repeats, or whose body names its method or parameters twice with different
+//! values: what a gateway allows by the field, the server does by the body. High when the server did it; low when it refused, as it
+//! must (400, code −32020). One finding a day, server and caller.
 //!
-//! Source: MCP 2026-07-28, "Standard Request Headers"; OWASP API8:2023; Agentic ASI07:2026; CWE-444.
+//! Source: MCP 2026-07-28, "Standard Request Headers", "Custom Headers"; OWASP API8:2023; Agentic ASI07:2026; CWE-444.
 //!
-//! Blind to: `Mcp-Param-` fields; bodies that are cut off before what is compared.
+//! Blind to: bodies that are cut off before what is compared; parameters of tools whose definition was not seen, and those that lie
+//! in others.
 //!
 //! Quiet when: a field is absent, as in every revision before; the difference is that of encoding only.
 
 use serde_json::json;
 
 use super::message::Message;
-use super::{At, header_name, name_of};
+use super::{At, header_name, name_of, unwrapped};
 use crate::finding::ledger::{Draft, Ledger, Subject, day};
 use crate::finding::words::{many, sentence};
 use crate::finding::{Finding, Kind, Severity};
 use crate::privacy::safe_name;
 use crate::settings::Settings;
+
+/// The beginning of the names of fields that repeat parameters, and how many of them are compared.
+const PARAMETER: &str = "mcp-param-";
+const FIELDS: usize = 32;
 
 /// What differs, what the field says and what the body says.
 fn difference(at: &At<'_>) -> Option<(&'static str, String, String)> {
@@ -55,9 +61,59 @@ fn of_message(at: &At<'_>, message: &Message<'_>) -> Option<(&'static str, Strin
     {
         return Some(("name", field.into_owned(), body.into_owned()));
     }
+    if let Some(parameter) = parameter(at, message, &method) {
+        return Some(parameter);
+    }
     let field = at.activity.request.message.field("mcp-protocol-version")?.trim();
     let body = message.meta("protocolVersion").filter(|v| v.whole)?.text()?;
     (field != body).then(|| ("protocol_version", field.to_owned(), body.into_owned()))
+}
+
+/// A parameter of a tool that is another one in the field that repeats it.
+fn parameter(at: &At<'_>, message: &Message<'_>, method: &str) -> Option<(&'static str, String, String)> {
+    if method != "tools/call" {
+        return None;
+    }
+    let name = message.params?.get_text("name")?;
+    let definition = at.server.tools.get(name.as_ref())?.definition.as_ref()?;
+    let arguments = message.params?.get("arguments")?;
+    let fields = at
+        .activity
+        .request
+        .message
+        .head
+        .fields()
+        .filter_map(|(field, value)| {
+            let prefix = field.get(..PARAMETER.len())?;
+            prefix
+                .eq_ignore_ascii_case(PARAMETER)
+                .then(|| (&field[PARAMETER.len()..], value))
+        });
+    for (field, value) in fields.take(FIELDS) {
+        let Some(parameter) = definition.parameter_of(field, at.seed) else {
+            continue;
+        };
+        let Some(said) = arguments.get(parameter).filter(|said| said.whole) else {
+            continue;
+        };
+        let said = match said.text() {
+            Some(text) => text.into_owned(),
+            None => String::from_utf8_lossy(said.bytes).into_owned(),
+        };
+        if !same(&unwrapped(value), said.trim()) {
+            // What parameters hold is not shown.
+            return Some(("parameter", parameter.to_owned(), String::new()));
+        }
+    }
+    None
+}
+
+/// Whether a field and a value of the body say the same: text as it is, numbers by what they are worth, flags in any case.
+fn same(field: &str, body: &str) -> bool {
+    let number = |text: &str| text.parse::<f64>().ok();
+    field == body
+        || field.eq_ignore_ascii_case(body) && matches!(body, "true" | "false" | "null")
+        || number(field).is_some_and(|value| Some(value) == number(body))
 }
 
 pub(super) fn observe(at: &At<'_>, settings: &Settings, ledger: &mut Ledger) {
@@ -109,6 +165,7 @@ pub(crate) fn explain(finding: &Finding) -> String {
     let what = match finding.observed_text("differs") {
         "method" => format!("asked for {field} in the field Mcp-Method and for {body} in the body"),
         "name" => format!("named {field} in the field Mcp-Name and {body} in the body"),
+        "parameter" => format!("gave {field} one value in the head and another one in the body"),
         "protocol_version" => format!("named the revision {field} in the head and {body} in the body"),
         _ => format!("named a member of the call twice in the body, the last time for {body}"),
     };

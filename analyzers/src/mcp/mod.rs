@@ -470,6 +470,7 @@ struct At<'a> {
     activity: &'a Activity<'a>,
     seen: &'a Seen<'a>,
     server: &'a Server,
+    seed: Seed,
 }
 
 impl At<'_> {
@@ -583,6 +584,7 @@ impl Mcp {
             activity,
             seen,
             server,
+            seed: self.seed,
         };
         for change in &replaced {
             tool_definition_changed::tell(&at, change, ledger);

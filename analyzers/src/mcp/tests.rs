@@ -495,6 +495,50 @@ fn fields_that_say_something_else_than_the_body_are_told() {
         told(modern("tools/call", Some("buy"), &twice)),
         high("repeated_member")
     );
+    // Parameters that the definition says are repeated in the head.
+    let schema = r#"{"type":"object","properties":{"pier":{"type":"string","x-mcp-header":"Pier"},"count":{"type":"number","x-mcp-header":"Count"},"loud":{"type":"boolean","x-mcp-header":"Loud"},"note":{"type":"string"}}}"#;
+    let of = |arguments: &str, fields: &str| {
+        let mut scene = Scene::new();
+        scene.send(&listing(&[tool("buy", "Buys.", schema, false)]));
+        let body = request(
+            1,
+            "tools/call",
+            &format!(r#"{{"name":"buy","arguments":{arguments}}}"#),
+        );
+        scene.send(
+            &modern("tools/call", Some("buy"), &body)
+                .field(fields)
+                .answer(result(1, "{}")),
+        );
+        let found = scene.found(Kind::McpHeaderBodyMismatch);
+        found
+            .first()
+            .map(|f| (f.severity, f.observed_text("differs").to_owned()))
+    };
+    let all = r#"{"pier":"north 7","count":12,"loud":true,"note":"a"}"#;
+    for same in [
+        "Mcp-Param-Pier: north 7",
+        "mcp-param-PIER: =?base64?bm9ydGggNw==?=",
+        "Mcp-Param-Count: 12.0",
+        "Mcp-Param-Loud: True",
+        "Mcp-Param-Note: b",
+        "Mcp-Param-Other: b",
+    ] {
+        assert_eq!(of(all, same), None, "{same}");
+    }
+    for other in [
+        "Mcp-Param-Pier: south",
+        "mcp-param-pier: North 7",
+        "Mcp-Param-Count: 13",
+        "Mcp-Param-Loud: false",
+    ] {
+        assert_eq!(of(all, other), high("parameter"), "{other}");
+    }
+    assert_eq!(
+        of(r#"{"note":"a"}"#, "Mcp-Param-Pier: south"),
+        None,
+        "the body says nothing"
+    );
     // Refused, by status or in the body.
     let mut scene = Scene::new();
     scene.send(&listing(&[]));
