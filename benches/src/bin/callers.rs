@@ -4,7 +4,6 @@
 //! may send to make that grow: memory for each after each fifth of the traffic, which has to come to rest. `SCALE=0.1` is a
 //! tenth of all.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::process::ExitCode;
 
@@ -53,18 +52,6 @@ fn anonymous() -> u64 {
     kib.unwrap_or(0) * 1024
 }
 
-/// What rows take in a store, by table: rows and bytes.
-fn rows(analyzer: &mut Analyzer) -> BTreeMap<String, (u64, u64)> {
-    let mut all: BTreeMap<String, (u64, u64)> = BTreeMap::new();
-    for change in analyzer.take_changes() {
-        let kind = change.key.split_once('/').map_or("", |(kind, _)| kind);
-        let bytes = (change.key.len() + change.value.map_or(0, |v| v.len())) as u64;
-        let of = all.entry(format!("{} {kind}", change.table.name())).or_default();
-        *of = (of.0 + 1, of.1 + bytes);
-    }
-    all
-}
-
 fn run(name: &str, callers: u64, total: u64, calls: impl Iterator<Item = Exchange>) {
     let settings = Settings {
         max_principals: callers as usize,
@@ -74,6 +61,7 @@ fn run(name: &str, callers: u64, total: u64, calls: impl Iterator<Item = Exchang
     println!("{name}: {callers} callers, limits.principals = {callers}");
     let before = anonymous();
     let mut analyzer = Analyzer::new(settings);
+    analyzer.forget_changes();
     for (sent, exchange) in (1..).zip(calls) {
         analyzer.observe(&exchange);
         while analyzer.poll().is_some() {}
@@ -87,13 +75,6 @@ fn run(name: &str, callers: u64, total: u64, calls: impl Iterator<Item = Exchang
         }
     }
     println!("{:>10} principals", analyzer.principals().count());
-    for (name, (rows, bytes)) in rows(&mut analyzer) {
-        println!(
-            "{:>24} {name}: {rows} rows, {} bytes each",
-            "",
-            bytes / rows.max(1)
-        );
-    }
     let counters = analyzer.counters();
     let lost: Vec<String> = counters
         .iter()
