@@ -10,7 +10,7 @@ use reassembly::Timestamp;
 
 /// Version of every stored row. A row of another version is refused, not guessed at. It goes up with each change of a
 /// struct that rows are made of; a test holds the form of the rows against it.
-pub const VERSION: u32 = 6;
+pub const VERSION: u32 = 7;
 
 /// State that can be stored and that knows when it was last of use.
 pub(crate) trait Row: Serialize + DeserializeOwned {
@@ -282,6 +282,14 @@ mod tests {
                 .field("Mcp-Session-Id: 0123456789abcdef")
                 .answer(list),
         );
+        let agent = r#"{"name":"a","description":"d","version":"1","url":"https://a.example/x","protocolVersion":"0.3.0","provider":{"organization":"o","url":"https://o.example"},"capabilities":{},"skills":[{"id":"s","name":"s"}],"signatures":[{"protected":"eyJhbGciOiJFUzI1NiIsImtpZCI6ImsifQ","signature":"c2ln"}]}"#;
+        scene.send(&Call::get("/.well-known/agent-card.json").answer(agent));
+        scene.send(&Call::get("/v1/card").answer(agent));
+        let sent = r#"{"jsonrpc":"2.0","id":1,"method":"message/send","params":{"message":{"role":"user","parts":[],"messageId":"m"}}}"#;
+        let task =
+            r#"{"jsonrpc":"2.0","id":1,"result":{"kind":"task","id":"t","status":{"state":"completed"}}}"#;
+        let call = Call::new("POST", "/").field("Content-Type: application/json");
+        scene.send(&call.body(sent).answer(task));
         let mut form = BTreeSet::new();
         for change in scene.analyzer.take_changes() {
             let row: Value = serde_json::from_slice(&change.value.unwrap()).unwrap();

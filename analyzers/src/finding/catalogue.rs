@@ -6,6 +6,7 @@
 //! ATT&CK ids do not change.
 
 use super::{Finding, Kind, Severity};
+use crate::a2a::a2a_card_unsigned_or_changed;
 use crate::behaviour::{
     agent_identity_mismatch, agent_on_human_token, bola_enumeration, code_exec_tool_call,
     endpoint_discovery_scan, env_crossing, human_use_of_nhi, missing_auth, new_agent,
@@ -53,7 +54,7 @@ pub struct Entry {
 }
 
 /// Every kind, in the order of [`Kind`].
-pub const CATALOGUE: [Entry; 53] = [
+pub const CATALOGUE: [Entry; 54] = [
     Entry {
         kind: Kind::MissingAuth,
         name: "missing_auth",
@@ -1148,6 +1149,29 @@ pub const CATALOGUE: [Entry; 53] = [
             "Make the other one refuse it: an issuer and an audience for each environment.",
             "Rotate it, and look for where the test system keeps it.",
             "Confirm with the next capture that the finding does not return.",
+        ],
+    },
+    Entry {
+        kind: Kind::A2aCardUnsignedOrChanged,
+        name: "a2a_card_unsigned_or_changed",
+        title: "Card of an agent is unsigned, or no longer what it was",
+        severity: Severity::Low,
+        impact: "Agents call where the card says and believe what it says of its skills: whoever can change it has them work for him.",
+        explain: a2a_card_unsigned_or_changed::explain,
+        mapping: &[
+            ("owasp_api", &["API10:2023"]),
+            ("owasp_agentic", &["ASI07:2026"]),
+            ("owasp_nhi", &["NHI3:2025"]),
+            ("atlas", &["AML.T0073"]),
+            ("attack", &["T1036"]),
+        ],
+        playbook: "PB-A2A-CARD",
+        steps: &[
+            "Unsigned: ask the provider to sign the card (A2A 1.0, section 8.4) and pin the key where clients can; else accept the finding for this agent.",
+            "Changed: read what was introduced. Another host, less that callers must show and another signing key come with a move that somebody announced, or with a takeover.",
+            "Fetch the card yourself from where its provider publishes it and compare its hash and its key with those of the finding.",
+            "If nobody announced it, take the agent out of the clients' configuration now, and look through the calls and the hosts they went to since then.",
+            "If the change is right, accept the finding; the new card counts as known from now on.",
         ],
     },
 ];

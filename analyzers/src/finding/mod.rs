@@ -165,6 +165,8 @@ pub enum Kind {
     StalePrincipalActive,
     /// One credential in two environments.
     EnvCrossing,
+    /// The card of an agent is signed by nobody, or is no longer what it was.
+    A2aCardUnsignedOrChanged,
 }
 
 /// An exchange that a finding rests on.

@@ -36,6 +36,7 @@ pub(crate) fn run(cli: Cli) -> Result<Status, Failure> {
         Command::Export(args) => export::export(&args),
         Command::Agents(args) => agents::agents(&args),
         Command::Mcp(args) => list::mcp(&args),
+        Command::A2a(args) => list::a2a(&args),
         Command::Findings(args) => list::findings(&args),
         Command::Schema { record } => schema::schema(record),
         Command::Config { command } => config::config(&command),
