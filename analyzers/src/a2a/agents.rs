@@ -113,6 +113,30 @@ impl Tasks {
         }
         *self.counts.entry(state).or_default() += 1;
     }
+
+    /// Adds what was seen of tasks elsewhere. One that both saw is one: where it has ended counts.
+    fn absorb(&mut self, other: &Self) {
+        for (state, count) in &other.counts {
+            *self.counts.entry(*state).or_default() += count;
+        }
+        for (id, state) in &other.recent {
+            let Some((_, known)) = self.recent.iter_mut().find(|(own, _)| own == id) else {
+                self.recent.push_back((*id, *state));
+                continue;
+            };
+            let less = match state.is_final() && !known.is_final() {
+                true => std::mem::replace(known, *state),
+                false => *state,
+            };
+            if let Some(count) = self.counts.get_mut(&less) {
+                *count = count.saturating_sub(1);
+            }
+        }
+        self.counts.retain(|_, count| *count > 0);
+        while self.recent.len() > TASKS {
+            self.recent.pop_front();
+        }
+    }
 }
 
 /// An agent, or a place at which one is called.
@@ -262,13 +286,7 @@ impl Agent {
         for (name, count) in &other.callers {
             bump(&mut self.callers, name, *count, WHO);
         }
-        for (state, count) in &other.tasks.counts {
-            *self.tasks.counts.entry(*state).or_default() += count;
-        }
-        self.tasks.recent.extend(other.tasks.recent.iter().copied());
-        while self.tasks.recent.len() > TASKS {
-            self.tasks.recent.pop_front();
-        }
+        self.tasks.absorb(&other.tasks);
         self.calls += other.calls;
         self.failed += other.failed;
         self.open_calls += other.open_calls;
@@ -298,6 +316,8 @@ impl Agent {
                 .into_iter()
                 .flat_map(|card| &card.versions)
                 .chain(&self.versions)
+                .collect::<BTreeSet<_>>()
+                .into_iter()
                 .cloned()
                 .collect(),
             interfaces: interfaces

@@ -82,6 +82,9 @@ const METHODS: [(&str, Operation, bool); 26] = [
     ("GetExtendedAgentCard", Operation::ExtendedCard, true),
 ];
 
+/// Bytes of an error that are looked at.
+const ERROR: usize = 4096;
+
 /// Names that methods have over gRPC and nowhere else (0.3).
 const GRPC_ONLY: [(&str, Operation); 4] = [
     ("TaskSubscription", Operation::Subscribe),
@@ -242,7 +245,15 @@ fn over_http<'a>(
     let (verb, posted) = (request.method(), request.method() == "POST");
     let ok = answered.filter(|r| (200..300).contains(&r.status));
     let body = || Value::read(&request.message.body).map(|(value, _)| value);
-    let answers = || ok.is_some_and(|r| tells_of_tasks(r, false) == Some(true));
+    // Errors of 1.0 name whose they are (A2A 1.0 section 11.6).
+    let refuses = || {
+        let refused = answered.filter(|r| r.status >= 400);
+        refused.is_some_and(|r| {
+            let start = &r.message.body[..r.message.body.len().min(ERROR)];
+            memchr::memmem::find(start, b"\"a2a-protocol.org\"").is_some()
+        })
+    };
+    let answers = || ok.is_some_and(|r| tells_of_tasks(r, false) == Some(true)) || refuses();
     let asked = |operation, method, base, task: Option<&'a str>, params| Asked {
         operation,
         binding: Binding::Http,

@@ -440,7 +440,7 @@ impl A2a {
                 .is_some_and(|a| a.operation != Operation::ExtendedCard);
             agent.open_calls += u64::from(done && uses && activity.scheme == Scheme::None);
             // Whom it refuses is no caller of it.
-            if activity.exchange.status().is_none_or(|status| status < 400) {
+            if !matches!(activity.exchange.status(), Some(401 | 403)) {
                 agent.met(&activity.identity.text);
             }
         }

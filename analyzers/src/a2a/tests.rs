@@ -574,6 +574,20 @@ fn calls_and_card_are_one_agent_whichever_comes_first() {
         seen.push((one.id, one.card, one.tasks, one.methods));
     }
     assert!(seen.iter().all(|one| *one == seen[0]));
+    // A task that is seen at two interfaces is one.
+    let mut scene = Scene::new();
+    let list = format!(r#"{{"tasks":[{}]}}"#, newer_task("COMPLETED"));
+    for call in [
+        &card,
+        &call,
+        &Call::get("/a2a/rest/tasks").host("berths.example").answer(list),
+    ] {
+        scene.send(call);
+    }
+    assert_eq!(
+        (agent(&scene).calls, agent(&scene).tasks),
+        (2, [("completed".to_owned(), 1)].into())
+    );
     // Where a host has another name inside: it is served there, and the path is the card's.
     let mut scene = Scene::new();
     scene.send(&card.clone().host("berths.internal:8080"));
@@ -854,6 +868,14 @@ fn http_json_is_known_by_path_and_form_together() {
     );
     let one = agent(&scene);
     assert_eq!((one.path.as_str(), one.calls, one.failed), ("/v2", 7, 1));
+    let gone =
+        r#"{"error":{"code":404,"details":[{"reason":"TASK_NOT_FOUND","domain":"a2a-protocol.org"}]}}"#;
+    assert!(
+        scene
+            .send(&Call::get("/v2/tasks/8").status(404).answer(gone))
+            .a2a
+            .is_some()
+    );
     assert_eq!(one.tasks, [("completed".to_owned(), 1)].into());
     // Others have such paths, and such answers.
     for other in [
