@@ -609,7 +609,14 @@ fn compare_agents(name: &str) -> usize {
     for (field, want) in want.as_object().expect("an object") {
         assert_eq!(&agent[field], want, "{name} {field}");
     }
-    let [finding] = run.findings.as_slice() else {
+    // Whoever has no token is a stranger, and is served: the card asks for none.
+    let (strangers, cards): (Vec<&Value>, Vec<&Value>) = run
+        .findings
+        .iter()
+        .partition(|f| f["kind"] == "a2a_unauthenticated");
+    assert_eq!(strangers.is_empty(), open == 0, "{name}: {strangers:?}");
+    assert!(strangers.iter().all(|f| f["severity"] == "medium"), "{name}");
+    let [finding] = cards.as_slice() else {
         panic!("{name}: {:?}", run.findings);
     };
     assert_eq!(

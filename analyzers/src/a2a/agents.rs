@@ -167,6 +167,30 @@ pub(crate) struct Agent {
     pub(crate) last: Timestamp,
     #[serde(skip)]
     read: Vec<(u64, u64)>,
+    /// What its card asks for, and how many cards were known when that was looked up.
+    #[serde(skip)]
+    asks: Option<(u64, Asks)>,
+}
+
+/// What a card asks callers for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Asks {
+    /// A credential, as far as a card was seen.
+    pub(crate) credential: Option<bool>,
+    /// It may be shown where nobody sees it: a certificate.
+    pub(crate) unseen: bool,
+    /// Seeded hashes of names under which keys are shown.
+    pub(crate) keys: BTreeSet<u64>,
+}
+
+impl Asks {
+    fn of(card: &Card) -> Self {
+        Self {
+            credential: Some(card.guarded),
+            unseen: card.schemes.contains("mutual_tls"),
+            keys: card.keys.clone(),
+        }
+    }
 }
 
 impl Row for Agent {
@@ -208,7 +232,18 @@ impl Agent {
             first: ts,
             last: ts,
             read: Vec::new(),
+            asks: None,
         }
+    }
+
+    /// What its card asks for, where that was looked up among so many cards.
+    pub(crate) fn known_asks(&self, cards: u64) -> Option<&Asks> {
+        let (known, asks) = self.asks.as_ref()?;
+        (*known == cards).then_some(asks)
+    }
+
+    pub(crate) fn ask(&mut self, cards: u64, asks: Asks) {
+        self.asks = Some((cards, asks));
     }
 
     pub(crate) fn met(&mut self, caller: &str) {
@@ -400,6 +435,16 @@ fn card_of<'a>(row: &Agent, cards: &[&'a Agent]) -> Option<&'a Agent> {
     }
     let mut here = cards.iter().filter(|agent| agent.host == row.host);
     here.next().filter(|_| here.next().is_none()).copied()
+}
+
+/// What the card asks for whose agent is called at `row`.
+pub(super) fn asks(row: &Agent, rows: &[&Agent]) -> Asks {
+    let shown = |agent: &Agent| agent.card.as_ref().map(|known| Asks::of(&known.card));
+    let other = || {
+        let cards: Vec<&Agent> = rows.iter().copied().filter(|row| row.card.is_some()).collect();
+        card_of(row, &cards).and_then(shown)
+    };
+    shown(row).or_else(other).unwrap_or_default()
 }
 
 /// Agents with what is known of them, by host and path.

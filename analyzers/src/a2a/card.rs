@@ -99,6 +99,8 @@ pub(crate) struct Card {
     pub(crate) schemes: BTreeSet<String>,
     /// One of them is asked for.
     pub(crate) guarded: bool,
+    /// Seeded hashes of names, in lower case, of the fields, parameters and cookies in which keys are shown.
+    pub(crate) keys: BTreeSet<u64>,
     pub(crate) signatures: Vec<Signature>,
 }
 
@@ -220,6 +222,7 @@ impl Card {
                 || flag(Some(&card), "supportsAuthenticatedExtendedCard"),
             schemes: schemes(&card, key),
             guarded: is_guarded(&card),
+            keys: keys(&card, seed),
             signatures: list(&card, "signatures")
                 .iter()
                 .take(FEW)
@@ -456,6 +459,22 @@ fn schemes(card: &Map<String, Value>, key: &[u8; 32]) -> BTreeSet<String> {
         found.insert(format!("http {}", safe_name(key, &name.to_ascii_lowercase())));
     }
     found
+}
+
+/// Names under which keys are shown, where that is not the usual one.
+fn keys(card: &Map<String, Value>, seed: Seed) -> BTreeSet<u64> {
+    let declared = card.get("securitySchemes").and_then(Value::as_object);
+    declared
+        .into_iter()
+        .flat_map(Map::values)
+        .filter_map(Value::as_object)
+        .filter_map(|scheme| {
+            let newer = scheme.get("apiKeySecurityScheme").and_then(Value::as_object);
+            let own = newer.or_else(|| (text(scheme, "type") == Some("apiKey")).then_some(scheme))?;
+            Some(seed.hash(text(own, "name")?.to_ascii_lowercase().as_bytes()))
+        })
+        .take(FEW)
+        .collect()
 }
 
 /// Whether callers must say who they are: every way in asks for something.

@@ -13,6 +13,7 @@
 //! Source: A2A 1.0 (specification and `a2a.proto`), 0.3.0 and 0.2.
 
 pub(crate) mod a2a_card_unsigned_or_changed;
+pub(crate) mod a2a_unauthenticated;
 mod agents;
 mod call;
 mod card;
@@ -356,6 +357,8 @@ impl<'a> Seen<'a> {
 pub(crate) struct A2a {
     pub(crate) agents: Store<Agent>,
     seed: Seed,
+    /// Cards that were first seen or changed.
+    cards: u64,
     /// Cards that were not read: cut off, too long, or no JSON after all.
     unread: u64,
 }
@@ -385,6 +388,7 @@ impl A2a {
         Self {
             agents: Store::new(max_endpoints.div_ceil(32)),
             seed,
+            cards: 0,
             unread: 0,
         }
     }
@@ -403,6 +407,40 @@ impl A2a {
     pub(crate) fn views(&self) -> Vec<AgentView> {
         let rows: Vec<&Agent> = self.agents.sorted().into_iter().map(|(_, row)| row).collect();
         agents::views(&rows)
+    }
+
+    /// Whether a request that shows none of the usual credentials shows none at all: a card may name another field for keys, or ask
+    /// for a certificate, which nobody sees.
+    fn is_open(&mut self, id: Id, activity: &Activity<'_>) -> bool {
+        let Some(row) = self.agents.get(id) else {
+            return false;
+        };
+        if row.known_asks(self.cards).is_none() {
+            let rows: Vec<&Agent> = self.agents.sorted().into_iter().map(|(_, row)| row).collect();
+            let asks = agents::asks(row, &rows);
+            if let Some(row) = self.agents.get_mut(id) {
+                row.ask(self.cards, asks);
+            }
+        }
+        let Some(asks) = self.agents.get(id).and_then(|row| row.known_asks(self.cards)) else {
+            return false;
+        };
+        if asks.unseen {
+            return false;
+        }
+        let is_key = |name: &str| {
+            asks.keys
+                .contains(&self.seed.hash(name.to_ascii_lowercase().as_bytes()))
+        };
+        let request = activity.request;
+        let named = |pair: &str| is_key(pair.split('=').next().unwrap_or("").trim());
+        let query = request.query().unwrap_or("");
+        let cookie = request.message.field("cookie").unwrap_or("");
+        let shown = !asks.keys.is_empty()
+            && (request.message.head.fields().any(|(name, _)| is_key(name))
+                || query.split('&').any(named)
+                || cookie.split(';').any(named));
+        !shown
     }
 
     /// Takes an exchange over and tells what detectors find.
@@ -428,17 +466,23 @@ impl A2a {
         if !done && self.agents.get(id).is_none() {
             return labels;
         }
-        let agent = self.agents.entry(id, || Agent::new(id, host, path, activity.ts));
+        self.agents.entry(id, || Agent::new(id, host, path, activity.ts));
+        let uses = seen
+            .asked
+            .as_ref()
+            .is_some_and(|a| a.operation != Operation::ExtendedCard);
+        // One that asks for a credential midway, or refuses the task, does not do what strangers ask.
+        let begun = !matches!(labels.states.last(), Some(&("auth_required" | "rejected")));
+        let open = done && uses && begun && activity.scheme == Scheme::None && self.is_open(id, activity);
+        let Some(agent) = self.agents.get_mut(id) else {
+            return labels;
+        };
         agent.first = agent.first.min(activity.ts);
         agent.last = agent.last.max(activity.ts);
         if let (Some(method), Some(binding)) = (&labels.method, labels.binding) {
             agent.called(method, binding, labels.version.as_deref().filter(|_| done));
             agent.failed += u64::from(!done);
-            let uses = seen
-                .asked
-                .as_ref()
-                .is_some_and(|a| a.operation != Operation::ExtendedCard);
-            agent.open_calls += u64::from(done && uses && activity.scheme == Scheme::None);
+            agent.open_calls += u64::from(open);
             // Whom it refuses is no caller of it.
             if !matches!(activity.exchange.status(), Some(401 | 403)) {
                 agent.met(&activity.identity.text);
@@ -446,6 +490,15 @@ impl A2a {
         }
         for (task, state) in &seen.tasks {
             agent.task(*task, *state);
+        }
+        if open {
+            let at = At {
+                activity,
+                agent,
+                path: agent.path.clone(),
+                extended: false,
+            };
+            a2a_unauthenticated::observe(&at, seen, self.cards, ledger);
         }
         let Some((text, _)) = seen.card.as_ref().filter(|_| done) else {
             return labels;
@@ -482,6 +535,7 @@ impl A2a {
             path: redact_target(activity.request.path()),
             extended: seen.extended,
         };
+        self.cards += u64::from(!matches!(learned, Learned::Known));
         match &learned {
             Learned::First => a2a_card_unsigned_or_changed::first(&at, ledger),
             Learned::Changed(change) => a2a_card_unsigned_or_changed::changed(&at, change, ledger),

@@ -930,6 +930,81 @@ fn grpc_is_known_by_its_service() {
     }
 }
 
+/// What is done for callers without a credential, and what only looks so.
+#[test]
+fn an_agent_that_does_what_strangers_ask_is_told_once() {
+    let send = |body: &str| {
+        Call::new("POST", "/a2a")
+            .host("berths.example")
+            .field("Content-Type: application/json")
+            .body(body)
+    };
+    let sent = format!(
+        r#"{{"jsonrpc":"2.0","id":1,"method":"SendMessage","params":{}}}"#,
+        newer_message()
+    );
+    let done = |state: &str| result(&format!(r#"{{"task":{}}}"#, newer_task(state)));
+    let call = send(&sent).answer(done("COMPLETED"));
+    let open = |scene: &Scene| -> Vec<(Severity, u64)> {
+        let all = scene.found(Kind::A2aUnauthenticated);
+        all.iter().map(|f| (f.severity, f.count)).collect()
+    };
+    let with_card = |security: &str| {
+        let mut scene = Scene::new();
+        let mut card = written();
+        card.security = security.into();
+        scene.send(&card.get().host("berths.example"));
+        scene
+    };
+    let asking = written().security;
+    let mut scene = with_card(&asking);
+    for _ in 0..3 {
+        scene.send(&call);
+    }
+    assert_eq!(open(&scene), [(Severity::High, 3)]);
+    assert_eq!(agent(&scene).open_calls, 3);
+    let mut scene = with_card("");
+    scene.send(&call);
+    assert_eq!(
+        open(&scene),
+        [(Severity::Medium, 1)],
+        "a card that asks for nothing"
+    );
+    let mut scene = Scene::new();
+    scene.send(&call);
+    assert_eq!(open(&scene), [(Severity::Medium, 1)], "no card");
+    // The card may come later.
+    scene.send(&written().get().host("berths.example"));
+    scene.send(&call);
+    assert_eq!(open(&scene), [(Severity::High, 2)]);
+
+    let quiet = [
+        call.clone().bearer("an-opaque-token-of-somebody"),
+        call.clone().status(401).answer("{}"),
+        send(&sent).answer(error(-32600)),
+        send(&sent).answer(done("AUTH_REQUIRED")),
+        send(&sent).answer(done("REJECTED")),
+        send(r#"{"jsonrpc":"2.0","id":1,"method":"GetExtendedAgentCard"}"#).answer(result(&written().json())),
+    ];
+    for call in quiet {
+        let mut scene = with_card(&asking);
+        scene.send(&call);
+        assert_eq!(open(&scene), [], "{call:?}");
+    }
+    // A key in a field that only the card names; a certificate that nobody sees.
+    let key = r#""securitySchemes":{"k":{"apiKeySecurityScheme":{"location":"header","name":"X-Harbour-Pass"}}},"securityRequirements":[{"schemes":{"k":{}}}],"#;
+    let mut scene = with_card(key);
+    scene.send(&call.clone().field("x-harbour-pass: 0123456789"));
+    assert_eq!((open(&scene), agent(&scene).open_calls), (vec![], 0));
+    scene.send(&call);
+    assert_eq!(open(&scene), [(Severity::High, 1)]);
+    let certificate =
+        r#""securitySchemes":{"k":{"mtlsSecurityScheme":{}}},"securityRequirements":[{"schemes":{"k":{}}}],"#;
+    let mut scene = with_card(certificate);
+    scene.send(&call);
+    assert_eq!(open(&scene), []);
+}
+
 #[test]
 fn a_skill_is_named_where_the_wire_names_one() {
     let with = |metadata: &str| {

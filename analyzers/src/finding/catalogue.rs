@@ -6,7 +6,7 @@
 //! ATT&CK ids do not change.
 
 use super::{Finding, Kind, Severity};
-use crate::a2a::a2a_card_unsigned_or_changed;
+use crate::a2a::{a2a_card_unsigned_or_changed, a2a_unauthenticated};
 use crate::behaviour::{
     agent_identity_mismatch, agent_on_human_token, bola_enumeration, code_exec_tool_call,
     endpoint_discovery_scan, env_crossing, human_use_of_nhi, missing_auth, new_agent,
@@ -54,7 +54,7 @@ pub struct Entry {
 }
 
 /// Every kind, in the order of [`Kind`].
-pub const CATALOGUE: [Entry; 54] = [
+pub const CATALOGUE: [Entry; 55] = [
     Entry {
         kind: Kind::MissingAuth,
         name: "missing_auth",
@@ -1172,6 +1172,28 @@ pub const CATALOGUE: [Entry; 54] = [
             "Fetch the card yourself from where its provider publishes it and compare its hash and its key with those of the finding.",
             "If nobody announced it, take the agent out of the clients' configuration now, and look through the calls and the hosts they went to since then.",
             "If the change is right, accept the finding; the new card counts as known from now on.",
+        ],
+    },
+    Entry {
+        kind: Kind::A2aUnauthenticated,
+        name: "a2a_unauthenticated",
+        title: "Agent does what strangers ask",
+        severity: Severity::Medium,
+        impact: "Whoever reaches the agent has it work for him with whatever the agent itself may do, and is not named in any log.",
+        explain: a2a_unauthenticated::explain,
+        mapping: &[
+            ("owasp_api", &["API2:2023", "API8:2023"]),
+            ("owasp_agentic", &["ASI03:2026", "ASI07:2026"]),
+            ("owasp_nhi", &["NHI4:2025"]),
+            ("atlas", &["AML.T0132"]),
+            ("attack", &["T1190"]),
+        ],
+        playbook: "PB-A2A-AUTH",
+        steps: &[
+            "Check with the filter that the calls carry no credential (client certificates are not visible here).",
+            "Have the agent answer 401 to requests without one, and declare in its card what it asks for (`securitySchemes` and what it requires).",
+            "Until then, bind it to addresses that need it, or put a gateway before it that asks.",
+            "List the tasks that were done for callers without a credential, and what they returned.",
         ],
     },
 ];

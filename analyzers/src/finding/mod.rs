@@ -167,6 +167,8 @@ pub enum Kind {
     EnvCrossing,
     /// The card of an agent is signed by nobody, or is no longer what it was.
     A2aCardUnsignedOrChanged,
+    /// An agent does what strangers ask.
+    A2aUnauthenticated,
 }
 
 /// An exchange that a finding rests on.
