@@ -209,6 +209,26 @@ pub(super) fn of<'a>(
     over_grpc(exchange, request).or_else(|| over_http(exchange.response.as_ref(), request, signals))
 }
 
+/// What an agent tells a client unasked (A2A 1.0 section 4.3.3): a task, or an update of one, posted to an address of the client's own,
+/// which may be any. Its form tells.
+pub(super) fn notified<'a>(request: &'a Request, signals: &Signals<'_>) -> Option<task::Told<'a>> {
+    let body = &request.message.body;
+    let may_be = request.method() == "POST"
+        && signals.json
+        && (memchr::memmem::find(body, b"\"contextId\"").is_some()
+            || memchr::memmem::find(body, b"TASK_STATE_").is_some());
+    if !may_be {
+        return None;
+    }
+    let (told, _) = Value::read(body)?;
+    let is = task::is_wrapped(told) && told.get("message").is_none() || task::is_task(told);
+    is.then(|| {
+        let mut all = task::Told::default();
+        all.take(told);
+        all
+    })
+}
+
 fn trimmed(path: &str) -> &str {
     path.trim_end_matches('/')
 }

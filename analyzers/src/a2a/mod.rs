@@ -48,6 +48,8 @@ use crate::store::Store;
 /// What an exchange carried of A2A.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct A2aLabels {
+    /// `call` of an agent, `notification` of a client by an agent, `card` where a card alone was read.
+    pub direction: &'static str,
     /// The version that is spoken: what `A2A-Version` says, else `0.x` or `1.0` by the form of the call.
     pub version: Option<String>,
     /// How the call is carried: `jsonrpc`, `http+json`, `grpc`. Nothing where a card alone was read.
@@ -236,7 +238,7 @@ impl<'a> Seen<'a> {
         let asked = call::of(exchange, request, signals, found);
         let plain = card_in(request, exchange);
         if asked.is_none() && plain.is_none() {
-            return None;
+            return call::notified(request, signals).map(|told| Self::of_notification(&told, signals, key));
         }
         let mut seen = Self {
             extended: plain.is_some_and(|(_, _, extended)| extended)
@@ -250,10 +252,12 @@ impl<'a> Seen<'a> {
         };
         let said = signals.a2a_version.map(|version| safe_version(key, version));
         let Some(asked) = asked else {
+            seen.labels.direction = "card";
             seen.labels.version = said;
             return Some(seen);
         };
         seen.labels = A2aLabels {
+            direction: "call",
             version: said.or_else(|| Some(if asked.modern { "1.0" } else { "0.x" }.to_owned())),
             binding: Some(asked.binding.name()),
             method: Some(asked.method.to_owned()),
@@ -262,6 +266,27 @@ impl<'a> Seen<'a> {
         seen.read_call(&asked, exchange, key, seed);
         seen.asked = Some(asked);
         Some(seen)
+    }
+
+    /// What an agent tells a client where that asked to be told: the task, or what became of it.
+    fn of_notification(told: &Told<'_>, signals: &Signals<'_>, key: &[u8; 32]) -> Self {
+        let hash = |domain: &str, id: &str| short_hash(key, domain, id.as_bytes());
+        let labels = A2aLabels {
+            direction: "notification",
+            version: signals.a2a_version.map(|version| safe_version(key, version)),
+            task: told.task.as_deref().map(|id| hash("a2a task", id)),
+            context: told.context.as_deref().map(|id| hash("a2a context", id)),
+            sent: told.received.clone(),
+            states: told.states.iter().map(|state| state.name()).collect(),
+            ..A2aLabels::default()
+        };
+        Self {
+            asked: None,
+            card: None,
+            extended: false,
+            labels,
+            tasks: Vec::new(),
+        }
     }
 
     /// Whether somebody calls an agent, rather than read its card.
@@ -452,6 +477,10 @@ impl A2a {
         ledger: &mut Ledger,
     ) -> A2aLabels {
         let mut labels = seen.labels.clone();
+        if seen.asked.is_none() && seen.card.is_none() {
+            // Whom an agent notifies is none by that.
+            return labels;
+        }
         let base = match (&seen.asked, &seen.card) {
             (Some(asked), _) => asked.base,
             (None, Some((_, base))) => base,

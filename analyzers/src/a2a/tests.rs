@@ -164,7 +164,7 @@ fn a_call_of_0_x_is_known_by_its_message() {
     let labels = scene.send(&call);
     assert_eq!(rpc(&labels), Some(("a2a", "message/send", None)));
     let told = a2a(&labels);
-    assert_eq!(told.version.as_deref(), Some("0.x"));
+    assert_eq!((told.direction, told.version.as_deref()), ("call", Some("0.x")));
     assert_eq!(
         (told.binding, told.states.as_slice()),
         (Some("jsonrpc"), &["completed"][..])
@@ -1003,6 +1003,46 @@ fn an_agent_that_does_what_strangers_ask_is_told_once() {
     let mut scene = with_card(certificate);
     scene.send(&call);
     assert_eq!(open(&scene), []);
+}
+
+/// Agents post what became of a task to where a client asked them to.
+#[test]
+fn notifications_are_told_and_make_no_agent() {
+    let hook = |body: &str| {
+        Call::new("POST", "/hooks/7")
+            .field("Content-Type: application/json")
+            .field("X-A2A-Notification-Token: a-token-of-the-client")
+            .body(body)
+            .answer("")
+    };
+    let update = format!(
+        r#"{{"statusUpdate":{{"taskId":"{TASK}","contextId":"{CONTEXT}","status":{{"state":"TASK_STATE_WORKING"}}}}}}"#
+    );
+    let wrapped = format!(r#"{{"task":{}}}"#, newer_task("COMPLETED"));
+    for (body, states, parts) in [
+        (older_task("failed"), ["failed"], 1),
+        (update, ["working"], 0),
+        (wrapped, ["completed"], 2),
+    ] {
+        let mut scene = Scene::new();
+        let labels = scene.send(&hook(&body));
+        let told = a2a(&labels);
+        assert_eq!(
+            (told.direction, told.states.as_slice()),
+            ("notification", &states[..])
+        );
+        assert_eq!(told.sent.iter().map(|p| p.count).sum::<u64>(), parts);
+        assert!(told.task.is_some() && labels.rpc.is_none());
+        assert_eq!(scene.analyzer.a2a_agents().count(), 0);
+    }
+    for other in [
+        r#"{"contextId":"c","message":{"text":"hello"}}"#.to_owned(),
+        r#"{"id":"7","contextId":"c","status":"done"}"#.to_owned(),
+        r#"{"task":{"id":"7","status":{"state":"completed"}},"contextId":"c"}"#.to_owned(),
+        newer_message(),
+    ] {
+        assert!(!is_a2a(&hook(&other)), "{other}");
+    }
 }
 
 #[test]

@@ -149,6 +149,7 @@ fn parts(of: &[A2aParts]) -> Vec<PartsRecord> {
 /// `a2a` of an exchange record.
 #[derive(Serialize)]
 pub(super) struct CallRecord<'a> {
+    direction: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -178,6 +179,7 @@ pub(super) struct CallRecord<'a> {
 impl<'a> CallRecord<'a> {
     pub(super) fn new(labels: &'a A2aLabels) -> Self {
         Self {
+            direction: labels.direction,
             version: labels.version.as_deref(),
             binding: labels.binding,
             method: labels.method.as_deref(),

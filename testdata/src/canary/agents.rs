@@ -206,6 +206,13 @@ pub(super) fn peers(p: &mut Planter, w: &mut Writer) {
     let asks = ask("POST", "/rest/message:send").json(params(p, "HTTP+JSON"));
     let held = format!(r#"{{"task":{}}}"#, task(p, "HTTP+JSON", "TASK_STATE_REJECTED"));
     w.exchange(&asks, &Message::response(200).json(held));
+    let asks = ask("POST", "/hooks/tasks")
+        .field(
+            "X-A2A-Notification-Token",
+            p.secret("X-A2A-Notification-Token").as_str(),
+        )
+        .json(task(p, "notification", "TASK_STATE_WORKING"));
+    w.thrice(&asks, &Message::response(204));
 }
 
 /// Prompts and answers of language models, whole and as streams.
