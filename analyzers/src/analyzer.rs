@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use reassembly::{Exchange, Flow, FlowRef, Message, PartOf, Request, Response};
 
+use crate::a2a::{self, A2a, A2aLabels, AgentView};
 use crate::behaviour::stage::{Behaviour, World};
 use crate::behaviour::{Activity, bola_enumeration, is_text, named, shadow_llm_use};
 use crate::finding::Finding;
@@ -39,12 +40,14 @@ pub struct Labels {
     pub endpoint: Option<String>,
     /// Principal id.
     pub principal: Option<String>,
-    /// RPC carried: protocol (`mcp`, `jsonrpc`, `grpc`), method, and name of tool, resource or prompt.
+    /// RPC carried: protocol (`mcp`, `a2a`, `jsonrpc`, `grpc`), method, and name of tool, resource, prompt or skill.
     pub rpc: Option<(String, String, Option<String>)>,
     /// How a call of gRPC ended, in its own numbers.
     pub rpc_status: Option<u32>,
     /// What it carried of the Model Context Protocol.
     pub mcp: Option<Box<McpLabels>>,
+    /// What it carried of the Agent2Agent protocol.
+    pub a2a: Option<Box<A2aLabels>>,
     /// What a call of a language model told.
     pub llm: Option<Box<LlmCall>>,
     /// The unit of work of its principal that it belongs to.
@@ -56,7 +59,7 @@ pub struct Labels {
 #[non_exhaustive]
 pub enum Table {
     /// Endpoints and their statistics by endpoint id; names learned per host by `host/` and an id, when each was watched by
-    /// `watch/` and an id; servers of MCP by `mcp/`, their sessions by `session/`.
+    /// `watch/` and an id; servers of MCP by `mcp/`, their sessions by `session/`; agents of A2A by `peer/`.
     Endpoints,
     /// Principals and their baselines by principal id; what clients asked for in vain by `scan/` and an id, whom they
     /// have others call by `edge/` and an id.
@@ -129,6 +132,7 @@ pub struct Analyzer {
     comparison: Comparison,
     behaviour: Behaviour,
     mcp: Mcp,
+    a2a: A2a,
     ledger: Ledger,
     /// Of the response at hand.
     marks: Marks,
@@ -157,6 +161,7 @@ impl Analyzer {
             comparison: Comparison::new(settings.max_endpoints.div_ceil(4)),
             behaviour: Behaviour::new(settings.max_principals),
             mcp: Mcp::new(seed, settings.max_endpoints, settings.max_principals),
+            a2a: A2a::new(seed, settings.max_endpoints),
             ledger: Ledger::new(&settings),
             marks: Marks::default(),
             passed: Passed::default(),
@@ -203,8 +208,11 @@ impl Analyzer {
             };
         };
         let mut signals = Signals::gather(request, &self.settings);
-        let mut call = rpc::detect(request, &signals, &self.settings.hash_key);
         let answered = exchange.response.as_ref();
+        let mut call = rpc::detect(request, answered, &signals, &self.settings.hash_key);
+        let key = &self.settings.hash_key;
+        let agent = a2a::Seen::read(exchange, request, &signals, call.as_ref(), key, self.seed);
+        signals.calls_agent = agent.as_ref().is_some_and(a2a::Seen::is_call);
         let client = call.as_ref().and_then(|call| call.client.clone());
         signals.mcp_client = client.as_deref();
         signals.mcp_begins = call.as_ref().is_some_and(|call| call.method == "initialize");
@@ -317,6 +325,11 @@ impl Analyzer {
             }
         };
 
+        let a2a = agent.as_ref().map(|seen| {
+            self.a2a
+                .observe(&activity, seen, &self.settings, &mut self.ledger)
+        });
+
         // Behaviour stage, keyed by principal.
         let mut work = None;
         if behaviour {
@@ -340,16 +353,21 @@ impl Analyzer {
             drift::observe(&activity, &drift, &mut self.ledger);
         }
         let grpc = call.is_none().then(|| rpc::grpc_method(exchange)).flatten();
+        let method = agent.as_ref().and_then(a2a::Seen::method);
         Labels {
             rpc_status: grpc.as_ref().and_then(|_| rpc::grpc_status(exchange)),
             endpoint: activity.endpoint.map(|e| e.id.to_string()),
             principal: Some(identity.text.to_string()),
             rpc: match call {
                 Some(call) => Some((call.protocol.to_owned(), call.method, call.name)),
-                None => grpc.map(|method| ("grpc".to_owned(), method, None)),
+                None => match method {
+                    Some(method) => Some(("a2a".to_owned(), method.to_owned(), None)),
+                    None => grpc.map(|method| ("grpc".to_owned(), method, None)),
+                },
             },
             mcp: mcp.map(Box::new),
             work,
+            a2a: a2a.map(Box::new),
             exchange: exchange_id.to_string(),
             llm,
         }
@@ -413,6 +431,11 @@ impl Analyzer {
         self.mcp.views()
     }
 
+    /// Agents of the Agent2Agent protocol with what is known of them, by host and path.
+    pub fn a2a_agents(&self) -> impl Iterator<Item = AgentView> {
+        self.a2a.views().into_iter()
+    }
+
     /// How many endpoints [`Self::endpoints`] gives.
     #[must_use]
     pub fn endpoint_count(&self) -> usize {
@@ -449,6 +472,7 @@ impl Analyzer {
         self.comparison.covers.untrack();
         self.mcp.servers.untrack();
         self.mcp.sessions.untrack();
+        self.a2a.agents.untrack();
         self.behaviour.profiles.untrack();
         self.behaviour.scans.untrack();
         self.behaviour.credentials.untrack();
@@ -467,6 +491,7 @@ impl Analyzer {
             .chain(changes(&mut self.comparison.covers, Table::Endpoints, COVER))
             .chain(changes(&mut self.mcp.servers, Table::Endpoints, SERVER))
             .chain(changes(&mut self.mcp.sessions, Table::Endpoints, SESSION))
+            .chain(changes(&mut self.a2a.agents, Table::Endpoints, AGENT))
             .chain(changes(&mut self.behaviour.profiles, Table::Principals, ""))
             .chain(changes(&mut self.behaviour.scans, Table::Principals, SCAN))
             .chain(changes(&mut self.behaviour.graph.edges, Table::Principals, EDGE))
@@ -499,6 +524,7 @@ impl Analyzer {
                 read_row(bare, value, |s: &mcp::Server| Some(s.id)).map(|(id, row)| self.mcp.load(id, row))
             }
             (Table::Endpoints, SESSION) => load(&mut self.mcp.sessions, bare, value, |_| None),
+            (Table::Endpoints, AGENT) => load(&mut self.a2a.agents, bare, value, |a| Some(a.id)),
             (Table::Principals, "") => load(profiles, bare, value, |p| Some(p.id)),
             (Table::Principals, SCAN) => load(scans, bare, value, |_| None),
             (Table::Principals, EDGE) => load(&mut graph.edges, bare, value, |e| Some(e.id())),
@@ -518,6 +544,9 @@ impl Analyzer {
     pub fn counters(&self) -> Vec<(&'static str, u64)> {
         let (fields, bodies) = self.inventory.unlearned();
         vec![
+            ("a2a_agents_evicted", self.a2a.agents.evicted()),
+            ("a2a_cards_unread", self.a2a.unread()),
+            ("a2a_names_given_up", self.a2a.given_up()),
             ("bodies_unreadable", bodies),
             ("credentials_evicted", self.behaviour.credentials.evicted()),
             ("covers_evicted", self.comparison.covers.evicted()),
@@ -548,6 +577,7 @@ const SCAN: &str = "scan/";
 const EDGE: &str = "edge/";
 const SERVER: &str = "mcp/";
 const SESSION: &str = "session/";
+const AGENT: &str = "peer/";
 
 fn changes<'a, V: Row>(
     store: &'a mut Store<V>,

@@ -27,6 +27,7 @@ pub mod identity;
 
 pub mod inventory;
 
+pub mod a2a;
 pub mod llm;
 pub mod mcp;
 
@@ -42,6 +43,7 @@ pub mod finding;
 
 mod analyzer;
 
+pub use a2a::{A2aLabels, A2aParts, AgentView, InterfaceView, SignatureView};
 pub use analyzer::{Analyzer, Change, Labels, RestoreError, Table, exchange_id};
 pub use finding::{Evidence, Finding, Kind, Severity, Status};
 pub use identity::{Mode, ModelUse, PrincipalKind, PrincipalView, UsedEndpoint};

@@ -288,6 +288,14 @@ mod tests {
         let done = order.from("10.9.9.1");
         let asked = Call::tool("remove", r#"{"order_id":"ord-7719"}"#).at("10.9.9.1");
         scene.nested(&asked, &[done]);
+        let agent = r#"{"name":"a","description":"d","version":"1","url":"https://a.example/x","protocolVersion":"0.3.0","provider":{"organization":"o","url":"https://o.example"},"capabilities":{},"skills":[{"id":"s","name":"s"}],"signatures":[{"protected":"eyJhbGciOiJFUzI1NiIsImtpZCI6ImsifQ","signature":"c2ln"}]}"#;
+        scene.send(&Call::get("/.well-known/agent-card.json").answer(agent));
+        scene.send(&Call::get("/v1/card").answer(agent));
+        let sent = r#"{"jsonrpc":"2.0","id":1,"method":"message/send","params":{"message":{"role":"user","parts":[],"messageId":"m"}}}"#;
+        let task =
+            r#"{"jsonrpc":"2.0","id":1,"result":{"kind":"task","id":"t","status":{"state":"completed"}}}"#;
+        let call = Call::new("POST", "/").field("Content-Type: application/json");
+        scene.send(&call.body(sent).answer(task));
         let mut form = BTreeSet::new();
         for change in scene.analyzer.take_changes() {
             let row: Value = serde_json::from_slice(&change.value.unwrap()).unwrap();

@@ -24,6 +24,7 @@ pub mod tls;
 
 pub mod captures;
 
+pub mod a2a;
 pub mod llm;
 pub mod mcp;
 

@@ -153,6 +153,13 @@ pub(crate) enum Command {
     AccessReview(AccessReviewArgs),
     /// Show the servers of the Model Context Protocol that a store knows, with their tools and who calls them
     Mcp(ListArgs),
+    /// Show the agents of the Agent2Agent protocol that a store knows: their cards, tasks, and who calls them
+    #[command(after_long_help = "Examples:\n  \
+        tapline a2a --store DIR             agents with their interfaces, skills and security, and who calls them\n  \
+        tapline a2a --store DIR --json      the records\n\n\
+        What a card says is what the agent says of itself: signatures are shown and not verified. Cards that changed \
+        are findings (a2a_card_unsigned_or_changed).")]
+    A2a(ListArgs),
     /// Show the findings that a store knows
     Findings(ListArgs),
     /// Print the JSON Schema (2020-12) of a record, or the list of records
@@ -241,6 +248,9 @@ pub(crate) struct RunArgs {
     /// Write every server of the Model Context Protocol here at the end, with its tools and who calls it
     #[arg(long, value_name = "OUT", help_heading = "Outputs")]
     pub(crate) mcp: Option<PathBuf>,
+    /// Write every agent of the Agent2Agent protocol here at the end, with its card, its tasks and who calls it
+    #[arg(long, value_name = "OUT", help_heading = "Outputs")]
+    pub(crate) a2a: Option<PathBuf>,
     /// Keep what is learned in this folder, and go on from what is there (configuration: store.directory)
     #[arg(long, value_name = "DIR", help_heading = "Outputs")]
     pub(crate) store: Option<PathBuf>,
@@ -267,6 +277,7 @@ impl RunArgs {
             &self.inventory,
             &self.agents,
             &self.mcp,
+            &self.a2a,
         ]
         .iter()
         .any(|o| o.is_some())
@@ -295,6 +306,8 @@ pub(crate) enum SchemaName {
     Agents,
     /// `--mcp`
     Mcp,
+    /// `--a2a`
+    A2a,
     /// The health topic
     Health,
     /// `tapline diff --json`

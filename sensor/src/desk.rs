@@ -15,6 +15,7 @@ use crate::output::Outputs;
 use crate::output::kafka::Delivery;
 use crate::output::record::{Record, Topic};
 use crate::pipeline::Item;
+use crate::records::a2a::AgentRecord;
 use crate::records::endpoint::EndpointRecord;
 use crate::records::finding::{FindingRecord, kind_name};
 use crate::records::flow::FlowRecord;
@@ -303,6 +304,11 @@ impl Desk {
         if let Some(lines) = &mut self.outputs.mcp {
             for server in self.analyzer.mcp_servers() {
                 lines.line(&to_json(&ServerRecord::new(&server)));
+            }
+        }
+        if let Some(lines) = &mut self.outputs.a2a {
+            for agent in self.analyzer.a2a_agents() {
+                lines.line(&to_json(&AgentRecord::new(&agent)));
             }
         }
         self.publish_learned(now);

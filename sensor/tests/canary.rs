@@ -104,6 +104,7 @@ fn no_secret_is_in_any_output_store_or_message() {
         "sensitive_data_exposure",
         "missing_auth",
         "tool_definition_changed",
+        "a2a_card_unsigned_or_changed",
         "sensitive_data_to_llm",
         "secret_in_traffic",
         "token_replay",
@@ -116,6 +117,11 @@ fn no_secret_is_in_any_output_store_or_message() {
     }
     assert!(!lines(&out.join("inventory.jsonl")).is_empty());
     assert!(!lines(&out.join("agents.jsonl")).is_empty());
+    let called: u64 = lines(&out.join("a2a.jsonl"))
+        .iter()
+        .filter_map(|agent| agent["calls"].as_u64())
+        .sum();
+    assert!(called >= 10, "{called} calls of agents");
 
     // Again from the store, on more threads, and with what is shown from it.
     let again = watch.folder.join("again");
@@ -125,7 +131,7 @@ fn no_secret_is_in_any_output_store_or_message() {
     watch.look_at_folder("second outputs", &again);
     watch.look_at_folder("store after the second replay", &store);
     let at = store.display().to_string();
-    for command in ["inventory", "agents", "mcp", "findings"] {
+    for command in ["inventory", "agents", "mcp", "a2a", "findings"] {
         for json in [false, true] {
             let mut arguments = vec![command, "--store", &at];
             if json {

@@ -26,7 +26,7 @@ fn replay(name: &str, more: &[&str]) -> Vec<(String, Vec<u8>)> {
 #[test]
 fn read_size_workers_and_repetition_change_no_byte() {
     let wanted = replay("replay-plain", &[]);
-    assert_eq!(wanted.len(), 7);
+    assert_eq!(wanted.len(), 8);
     assert!(
         wanted
             .iter()

@@ -1,4 +1,4 @@
-//! What the official packages of MCP and of language models said over loopback (testdata/sdk), against what they told their programs:
+//! What the official packages of MCP, A2A and of language models said over loopback (testdata/sdk), against what they told their programs:
 //! servers, tools, resources, prompts, clients, every call with its arguments and its result; models, tokens, tools. Equal, not
 //! contained. The recorder and its programs lie beside the captures; nothing is fetched to run these tests.
 
@@ -18,6 +18,8 @@ use support::{folder, lines, said, tapline, testdata};
 struct Replayed {
     exchanges: Vec<Value>,
     servers: Vec<Value>,
+    /// Agents that are called over A2A.
+    called: Vec<Value>,
     findings: Vec<Value>,
     agents: Vec<Value>,
 }
@@ -36,7 +38,7 @@ fn log(name: &str) -> Value {
 fn replay(folder: &Path, captures: &[PathBuf]) -> Replayed {
     let path = |kind: &str| folder.join(format!("{kind}.jsonl"));
     let mut arguments = vec![OsStr::new("replay").to_owned()];
-    for kind in ["exchanges", "mcp", "findings", "agents"] {
+    for kind in ["exchanges", "mcp", "a2a", "findings", "agents"] {
         arguments.push(format!("--{kind}").into());
         arguments.push(path(kind).into());
     }
@@ -48,6 +50,7 @@ fn replay(folder: &Path, captures: &[PathBuf]) -> Replayed {
     Replayed {
         exchanges,
         servers: lines(&path("mcp")),
+        called: lines(&path("a2a")),
         findings: lines(&path("findings")),
         agents: lines(&path("agents")),
     }
@@ -490,4 +493,231 @@ fn without_any_body_servers_tools_and_callers_are_still_there() {
         assert_eq!(asked[0]["arguments"], fields);
         assert!(run.findings.is_empty(), "{:?}", run.findings);
     }
+}
+
+/// Parts of one direction.
+fn parts(of: &Value) -> u64 {
+    list(of).filter_map(|part| part["count"].as_u64()).sum()
+}
+
+/// Calls of one caller as the exchanges have them, in their order, tasks numbered as they came; and where each task ended.
+fn calls_seen<'a>(exchanges: impl Iterator<Item = &'a Value>) -> (Vec<Value>, BTreeMap<String, Value>) {
+    let mut numbers: BTreeMap<String, usize> = BTreeMap::new();
+    let (mut calls, mut ends) = (Vec::new(), BTreeMap::new());
+    for exchange in exchanges.filter(|e| e["rpc"]["protocol"] == "a2a") {
+        let told = &exchange["a2a"];
+        assert_eq!(told["method"], exchange["rpc"]["method"], "{exchange}");
+        let failed = &told["failed"];
+        let states: Vec<&Value> = list(&told["states"]).collect();
+        let mut call = json!({
+            "method": told["method"],
+            "states": states,
+            "failed": failed,
+            "sent": parts(&told["sent"]),
+        });
+        if failed == false && !states.is_empty() {
+            let next = numbers.len();
+            let number = *numbers.entry(text(&told["task"])).or_insert(next);
+            call["received"] = parts(&told["received"]).into();
+            call["task"] = number.into();
+            ends.insert(number.to_string(), (*states.last().expect("a state")).clone());
+        }
+        calls.push(call);
+    }
+    (calls, ends)
+}
+
+/// Holds one recording of A2A against the logs; gives back how many calls it had.
+fn compare_agents(name: &str) -> usize {
+    let (log, run) = (
+        log(name),
+        replay(&folder(&format!("sdk-{name}")), &[capture(name)]),
+    );
+    let [agent] = run.called.as_slice() else {
+        panic!("{name}: {:?}", run.called);
+    };
+    let (mut count, mut failed, mut open) = (0, 0, 0);
+    let (mut tasks, mut callers) = (BTreeMap::<String, u64>::new(), BTreeMap::<String, u64>::new());
+    let mut methods = BTreeMap::<String, u64>::new();
+    // Callers came one after the other, each on a connection of its own.
+    let mut flows: Vec<&Value> = run.exchanges.iter().map(|e| &e["flow"]["client"]).collect();
+    flows.dedup();
+    let clients: Vec<&Value> = list(&log["clients"]).collect();
+    assert_eq!(flows.len(), clients.len(), "{name}: {flows:?}");
+    for (client, flow) in clients.iter().zip(flows) {
+        let own = || run.exchanges.iter().filter(|e| e["flow"]["client"] == *flow);
+        let mut want: Vec<Value> = list(&client["calls"]).cloned().collect();
+        if name == "a2a-0.3-rest" {
+            // What 0.3 answers over HTTP+JSON when there is no such task says nothing of the protocol.
+            want.retain(|call| call["failed"] == false);
+        }
+        let (found, ends) = calls_seen(own());
+        for (found, want) in found.iter().zip(&want) {
+            assert_eq!(found, want, "{name} {}", client["sdk"]);
+        }
+        assert_eq!(found.len(), want.len(), "{name}");
+        assert_eq!(json!(ends), client["tasks"], "{name}");
+        let ids: BTreeSet<String> = own()
+            .filter(|e| e["a2a"]["method"].is_string())
+            .map(|e| text(&e["principal"]))
+            .collect();
+        assert_eq!(ids.len(), 1, "{name}: {ids:?}");
+        let id = ids.into_iter().next().expect("an id");
+        let known = run
+            .agents
+            .iter()
+            .find(|a| a["id"] == id.as_str())
+            .expect("a principal");
+        assert_eq!(known["kind"], "ai_agent", "{name}: {known}");
+        callers.insert(id, want.len() as u64);
+        let fails = want.iter().filter(|call| call["failed"] == true).count();
+        count += want.len();
+        failed += fails;
+        if client["authorized"] == false {
+            open += want.len() - fails;
+        }
+        for call in &want {
+            *methods.entry(text(&call["method"])).or_default() += 1;
+        }
+        for state in ends.values() {
+            *tasks.entry(text(state)).or_default() += 1;
+        }
+        let card = &client["card"];
+        for field in ["name", "version", "provider", "streaming"] {
+            assert_eq!(agent[field], card[field], "{name} {field}");
+        }
+        let shown: Vec<Value> = list(&agent["interfaces"])
+            .map(|one| json!([one["url"], one["binding"], one["version"]]))
+            .collect();
+        for place in list(&card["interfaces"]) {
+            // A release that knows no version of the protocol tells none.
+            let is = |one: &Value| {
+                one[0] == place[0] && one[1] == place[1] && (place[2].is_null() || one[2] == place[2])
+            };
+            assert!(shown.iter().any(is), "{name}: {place} among {shown:?}");
+        }
+        let skills: Vec<&Value> = list(&agent["skills"]).map(|skill| &skill["id"]).collect();
+        assert_eq!(json!(skills), card["skills"], "{name}");
+        assert_eq!(agent["asks_for_credentials"], card["guarded"], "{name}");
+        assert_eq!(agent["security_schemes"], json!(["http bearer"]), "{name}");
+    }
+    let extended = clients.iter().filter(|c| c["extended_skills"].is_array()).count();
+    let want = json!({
+        "host": log["host"], "calls": count, "failed": failed, "open_calls": open, "methods": methods, "tasks": tasks,
+        "callers": callers, "signatures": [], "card_reads": clients.len() + extended, "extended_cards": extended,
+    });
+    for (field, want) in want.as_object().expect("an object") {
+        assert_eq!(&agent[field], want, "{name} {field}");
+    }
+    // Whoever has no token is a stranger, and is served: the card asks for none.
+    let (strangers, cards): (Vec<&Value>, Vec<&Value>) = run
+        .findings
+        .iter()
+        .partition(|f| f["kind"] == "a2a_unauthenticated");
+    assert_eq!(strangers.is_empty(), open == 0, "{name}: {strangers:?}");
+    assert!(strangers.iter().all(|f| f["severity"] == "medium"), "{name}");
+    let [finding] = cards.as_slice() else {
+        panic!("{name}: {:?}", run.findings);
+    };
+    assert_eq!(
+        (
+            &finding["kind"],
+            &finding["severity"],
+            &finding["observed"]["reason"]
+        ),
+        (
+            &json!("a2a_card_unsigned_or_changed"),
+            &json!("low"),
+            &json!("unsigned")
+        )
+    );
+    count
+}
+
+#[test]
+fn what_a2a_packages_saw_is_what_passed() {
+    let names = ["a2a-0.2", "a2a-0.3", "a2a-0.3-rest", "a2a-1.0", "a2a-both-eras"];
+    let calls: usize = names.into_iter().map(compare_agents).sum();
+    println!("{calls} calls of five recordings, equal");
+    assert!(calls > 70, "{calls}");
+}
+
+#[test]
+fn records_of_agents_fit_their_schemas() {
+    let name = "a2a-1.0";
+    let run = replay(&folder("sdk-a2a-schemas"), &[capture(name)]);
+    for (schema, records) in [
+        ("a2a", &run.called),
+        ("exchange", &run.exchanges),
+        ("finding", &run.findings),
+    ] {
+        let text = tapline(&["schema", schema]).stdout;
+        let document: Value = serde_json::from_slice(&text).expect("JSON");
+        let validator =
+            jsonschema::draft202012::new(&document).unwrap_or_else(|error| panic!("{schema}: {error}"));
+        assert!(!records.is_empty());
+        for record in records {
+            if let Err(error) = validator.validate(record) {
+                panic!("{schema}: {error} at {} in {record}", error.instance_path());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_changed_card_is_told_with_what_changed() {
+    let names = ["a2a-change-1-first", "a2a-change-2-worded", "a2a-change-3-moved"];
+    let all: Vec<PathBuf> = names.into_iter().map(capture).collect();
+    let run = replay(&folder("sdk-a2a-change"), &all);
+    let changes: Vec<&Value> = run
+        .findings
+        .iter()
+        .filter(|f| f["observed"]["reason"] == "changed")
+        .collect();
+    let [worded, moved] = changes.as_slice() else {
+        panic!("{changes:?}");
+    };
+    let paths = |finding: &Value| -> Vec<String> {
+        list(&finding["observed"]["changes"])
+            .map(|c| text(&c["path"]))
+            .collect()
+    };
+    // A version more and other words: told, and no alarm.
+    assert_eq!(
+        (&worded["severity"], paths(worded)),
+        (
+            &json!("low"),
+            vec!["skills.find-berth.description".to_owned(), "version".to_owned()]
+        )
+    );
+    assert_eq!(
+        (&worded["expected"]["version"], &worded["observed"]["version"]),
+        (&json!("2.1.0"), &json!("2.1.1"))
+    );
+    assert_eq!(moved["severity"], "critical");
+    assert_eq!(
+        moved["observed"]["introduced"],
+        json!(["instructions", "interface_host"])
+    );
+    assert_eq!(
+        paths(moved),
+        [
+            "interfaces.http_json.url",
+            "interfaces.jsonrpc.url",
+            "skills.find-berth.description",
+            "version"
+        ]
+    );
+    assert_eq!(
+        moved["observed"]["interfaces"][0],
+        "http://berths.elsewhere.example/rpc"
+    );
+    // The same card twice is no change.
+    let again: Vec<PathBuf> = [names[0]; 2].into_iter().map(capture).collect();
+    let run = replay(&folder("sdk-a2a-same"), &again);
+    assert!(
+        run.findings.iter().all(|f| f["observed"]["reason"] == "unsigned"),
+        "{:?}",
+        run.findings
+    );
 }

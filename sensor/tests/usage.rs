@@ -495,6 +495,7 @@ fn every_shell_has_completions_and_every_record_a_schema() {
         "inventory",
         "agents",
         "mcp",
+        "a2a",
         "health",
         "change",
         "violation",

@@ -292,7 +292,10 @@ impl Profile {
         if self.addresses.len() < ADDRESSES || self.addresses.contains_key(&address) {
             *self.addresses.entry(address).or_default() += 1;
         }
-        let called = activity.call.filter(|call| call.protocol != "llm");
+        // Models and skills are no tools.
+        let called = activity
+            .call
+            .filter(|call| !matches!(call.protocol, "llm" | "a2a"));
         let called = called.and_then(|call| call.name.as_ref());
         let batch = activity.batch.iter().filter_map(|call| call.name.as_ref());
         for name in called.into_iter().chain(batch) {

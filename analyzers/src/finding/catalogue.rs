@@ -6,6 +6,7 @@
 //! ATT&CK ids do not change.
 
 use super::{Finding, Kind, Severity};
+use crate::a2a::{a2a_card_unsigned_or_changed, a2a_unauthenticated};
 use crate::behaviour::{
     agent_identity_mismatch, agent_on_human_token, bola_enumeration, code_exec_tool_call,
     endpoint_discovery_scan, env_crossing, human_use_of_nhi, missing_auth, new_agent,
@@ -54,7 +55,7 @@ pub struct Entry {
 }
 
 /// Every kind, in the order of [`Kind`].
-pub const CATALOGUE: [Entry; 54] = [
+pub const CATALOGUE: [Entry; 56] = [
     Entry {
         kind: Kind::MissingAuth,
         name: "missing_auth",
@@ -1172,6 +1173,51 @@ pub const CATALOGUE: [Entry; 54] = [
             "Ask the owner of the deputy whether it checks for whom it acts; it should refuse what its caller may not do.",
             "Let it exchange the caller's token for one that names both (RFC 8693, `act`), so that the server behind it decides about the caller.",
             "Look for what else the caller had done by it: `tapline agents show` lists what it reaches.",
+        ],
+    },
+    Entry {
+        kind: Kind::A2aCardUnsignedOrChanged,
+        name: "a2a_card_unsigned_or_changed",
+        title: "Card of an agent is unsigned, or no longer what it was",
+        severity: Severity::Low,
+        impact: "Agents call where the card says and believe what it says of its skills: whoever can change it has them work for him.",
+        explain: a2a_card_unsigned_or_changed::explain,
+        mapping: &[
+            ("owasp_api", &["API10:2023"]),
+            ("owasp_agentic", &["ASI07:2026"]),
+            ("owasp_nhi", &["NHI3:2025"]),
+            ("atlas", &["AML.T0073"]),
+            ("attack", &["T1036"]),
+        ],
+        playbook: "PB-A2A-CARD",
+        steps: &[
+            "Unsigned: ask the provider to sign the card (A2A 1.0, section 8.4) and pin the key where clients can; else accept the finding for this agent.",
+            "Changed: read what was introduced. Another host, less that callers must show and another signing key come with a move that somebody announced, or with a takeover.",
+            "Fetch the card yourself from where its provider publishes it and compare its hash and its key with those of the finding.",
+            "If nobody announced it, take the agent out of the clients' configuration now, and look through the calls and the hosts they went to since then.",
+            "If the change is right, accept the finding; the new card counts as known from now on.",
+        ],
+    },
+    Entry {
+        kind: Kind::A2aUnauthenticated,
+        name: "a2a_unauthenticated",
+        title: "Agent does what strangers ask",
+        severity: Severity::Medium,
+        impact: "Whoever reaches the agent has it work for him with whatever the agent itself may do, and is not named in any log.",
+        explain: a2a_unauthenticated::explain,
+        mapping: &[
+            ("owasp_api", &["API2:2023", "API8:2023"]),
+            ("owasp_agentic", &["ASI03:2026", "ASI07:2026"]),
+            ("owasp_nhi", &["NHI4:2025"]),
+            ("atlas", &["AML.T0132"]),
+            ("attack", &["T1190"]),
+        ],
+        playbook: "PB-A2A-AUTH",
+        steps: &[
+            "Check with the filter that the calls carry no credential (client certificates are not visible here).",
+            "Have the agent answer 401 to requests without one, and declare in its card what it asks for (`securitySchemes` and what it requires).",
+            "Until then, bind it to addresses that need it, or put a gateway before it that asks.",
+            "List the tasks that were done for callers without a credential, and what they returned.",
         ],
     },
 ];

@@ -167,6 +167,10 @@ pub enum Kind {
     EnvCrossing,
     /// A server does for a caller what that may not do.
     ConfusedDeputy,
+    /// The card of an agent is signed by nobody, or is no longer what it was.
+    A2aCardUnsignedOrChanged,
+    /// An agent does what strangers ask.
+    A2aUnauthenticated,
 }
 
 /// An exchange that a finding rests on.

@@ -642,6 +642,16 @@ fn programs() -> Vec<Caller> {
         caller("an A2A client", AiAgent, "field A2A-Version", vec![
             get().agent("python-httpx/0.28.1").field("A2A-Version: 1.0").field("X-Api-Key: a2a-client-key-1"),
         ]),
+        // Callers of 0.x send no field of their own.
+        caller("an A2A client of 0.3", AiAgent, "speaks A2A", vec![
+            Call::new("POST", "/a2a").agent("python-httpx/0.28.1").field("X-Api-Key: a2a-client-key-2")
+                .field("Content-Type: application/json")
+                .body(r#"{"jsonrpc":"2.0","id":1,"method":"message/send","params":{"message":{"role":"user","messageId":"m","parts":[{"kind":"text","text":"a"}]}}}"#),
+        ]),
+        caller("a program that reads the card of an agent", Service, "user agent python-httpx", vec![
+            Call::get("/.well-known/agent-card.json").agent("python-httpx/0.28.1").field("X-Api-Key: a-reader-of-cards-1")
+                .answer(r#"{"name":"a","description":"b","version":"1","url":"https://a.example/","protocolVersion":"0.3.0","capabilities":{},"skills":[]}"#),
+        ]),
         caller("an agent's program with a machine's token", AiAgent, "user agent claude-cli", vec![
             get().agent("claude-cli/2.0.50 (external, cli)").bearer(&token(
                 r#"{"iss":"https://acme.eu.auth0.com/","sub":"ci-agent@clients","azp":"ci-agent","gty":"client-credentials"}"#, 0)),

@@ -327,7 +327,8 @@ impl Resolver {
             | u128::from(s.llm_sdk) << 2
             | u128::from(s.fetch_metadata) << 3
             | u128::from(s.via) << 4
-            | u128::from(s.mcp_begins) << 5;
+            | u128::from(s.mcp_begins) << 5
+            | u128::from(s.calls_agent) << 6;
         let mut key = self.seed.wide(s.user_agent.as_bytes()) ^ flags;
         let mut mix = |place: u32, bytes: &[u8]| key = key.rotate_left(17 + place) ^ self.seed.wide(bytes);
         if let Some(value) = s.authorization {
@@ -374,6 +375,9 @@ fn program_reasons(s: &Signals<'_>, (program, product): (Program, &str), reasons
     let mut add = |what: String, kind, weight| reasons.push(Reason::of(what, kind, weight));
     if s.mcp || s.mcp_client.is_some() {
         add("speaks MCP".to_owned(), PrincipalKind::AiAgent, 82);
+    }
+    if s.calls_agent {
+        add("speaks A2A".to_owned(), PrincipalKind::AiAgent, 82);
     }
     if let Some(field) = s.agent_field {
         add(field.to_owned(), PrincipalKind::AiAgent, 85);

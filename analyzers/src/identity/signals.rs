@@ -21,6 +21,11 @@ pub(crate) struct Signals<'a> {
     pub(crate) mcp: bool,
     pub(crate) mcp_method: Option<&'a str>,
     pub(crate) mcp_name: Option<&'a str>,
+    /// Fields of A2A.
+    pub(crate) a2a: bool,
+    pub(crate) a2a_version: Option<&'a str>,
+    /// The exchange calls an agent over A2A.
+    pub(crate) calls_agent: bool,
     /// Fields of SDKs made for language models.
     pub(crate) llm_sdk: bool,
     pub(crate) json: bool,
@@ -171,7 +176,13 @@ impl<'a> Signals<'a> {
                 }
                 (b's', 15) if is("signature-input") => s.signature_input = Some(value),
                 (b's', 15) if is("signature-agent") => s.signature_agent = Some(value),
-                (b'a', 11) if is("a2a-version") => s.agent_field = Some("field A2A-Version"),
+                (b'a', 11) if is("a2a-version") => {
+                    s.agent_field = Some("field A2A-Version");
+                    s.a2a = true;
+                    s.a2a_version = Some(value.trim()).filter(|v| !v.is_empty() && v.len() <= 16);
+                }
+                (b'a', 14) if is("a2a-extensions") => s.a2a = true,
+                (b'x', 16) if is("x-a2a-extensions") => s.a2a = true,
                 (b'o', 10) if is("originator") && starts_ignore_case(value, "codex_") => {
                     s.agent_field = Some("field originator of Codex");
                 }

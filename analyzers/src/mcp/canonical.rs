@@ -2,7 +2,7 @@
 //! them, no space. Two texts that mean the same give the same bytes, so that a hash of them tells a change from another way to
 //! write it. Numbers are doubles, as there; a text that holds one name twice was read before it comes here.
 
-use serde_json::{Number, Value};
+use serde_json::{Map, Number, Value};
 
 /// Appends the canonical form of `value`. It nests no deeper than what reads JSON here allows.
 pub(crate) fn write(value: &Value, out: &mut String) {
@@ -22,21 +22,24 @@ pub(crate) fn write(value: &Value, out: &mut String) {
             }
             out.push(']');
         }
-        Value::Object(map) => {
-            let mut members: Vec<_> = map.iter().collect();
-            members.sort_by(|a, b| a.0.encode_utf16().cmp(b.0.encode_utf16()));
-            out.push('{');
-            for (n, (name, one)) in members.into_iter().enumerate() {
-                if n > 0 {
-                    out.push(',');
-                }
-                write_string(name, out);
-                out.push(':');
-                write(one, out);
-            }
-            out.push('}');
-        }
+        Value::Object(map) => write_members(map, out),
     }
+}
+
+/// Appends the canonical form of an object with these members.
+pub(crate) fn write_members(map: &Map<String, Value>, out: &mut String) {
+    let mut members: Vec<_> = map.iter().collect();
+    members.sort_by(|a, b| a.0.encode_utf16().cmp(b.0.encode_utf16()));
+    out.push('{');
+    for (n, (name, one)) in members.into_iter().enumerate() {
+        if n > 0 {
+            out.push(',');
+        }
+        write_string(name, out);
+        out.push(':');
+        write(one, out);
+    }
+    out.push('}');
 }
 
 fn write_string(text: &str, out: &mut String) {

@@ -126,6 +126,19 @@ const PHRASES: [&str; 64] = [
 
 /// The keyword that says in which field of the head a parameter stands as well (MCP 2026-07-28, "Custom Headers").
 const HEADER: &str = "x-mcp-header";
+/// What is read as a definition, and how.
+pub(crate) struct Form<'a> {
+    /// Keeps hashes of different things apart.
+    pub(crate) domain: &'static str,
+    /// The name of what is defined: not a cue in its own text.
+    pub(crate) name: &'a str,
+    /// Names of the others beside it.
+    pub(crate) others: &'a BTreeSet<String>,
+    /// Parts told apart.
+    pub(crate) parts: usize,
+    /// Members in which addresses and names have their place.
+    pub(crate) places: &'static [&'static str],
+}
 
 /// A part of a definition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -176,30 +189,41 @@ impl Definition {
             return None;
         };
         all.retain(|member, _| MEMBERS.contains(&member.as_str()));
-        let mut form = String::new();
-        let whole = Value::Object(all);
-        canonical::write(&whole, &mut form);
+        let form = Form {
+            domain: "tool",
+            name: &name,
+            others,
+            parts: PARTS,
+            places: &[],
+        };
+        let definition = Self::of(&all, &form, key, seed);
+        Some((name, definition))
+    }
+
+    /// The definition that these members are. The name is looked at and is no part: what has another one is another thing.
+    pub(crate) fn of(all: &Map<String, Value>, form: &Form<'_>, key: &[u8; 32], seed: Seed) -> Self {
+        let mut text = String::new();
+        canonical::write_members(all, &mut text);
         let mut reader = Reader {
             seed,
-            others,
-            name: &name,
+            form,
+            is_place: false,
             parts: BTreeMap::new(),
             cues: BTreeSet::new(),
             counts: BTreeMap::new(),
         };
-        if let Value::Object(all) = &whole {
-            for (member, value) in all.iter().filter(|(member, _)| *member != "name") {
-                reader.walk(member, value, 0);
-            }
+        for (member, value) in all.iter().filter(|(member, _)| *member != "name") {
+            reader.is_place = form.places.contains(&member.as_str());
+            reader.walk(member, value, 0);
         }
-        reader.look(&name);
-        let definition = Self {
-            hash: Id::from_bytes(&keyed_hash(key, "tool", form.as_bytes())),
+        reader.is_place = false;
+        reader.look(form.name);
+        Self {
+            hash: Id::from_bytes(&keyed_hash(key, form.domain, text.as_bytes())),
             parts: reader.parts,
             cues: reader.cues,
             counts: reader.counts,
-        };
-        Some((name, definition))
+        }
     }
 
     /// Memory that it takes, in parts.
@@ -391,8 +415,9 @@ fn asks_for_context(name: &str) -> bool {
 
 struct Reader<'a> {
     seed: Seed,
-    others: &'a BTreeSet<String>,
-    name: &'a str,
+    form: &'a Form<'a>,
+    /// Addresses and names have their place in what is read.
+    is_place: bool,
     parts: BTreeMap<Box<str>, Part>,
     cues: BTreeSet<(Cue, u64)>,
     counts: BTreeMap<Cue, u32>,
@@ -434,14 +459,14 @@ impl Reader<'_> {
             Value::Array(list) => format!("list of {} values", list.len()).into(),
             Value::Object(_) => "object".into(),
         };
-        if self.parts.len() < PARTS {
+        if self.parts.len() < self.form.parts {
             let hash = self.seed.hash(form.as_bytes());
             self.parts.insert(path.into(), Part { hash, shown });
         }
     }
 
     fn walk_members(&mut self, path: &str, map: &Map<String, Value>, depth: usize) {
-        if map.is_empty() && self.parts.len() < PARTS {
+        if map.is_empty() && self.parts.len() < self.form.parts {
             let part = Part {
                 hash: 0,
                 shown: "{}".into(),
@@ -509,6 +534,9 @@ impl Reader<'_> {
         for phrase in PHRASES.iter().filter(|phrase| plain.contains(*phrase)) {
             self.note(Cue::Instructions, phrase.as_bytes());
         }
+        if self.is_place {
+            return;
+        }
         for scheme in [
             "https://",
             "http://",
@@ -539,7 +567,7 @@ impl Reader<'_> {
         }
         let is_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
         for word in text.split(|c| !is_word(c)) {
-            if word != self.name && is_telling(word) && self.others.contains(word) {
+            if word != self.form.name && is_telling(word) && self.form.others.contains(word) {
                 self.note(Cue::CrossTool, word.as_bytes());
             }
         }

@@ -13,7 +13,7 @@
 
 mod canonical;
 mod catalog;
-mod definition;
+pub(crate) mod definition;
 mod late;
 pub(crate) mod mcp_header_body_mismatch;
 pub(crate) mod mcp_unauthenticated;

@@ -9,7 +9,7 @@ use super::{checks, words};
 pub(super) const LONGEST: usize = 64;
 
 /// Route words that have digits in them, beyond those with one or two at their end.
-const WORDS_WITH_DIGITS: [&str; 40] = [
+const WORDS_WITH_DIGITS: [&str; 42] = [
     "sha256",
     "sha384",
     "sha512",
@@ -33,6 +33,8 @@ const WORDS_WITH_DIGITS: [&str; 40] = [
     "a11y",
     "g11n",
     "k8s",
+    "a2a",
+    "a2aservice",
     "b2b",
     "b2c",
     "c2c",

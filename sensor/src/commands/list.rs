@@ -1,4 +1,5 @@
-//! `tapline mcp` and `tapline findings`: what a store knows of servers of tools, and of what is wrong.
+//! `tapline mcp`, `tapline a2a` and `tapline findings`: what a store knows of servers of tools, of agents that others call, and of
+//! what is wrong.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use analyzers::Analyzer;
 use crate::args::ListArgs;
 use crate::exit::{Failure, Status};
 use crate::known;
+use crate::records::a2a::AgentRecord;
 use crate::records::finding::FindingRecord;
 use crate::records::mcp::ServerRecord;
 use crate::records::to_json;
@@ -32,6 +34,15 @@ pub(super) fn mcp(args: &ListArgs) -> Result<Status, Failure> {
         lines(analyzer.mcp_servers().map(|s| to_json(&ServerRecord::new(&s))))
     } else {
         summary::mcp(&analyzer)
+    })
+}
+
+pub(super) fn a2a(args: &ListArgs) -> Result<Status, Failure> {
+    let analyzer = learned(args)?;
+    super::print(&if args.json {
+        lines(analyzer.a2a_agents().map(|a| to_json(&AgentRecord::new(&a))))
+    } else {
+        summary::a2a(&analyzer)
     })
 }
 

@@ -39,6 +39,7 @@ pub(crate) fn run(cli: Cli) -> Result<Status, Failure> {
         Command::AccessReview(args) => access_review::access_review(&args),
         Command::Agents(args) => agents::agents(&args),
         Command::Mcp(args) => list::mcp(&args),
+        Command::A2a(args) => list::a2a(&args),
         Command::Findings(args) => list::findings(&args),
         Command::Schema { record } => schema::schema(record),
         Command::Config { command } => config::config(&command),

@@ -25,6 +25,7 @@ pub(super) fn schema(name: Option<SchemaName>) -> Result<Status, Failure> {
         SchemaName::Inventory => include_str!("../../schemas/inventory.json"),
         SchemaName::Agents => include_str!("../../schemas/agents.json"),
         SchemaName::Mcp => include_str!("../../schemas/mcp.json"),
+        SchemaName::A2a => include_str!("../../schemas/a2a.json"),
         SchemaName::Health => include_str!("../../schemas/health.json"),
         SchemaName::Access => include_str!("../../schemas/access.json"),
         SchemaName::Change => include_str!("../../schemas/change.json"),

@@ -25,6 +25,7 @@ fn wanted(args: &RunArgs) -> Vec<(&'static str, &Path)> {
         ("--inventory", &args.inventory),
         ("--agents", &args.agents),
         ("--mcp", &args.mcp),
+        ("--a2a", &args.a2a),
     ]
     .into_iter()
     .filter_map(|(option, path)| Some((option, path.as_deref()?)))
@@ -42,6 +43,7 @@ pub(crate) struct Outputs {
     pub(crate) inventory: Option<Lines>,
     pub(crate) agents: Option<Lines>,
     pub(crate) mcp: Option<Lines>,
+    pub(crate) a2a: Option<Lines>,
     kafka: Option<KafkaSink>,
     delivery: Option<Delivery>,
 }
@@ -73,6 +75,7 @@ impl Outputs {
                 "--findings" => &mut outputs.findings,
                 "--inventory" => &mut outputs.inventory,
                 "--mcp" => &mut outputs.mcp,
+                "--a2a" => &mut outputs.a2a,
                 _ => &mut outputs.agents,
             };
             *place = Some(lines);
@@ -149,6 +152,7 @@ impl Outputs {
             &self.inventory,
             &self.agents,
             &self.mcp,
+            &self.a2a,
         ]
         .into_iter()
         .flatten()
@@ -163,6 +167,7 @@ impl Outputs {
             &mut self.inventory,
             &mut self.agents,
             &mut self.mcp,
+            &mut self.a2a,
         ]
         .into_iter()
         .flatten()

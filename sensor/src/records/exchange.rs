@@ -57,6 +57,11 @@ pub(crate) fn write(out: &mut Vec<u8>, exchange: &Exchange, labels: &Labels, rev
     if let Some(labels) = &labels.mcp {
         mcp(out, labels);
     }
+    if let Some(labels) = &labels.a2a {
+        out.extend_from_slice(b",\"a2a\":");
+        // As few as calls of models.
+        out.extend_from_slice(&super::to_json(&super::a2a::CallRecord::new(labels)));
+    }
     if let Some(call) = &labels.llm {
         out.extend_from_slice(b",\"llm\":");
         // Calls of models are few beside others, and what is written are counts and names.

@@ -1,6 +1,7 @@
 //! The records that leave the sensor, as types of their own: renaming a field of the analysis cannot change what
 //! a consumer reads. Fields keep their order; what is not known is left out.
 
+pub(crate) mod a2a;
 pub(crate) mod exchange;
 pub(crate) mod flow;
 pub(crate) mod part;

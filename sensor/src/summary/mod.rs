@@ -2,6 +2,7 @@
 
 pub(crate) mod progress;
 
+mod a2a;
 mod best;
 mod declared;
 mod funnel;
@@ -21,6 +22,7 @@ use unicode_width::UnicodeWidthStr as _;
 use crate::coverage::Coverage;
 use crate::pipeline::Run;
 use crate::records::Rfc3339;
+use a2a::Agents;
 use funnel::Funnel;
 use mcp::Servers;
 use page::{Look, Page, clean, thousands};
@@ -65,6 +67,7 @@ pub(crate) fn full(
     let mut page = Page::for_stdout();
     learned.overview = analyzer.overview();
     learned.servers = Servers::new(analyzer.mcp_servers(), MOST_SERVERS);
+    learned.agents = Agents::new(analyzer.a2a_agents(), MOST_SERVERS);
     learned.draw(&mut page, title, run, coverage, store);
     page.finish()
 }
@@ -77,6 +80,7 @@ struct Learned {
     given_up: Vec<(&'static str, u64)>,
     overview: Overview,
     servers: Servers,
+    agents: Agents,
 }
 
 impl Learned {
@@ -95,6 +99,7 @@ impl Learned {
             given_up,
             overview: Overview::default(),
             servers: Servers::default(),
+            agents: Agents::default(),
         }
     }
 
@@ -135,6 +140,10 @@ impl Learned {
         if !self.servers.is_empty() {
             page.heading("MCP servers", &self.servers.note());
             self.servers.table(page, &more("mcp"));
+        }
+        if !self.agents.is_empty() {
+            page.heading("A2A agents", &self.agents.note());
+            self.agents.table(page, &more("a2a"));
         }
         if self.findings.is_empty() {
             page.heading("Findings", "none");
@@ -211,6 +220,15 @@ pub(crate) fn mcp(analyzer: &Analyzer) -> String {
     let mut servers = Servers::new(analyzer.mcp_servers(), usize::MAX);
     page.heading("MCP servers", &servers.note());
     servers.each(&mut page);
+    page.finish()
+}
+
+/// Every agent of the Agent2Agent protocol, with what its card says.
+pub(crate) fn a2a(analyzer: &Analyzer) -> String {
+    let mut page = Page::for_stdout();
+    let mut agents = Agents::new(analyzer.a2a_agents(), usize::MAX);
+    page.heading("A2A agents", &agents.note());
+    agents.each(&mut page);
     page.finish()
 }
 

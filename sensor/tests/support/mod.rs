@@ -50,6 +50,7 @@ pub(crate) fn all_outputs(folder: &Path) -> Vec<String> {
         "inventory",
         "agents",
         "mcp",
+        "a2a",
     ]
     .iter()
     .flat_map(|kind| {

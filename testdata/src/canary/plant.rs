@@ -87,6 +87,7 @@ pub(super) fn plant(p: &mut Planter) -> Capture {
     agents::definitions(p, &mut w);
     agents::models(p, &mut w);
     agents::credentials(p, &mut w);
+    agents::peers(p, &mut w);
     w.capture
 }
 

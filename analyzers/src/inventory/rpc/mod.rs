@@ -1,22 +1,23 @@
-//! Calls below one path: JSON-RPC 2.0, the Model Context Protocol, GraphQL, SOAP, gRPC.
+//! Calls below one path: JSON-RPC 2.0, the Model Context Protocol, Agent2Agent, GraphQL, SOAP, gRPC.
 
 mod graphql;
 mod soap;
 
 use std::borrow::Cow;
 
+use crate::a2a;
 use crate::identity::signals::Signals;
-use crate::mcp::message::{self, Value};
+use crate::mcp::message::{self, Message, Value};
 use crate::privacy::{redact_target, safe_name};
-use reassembly::{Exchange, Protocol, Request};
+use reassembly::{Exchange, Protocol, Request, Response};
 
 /// A call found in a request. What it names is fit to be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Call {
-    /// `mcp`, `jsonrpc`, `graphql` or `soap`.
+    /// `mcp`, `a2a`, `jsonrpc`, `graphql` or `soap`.
     pub(crate) protocol: &'static str,
     pub(crate) method: String,
-    /// Tool, resource or prompt.
+    /// Tool, resource, prompt or skill.
     pub(crate) name: Option<String>,
     /// The client's name for itself (MCP `clientInfo`).
     pub(crate) client: Option<String>,
@@ -43,8 +44,13 @@ const MCP: [&str; 14] = [
     "tasks/",
 ];
 
-/// The call in a request, when there is one.
-pub(crate) fn detect(request: &Request, signals: &Signals<'_>, key: &[u8; 32]) -> Option<Call> {
+/// The call in a request, when there is one. What was answered tells where names of methods are those of several protocols.
+pub(crate) fn detect(
+    request: &Request,
+    answered: Option<&Response>,
+    signals: &Signals<'_>,
+    key: &[u8; 32],
+) -> Option<Call> {
     if request.method() == "GET" {
         let query = request
             .query()
@@ -74,6 +80,17 @@ pub(crate) fn detect(request: &Request, signals: &Signals<'_>, key: &[u8; 32]) -
     let mut seen = Seen::default();
     if memchr::memmem::find(body, b"\"jsonrpc\"").is_some() {
         seen = Seen::of(body);
+    }
+    if !signals.mcp
+        && let Some(first) = seen.first.filter(|_| !seen.batch)
+        && let Some(method) = a2a::over_json_rpc(&first, answered, signals)
+    {
+        return Some(Call {
+            protocol: "a2a",
+            method: method.to_owned(),
+            name: first.params.and_then(a2a::skill),
+            client: None,
+        });
     }
     let method = match (signals.mcp_method, seen.method) {
         (_, Some(method)) => method.into_owned(),
@@ -111,7 +128,7 @@ pub(crate) fn grpc_method(exchange: &Exchange) -> Option<String> {
 }
 
 /// Whether an exchange is a call of gRPC; over HTTP/1 one of gRPC-Web, which is always a POST (`PROTOCOL-WEB.md` of gRPC).
-fn is_grpc(exchange: &Exchange) -> bool {
+pub(crate) fn is_grpc(exchange: &Exchange) -> bool {
     let web = |request: &Request| {
         let kind = request.message.field("content-type").unwrap_or("");
         let start = kind.as_bytes().get(..b"application/grpc-web".len());
@@ -175,7 +192,12 @@ impl Call {
     pub(crate) fn is_setup(&self) -> bool {
         matches!(
             self.method.as_str(),
-            "initialize" | "ping" | "server/discover" | "tools/list"
+            "initialize"
+                | "ping"
+                | "server/discover"
+                | "tools/list"
+                | "agent/getAuthenticatedExtendedCard"
+                | "GetExtendedAgentCard"
         ) || self.method.starts_with("notifications/")
     }
 }
@@ -187,6 +209,7 @@ struct Seen<'a> {
     name: Option<Cow<'a, str>>,
     client: Option<Cow<'a, str>>,
     batch: bool,
+    first: Option<Message<'a>>,
 }
 
 impl<'a> Seen<'a> {
@@ -203,6 +226,7 @@ impl<'a> Seen<'a> {
             name: text(first.params, "name").or_else(|| text(first.params, "uri")),
             client: text(client.or_else(|| first.meta("clientInfo")), "name"),
             batch,
+            first: Some(*first),
         }
     }
 }
@@ -220,7 +244,7 @@ mod tests {
         let request = exchange.request.unwrap();
         let settings = Settings::default();
         let signals = Signals::gather(&request, &settings);
-        detect(&request, &signals, &settings.hash_key)
+        detect(&request, None, &signals, &settings.hash_key)
     }
 
     #[test]

@@ -430,7 +430,9 @@ impl Parameter {
 }
 
 /// Fields that are everybody's: of HTTP itself, of browsers, of proxies and of tracing. Sorted.
-const STANDARD: [&str; 111] = [
+const STANDARD: [&str; 113] = [
+    "a2a-extensions",
+    "a2a-version",
     "accept",
     "accept-charset",
     "accept-datetime",
