@@ -22,6 +22,8 @@ pub mod network;
 
 pub mod privacy;
 
+pub mod keys;
+
 pub mod identity;
 
 pub mod inventory;

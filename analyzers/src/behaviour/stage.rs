@@ -11,7 +11,7 @@ use super::{
     secret_in_traffic, sensitive_data_exposure, sensitive_data_to_llm, shadow_agent, shadow_llm_use,
     stale_principal_active, system_prompt_exposure, weak_auth,
 };
-use crate::credentials::{self, Known, scope_unused};
+use crate::credentials::{self, Known, Proofs, scope_unused};
 use crate::finding::ledger::Ledger;
 use crate::id::Seed;
 use crate::inventory::compare::cover::Cover;
@@ -38,6 +38,7 @@ pub(crate) struct World<'a> {
 pub(crate) struct Behaviour {
     pub(crate) profiles: Store<Profile>,
     pub(crate) credentials: Store<Known>,
+    pub(crate) proofs: Proofs,
     pub(crate) scans: Store<Scan>,
     /// The first call of all, and how many there were: how long the sensor has watched.
     watched: Option<(Timestamp, u64)>,
@@ -50,6 +51,7 @@ impl Behaviour {
         Self {
             profiles: Store::new(max_principals),
             credentials: Store::new(max_principals.saturating_mul(2)),
+            proofs: Proofs::new(),
             scans: Store::new(max_principals.div_ceil(2)),
             watched: None,
             found: Vec::new(),
@@ -151,7 +153,7 @@ impl Behaviour {
         }
         let since = (learned, profile.first);
         scope_unused::observe(activity, &mut profile.touched, since, world.seed, ledger);
-        credentials::observe(activity, &mut self.credentials, world, ledger);
+        credentials::observe(activity, &mut self.credentials, &mut self.proofs, world, ledger);
         if let Some(credential) = identity.credential.as_ref().filter(|_| activity.accepted())
             && let Some(known) = self.credentials.get_mut(credential.id)
         {
