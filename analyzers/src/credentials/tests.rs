@@ -976,6 +976,83 @@ mod scopes {
     }
 }
 
+/// What is remembered, and what is given up for it.
+mod memory {
+    use super::*;
+    use crate::Table;
+
+    #[test]
+    fn tokens_that_nobody_has_do_not_push_out_those_in_use() {
+        let revoke = |token: &str| {
+            Call::new("POST", "/oauth/revoke")
+                .field("Content-Type: application/x-www-form-urlencoded")
+                .body(format!("token={token}"))
+        };
+        let mut scene = Scene::with(Settings {
+            max_principals: 50,
+            ..Settings::default()
+        });
+        let own = Call::get("/v1/orders/7").bearer("opaque-access-0001");
+        scene.send(&own);
+        scene.send(&revoke("opaque-access-0001"));
+        for n in 0..2_000 {
+            scene.send(&revoke(&format!("made-up-token-{n:05}")));
+        }
+        let counters = scene.analyzer.counters();
+        let evicted = counters.iter().find(|(name, _)| *name == "credentials_evicted");
+        assert!(evicted.is_some_and(|(_, n)| *n > 1_000), "{evicted:?}");
+        scene.wait(60);
+        scene.send(&own);
+        assert_eq!(
+            severities(&scene, Kind::RevokedCredentialAccepted),
+            [Severity::High]
+        );
+    }
+
+    /// Everything that a row can hold, of a token that is used as widely as can be.
+    #[test]
+    fn a_row_has_a_ceiling() {
+        let token = agent_token("a", 0);
+        let deep = format!("/{}", ["orders"; 400].join("/"));
+        let mut scene = Scene::new();
+        let row = |scene: &mut Scene| {
+            let rows = scene.analyzer.take_changes();
+            rows.filter(|change| change.table == Table::Credentials)
+                .filter_map(|change| change.value)
+                .map(|value| value.len())
+                .max()
+                .unwrap_or(0)
+        };
+        let mut sizes = Vec::new();
+        for round in 0..4u32 {
+            for n in 0..100u32 {
+                let n = round * 100 + n;
+                let proof = by_p256(
+                    2,
+                    &format!(r#"{{"typ":"dpop+jwt","alg":"ES256","jwk":{}}}"#, p256_jwk(2, "")),
+                    &format!(r#"{{"jti":"{n}","htm":"POST","htu":"https://api.example/","iat":{START}}}"#),
+                );
+                let call = match n % 2 {
+                    0 => Call::tool("look_up", "{}"),
+                    _ => Call::new("POST", deep.as_str()),
+                };
+                scene.send(
+                    &call
+                        .host(&format!("{}.example", "a".repeat(200)))
+                        .at(&format!("10.9.{}.{}", n / 100, n % 100))
+                        .from(&format!("10.{}.{}.7", n % 7, n % 100))
+                        .field(&format!("Authorization: DPoP {token}"))
+                        .field(&format!("DPoP: {proof}")),
+                );
+            }
+            sizes.push(row(&mut scene));
+        }
+        let (first, last) = (sizes[1], sizes[3]);
+        assert!((4_000..12_288).contains(&last), "{sizes:?}");
+        assert!(last < first + first / 20, "it comes to rest: {sizes:?}");
+    }
+}
+
 /// Tokens of an issuer whose keys are known.
 mod forged {
     use std::sync::Arc;

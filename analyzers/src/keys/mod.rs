@@ -164,7 +164,7 @@ impl Keys {
         let Some(algorithm) = Algorithm::parse(token.algorithm) else {
             return Verdict::Unverified;
         };
-        let complete = !others && own.clone().any(|set| set.complete);
+        let complete = !others && own.clone().all(|set| set.complete);
         let missing = match complete {
             true => Verdict::Forged(Forgery::NoKey),
             false => Verdict::Unverified,

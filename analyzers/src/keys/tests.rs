@@ -168,6 +168,13 @@ fn what_names_no_known_key_is_forged_only_where_all_are_known() {
             "{what}"
         );
     }
+    let mut both = complete(&jwks());
+    both.add(set(&jwks(), Some(ISSUER)));
+    assert_eq!(
+        judge(&both, &new),
+        Verdict::Unverified,
+        "another file of it is not whole"
+    );
     assert_eq!(
         judge_of(&all, ISSUER, &new, true).0,
         Verdict::Unverified,
