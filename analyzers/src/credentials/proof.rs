@@ -323,4 +323,21 @@ mod tests {
             assert_eq!(proof.elsewhere(&request), want, "{url}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_field_is_read(
+            field in ".{0,200}",
+            header in "\\{\"typ\":\"dpop\\+jwt\",\"alg\":\"(RS256|ES256|ES384|EdDSA|x)\",\"jwk\":\\{\"kty\":\"(EC|RSA|OKP)\",\"crv\":\"(P-256|P-384|Ed25519)\",\"(x|n)\":\"[A-Za-z0-9_-]{0,90}\",\"(y|e)\":\"[A-Za-z0-9_-]{0,90}\"\\}\\}",
+            code in "[A-Za-z0-9_+/=-]{0,120}",
+        ) {
+            let made = jwt_with(&header, "{}");
+            let (input, _) = made.rsplit_once('.').unwrap();
+            for field in [field.clone(), format!("{input}.{code}"), format!("{input}.{field}")] {
+                let _ = read(&field);
+                // Nobody guesses a signature.
+                proptest::prop_assert_ne!(forged(&field).map(|(forged, _)| forged), Some(false));
+            }
+        }
+    }
 }

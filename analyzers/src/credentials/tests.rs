@@ -1229,6 +1229,25 @@ mod forged {
         assert_eq!(severities(&scene, Kind::ForgedToken), [Severity::Low]);
     }
 
+    #[test]
+    fn who_is_known_by_something_else_stays_so_and_is_marked() {
+        let mut scene = Scene::with(settings(false));
+        let key = |path: &str| Call::get(path).field("X-Api-Key: 0123456789abcdef").over_tls();
+        let own = scene.send(&key("/a")).principal;
+        let forging = scene.send(&key("/b").bearer(&bad())).principal;
+        assert_eq!(own, forging);
+        let evidence = scene
+            .found(Kind::ForgedToken)
+            .remove(0)
+            .principal
+            .unwrap()
+            .evidence;
+        assert!(
+            evidence.contains(&"its token is forged".to_owned()),
+            "{evidence:?}"
+        );
+    }
+
     /// Ten thousand forged tokens that name the agent, all refused: one finding, no work without end, and the agent is as it was.
     #[test]
     fn a_flood_of_forged_tokens() {

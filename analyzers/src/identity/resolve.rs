@@ -29,7 +29,8 @@ const CACHED: usize = 16_384;
 /// Fields remembered of each kind; when there are more, all are forgotten.
 const FIELDS: usize = 8_192;
 
-/// Resolves principals; its memory is a cache only and never changes an answer.
+/// Resolves principals. Its memory is a cache only and changes no answer, but for tokens whose signature there was no time to check: those
+/// are asked for again.
 #[derive(Debug)]
 pub(crate) struct Resolver {
     seed: Seed,
@@ -291,6 +292,10 @@ impl Resolver {
         };
 
         let mut told = chosen.told;
+        if evidence != Evidence::Address {
+            // Somebody who is known by something else, and shows such a token besides.
+            told.extend(unproven.map(str::to_owned));
+        }
         let mut reasons = chosen.reasons;
         program_reasons(s, (program, shown_product), &mut reasons);
         let (kind, score) = judge(reasons.iter().map(|r| (r, 1.0)));

@@ -563,6 +563,7 @@ fn secrets() -> Vec<Case> {
         }),
         case("secret-near", &[], |tape| {
             tape.send(&model(&format!("Write {placeholder} there"), "Done: sk-..."));
+            tape.send(&model("Use AKIAIOSFODNN7EXAMPLE as in the documents", "I did."));
             tape.send(&tool(
                 &format!(r#"{{"note":"use {placeholder}"}}"#),
                 "commit 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b",
