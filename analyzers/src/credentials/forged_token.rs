@@ -7,7 +7,7 @@
 //! - `no_such_key`: no key of its issuer made it, and the file holds all of them (`token.jwks_complete`).
 //!
 //! Accepted: critical, once per caller, host, day and reason; low where the endpoint answers without any credential too. Refused (401,
-//! 403), as it should be: low, once per host and day, for somebody tries.
+//! 403), as it should be: low, once per server and day, for somebody tries.
 //!
 //! Nothing of what a forged token says is believed: the caller is told apart by address and program, and not as the one whom the token
 //! names.
@@ -45,10 +45,12 @@ pub(super) fn observe(activity: &Activity<'_>, how: Forgery, ledger: &mut Ledger
         host.as_bytes(),
         how.name().as_bytes(),
     ];
-    let of_host: [&[u8]; 2] = [host.as_bytes(), b"refused"];
+    // Whoever is refused may name as many hosts as there are words.
+    let server = activity.exchange.flow.server.to_string();
+    let of_server: [&[u8]; 2] = [server.as_bytes(), b"refused"];
     let subject = Subject {
         kind: Kind::ForgedToken,
-        parts: if accepted { &of_caller } else { &of_host },
+        parts: if accepted { &of_caller } else { &of_server },
         window: day(activity.ts),
     };
     let draft = || Draft {

@@ -1264,6 +1264,7 @@ mod forged {
             at += 100_000;
             let code = URL_SAFE_NO_PAD.encode([n.to_le_bytes(); 16].concat());
             let call = get(&format!("{input}.{code}")).status(401).to("/v1/admin/users");
+            let call = call.host(&format!("h{n}.example"));
             scene.analyzer.observe(&call.exchange(at, n));
         }
         let counters = scene.analyzer.counters();

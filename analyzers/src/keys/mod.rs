@@ -187,9 +187,13 @@ impl Keys {
         }
         if let Algorithm::Hs(size) = algorithm {
             *work += 1;
-            let mut written = all.clone().flat_map(|key| &key.written).take(8 * TRIES);
-            if written.any(|key| authenticates(key, size, token.input.as_bytes(), &signature)) {
-                return Verdict::Forged(Forgery::Confusion);
+            let written = all.clone().flat_map(|key| &key.written).take(8 * TRIES);
+            for (number, key) in written.enumerate() {
+                // Four of them take what a signature takes, and more where a token is long.
+                *work += u32::from(number % 4 == 3);
+                if authenticates(key, size, token.input.as_bytes(), &signature) {
+                    return Verdict::Forged(Forgery::Confusion);
+                }
             }
         }
         match all.clone().any(|key| named(&key)) {
