@@ -1,6 +1,7 @@
 //! Tokens checked once, within a budget of packet time: whoever sends many forged tokens must not keep the sensor busy.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use reassembly::{Exchange, Timestamp};
 
@@ -27,6 +28,9 @@ const SAVED: i64 = 10;
 
 const BILLION: i64 = 1_000_000_000;
 
+/// Packets of one capture are no further out of order.
+const BACK: Duration = Duration::from_secs(60);
+
 impl Budget {
     pub(crate) fn new(rate: u32) -> Self {
         Self {
@@ -43,6 +47,9 @@ impl Budget {
             let most = i64::from(self.rate) * SAVED * BILLION;
             let gained = passed.min(SAVED * BILLION) * i64::from(self.rate);
             self.left = self.left.saturating_add(gained).min(most);
+            self.last = now;
+        } else if self.last.since(now) > BACK {
+            // Another capture, of a time before.
             self.last = now;
         }
         self.left > 0

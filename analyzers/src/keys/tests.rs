@@ -338,6 +338,27 @@ fn a_token_is_checked_once_and_a_flood_within_a_budget() {
     assert!(recent <= 16_384 && older <= 16_384, "{recent} and {older}");
 }
 
+#[test]
+fn a_budget_follows_the_clock_of_the_packets() {
+    let at = |second: u64| Timestamp(second * 1_000_000_000);
+    let mut budget = Budget::new(2);
+    assert!(budget.allows(at(1_000)));
+    budget.spend(20);
+    assert!(!budget.allows(at(1_000)) && !budget.allows(at(970)));
+    assert!(budget.allows(at(1_001)), "two more");
+    budget.spend(2);
+    // Another capture, of the day before: its time counts from its beginning.
+    assert!(!budget.allows(at(100)));
+    assert!(budget.allows(at(101)));
+    budget.spend(3);
+    assert!(!budget.allows(at(101)), "what was overdrawn is paid back first");
+    assert!(budget.allows(at(102)));
+    // No more is saved up than for ten seconds.
+    assert!(budget.allows(at(90_000)));
+    budget.spend(20);
+    assert!(!budget.allows(at(90_000)));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
