@@ -40,15 +40,22 @@ fn found(case: &Case, folder: &Path) -> Vec<(String, String)> {
     if let Some(text) = &case.keys {
         fs::write(&keys, text).expect("written");
     }
-    let run = tapline(&[
-        "replay".as_ref(),
-        capture.as_os_str(),
-        "--config".as_ref(),
-        settings.as_os_str(),
-        "--findings".as_ref(),
-        findings.as_os_str(),
-    ]);
-    assert!(run.status.success(), "{}: {}", case.name, said(&run));
+    let replay = |findings: &Path, workers: &str| {
+        let run = tapline(&[
+            "replay".as_ref(),
+            capture.as_os_str(),
+            "--config".as_ref(),
+            settings.as_os_str(),
+            "--findings".as_ref(),
+            findings.as_os_str(),
+            "--workers".as_ref(),
+            workers.as_ref(),
+        ]);
+        assert!(run.status.success(), "{}: {}", case.name, said(&run));
+        fs::read(findings).expect("findings")
+    };
+    let (one, two) = (replay(&findings, "1"), replay(&file("2.findings.jsonl"), "2"));
+    assert!(one == two, "{}: two workers find something else", case.name);
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let mut last = BTreeMap::new();
     for finding in lines(&findings) {
