@@ -26,6 +26,7 @@ pub mod captures;
 
 pub mod llm;
 pub mod mcp;
+pub mod tokens;
 
 pub mod shape;
 pub mod spec;
