@@ -23,6 +23,7 @@ use crate::inventory::sensitive::{self, Carried, Nations, Passed, Rules};
 use crate::inventory::shape::body::Names;
 use crate::inventory::shape::drift::{self, Learning};
 use crate::inventory::{EndpointView, Overview};
+use crate::keys::Moment;
 use crate::llm::{self, Allowed, LlmCall, Streams};
 use crate::marks::Marks;
 use crate::mcp::{self, Mcp, McpLabels, ServerView};
@@ -218,9 +219,10 @@ impl Analyzer {
         signals.mcp_begins = call.as_ref().is_some_and(|call| call.method == "initialize");
         signals.answered(answered);
         let signals = signals;
+        let moment = Moment::of(exchange);
         let identity = self
             .resolver
-            .resolve(&signals, exchange.flow.client.ip(), &self.settings);
+            .resolve(&signals, exchange.flow.client.ip(), moment, &self.settings);
         if identity.scheme == Scheme::None && request.message.head_cut {
             // The credential may be among the fields that were lost: what is left names nobody, and an
             // answer to it says nothing about who is let in.
@@ -565,7 +567,9 @@ impl Analyzer {
             ("mcp_calls_unanswered", self.mcp.unanswered()),
             ("mcp_names_given_up", self.mcp.given_up()),
             ("principals_evicted", self.behaviour.profiles.evicted()),
+            ("proofs_unchecked", self.behaviour.proofs.unchecked()),
             ("scans_evicted", self.behaviour.scans.evicted()),
+            ("tokens_unchecked", self.resolver.unchecked()),
         ]
     }
 }

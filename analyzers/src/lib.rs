@@ -23,6 +23,8 @@ mod trace_context;
 
 pub mod privacy;
 
+pub mod keys;
+
 pub mod identity;
 
 pub mod inventory;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::identity::Evidence;
 use crate::inventory::Declared;
+use crate::keys::Keys;
 
 /// Settings of the analysis; the sensor fills them from its configuration file.
 #[derive(Debug, Clone)]
@@ -56,6 +57,8 @@ pub struct Settings {
     pub llm_client_ja4: Vec<String>,
     /// What people declared about their APIs.
     pub declared: Arc<Declared>,
+    /// Keys of those who issue tokens.
+    pub keys: Arc<Keys>,
 }
 
 impl Default for Settings {
@@ -84,6 +87,7 @@ impl Default for Settings {
             llm_allowed: Vec::new(),
             llm_client_ja4: Vec::new(),
             declared: Arc::default(),
+            keys: Arc::default(),
         }
     }
 }

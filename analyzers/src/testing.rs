@@ -341,3 +341,173 @@ impl Scene {
         all
     }
 }
+
+/// Keys made for tests, from nothing but a number, and what they sign.
+pub(crate) mod signing {
+    use std::sync::OnceLock;
+
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use hmac::{Hmac, Mac};
+    use p256::ecdsa::signature::Signer;
+    use rsa::pkcs8::{EncodePublicKey, LineEnding};
+    use rsa::rand_core::{CryptoRng, RngCore};
+    use rsa::traits::PublicKeyParts;
+    use rsa::{Pkcs1v15Sign, Pss, RsaPrivateKey};
+    use sha2::{Digest, Sha256, Sha384, Sha512};
+
+    /// Numbers that follow from a seed.
+    #[derive(Debug)]
+    pub(crate) struct Numbers(blake3::OutputReader);
+
+    impl Numbers {
+        pub(crate) fn new(seed: u64) -> Self {
+            Self(blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof())
+        }
+    }
+
+    impl RngCore for Numbers {
+        fn next_u32(&mut self) -> u32 {
+            rsa::rand_core::impls::next_u32_via_fill(self)
+        }
+
+        fn next_u64(&mut self) -> u64 {
+            rsa::rand_core::impls::next_u64_via_fill(self)
+        }
+
+        fn fill_bytes(&mut self, dest: &mut [u8]) {
+            self.0.fill(dest);
+        }
+
+        fn try_fill_bytes(&mut self, dest: &mut [u8]) -> Result<(), rsa::rand_core::Error> {
+            self.fill_bytes(dest);
+            Ok(())
+        }
+    }
+
+    impl CryptoRng for Numbers {}
+
+    /// The one RSA key of the tests.
+    pub(crate) fn rsa_key() -> &'static RsaPrivateKey {
+        static KEY: OnceLock<RsaPrivateKey> = OnceLock::new();
+        KEY.get_or_init(|| RsaPrivateKey::new(&mut Numbers::new(1), 2048).unwrap())
+    }
+
+    /// Its public part, as servers keep it.
+    pub(crate) fn rsa_pem() -> String {
+        let key = rsa_key().to_public_key();
+        key.to_public_key_pem(LineEnding::LF).unwrap()
+    }
+
+    pub(crate) fn p256_key(seed: u8) -> p256::ecdsa::SigningKey {
+        p256::ecdsa::SigningKey::from_slice(&[seed; 32]).unwrap()
+    }
+
+    fn p384_key() -> p384::ecdsa::SigningKey {
+        p384::ecdsa::SigningKey::from_slice(&[3; 48]).unwrap()
+    }
+
+    fn ed25519_key() -> ed25519_dalek::SigningKey {
+        ed25519_dalek::SigningKey::from_bytes(&[4; 32])
+    }
+
+    fn text(bytes: &[u8]) -> String {
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// The public key of P-256 as a JSON Web Key, with more members before it.
+    pub(crate) fn p256_jwk(seed: u8, more: &str) -> String {
+        let point = p256_key(seed).verifying_key().to_encoded_point(false);
+        format!(
+            r#"{{{more}"kty":"EC","crv":"P-256","x":"{}","y":"{}"}}"#,
+            text(point.x().unwrap()),
+            text(point.y().unwrap())
+        )
+    }
+
+    /// The public keys, named after their algorithms.
+    pub(crate) fn jwks() -> String {
+        let rsa = rsa_key();
+        let p384 = p384_key().verifying_key().to_encoded_point(false);
+        format!(
+            r#"{{"keys":[
+  {{"kty":"RSA","kid":"rsa-1","n":"{}","e":"{}"}},
+  {},
+  {{"kty":"EC","kid":"p384-1","crv":"P-384","x":"{}","y":"{}"}},
+  {{"kty":"OKP","kid":"ed-1","crv":"Ed25519","x":"{}"}}
+]}}"#,
+            text(&rsa.n().to_bytes_be()),
+            text(&rsa.e().to_bytes_be()),
+            p256_jwk(2, r#""kid":"p256-1","#),
+            text(p384.x().unwrap()),
+            text(p384.y().unwrap()),
+            text(ed25519_key().verifying_key().as_bytes()),
+        )
+    }
+
+    /// The name of the key that signs by an algorithm.
+    pub(crate) fn kid(alg: &str) -> &'static str {
+        match alg {
+            "ES256" => "p256-1",
+            "ES384" => "p384-1",
+            "EdDSA" => "ed-1",
+            _ => "rsa-1",
+        }
+    }
+
+    /// The signature of a text by an algorithm, with the keys of [`jwks`]; `shared` is the key of HMAC.
+    pub(crate) fn signature(alg: &str, input: &str, shared: &[u8]) -> Vec<u8> {
+        let bytes = input.as_bytes();
+        let rng = &mut Numbers::new(9);
+        match alg {
+            "RS256" => rsa_key()
+                .sign(Pkcs1v15Sign::new::<Sha256>(), &Sha256::digest(bytes))
+                .unwrap(),
+            "RS384" => rsa_key()
+                .sign(Pkcs1v15Sign::new::<Sha384>(), &Sha384::digest(bytes))
+                .unwrap(),
+            "RS512" => rsa_key()
+                .sign(Pkcs1v15Sign::new::<Sha512>(), &Sha512::digest(bytes))
+                .unwrap(),
+            "PS256" => rsa_key()
+                .sign_with_rng(rng, Pss::new::<Sha256>(), &Sha256::digest(bytes))
+                .unwrap(),
+            "PS384" => rsa_key()
+                .sign_with_rng(rng, Pss::new::<Sha384>(), &Sha384::digest(bytes))
+                .unwrap(),
+            "PS512" => rsa_key()
+                .sign_with_rng(rng, Pss::new::<Sha512>(), &Sha512::digest(bytes))
+                .unwrap(),
+            "ES256" => {
+                let made: p256::ecdsa::Signature = p256_key(2).sign(bytes);
+                made.to_vec()
+            }
+            "ES384" => {
+                let made: p384::ecdsa::Signature = p384_key().sign(bytes);
+                made.to_vec()
+            }
+            "EdDSA" => ed25519_key().sign(bytes).to_vec(),
+            "HS256" => {
+                let mut mac = Hmac::<Sha256>::new_from_slice(shared).unwrap();
+                mac.update(bytes);
+                mac.finalize().into_bytes().to_vec()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// A token with these members in its header, signed.
+    pub(crate) fn token(alg: &str, header: &str, claims: &str, shared: &[u8]) -> String {
+        let header = format!(r#"{{"alg":"{alg}"{header}}}"#);
+        let input = format!("{}.{}", text(header.as_bytes()), text(claims.as_bytes()));
+        let signature = signature(alg, &input, shared);
+        format!("{input}.{}", text(&signature))
+    }
+
+    /// A token signed by a key of P-256.
+    pub(crate) fn by_p256(seed: u8, header: &str, claims: &str) -> String {
+        let input = format!("{}.{}", text(header.as_bytes()), text(claims.as_bytes()));
+        let made: p256::ecdsa::Signature = p256_key(seed).sign(input.as_bytes());
+        format!("{input}.{}", text(&made.to_vec()))
+    }
+}

@@ -27,6 +27,7 @@ pub mod captures;
 pub mod a2a;
 pub mod llm;
 pub mod mcp;
+pub mod tokens;
 
 pub mod shape;
 pub mod spec;

@@ -58,7 +58,12 @@ const FORMS: [&str; 8] = [
 ];
 
 const NAMES: [&str; 6] = ["id", "name", "status", "lines", "meta", "@type"];
-const WORDS: [&str; 4] = ["open", "closed", "2026-03-09", "7d444840-9dc0-11d1-b245-5ffdce74fad2"];
+const WORDS: [&str; 4] = [
+    "open",
+    "closed",
+    "2026-03-09",
+    "7d444840-9dc0-11d1-b245-5ffdce74fad2",
+];
 
 /// Exchanges of a third of the inputs.
 const MANY: usize = 200;
@@ -157,14 +162,22 @@ pub fn check(input: &Input) {
     let seen = account.charge(|| shape(exchanges.iter()));
     let most = account.peak();
     assert!(most < 8 << 20, "{most} bytes for {} exchanges", exchanges.len());
-    assert_eq!(seen, shape(exchanges.iter()), "the same exchanges gave two shapes");
+    assert_eq!(
+        seen,
+        shape(exchanges.iter()),
+        "the same exchanges gave two shapes"
+    );
     for body in &seen.bodies {
         assert!(body.fields.len() <= 512, "{} fields", body.fields.len());
         for field in &body.fields {
             let path = field.path();
             assert!(!path.contains(SECRET), "{path}");
             assert!(!field.values.words.iter().any(|word| word.contains(SECRET)));
-            assert!(field.presence.low <= field.presence.high, "{path} {:?}", field.presence);
+            assert!(
+                field.presence.low <= field.presence.high,
+                "{path} {:?}",
+                field.presence
+            );
         }
     }
     if seen.bodies.iter().all(|body| body.given_up == 0) && seen.given_up == 0 {

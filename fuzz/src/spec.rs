@@ -138,10 +138,16 @@ pub fn check(input: &Input) {
     for problem in &spec.problems {
         assert!(problem.line >= 1 && problem.column >= 1, "{problem}");
         assert!((problem.line as usize) <= lines, "{problem}");
-        assert!(!problem.message.is_empty() && problem.message.len() < 4096, "{problem}");
+        assert!(
+            !problem.message.is_empty() && problem.message.len() < 4096,
+            "{problem}"
+        );
         assert!(!problem.message.chars().any(char::is_control), "{problem:?}");
     }
-    assert!(spec == read(name, &bytes, &limits), "one document gave two answers");
+    assert!(
+        spec == read(name, &bytes, &limits),
+        "one document gave two answers"
+    );
     refer(&spec);
     find(spec, &input.path);
 }
@@ -150,14 +156,25 @@ pub fn check(input: &Input) {
 fn refer(spec: &Spec) {
     for operation in &spec.operations {
         assert!(!operation.servers.is_empty(), "an operation without a server");
-        assert!(operation.servers.iter().all(|server| *server < spec.servers.len()));
+        assert!(
+            operation
+                .servers
+                .iter()
+                .all(|server| *server < spec.servers.len())
+        );
         let bodies = operation.body.iter().flat_map(|body| &body.content);
         let answers = operation.responses.iter().flat_map(|response| &response.content);
         let schemas = bodies.chain(answers).filter_map(|media| media.schema);
         for id in schemas.chain(operation.parameters.iter().filter_map(|p| p.schema)) {
             assert!(spec.schemas.get(id).is_some(), "a schema that is not there");
             let shape = spec.schemas.shape(&[id]);
-            assert!(shape.properties.values().flatten().all(|id| spec.schemas.get(*id).is_some()));
+            assert!(
+                shape
+                    .properties
+                    .values()
+                    .flatten()
+                    .all(|id| spec.schemas.get(*id).is_some())
+            );
         }
     }
 }

@@ -12,6 +12,7 @@ mod exit;
 mod message;
 
 mod declared;
+mod jwks;
 mod keylog;
 mod source;
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use support::{all_outputs, files, folder, lines, said, tapline};
-use testdata::canary::{Canary, canary};
+use testdata::canary::{Canary, Planted, canary};
 
 /// Collects leaks from many outputs, so that one run of the test shows them all.
 struct Watch {
@@ -222,6 +222,83 @@ fn no_secret_of_other_seeds_is_in_any_output() {
         leaks.extend(watch.leaks.iter().map(|leak| format!("seed {seed}, {leak}")));
     }
     assert!(leaks.is_empty(), "{} leaks:\n{}", leaks.len(), leaks.join("\n"));
+}
+
+/// Keys of issuers are a file of the operator's, and some files hold private parts. With them, tokens are forged, which is told.
+#[test]
+fn no_secret_of_keys_is_in_any_output_or_message() {
+    let mut watch = Watch::new("canary-keys");
+    let mut plant = |place: &str, text: &str| {
+        let forms = (0..=text.len() - 12)
+            .map(|at| text[at..at + 12].to_owned())
+            .collect();
+        watch.canary.planted.push(Planted {
+            place: place.to_owned(),
+            forms,
+        });
+        text.to_owned()
+    };
+    let own = format!(
+        r#"{{"keys":[{{"kty":"EC","kid":"{}","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0","d":"{}"}},
+  {{"kty":"oct","k":"{}"}}]}}"#,
+        plant("kid", "Zk4vTq8mWn2xRb7cLf5hJd9sGp3y"),
+        plant("private part", "Qw7nBx3kVm9tRz5cJh2pLf8dGs4yTg6vNw1bKx0mCz8"),
+        plant("shared key", "Mv5cXt8nBq2kRw7zJp4hLd9fGs3yTb6gNx1mKv0wQz4"),
+    );
+    let damaged = format!(
+        r#"{{"keys":[
+  {{"kty":"RSA","n":"{}!","e":"AQAB","p":"{}"}},
+  {{"kty":"{}"}},
+  {{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","d":"{}"}}
+  "{}"
+]}} {}"#,
+        plant(
+            "modulus that is none",
+            "Hd8kVw3nTx6qBz9mRc2pJf5gLs7yGt4bNv1hKx0wMz6"
+        ),
+        plant("prime", "Rt6mKw9vBx2nQz5cJh8pLf3dGs7yTg4bNv1kHx0wMz9"),
+        plant("sort of key that is none", "Pz3bVn7kTx9mRw2cJq5hLf8dGs4y"),
+        plant("another private part", "Nw7cVt3kBz9mRx6qJh2pLf8dGs5y"),
+        plant("no key at all", "Wc5xKt8vBn3mQz6pJh9rLf2dGs7y"),
+        plant("behind the end", "Fx9mRv2kBt6nWz3cQh8pJd5gLs7y"),
+    );
+    let at = |name: &str| watch.folder.join(name);
+    let (config, out, store) = (at("keys.toml"), at("out"), at("store"));
+    let file = |name: &str, text: &str| {
+        fs::write(at(name), text).expect("written");
+        at(name).display().to_string()
+    };
+    let said_of = format!(
+        "[token]\njwks = [\"https://id.canary.example={}\", \"{}\"]\njwks_complete = [\"https://id.canary.example\"]\n",
+        file("own.json", &own),
+        file("damaged.json", &damaged),
+    );
+    fs::write(&config, said_of).expect("written");
+    let config = config.display().to_string();
+    let run = watch.replay(&out, &store, &["--config", &config]);
+    assert_eq!(run.status.code(), Some(0), "{}", said(&run));
+    assert!(
+        String::from_utf8_lossy(&run.stderr).contains("private part"),
+        "{}",
+        said(&run)
+    );
+    let all = lines(&out.join("findings.jsonl"));
+    assert!(
+        all.iter().any(|f| f["kind"] == "forged_token"),
+        "no forged token was told"
+    );
+    watch.look_at_run("replay", &run);
+    watch.look_at_folder("outputs", &out);
+    watch.look_at_folder("store", &store);
+    for arguments in [
+        vec!["config", "check", &config],
+        vec!["config", "show", &config],
+        vec!["doctor", "--config", &config],
+    ] {
+        let run = tapline(&arguments);
+        watch.look_at_run(&arguments.join(" "), &run);
+    }
+    watch.none();
 }
 
 #[test]

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! [`demo`] is the small company's day behind `testdata/demo.pcap`; [`canary`] plants secrets to look for in
-//! every output; [`shapes`] has APIs of all makes; [`wire`], [`http`] and [`http2`] are the tools, for tests anywhere in the workspace.
+//! every output; [`credentials`] has a small capture for every way in which a credential may be wrong, and for what is nearly so; [`shapes`] has APIs of all makes; [`wire`], [`http`] and [`http2`] are the tools, for tests anywhere in the workspace.
 
 pub mod rng;
 pub mod text;
@@ -21,5 +21,7 @@ pub mod http2;
 pub mod demo;
 
 pub mod canary;
+
+pub mod credentials;
 
 pub mod shapes;

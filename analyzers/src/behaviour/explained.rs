@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use reassembly::Ambiguities;
 
+use crate::testing::signing;
 use crate::testing::{Call, START, Scene, agent_token, jwt, jwt_with};
 use crate::{Finding, Kind};
 
@@ -498,6 +499,47 @@ fn identities(scene: &mut Scene) {
     }
 }
 
+/// The keys of an issuer, all of them.
+fn keyed() -> crate::Settings {
+    let (mut set, _) = crate::keys::KeySet::read(&signing::jwks(), Some("https://auth.example")).unwrap();
+    assert!(set.declare_complete());
+    let mut keys = crate::keys::Keys::default();
+    keys.add(set);
+    crate::Settings {
+        keys: keys.into(),
+        ..crate::Settings::default()
+    }
+}
+
+/// Tokens that their issuer did not make, let in and refused.
+fn forged(scene: &mut Scene) {
+    let claims = format!(
+        r#"{{"iss":"https://auth.example","sub":"a","exp":{}}}"#,
+        START + 3600
+    );
+    let pem = signing::rsa_pem();
+    for (path, token) in [
+        ("/a", signing::token("none", "", &claims, b"")),
+        (
+            "/b",
+            format!("{}A", signing::token("EdDSA", r#","kid":"ed-1""#, &claims, b"")),
+        ),
+        ("/c", signing::token("HS256", "", &claims, pem.as_bytes())),
+        ("/d", signing::token("HS256", "", &claims, b"guessed")),
+    ] {
+        for _ in 0..2 {
+            scene.send(&Call::get(path).bearer(&token));
+            scene.send(&Call::get(path).bearer(&token).host("strict.example").status(401));
+        }
+    }
+    scene.send(&Call::get("/e"));
+    scene.send(
+        &Call::get("/e")
+            .bearer(&signing::token("none", "", &claims, b""))
+            .from("10.0.0.6"),
+    );
+}
+
 /// A registry of agents, and two environments.
 fn registered() -> crate::Settings {
     use crate::inventory::declared::{Agents, EnvironmentRule, Environments};
@@ -588,8 +630,9 @@ fn deputies(scene: &mut Scene) {
 
 fn all() -> Vec<Finding> {
     let mut all = Vec::new();
-    let plays: [Play; 14] = [
+    let plays: [Play; 15] = [
         (agents, crate::Settings::default),
+        (forged, keyed),
         (newcomers, crate::Settings::default),
         (credentials, crate::Settings::default),
         (exposed, crate::Settings::default),

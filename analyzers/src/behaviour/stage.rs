@@ -11,7 +11,7 @@ use super::{
     secret_in_traffic, sensitive_data_exposure, sensitive_data_to_llm, shadow_agent, shadow_llm_use,
     stale_principal_active, system_prompt_exposure, weak_auth,
 };
-use crate::credentials::{self, Known, scope_unused};
+use crate::credentials::{self, Known, Proofs, scope_unused};
 use crate::finding::ledger::Ledger;
 use crate::graph::{Graph, confused_deputy};
 use crate::id::Seed;
@@ -40,6 +40,7 @@ pub(crate) struct World<'a> {
 pub(crate) struct Behaviour {
     pub(crate) profiles: Store<Profile>,
     pub(crate) credentials: Store<Known>,
+    pub(crate) proofs: Proofs,
     pub(crate) scans: Store<Scan>,
     pub(crate) graph: Graph,
     /// The first call of all, and how many there were: how long the sensor has watched.
@@ -53,6 +54,7 @@ impl Behaviour {
         Self {
             profiles: Store::new(max_principals),
             credentials: Store::new(max_principals.saturating_mul(2)),
+            proofs: Proofs::new(),
             scans: Store::new(max_principals.div_ceil(2)),
             graph: Graph::new(max_principals.saturating_mul(2)),
             watched: None,
@@ -157,7 +159,7 @@ impl Behaviour {
         }
         let since = (learned, profile.first);
         scope_unused::observe(activity, &mut profile.touched, since, world.seed, ledger);
-        credentials::observe(activity, &mut self.credentials, world, ledger);
+        credentials::observe(activity, &mut self.credentials, &mut self.proofs, world, ledger);
         if let Some(credential) = identity.credential.as_ref().filter(|_| activity.accepted())
             && let Some(known) = self.credentials.get_mut(credential.id)
         {

@@ -16,7 +16,8 @@ const PROOFS: usize = 64;
 /// MCP servers remembered of one token.
 const SERVERS: usize = 4;
 
-/// What is remembered of a credential.
+/// What is remembered of a credential: some 300 bytes of most. At most sixteen clients, 64 proofs of 24 bytes, four servers and three
+/// more exchanges, whose targets are cut at 512 bytes: 12 KiB, whatever is sent.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Known {
     pub(crate) scheme: Scheme,
@@ -115,8 +116,12 @@ pub(super) struct Server {
 }
 
 impl Row for Known {
+    /// What was never used makes way first: whoever likes may have tokens revoked that nobody has. A credential that was good for one
+    /// use was used when the server gave tokens for it.
     fn worth(&self) -> (bool, Timestamp) {
-        (self.uses > 1 || self.life.is_some(), self.last)
+        let spent = self.life().is_some_and(|life| life.spent.is_some());
+        let used = self.uses > 1 || (self.uses == 1 && self.life.is_some());
+        (used || spent, self.last)
     }
 }
 

@@ -5,8 +5,8 @@
 //!         └─▶ proof     DPoP                      ─▶ one detector a file; its first comment is its page in the manual
 //! ```
 //!
-//! Part of the behaviour stage: what a credential does is told of the principal that shows it. Nothing is verified that needs a
-//! secret; what a server accepted says more.
+//! Part of the behaviour stage: what a credential does is told of the principal that shows it. Signatures of proofs are checked with the
+//! keys that they carry, those of tokens with the keys that the operator named (`keys`); of others, what a server accepted says more.
 
 mod grant;
 mod known;
@@ -16,6 +16,7 @@ pub(crate) mod audience_mismatch;
 pub(crate) mod credential_never_rotated;
 pub(crate) mod credential_shared;
 pub(crate) mod expired_token_accepted;
+pub(crate) mod forged_token;
 pub(crate) mod revoked_credential_accepted;
 pub(crate) mod scope_overbroad;
 pub(crate) mod scope_unused;
@@ -29,6 +30,7 @@ pub(crate) mod token_replay;
 mod tests;
 
 pub(crate) use known::Known;
+pub(crate) use proof::Proofs;
 
 use grant::Event;
 use known::{Ended, How, Issued};
@@ -36,17 +38,24 @@ use known::{Ended, How, Issued};
 use crate::behaviour::{Activity, World};
 use crate::finding::ledger::Ledger;
 use crate::identity::Scheme;
+use crate::keys::Verdict;
 use crate::store::Store;
 
 /// Looks at one exchange.
 pub(crate) fn observe(
     activity: &Activity<'_>,
     rows: &mut Store<Known>,
+    proofs: &mut Proofs,
     world: &World<'_>,
     ledger: &mut Ledger,
 ) {
+    if let Verdict::Forged(how) = activity.identity.signature {
+        // What it says of itself is nobody's word, and what is done with it is nobody's doing.
+        forged_token::observe(activity, how, ledger);
+        return;
+    }
     let event = grant::read(activity, world.settings);
-    used(activity, event.as_ref(), rows, world, ledger);
+    used(activity, event.as_ref(), (rows, proofs), world, ledger);
     if let Some(event) = event {
         happened(activity, event, rows, ledger);
     }
@@ -56,7 +65,7 @@ pub(crate) fn observe(
 fn used(
     activity: &Activity<'_>,
     event: Option<&Event>,
-    rows: &mut Store<Known>,
+    (rows, proofs): (&mut Store<Known>, &mut Proofs),
     world: &World<'_>,
     ledger: &mut Ledger,
 ) {
@@ -92,7 +101,7 @@ fn used(
         scope_overbroad::observe(activity, token, ledger);
         audience_mismatch::observe(activity, token, ledger);
     }
-    let proof = sender_constraint_violated::observe(activity, credential, row, settings, ledger);
+    let proof = sender_constraint_violated::observe(activity, credential, row, (settings, proofs), ledger);
     if let Some(proof) = proof {
         token_replay::of_proof(activity, &proof, row, world.seed, ledger);
         sender_constraint_missing::of_proof(activity, credential, ledger);

@@ -1,15 +1,20 @@
 //! DPoP proofs (RFC 9449): what one says, and whether it is one for this request and this token.
 //!
-//! Knows: the form of a proof and the rules of section 4.3 that can be checked from outside. Leaves to others: whether the proof
-//! was seen before, and whose token it is. The signature is not checked.
+//! Knows: the form of a proof and the rules of section 4.3 that can be checked from outside, its signature included, for it carries its
+//! own key. Leaves to others: whether the proof was seen before, and whose token it is.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use reassembly::Request;
+use reassembly::{Request, Timestamp};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::keys::{Algorithm, Budget, PRIVATE, Public, parted, signature};
 use crate::privacy::segment;
+
+/// Signatures of proofs that are checked in a second of packet time. Every call has a proof of its own, so of many only some are: a
+/// server that checks none is found out by any of them.
+const CHECKED: u32 = 200;
 
 /// Longest proof read.
 const LONGEST: usize = 8 * 1024;
@@ -19,6 +24,8 @@ const LONGEST: usize = 8 * 1024;
 pub(super) struct Proof {
     /// `alg` is `none` or one with a shared key, so whoever sends it can make it.
     pub(super) unsigned: bool,
+    /// Its key is there with its private part.
+    pub(super) private: bool,
     /// Thumbprint of its key (RFC 7638).
     pub(super) key: Option<[u8; 32]>,
     pub(super) method: Option<String>,
@@ -51,10 +58,13 @@ pub(super) fn read(field: &str) -> Option<Proof> {
     if !text(&header, "typ").is_some_and(|typ| typ.eq_ignore_ascii_case("dpop+jwt")) {
         return None;
     }
+    // Section 4.2: the key has to be there.
+    let key = header.get("jwk").filter(|key| key.is_object())?;
     let alg = text(&header, "alg").unwrap_or_default().to_ascii_lowercase();
     Some(Proof {
         unsigned: signature.is_empty() || alg.is_empty() || alg == "none" || alg.starts_with("hs"),
-        key: header.get("jwk").and_then(thumbprint),
+        private: PRIVATE.iter().chain(&["k"]).any(|name| key.get(*name).is_some()),
+        key: thumbprint(key),
         method: text(&claims, "htm"),
         url: text(&claims, "htu"),
         issued: claims
@@ -64,6 +74,52 @@ pub(super) fn read(field: &str) -> Option<Proof> {
         id: text(&claims, "jti"),
         token: text(&claims, "ath"),
     })
+}
+
+/// Checks signatures of proofs, within a budget of packet time.
+#[derive(Debug)]
+pub(crate) struct Proofs {
+    budget: Budget,
+    unchecked: u64,
+}
+
+impl Proofs {
+    pub(crate) fn new() -> Self {
+        Self {
+            budget: Budget::new(CHECKED),
+            unchecked: 0,
+        }
+    }
+
+    /// Proofs whose signature there was no time to check.
+    pub(crate) fn unchecked(&self) -> u64 {
+        self.unchecked
+    }
+
+    /// Whether the key in a proof did not make it (section 4.3 rule 6). Nothing is said of keys and algorithms that are not supported.
+    pub(super) fn is_forged(&mut self, field: &str, now: Timestamp) -> bool {
+        if !self.budget.allows(now) {
+            self.unchecked += 1;
+            return false;
+        }
+        let (forged, cost) = forged(field.trim()).unwrap_or_default();
+        self.budget.spend(cost);
+        forged
+    }
+}
+
+/// Whether its key did not make it, and what it cost to know; nothing when it cannot be told.
+fn forged(field: &str) -> Option<(bool, u32)> {
+    let (input, code) = parted(field)?;
+    let header = object(input.split('.').next()?)?;
+    let key = header.get("jwk")?;
+    let algorithm = Algorithm::parse(header.get("alg")?.as_str()?).filter(|alg| !alg.is_shared())?;
+    let public = Public::read(|name| key.get(name)?.as_str()).ok()?;
+    let Some(code) = signature(code) else {
+        return Some((true, 1));
+    };
+    let made = public.verifies(algorithm, input.as_bytes(), &code);
+    Some((!made, public.cost()))
 }
 
 /// The thumbprint of a public key: SHA-256 of its required members in the order of their names (RFC 7638 section 3; RFC 8037 for
@@ -188,10 +244,31 @@ mod tests {
         // RFC 9449 section 7.1.
         let proof = Proof {
             token: Some("fUHyO2r2Z3DZ53EsNrWBb0xWXoaNy59IiKCAqksmQEo".into()),
-            ..read(&jwt_with(r#"{"typ":"dpop+jwt","alg":"ES256"}"#, "{}")).unwrap()
+            ..read(&jwt_with(r#"{"typ":"dpop+jwt","alg":"ES256","jwk":{}}"#, "{}")).unwrap()
         };
         assert!(proof.is_for("Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU"));
         assert!(!proof.is_for("Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxV"));
+    }
+
+    /// RFC 9449 section 4.1: the proof of the example, and the same with another letter.
+    #[test]
+    fn the_proof_of_the_rfc_is_signed_by_its_own_key() {
+        let field = "eyJ0eXAiOiJkcG9wK2p3dCIsImFsZyI6IkVTMjU2IiwiandrIjp7Imt0eSI6IkVDIiwieCI6Imw4dEZyaHgtMzR0VjNoUklDUkRZOXpDa0RscEJoRjQyVVFVZldWQVdCRnMiLCJ5IjoiOVZFNGpmX09rX282NHpiVFRsY3VOSmFqSG10NnY5VERWclUwQ2R2R1JEQSIsImNydiI6IlAtMjU2In19.eyJqdGkiOiItQndDM0VTYzZhY2MybFRjIiwiaHRtIjoiUE9TVCIsImh0dSI6Imh0dHBzOi8vc2VydmVyLmV4YW1wbGUuY29tL3Rva2VuIiwiaWF0IjoxNTYyMjYyNjE2fQ.2-GxA6T8lP4vfrg8v-FdWP0A0zdrj8igiMLvqRMUvwnQg4PtFLbdLXiOSsX0x7NVY-FNyJK70nfbV37xRZT3Lg";
+        let proof = read(field).unwrap();
+        assert_eq!(
+            (proof.method.as_deref(), proof.url.as_deref(), proof.issued),
+            (
+                Some("POST"),
+                Some("https://server.example.com/token"),
+                Some(1_562_262_616)
+            )
+        );
+        assert_eq!(forged(field), Some((false, 1)));
+        assert_eq!(forged(&field.replace("2-GxA6", "2-GxB6")), Some((true, 1)));
+        assert_eq!(forged(&field.replace(".2-GxA6", ".!")), Some((true, 1)));
+        for nothing in ["", "a", "a.b", "e30.e30.x", ".."] {
+            assert_eq!(forged(nothing), None, "{nothing}");
+        }
     }
 
     #[test]
@@ -199,17 +276,19 @@ mod tests {
         for field in [
             "",
             "a.b.c",
-            &jwt_with(r#"{"typ":"JWT","alg":"ES256"}"#, "{}"),
+            &jwt_with(r#"{"typ":"JWT","alg":"ES256","jwk":{}}"#, "{}"),
+            &jwt_with(r#"{"typ":"dpop+jwt","alg":"ES256"}"#, "{}"),
+            &jwt_with(r#"{"typ":"dpop+jwt","alg":"ES256","jwk":"x"}"#, "{}"),
             &format!("{}.x", jwt_with(r#"{"typ":"dpop+jwt"}"#, "{}")),
             &"e".repeat(20_000),
         ] {
             assert_eq!(read(field), None, "{field:.40}");
         }
         for (header, unsigned) in [
-            (r#"{"typ":"dpop+jwt","alg":"ES256"}"#, false),
-            (r#"{"typ":"dpop+jwt","alg":"none"}"#, true),
-            (r#"{"typ":"dpop+jwt","alg":"HS256"}"#, true),
-            (r#"{"typ":"dpop+jwt"}"#, true),
+            (r#"{"typ":"dpop+jwt","alg":"ES256","jwk":{}}"#, false),
+            (r#"{"typ":"dpop+jwt","alg":"none","jwk":{}}"#, true),
+            (r#"{"typ":"dpop+jwt","alg":"HS256","jwk":{}}"#, true),
+            (r#"{"typ":"dpop+jwt","jwk":{}}"#, true),
         ] {
             assert_eq!(
                 read(&jwt_with(header, "{}")).unwrap().unsigned,
@@ -239,9 +318,26 @@ mod tests {
         ] {
             let proof = Proof {
                 url: Some(url.into()),
-                ..read(&jwt_with(r#"{"typ":"dpop+jwt"}"#, "{}")).unwrap()
+                ..read(&jwt_with(r#"{"typ":"dpop+jwt","jwk":{}}"#, "{}")).unwrap()
             };
             assert_eq!(proof.elsewhere(&request), want, "{url}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_field_is_read(
+            field in ".{0,200}",
+            header in "\\{\"typ\":\"dpop\\+jwt\",\"alg\":\"(RS256|ES256|ES384|EdDSA|x)\",\"jwk\":\\{\"kty\":\"(EC|RSA|OKP)\",\"crv\":\"(P-256|P-384|Ed25519)\",\"(x|n)\":\"[A-Za-z0-9_-]{0,90}\",\"(y|e)\":\"[A-Za-z0-9_-]{0,90}\"\\}\\}",
+            code in "[A-Za-z0-9_+/=-]{0,120}",
+        ) {
+            let made = jwt_with(&header, "{}");
+            let (input, _) = made.rsplit_once('.').unwrap();
+            for field in [field.clone(), format!("{input}.{code}"), format!("{input}.{field}")] {
+                let _ = read(&field);
+                // Nobody guesses a signature.
+                proptest::prop_assert_ne!(forged(&field).map(|(forged, _)| forged), Some(false));
+            }
         }
     }
 }

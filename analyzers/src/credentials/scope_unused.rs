@@ -5,7 +5,8 @@
 //!
 //! A scope is understood as words: what may be done (`read`, `write`, `orders.readonly`) and to what (`orders`). It is judged only when
 //! the host has an endpoint or tool of that name, so that it could have been exercised here; it counts as exercised when the principal
-//! was let in at anything of that name, and for one that allows changes, with a call that changes something.
+//! was let in at anything of that name, and for one that allows changes, with a call that changes something. Where the token has no other
+//! scope for what was read, it is this one that allowed it.
 //!
 //! Source: OWASP API5:2023; NHI5:2025; ASI02:2026, ASI03:2026; NIST SP 800-53 AC-6(7) (review of privileges).
 //!
@@ -30,7 +31,8 @@ use crate::identity::{PrincipalKind, TokenFacts};
 /// Names kept of one principal; with more its scopes are not judged.
 const TOUCHED: usize = 512;
 
-/// Names kept of one host; what comes later is not among those that can be judged.
+/// Names kept of one host; what comes later is not among those that can be judged. They stay as long as the host does, 16 KiB at most:
+/// a scope for what was there and is gone is one that nobody needs.
 const NAMES: usize = 2048;
 
 /// Scopes named in a finding.
@@ -188,23 +190,44 @@ impl Touched {
     }
 }
 
-/// Whether a scope could be exercised at a host and was not; nothing when that cannot be told.
-fn unused(scope: &str, names: &Names, touched: &Touched, seed: Seed) -> Option<bool> {
-    if scope.starts_with("hash:") {
-        return None;
+/// A scope that could be exercised at a host.
+struct Grant<'a> {
+    scope: &'a str,
+    /// The host's names that it speaks of.
+    names: Vec<u64>,
+    changes: bool,
+}
+
+impl<'a> Grant<'a> {
+    /// Nothing when it cannot be told what it is for.
+    fn of(scope: &'a str, names: &Names, seed: Seed) -> Option<Self> {
+        if scope.starts_with("hash:") {
+            return None;
+        }
+        let known: Vec<u64> = words(scope)
+            .iter()
+            .filter(|word| !is_filler(word))
+            .map(|word| hash(word, seed))
+            .filter(|hash| names.holds(*hash))
+            .collect();
+        (!known.is_empty()).then(|| Self {
+            scope,
+            names: known,
+            changes: access(scope) == Some(Access::Write),
+        })
     }
-    let words = words(scope);
-    let known: Vec<u64> = words
-        .iter()
-        .filter(|word| !is_filler(word))
-        .map(|word| hash(word, seed))
-        .filter(|hash| names.holds(*hash))
-        .collect();
-    if known.is_empty() {
-        return None;
+
+    /// Whether it was used, when these are all of a token.
+    fn is_exercised(&self, all: &[Self], touched: &Touched) -> bool {
+        self.names.iter().any(|name| {
+            // Where nothing else allows reading it, this is what did.
+            let alone = || {
+                !all.iter()
+                    .any(|other| !other.changes && other.names.contains(name))
+            };
+            touched.has(*name, self.changes) || (self.changes && touched.has(*name, false) && alone())
+        })
     }
-    let change = access(scope) == Some(Access::Write);
-    Some(!known.iter().any(|hash| touched.has(*hash, change)))
 }
 
 /// Looks at one exchange of a principal. `since` is when it was first seen.
@@ -245,15 +268,15 @@ fn judge(
     let Some(names) = activity.host.map(|host| &host.names) else {
         return;
     };
-    let told: Vec<(&String, bool)> = token
+    let told: Vec<Grant<'_>> = token
         .scopes
         .iter()
-        .filter_map(|scope| Some((scope, unused(scope, names, touched, seed)?)))
+        .filter_map(|scope| Grant::of(scope, names, seed))
         .collect();
-    let left: Vec<&String> = told
+    let left: Vec<&str> = told
         .iter()
-        .filter(|(_, unused)| *unused)
-        .map(|(scope, _)| *scope)
+        .filter(|grant| !grant.is_exercised(&told, touched))
+        .map(|grant| grant.scope)
         .collect();
     let issuer = token.issuer.to_string();
     let host = activity.host_name();
@@ -365,6 +388,13 @@ mod tests {
         }
         let mut touched = Touched::default();
         touched.take("/v1/orders/{param}", false, seed);
+        let unused = |scope: &str| {
+            // A scope for reading beside it, so that it stands for itself.
+            let both = [scope, "read:orders read:users read:addresses"];
+            let all: Vec<Grant<'_>> = both.iter().filter_map(|s| Grant::of(s, &names, seed)).collect();
+            let grant = all.iter().find(|grant| grant.scope == scope)?;
+            Some(!grant.is_exercised(&all, &touched))
+        };
         for (scope, want) in [
             ("read:orders", Some(false)),
             ("order.read", Some(false)),
@@ -377,7 +407,31 @@ mod tests {
             ("openid", None),
             ("hash:orders", None),
         ] {
-            assert_eq!(unused(scope, &names, &touched, seed), want, "{scope}");
+            assert_eq!(unused(scope), want, "{scope}");
+        }
+    }
+
+    #[test]
+    fn a_scope_for_changes_that_alone_allows_reading_is_in_use() {
+        let seed = Seed::new(&[7; 32]);
+        let (mut names, mut touched) = (Names::default(), Touched::default());
+        for template in ["/v1/orders/{param}", "/v1/users"] {
+            names.take(template, seed);
+        }
+        touched.take("/v1/orders/{param}", false, seed);
+        for (scopes, want) in [
+            (&["write:orders", "read:users"][..], &["read:users"][..]),
+            (&["write:orders", "read:orders"], &["write:orders"]),
+            (&["write:orders", "orders"], &["write:orders"]),
+            (&["write:orders", "write:users"], &["write:users"]),
+        ] {
+            let all: Vec<Grant<'_>> = scopes.iter().filter_map(|s| Grant::of(s, &names, seed)).collect();
+            let left: Vec<&str> = all
+                .iter()
+                .filter(|grant| !grant.is_exercised(&all, &touched))
+                .map(|grant| grant.scope)
+                .collect();
+            assert_eq!(left, want, "{scopes:?}");
         }
     }
 

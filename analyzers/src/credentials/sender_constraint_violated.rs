@@ -5,12 +5,14 @@
 //! - `no_proof`: no proof came with the bound token: high;
 //! - `wrong_key`: the proof is made with another key than the token is bound to: high;
 //! - `alg_none`: the proof is not signed, or with a shared key: high;
+//! - `bad_signature`: the key in the proof did not make its signature: high;
+//! - `private_key`: the key in the proof is there with its private part, so that whoever reads it can make proofs: high;
 //! - `wrong_token`: its `ath` is missing or the hash of another token: high;
 //! - `wrong_method`: its `htm` is another method: medium;
 //! - `wrong_url`: its `htu` is another URL: medium; low when only the host differs, and no proof that came with this token has named
 //!   the host that was called, since a proxy may have changed it;
 //! - `stale`: its `iat` lies more than five minutes from packet time: medium;
-//! - `unreadable`: the field holds no proof: medium;
+//! - `unreadable`: the field holds no proof, or one without a key: medium;
 //! - `wrong_certificate`: the token is bound to a certificate (`cnf.x5t#S256`), and the one that a proxy names in
 //!   `X-Forwarded-Client-Cert` is another: high.
 //!
@@ -18,8 +20,8 @@
 //!
 //! Source: RFC 9449 sections 4.3, 6.1 and 7.1; RFC 8705 section 3; RFC 7800; OWASP API2:2023; NHI4:2025.
 //!
-//! Blind to: proofs whose signature is wrong, which is not checked; opaque tokens, which do not say that they are bound; certificates of
-//! connections that are not read.
+//! Blind to: signatures by algorithms other than those of `token.jwks`, and those past two hundred a second, which are not checked
+//! (`proofs_unchecked` counts them); opaque tokens, which do not say that they are bound; certificates of connections that are not read.
 //!
 //! Quiet when: the request was refused; a proxy put a prefix before the path or took one away.
 
@@ -27,7 +29,7 @@ use reassembly::Request;
 use serde_json::json;
 
 use super::known::Known;
-use super::proof::{self, Elsewhere, Proof};
+use super::proof::{self, Elsewhere, Proof, Proofs};
 use crate::behaviour::Activity;
 use crate::finding::ledger::{Draft, Ledger, Subject, day};
 use crate::finding::words::{many, sentence};
@@ -43,7 +45,7 @@ pub(super) fn observe(
     activity: &Activity<'_>,
     credential: &Credential,
     row: &mut Known,
-    settings: &Settings,
+    (settings, proofs): (&Settings, &mut Proofs),
     ledger: &mut Ledger,
 ) -> Option<Proof> {
     let bound = credential.token.as_ref().and_then(|token| token.bound);
@@ -66,6 +68,11 @@ pub(super) fn observe(
     };
     if proof.unsigned {
         tell(activity, "alg_none", Severity::High, 0.95, ledger);
+    } else if proofs.is_forged(field, activity.ts) {
+        tell(activity, "bad_signature", Severity::High, 0.95, ledger);
+    }
+    if proof.private {
+        tell(activity, "private_key", Severity::High, 0.95, ledger);
     }
     if let Some(Binding::Key(thumbprint)) = bound
         && proof.key != Some(thumbprint)
@@ -163,6 +170,8 @@ pub(crate) fn explain(finding: &Finding) -> String {
         "no_proof" => "that is bound to a key, without a proof of that key",
         "wrong_key" => "with a proof made by another key than it is bound to",
         "alg_none" => "with a proof that nobody has to sign",
+        "bad_signature" => "with a proof that its own key did not sign",
+        "private_key" => "with a proof that gives its private key away",
         "wrong_token" => "with a proof made for another token",
         "wrong_method" => "with a proof made for another method",
         "wrong_url" => "with a proof made for another URL",

@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
+use crate::testing::signing::{by_p256, p256_jwk};
 use crate::testing::{Call, START, Scene, agent_token, jwt, jwt_with};
 use crate::{Kind, Settings, Severity};
 
@@ -24,23 +25,39 @@ fn reasons(scene: &Scene, kind: Kind) -> Vec<String> {
 mod sender_constraint {
     use super::*;
 
-    /// The key of RFC 9449's examples, and its thumbprint.
-    const KEY: &str = r#"{"kty":"EC","x":"l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs","y":"9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA","crv":"P-256"}"#;
-    const THUMBPRINT: &str = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I";
-    const OTHER_KEY: &str =
-        r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+    /// The key of the token's holder, and another one.
+    const OWN: u8 = 2;
+    const OTHER: u8 = 5;
+
+    /// The thumbprint of the holder's key, worked out apart from what is tested (RFC 7638 section 3).
+    fn thumbprint() -> String {
+        let jwk: serde_json::Value = serde_json::from_str(&p256_jwk(OWN, "")).unwrap();
+        let text = |name: &str| jwk[name].as_str().unwrap();
+        let members = format!(
+            r#"{{"crv":"P-256","kty":"EC","x":"{}","y":"{}"}}"#,
+            text("x"),
+            text("y")
+        );
+        URL_SAFE_NO_PAD.encode(Sha256::digest(members))
+    }
 
     fn bound() -> String {
         jwt(&format!(
-            r#"{{"iss":"https://auth.example","sub":"a","client_id":"a","sub_profile":"service","iat":{START},"exp":{},"cnf":{{"jkt":"{THUMBPRINT}"}}}}"#,
-            START + 3600
+            r#"{{"iss":"https://auth.example","sub":"a","client_id":"a","sub_profile":"service","iat":{START},"exp":{},"cnf":{{"jkt":"{}"}}}}"#,
+            START + 3600,
+            thumbprint()
         ))
     }
 
     /// A proof of a request, and how it may be wrong.
     struct Made<'a> {
         alg: &'a str,
-        key: &'a str,
+        /// Whose key it shows.
+        key: u8,
+        /// More members of that key.
+        more: &'a str,
+        /// Who signs.
+        signer: u8,
         method: &'a str,
         url: &'a str,
         at: u64,
@@ -50,20 +67,23 @@ mod sender_constraint {
 
     impl Made<'_> {
         fn field(&self) -> String {
-            let header = format!(r#"{{"typ":"dpop+jwt","alg":"{}","jwk":{}}}"#, self.alg, self.key);
+            let jwk = p256_jwk(self.key, self.more);
+            let header = format!(r#"{{"typ":"dpop+jwt","alg":"{}","jwk":{jwk}}}"#, self.alg);
             let hash = URL_SAFE_NO_PAD.encode(Sha256::digest(self.token));
             let claims = format!(
                 r#"{{"jti":"{}","htm":"{}","htu":"{}","iat":{},"ath":"{hash}"}}"#,
                 self.id, self.method, self.url, self.at
             );
-            format!("DPoP: {}", jwt_with(&header, &claims))
+            format!("DPoP: {}", by_p256(self.signer, &header, &claims))
         }
     }
 
     fn good(token: &str) -> Made<'_> {
         Made {
             alg: "ES256",
-            key: KEY,
+            key: OWN,
+            more: "",
+            signer: OWN,
             method: "POST",
             url: "https://api.example/orders",
             at: START,
@@ -155,10 +175,52 @@ mod sender_constraint {
             (
                 "by another key",
                 with(&Made {
-                    key: OTHER_KEY,
+                    key: OTHER,
+                    signer: OTHER,
                     ..good(&token)
                 }),
                 "wrong_key",
+            ),
+            (
+                "signed by another key than it shows",
+                with(&Made {
+                    signer: OTHER,
+                    ..good(&token)
+                }),
+                "bad_signature",
+            ),
+            (
+                "changed after it was signed",
+                call(&token, "DPoP").field(&{
+                    let field = good(&token).field();
+                    let (input, _) = field.rsplit_once('.').unwrap();
+                    format!("{input}.{}", "A".repeat(86))
+                }),
+                "bad_signature",
+            ),
+            (
+                "with the private key in it",
+                with(&Made {
+                    more: r#""d":"AAAA","#,
+                    ..good(&token)
+                }),
+                "private_key",
+            ),
+            (
+                "signed by an algorithm that nobody knows",
+                with(&Made {
+                    alg: "ES999",
+                    ..good(&token)
+                }),
+                "",
+            ),
+            (
+                "without a key",
+                call(&token, "DPoP").field(&format!(
+                    "DPoP: {}",
+                    jwt_with(r#"{"typ":"dpop+jwt","alg":"ES256"}"#, "{}")
+                )),
+                "unreadable",
             ),
             (
                 "not signed",
@@ -257,6 +319,37 @@ mod sender_constraint {
     }
 
     #[test]
+    fn a_flood_of_proofs_is_checked_within_a_budget() {
+        let token = bound();
+        let mut scene = Scene::new();
+        let made = |id: &str, signer: u8, at: u64| {
+            let made = Made {
+                id,
+                signer,
+                at,
+                ..good(&token)
+            };
+            call(&token, "DPoP").field(&made.field())
+        };
+        let ids: Vec<String> = (0..2_100).map(|n| format!("n{n}")).collect();
+        for (n, id) in ids.iter().enumerate() {
+            let exchange = made(id, OWN, START).exchange(START * 1_000_000_000, n as u32);
+            scene.analyzer.observe(&exchange);
+        }
+        let unchecked = |scene: &Scene| {
+            let all = scene.analyzer.counters();
+            all.iter()
+                .find(|(name, _)| *name == "proofs_unchecked")
+                .map(|(_, n)| *n)
+        };
+        assert_eq!(unchecked(&scene), Some(100));
+        scene.wait(1);
+        scene.send(&made("forged", OTHER, START));
+        assert_eq!(reasons(&scene, Kind::SenderConstraintViolated), ["bad_signature"]);
+        assert_eq!(unchecked(&scene), Some(100));
+    }
+
+    #[test]
     fn proofs_are_remembered_within_bounds() {
         let token = bound();
         let mut scene = Scene::new();
@@ -285,10 +378,11 @@ mod sender_constraint {
 
     #[test]
     fn a_certificate_that_a_proxy_names() {
-        let hash = URL_SAFE_NO_PAD.decode(THUMBPRINT).unwrap();
+        let thumbprint = thumbprint();
+        let hash = URL_SAFE_NO_PAD.decode(&thumbprint).unwrap();
         let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
         let token = jwt(&format!(
-            r#"{{"sub":"a","exp":{},"cnf":{{"x5t#S256":"{THUMBPRINT}"}}}}"#,
+            r#"{{"sub":"a","exp":{},"cnf":{{"x5t#S256":"{thumbprint}"}}}}"#,
             START + 3600
         ));
         let call = |field: &str| Call::new("POST", "/orders").bearer(&token).field(field);
@@ -879,5 +973,335 @@ mod scopes {
             scene.send(&Call::get(format!("/v1/orders/{n}")).bearer(&token));
         }
         assert_eq!(scene.found(Kind::ScopeUnused).len(), 0);
+    }
+}
+
+/// What is remembered, and what is given up for it.
+mod memory {
+    use super::*;
+    use crate::Table;
+
+    #[test]
+    fn tokens_that_nobody_has_do_not_push_out_those_in_use() {
+        let revoke = |token: &str| {
+            Call::new("POST", "/oauth/revoke")
+                .field("Content-Type: application/x-www-form-urlencoded")
+                .body(format!("token={token}"))
+        };
+        let mut scene = Scene::with(Settings {
+            max_principals: 50,
+            ..Settings::default()
+        });
+        let own = Call::get("/v1/orders/7").bearer("opaque-access-0001");
+        scene.send(&own);
+        scene.send(&revoke("opaque-access-0001"));
+        for n in 0..2_000 {
+            scene.send(&revoke(&format!("made-up-token-{n:05}")));
+        }
+        let counters = scene.analyzer.counters();
+        let evicted = counters.iter().find(|(name, _)| *name == "credentials_evicted");
+        assert!(evicted.is_some_and(|(_, n)| *n > 1_000), "{evicted:?}");
+        scene.wait(60);
+        scene.send(&own);
+        assert_eq!(
+            severities(&scene, Kind::RevokedCredentialAccepted),
+            [Severity::High]
+        );
+    }
+
+    /// Everything that a row can hold, of a token that is used as widely as can be.
+    #[test]
+    fn a_row_has_a_ceiling() {
+        let token = agent_token("a", 0);
+        let deep = format!("/{}", ["orders"; 400].join("/"));
+        let mut scene = Scene::new();
+        let row = |scene: &mut Scene| {
+            let rows = scene.analyzer.take_changes();
+            rows.filter(|change| change.table == Table::Credentials)
+                .filter_map(|change| change.value)
+                .map(|value| value.len())
+                .max()
+                .unwrap_or(0)
+        };
+        let mut sizes = Vec::new();
+        for round in 0..4u32 {
+            for n in 0..100u32 {
+                let n = round * 100 + n;
+                let proof = by_p256(
+                    2,
+                    &format!(r#"{{"typ":"dpop+jwt","alg":"ES256","jwk":{}}}"#, p256_jwk(2, "")),
+                    &format!(r#"{{"jti":"{n}","htm":"POST","htu":"https://api.example/","iat":{START}}}"#),
+                );
+                let call = match n % 2 {
+                    0 => Call::tool("look_up", "{}"),
+                    _ => Call::new("POST", deep.as_str()),
+                };
+                scene.send(
+                    &call
+                        .host(&format!("{}.example", "a".repeat(200)))
+                        .at(&format!("10.9.{}.{}", n / 100, n % 100))
+                        .from(&format!("10.{}.{}.7", n % 7, n % 100))
+                        .field(&format!("Authorization: DPoP {token}"))
+                        .field(&format!("DPoP: {proof}")),
+                );
+            }
+            sizes.push(row(&mut scene));
+        }
+        let (first, last) = (sizes[1], sizes[3]);
+        assert!((4_000..12_288).contains(&last), "{sizes:?}");
+        assert!(last < first + first / 20, "it comes to rest: {sizes:?}");
+    }
+}
+
+/// Tokens of an issuer whose keys are known.
+mod forged {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::keys::{KeySet, Keys};
+    use crate::testing::signing::{jwks, token};
+    use crate::{Finding, PrincipalKind};
+
+    fn settings(complete: bool) -> Settings {
+        let (mut set, _) = KeySet::read(&jwks(), Some("https://auth.example")).unwrap();
+        if complete {
+            assert!(set.declare_complete());
+        }
+        let mut keys = Keys::default();
+        keys.add(set);
+        Settings {
+            keys: Arc::new(keys),
+            ..Settings::default()
+        }
+    }
+
+    fn claims(more: &str) -> String {
+        format!(
+            r#"{{"iss":"https://auth.example","sub":"refund-agent","client_id":"refund-agent","client_type":"ai-agent","aud":"https://api.example","scope":"read:orders","iat":{START},"exp":{}{more}}}"#,
+            START + 3600
+        )
+    }
+
+    fn good() -> String {
+        token("ES256", r#","kid":"p256-1""#, &claims(""), b"")
+    }
+
+    /// The claims of another under the signature of a true token.
+    fn bad() -> String {
+        let (input, signature) = {
+            let token = good();
+            let (input, signature) = token.rsplit_once('.').unwrap();
+            (input.to_owned(), signature.to_owned())
+        };
+        let head = input.split('.').next().unwrap();
+        let claims = URL_SAFE_NO_PAD.encode(claims(r#","roles":["admin"]"#));
+        format!("{head}.{claims}.{signature}")
+    }
+
+    fn get(token: &str) -> Call {
+        Call::get("/v1/orders/7").bearer(token)
+    }
+
+    fn found(calls: &[Call], complete: bool) -> Vec<Finding> {
+        let mut scene = Scene::with(settings(complete));
+        for call in calls {
+            scene.send(call);
+        }
+        scene.findings()
+    }
+
+    #[test]
+    fn each_way_to_forge_is_told_once_and_nothing_else_is() {
+        let unsigned = token("none", "", &claims(""), b"");
+        let new_key = token("ES256", r#","kid":"p256-9""#, &claims(""), b"");
+        let stranger = jwt(r#"{"iss":"https://else.example","sub":"x","exp":1999999999}"#);
+        for (name, token, complete, want) in [
+            ("true", good(), true, None),
+            ("forged", bad(), false, Some("bad_signature")),
+            ("not signed", unsigned, false, Some("unsigned")),
+            ("by a key that is not known", new_key.clone(), false, None),
+            ("by a key that is not there", new_key, true, Some("no_such_key")),
+            ("of an issuer that is not known", stranger, true, None),
+        ] {
+            let told = |status| {
+                let calls = [
+                    get(&token).status(status),
+                    get(&token).status(status).to("/v1/orders/8"),
+                ];
+                found(&calls, complete)
+                    .into_iter()
+                    .filter(|f| !matches!(f.kind, Kind::TokenLongLived))
+                    .map(|f| {
+                        (
+                            f.kind.name(),
+                            f.severity,
+                            f.observed_text("reason").to_owned(),
+                            f.count,
+                        )
+                    })
+                    .collect::<Vec<_>>()
+            };
+            let kind = "forged_token";
+            let of = |severity: Severity| {
+                want.map(|reason| (kind, severity, reason.to_owned(), 2))
+                    .into_iter()
+                    .collect::<Vec<_>>()
+            };
+            assert_eq!(told(200), of(Severity::Critical), "{name}");
+            assert_eq!(told(401), of(Severity::Low), "{name}, refused");
+            assert_eq!(told(503), of(Severity::Low)[..0], "{name}, neither");
+        }
+    }
+
+    #[test]
+    fn who_shows_a_forged_token_is_not_the_one_it_names() {
+        for status in [200, 401] {
+            let mut scene = Scene::with(settings(false));
+            for _ in 0..3 {
+                scene.send(&get(&good()));
+            }
+            let own = scene.principals().remove(0);
+            assert!(
+                own.evidence.contains(&"signature verified".to_owned()),
+                "{:?}",
+                own.evidence
+            );
+            // From the very machine, with the very program.
+            let forger = scene
+                .send(&get(&bad()).status(status).to("/v1/admin/users"))
+                .principal;
+            let nobody = scene.send(&Call::get("/health")).principal;
+            assert_ne!(forger.as_deref(), Some(own.id.as_str()));
+            assert_ne!(forger, nobody, "nor one who shows nothing");
+            let all = scene.principals();
+            let same = all.iter().find(|p| p.id == own.id).unwrap();
+            assert_eq!(
+                (same.exchanges, same.endpoints.len()),
+                (3, 1),
+                "it has learned nothing"
+            );
+            let forger = all.iter().find(|p| Some(&p.id) == forger.as_ref()).unwrap();
+            assert!(
+                forger.evidence.contains(&"its token is forged".to_owned()),
+                "{:?}",
+                forger.evidence
+            );
+            assert_ne!(forger.kind, PrincipalKind::AiAgent, "its claims are not believed");
+            assert_eq!(
+                (&forger.name, &forger.subject, forger.credentials),
+                (&Some("python-requests".into()), &None, 1)
+            );
+        }
+    }
+
+    #[test]
+    fn what_a_forged_token_says_is_learned_by_nobody() {
+        let mut scene = Scene::with(Settings {
+            learn_exchanges: 5,
+            learn_period: std::time::Duration::from_secs(1),
+            ..settings(false)
+        });
+        let other = bad();
+        for _ in 0..10 {
+            scene.send(&get(&other));
+        }
+        // Its audience is none of the host's, and its revocation is nobody's.
+        let body = format!("token={}", good());
+        let revoke = Call::new("POST", "/oauth/revoke")
+            .field("Content-Type: application/x-www-form-urlencoded")
+            .body(body);
+        scene.send(&revoke.bearer(&other));
+        scene.wait(60);
+        scene.send(&get(&good()));
+        let kinds: Vec<_> = scene.findings().iter().map(|f| f.kind.name()).collect();
+        assert_eq!(
+            kinds,
+            ["forged_token", "new_agent"],
+            "whom it named was never here"
+        );
+    }
+
+    #[test]
+    fn a_page_that_is_open_to_all_lets_in_no_forger() {
+        let mut scene = Scene::with(settings(false));
+        scene.send(&Call::get("/v1/news"));
+        scene.send(&get(&bad()).to("/v1/news"));
+        assert_eq!(severities(&scene, Kind::ForgedToken), [Severity::Low]);
+    }
+
+    #[test]
+    fn who_is_known_by_something_else_stays_so_and_is_marked() {
+        let mut scene = Scene::with(settings(false));
+        let key = |path: &str| Call::get(path).field("X-Api-Key: 0123456789abcdef").over_tls();
+        let own = scene.send(&key("/a")).principal;
+        let forging = scene.send(&key("/b").bearer(&bad())).principal;
+        assert_eq!(own, forging);
+        let evidence = scene
+            .found(Kind::ForgedToken)
+            .remove(0)
+            .principal
+            .unwrap()
+            .evidence;
+        assert!(
+            evidence.contains(&"its token is forged".to_owned()),
+            "{evidence:?}"
+        );
+    }
+
+    /// Ten thousand forged tokens that name the agent, all refused: one finding, no work without end, and the agent is as it was.
+    #[test]
+    fn a_flood_of_forged_tokens() {
+        let mut scene = Scene::with(settings(false));
+        scene.send(&get(&good()));
+        let own = scene.principals().remove(0);
+        let (input, _) = {
+            let token = good();
+            let (input, code) = token.rsplit_once('.').unwrap();
+            (input.to_owned(), code.to_owned())
+        };
+        let mut at = scene.now;
+        for n in 0..10_000u32 {
+            at += 100_000;
+            let code = URL_SAFE_NO_PAD.encode([n.to_le_bytes(); 16].concat());
+            let call = get(&format!("{input}.{code}")).status(401).to("/v1/admin/users");
+            let call = call.host(&format!("h{n}.example"));
+            scene.analyzer.observe(&call.exchange(at, n));
+        }
+        let counters = scene.analyzer.counters();
+        let unchecked = counters
+            .iter()
+            .find(|(name, _)| *name == "tokens_unchecked")
+            .unwrap()
+            .1;
+        assert_eq!(unchecked, 8_900, "a thousand at once, and a hundred a second");
+        let all = scene.principals();
+        let same = all.iter().find(|p| p.id == own.id).unwrap();
+        assert_eq!(same.exchanges, 1);
+        assert_eq!(all.len(), 2, "one more for all of it");
+        let told: Vec<_> = scene
+            .found(Kind::ForgedToken)
+            .iter()
+            .map(|f| (f.severity, f.count))
+            .collect();
+        assert_eq!(told, [(Severity::Low, 1_100)]);
+    }
+
+    #[test]
+    fn a_token_that_a_proxy_puts_beside_may_be_signed_by_the_proxy() {
+        let beside = |token: &str| {
+            let mut scene = Scene::with(settings(true));
+            scene.send(&Call::get("/a").field(&format!("X-Amzn-Oidc-Data: {token}")));
+            (
+                scene.principals().remove(0).decided_by.clone(),
+                scene.findings().len(),
+            )
+        };
+        let by_proxy = token("ES256", r#","kid":"of-the-proxy""#, &claims(""), b"");
+        assert_eq!(beside(&by_proxy).0, "token");
+        assert_eq!(
+            beside(&bad()).0,
+            "address",
+            "but not one that names a key which did not sign it"
+        );
     }
 }

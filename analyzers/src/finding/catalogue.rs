@@ -15,7 +15,7 @@ use crate::behaviour::{
     system_prompt_exposure, weak_auth,
 };
 use crate::credentials::{
-    audience_mismatch, credential_never_rotated, credential_shared, expired_token_accepted,
+    audience_mismatch, credential_never_rotated, credential_shared, expired_token_accepted, forged_token,
     revoked_credential_accepted, scope_overbroad, scope_unused, sender_constraint_missing,
     sender_constraint_violated, token_long_lived, token_passthrough, token_replay,
 };
@@ -55,7 +55,7 @@ pub struct Entry {
 }
 
 /// Every kind, in the order of [`Kind`].
-pub const CATALOGUE: [Entry; 56] = [
+pub const CATALOGUE: [Entry; 57] = [
     Entry {
         kind: Kind::MissingAuth,
         name: "missing_auth",
@@ -1002,6 +1002,28 @@ pub const CATALOGUE: [Entry; 56] = [
             "Ask the owner whether a rare job needs the scopes that are listed.",
             "Take the others away at the issuer.",
             "Look again after the time that is stated; the finding closes when nothing is left.",
+        ],
+    },
+    Entry {
+        kind: Kind::ForgedToken,
+        name: "forged_token",
+        title: "Token that its issuer did not make",
+        severity: Severity::Critical,
+        impact: "Whoever can make tokens that a server takes can be anybody there.",
+        explain: forged_token::explain,
+        mapping: &[
+            ("owasp_api", &["API2:2023"]),
+            ("owasp_agentic", &["ASI03:2026"]),
+            ("owasp_nhi", &["NHI4:2025"]),
+            ("atlas", &["AML.T0132"]),
+            ("attack", &["T1606.001", "T1550.001"]),
+        ],
+        playbook: "PB-FORGED-TOKEN",
+        steps: &[
+            "Check with `tapline config check` that the key file is that of the issuer and of today: keys that were changed make true tokens look forged only where the old name was given to a new key, or where the file is said to be complete.",
+            "Where the token was let in, make the server check signatures with the issuer's keys and a fixed list of algorithms (RFC 8725 section 3.1) now, or take the endpoint off the network.",
+            "List what was called with forged tokens since the first one, by the address in the evidence, and treat what was returned or changed as done by a stranger.",
+            "Where it was refused, find out whose address that is: a test, a broken client, or somebody who tries.",
         ],
     },
     Entry {

@@ -151,6 +151,8 @@ pub enum Kind {
     ScopeOverbroad,
     /// A token allows what its holder never does.
     ScopeUnused,
+    /// A token that its issuer did not make.
+    ForgedToken,
     /// An AI agent that was never seen before.
     NewAgent,
     /// An AI agent that the registry does not name.

@@ -1,4 +1,5 @@
-//! JSON Web Tokens, read but not verified: a passive sensor has no keys. What a server accepted says more.
+//! JSON Web Tokens, read. Whether one is genuine is asked of `keys`, where the operator named some; else what a server accepted says
+//! more.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,6 +12,10 @@ const LONGEST: usize = 16 * 1024;
 #[derive(Debug)]
 pub(crate) struct Token {
     pub(crate) alg_none: bool,
+    /// `alg`; empty when there is none, or when the header has extensions that must be understood (`crit`, RFC 7515 section 4.1.11).
+    pub(crate) algorithm: String,
+    /// `kid`.
+    pub(crate) key: Option<String>,
     pub(crate) claims: Value,
 }
 
@@ -28,7 +33,13 @@ pub(crate) fn decode(token: &str) -> Option<Token> {
     let claims = object(claims)?;
     let alg = header.get("alg").and_then(Value::as_str);
     let alg_none = signature.is_empty() || alg.is_some_and(|a| a.eq_ignore_ascii_case("none"));
-    Some(Token { alg_none, claims })
+    let algorithm = alg.filter(|_| header.get("crit").is_none()).unwrap_or("");
+    Some(Token {
+        alg_none,
+        algorithm: algorithm.to_owned(),
+        key: header.get("kid").and_then(Value::as_str).map(str::to_owned),
+        claims,
+    })
 }
 
 fn object(part: &str) -> Option<Value> {

@@ -11,6 +11,7 @@ use reassembly::Timestamp;
 pub use crate::behaviour::Mode;
 use crate::graph::EdgeView;
 use crate::id::Id;
+use crate::keys::Verdict;
 use crate::work::WorkView;
 
 mod claims;
@@ -158,6 +159,8 @@ pub struct Identity {
     pub scheme: Scheme,
     /// The credential, when one was shown that can be told from others.
     pub credential: Option<Credential>,
+    /// What is known of its signature. What a forged token says of itself is not taken from it.
+    pub signature: Verdict,
     /// Seeded hash of the program's product name.
     pub family: u64,
     /// Known by address and program only: no credential names it.

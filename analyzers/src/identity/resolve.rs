@@ -18,6 +18,7 @@ use super::reasons::{Reason, judge};
 use super::signals::Signals;
 use super::{Credential, Identity, PrincipalKind, Scheme, TokenFacts, forwarded, signature};
 use crate::id::{HashTable, Id, Seed};
+use crate::keys::{Checker, Moment, Signed, Verdict, parted};
 use crate::network::Networks;
 use crate::privacy::{keyed_hash, safe_host, safe_name};
 use crate::settings::Settings;
@@ -28,7 +29,8 @@ const CACHED: usize = 16_384;
 /// Fields remembered of each kind; when there are more, all are forgotten.
 const FIELDS: usize = 8_192;
 
-/// Resolves principals; its memory is a cache only and never changes an answer.
+/// Resolves principals. Its memory is a cache only and changes no answer, but for tokens whose signature there was no time to check: those
+/// are asked for again.
 #[derive(Debug)]
 pub(crate) struct Resolver {
     seed: Seed,
@@ -41,6 +43,7 @@ pub(crate) struct Resolver {
     /// reading it is the most of the work.
     authorizations: HashTable<u128, Option<Arc<Found>>>,
     programs: HashTable<u128, (Program, Arc<Product>)>,
+    checker: Checker,
 }
 
 /// The name of a program, as it is and as it may be shown.
@@ -73,7 +76,13 @@ impl Resolver {
             older: HashTable::default(),
             authorizations: HashTable::default(),
             programs: HashTable::default(),
+            checker: Checker::new(Arc::clone(&settings.keys)),
         }
+    }
+
+    /// Tokens whose signature there was no time to check.
+    pub(crate) fn unchecked(&self) -> u64 {
+        self.checker.unchecked()
     }
 
     /// The identity behind these signals.
@@ -81,6 +90,7 @@ impl Resolver {
         &mut self,
         signals: &Signals<'_>,
         client: IpAddr,
+        moment: Moment,
         settings: &Settings,
     ) -> Arc<Identity> {
         let key = self.key(signals, client);
@@ -89,8 +99,12 @@ impl Resolver {
         }
         let identity = match self.older.remove(&key) {
             Some(known) => known,
-            None => Arc::new(self.identify(signals, client, settings)),
+            None => Arc::new(self.identify(signals, client, moment, settings)),
         };
+        if identity.signature == Verdict::Unchecked {
+            // There may be time the next time.
+            return identity;
+        }
         if self.recent.len() >= CACHED {
             self.older = std::mem::take(&mut self.recent);
         }
@@ -99,17 +113,30 @@ impl Resolver {
     }
 
     /// What an `Authorization` field tells.
-    fn authorization(&mut self, value: &str, settings: &Settings) -> Option<Arc<Found>> {
+    fn authorization(&mut self, value: &str, moment: Moment, settings: &Settings) -> Option<Arc<Found>> {
         let key = self.seed.wide(value.as_bytes());
         if let Some(known) = self.authorizations.get(&key) {
             return known.clone();
         }
-        let found = authorization(value, settings).map(Arc::new);
+        let found = authorization(value, &mut self.check(moment, settings)).map(Arc::new);
+        if found.as_ref().is_some_and(|f| f.signature == Verdict::Unchecked) {
+            return found;
+        }
         if self.authorizations.len() >= FIELDS {
             self.authorizations.clear();
         }
         self.authorizations.insert(key, found.clone());
         found
+    }
+
+    /// What is needed to read credentials.
+    fn check<'a>(&'a mut self, moment: Moment, settings: &'a Settings) -> Check<'a> {
+        Check {
+            checker: &mut self.checker,
+            moment,
+            beside: false,
+            settings,
+        }
     }
 
     /// What a user agent tells.
@@ -143,7 +170,7 @@ impl Resolver {
         }
     }
 
-    fn identify(&mut self, s: &Signals<'_>, client: IpAddr, settings: &Settings) -> Identity {
+    fn identify(&mut self, s: &Signals<'_>, client: IpAddr, moment: Moment, settings: &Settings) -> Identity {
         let key = &settings.hash_key;
         let sender = self.sender(s, client);
         let (program, known) = self.program(s.user_agent, settings);
@@ -152,19 +179,18 @@ impl Resolver {
 
         let shown = s
             .authorization
-            .and_then(|value| self.authorization(value, settings))
+            .and_then(|value| self.authorization(value, moment, settings));
+        let check = &mut self.check(moment, settings);
+        let shown = shown
             .or_else(|| {
                 s.api_key
-                    .map(|value| Arc::new(secret(value, Scheme::ApiKey, settings)))
+                    .map(|value| Arc::new(secret(value, Scheme::ApiKey, check)))
             })
             .or_else(|| {
                 let query = s.query.filter(|q| !q.signature)?;
-                Some(Arc::new(secret(query.value, Scheme::Query, settings)))
+                Some(Arc::new(secret(query.value, Scheme::Query, check)))
             })
-            .or_else(|| {
-                s.cookie
-                    .map(|c| Arc::new(secret(c.value, Scheme::Cookie, settings)))
-            });
+            .or_else(|| s.cookie.map(|c| Arc::new(secret(c.value, Scheme::Cookie, check))));
         let mut scheme = shown.as_ref().map_or(Scheme::None, |f| f.scheme);
         if scheme == Scheme::None && s.query.is_some() {
             scheme = Scheme::SignedUrl;
@@ -175,10 +201,12 @@ impl Resolver {
         if scheme != Scheme::ApiKey
             && let Some(key) = s.api_key.filter(|_| s.authorization.is_some())
         {
-            all.extend(secret(key, Scheme::ApiKey, settings).candidates);
+            all.extend(secret(key, Scheme::ApiKey, &mut self.check(moment, settings)).candidates);
         }
         if let Some(token) = s.forwarded_token {
-            all.extend(secret(token, Scheme::Bearer, settings).candidates);
+            let mut check = self.check(moment, settings);
+            check.beside = true;
+            all.extend(secret(token, Scheme::Bearer, &mut check).candidates);
         }
         if let Some(signer) = s.signature_input.and_then(signature::signer) {
             all.push(signed(signer, s.signature_agent, settings));
@@ -188,7 +216,8 @@ impl Resolver {
             if scheme != Scheme::Cookie
                 && let Some(cookie) = s.cookie
             {
-                all.extend(secret(cookie.value, Scheme::Cookie, settings).candidates);
+                let mut check = self.check(moment, settings);
+                all.extend(secret(cookie.value, Scheme::Cookie, &mut check).candidates);
             }
             let session = all.iter().any(|c| c.evidence == Evidence::Session);
             all.retain_mut(|c| {
@@ -218,18 +247,27 @@ impl Resolver {
                 ..Candidate::new(Evidence::McpClient, key, "mcp client", &text)
             });
         }
+        // Who shows a forged token is nobody whom it names, and not who has shown none.
+        let signature = shown.as_ref().map_or(Verdict::Unknown, |f| f.signature);
+        let unproven = shown.as_ref().and_then(|f| f.unproven);
+        if unproven.is_some() {
+            all.retain(|c| c.evidence.is_credential());
+        }
         let ja4 = s.ja4.filter(|j| sender.trusted && is_ja4(j));
         let text = match ja4 {
             Some(ja4) => format!("{}\0{product}\0{ja4}", sender.address),
             None => format!("{}\0{product}", sender.address),
         };
+        let mut told = vec![match (ja4, sender.address == client) {
+            (Some(_), _) => "client address, user agent and JA4".to_owned(),
+            (None, true) => super::BY_ADDRESS.to_owned(),
+            (None, false) => "address told by a trusted proxy, and user agent".to_owned(),
+        }];
+        told.extend(unproven.map(str::to_owned));
+        let domain = if unproven.is_some() { "unproven" } else { "client" };
         all.push(Candidate {
-            told: vec![match (ja4, sender.address == client) {
-                (Some(_), _) => "client address, user agent and JA4".to_owned(),
-                (None, true) => super::BY_ADDRESS.to_owned(),
-                (None, false) => "address told by a trusted proxy, and user agent".to_owned(),
-            }],
-            ..Candidate::new(Evidence::Address, key, "client", &text)
+            told,
+            ..Candidate::new(Evidence::Address, key, domain, &text)
         });
 
         let rank = |c: &Candidate| {
@@ -254,6 +292,10 @@ impl Resolver {
         };
 
         let mut told = chosen.told;
+        if evidence != Evidence::Address {
+            // Somebody who is known by something else, and shows such a token besides.
+            told.extend(unproven.map(str::to_owned));
+        }
         let mut reasons = chosen.reasons;
         program_reasons(s, (program, shown_product), &mut reasons);
         let (kind, score) = judge(reasons.iter().map(|r| (r, 1.0)));
@@ -279,6 +321,7 @@ impl Resolver {
             evidence: told,
             scheme,
             credential: shown.as_ref().and_then(|f| f.credential.clone()),
+            signature,
             family,
             product: (!product.is_empty()).then(|| shown_product.to_owned()),
             program,
@@ -481,10 +524,22 @@ struct Found {
     credential: Option<Credential>,
     /// Whom it may stand for.
     candidates: Vec<Candidate>,
+    signature: Verdict,
+    /// Why it stands for nobody, when it names somebody.
+    unproven: Option<&'static str>,
+}
+
+/// What is needed to read a credential.
+struct Check<'a> {
+    checker: &'a mut Checker,
+    moment: Moment,
+    /// A proxy puts it beside, and may have signed it itself.
+    beside: bool,
+    settings: &'a Settings,
 }
 
 /// Reads an `Authorization` field (RFC 9110 section 11.6.2).
-fn authorization(value: &str, settings: &Settings) -> Option<Found> {
+fn authorization(value: &str, check: &mut Check<'_>) -> Option<Found> {
     let value = value.trim();
     let (scheme, rest) = value.split_once([' ', '\t']).unwrap_or(("", value));
     let rest = rest.trim();
@@ -493,17 +548,17 @@ fn authorization(value: &str, settings: &Settings) -> Option<Found> {
     }
     let is = |name: &str| scheme.eq_ignore_ascii_case(name);
     if is("basic") {
-        return Some(basic(rest, settings));
+        return Some(basic(rest, check));
     }
     if is("bearer") || is("dpop") || is("jwt") {
-        return Some(secret(rest, Scheme::Bearer, settings));
+        return Some(secret(rest, Scheme::Bearer, check));
     }
     if is("digest") {
-        return Some(named(parameter(rest, "username"), rest, Scheme::Digest, settings));
+        return Some(named(parameter(rest, "username"), rest, Scheme::Digest, check));
     }
     if is("aws4-hmac-sha256") || is("aws4-ecdsa-p256-sha256") {
         let access = parameter(rest, "Credential").and_then(|c| c.split('/').next());
-        return Some(named(access, rest, Scheme::SigV4, settings));
+        return Some(named(access, rest, Scheme::SigV4, check));
     }
     if is("negotiate") || is("ntlm") || is("hawk") || is("signature") || is("hoba") || is("scram-sha-256") {
         // Made anew for every request: proof for the server, no name for us.
@@ -512,7 +567,7 @@ fn authorization(value: &str, settings: &Settings) -> Option<Found> {
             ..Found::default()
         });
     }
-    Some(secret(rest, Scheme::ApiKey, settings))
+    Some(secret(rest, Scheme::ApiKey, check))
 }
 
 /// `name="value"` or `name=value` among comma-separated parameters.
@@ -539,14 +594,14 @@ fn sort_of(scheme: Scheme) -> (Evidence, &'static str) {
 }
 
 /// A credential that names its user; only the keyed hash of the name is kept.
-fn named(user: Option<&str>, whole: &str, scheme: Scheme, settings: &Settings) -> Found {
+fn named(user: Option<&str>, whole: &str, scheme: Scheme, check: &mut Check<'_>) -> Found {
     let Some(user) = user.filter(|u| !u.is_empty()) else {
-        return secret(whole, scheme, settings);
+        return secret(whole, scheme, check);
     };
     let (evidence, what) = sort_of(scheme);
     let candidate = Candidate {
         told: vec![what.to_owned()],
-        ..Candidate::new(evidence, &settings.hash_key, scheme.name(), user)
+        ..Candidate::new(evidence, &check.settings.hash_key, scheme.name(), user)
     };
     Found {
         scheme,
@@ -557,15 +612,17 @@ fn named(user: Option<&str>, whole: &str, scheme: Scheme, settings: &Settings) -
             token: None,
         }),
         candidates: vec![candidate],
+        ..Found::default()
     }
 }
 
 /// Basic (RFC 7617). The password is never hashed alone, so that no table of passwords fits the hash.
-fn basic(encoded: &str, settings: &Settings) -> Found {
+fn basic(encoded: &str, check: &mut Check<'_>) -> Found {
     let decoded = STANDARD.decode(encoded).unwrap_or_default();
     let text = String::from_utf8_lossy(&decoded);
     let user = text.split(':').next().filter(|u| !u.is_empty());
-    let mut found = named(user, encoded, Scheme::Basic, settings);
+    let settings = check.settings;
+    let mut found = named(user, encoded, Scheme::Basic, check);
     found.credential = Some(Credential {
         id: Id::from_bytes(&keyed_hash(&settings.hash_key, "basic pair", encoded.as_bytes())),
         scheme: Scheme::Basic,
@@ -575,11 +632,11 @@ fn basic(encoded: &str, settings: &Settings) -> Found {
 }
 
 /// A token or key: read when it is a JWT, else known by its keyed hash alone.
-fn secret(value: &str, scheme: Scheme, settings: &Settings) -> Found {
+fn secret(value: &str, scheme: Scheme, check: &mut Check<'_>) -> Found {
     let (evidence, what) = sort_of(scheme);
-    let whole = Candidate::new(evidence, &settings.hash_key, "credential", value);
+    let whole = Candidate::new(evidence, &check.settings.hash_key, "credential", value);
     if let Some(token) = jwt::decode(value) {
-        return from_token(&token, whole, scheme, settings);
+        return checked(&token, value, whole, scheme, check);
     }
     Found {
         scheme,
@@ -592,6 +649,57 @@ fn secret(value: &str, scheme: Scheme, settings: &Settings) -> Found {
             told: vec![what.to_owned()],
             ..whole
         }],
+        ..Found::default()
+    }
+}
+
+/// A token, and whether it is what it says. What nobody with the issuer's key has made tells nothing of its bearer; it is known by its
+/// keyed hash alone. Of one that was refused and not checked, that is as much as is safe to say.
+fn checked(token: &Token, value: &str, whole: Candidate, place: Scheme, check: &mut Check<'_>) -> Found {
+    let signature = parted(value).map_or(Verdict::Unknown, |(input, signature)| {
+        let issuer = token.text("iss").unwrap_or_default();
+        let signed = Signed {
+            issuer: &issuer,
+            algorithm: &token.algorithm,
+            key: token.key.as_deref(),
+            input,
+            signature,
+        };
+        check
+            .checker
+            .verdict(whole.id, signed, check.beside, check.moment)
+    });
+    let unproven = match signature {
+        Verdict::Forged(_) => Some("its token is forged"),
+        Verdict::Unchecked if check.moment.refused() => Some("its token was refused and not checked"),
+        _ => None,
+    };
+    let mut found = match unproven {
+        Some(_) => Found {
+            scheme: scheme_of_token(place),
+            credential: Some(Credential {
+                id: whole.id,
+                scheme: scheme_of_token(place),
+                token: None,
+            }),
+            ..Found::default()
+        },
+        None => from_token(token, whole, place, check.settings),
+    };
+    if signature == Verdict::Verified {
+        for candidate in &mut found.candidates {
+            candidate.told.push("signature verified".to_owned());
+        }
+    }
+    (found.signature, found.unproven) = (signature, unproven);
+    found
+}
+
+/// How a JWT is shown in a place for credentials.
+fn scheme_of_token(place: Scheme) -> Scheme {
+    match place {
+        Scheme::Bearer | Scheme::ApiKey => Scheme::Jwt,
+        other => other,
     }
 }
 
@@ -674,10 +782,7 @@ fn from_token(token: &Token, whole: Candidate, place: Scheme, settings: &Setting
         subject: subject_id,
         ..own
     });
-    let scheme = match place {
-        Scheme::Bearer | Scheme::ApiKey => Scheme::Jwt,
-        other => other,
-    };
+    let scheme = scheme_of_token(place);
     Found {
         scheme,
         credential: Some(Credential {
@@ -686,6 +791,7 @@ fn from_token(token: &Token, whole: Candidate, place: Scheme, settings: &Setting
             token: Some(TokenFacts::of(token, settings)),
         }),
         candidates,
+        ..Found::default()
     }
 }
 

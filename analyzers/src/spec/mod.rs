@@ -56,7 +56,9 @@ pub use template::{PathTemplate, Piece, TemplateSegment};
 pub(crate) use paths::Paths;
 pub(crate) use template::segments as path_segments;
 
-use document::{Cursor, Document, Is};
+pub(crate) use document::{Document, Is};
+
+use document::Cursor;
 use problem::{Problems, shown};
 use reader::Reader;
 
@@ -154,6 +156,18 @@ fn tree(name: &str, text: std::borrow::Cow<'_, str>, limits: &Limits, problems: 
     }
     // It is neither, and rather JSON.
     json::read(text, limits, problems).0
+}
+
+/// The tree of a text that is JSON and no specification, and what is wrong with its grammar: without names, which may be values where a
+/// text is damaged.
+pub(crate) fn json_tree(text: &str) -> (Document, Vec<Problem>) {
+    let mut problems = Problems::new(64);
+    let (document, _) = json::read(text.into(), &Limits::default(), &mut problems);
+    let (mut list, _) = problems.finish();
+    for problem in &mut list {
+        problem.pointer.clear();
+    }
+    (document, list)
 }
 
 /// Reads a tree as what it says it is.

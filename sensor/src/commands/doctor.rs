@@ -7,6 +7,7 @@ use analyzers::Analyzer;
 use crate::args::DoctorArgs;
 use crate::config::{self, Config};
 use crate::exit::{Failure, Status};
+use crate::jwks;
 use crate::message;
 use crate::source::live::{Live, LiveError, LiveSettings, interfaces};
 use crate::store::Store;
@@ -52,6 +53,9 @@ pub(super) fn doctor(args: &DoctorArgs) -> Result<Status, Failure> {
         }
     };
     points.push(("hash key", hash_key(&config)));
+    if !config.token.jwks.is_empty() {
+        points.push(("keys of issuers", keys(&config)));
+    }
     let interface = args
         .interface
         .clone()
@@ -113,6 +117,13 @@ fn hash_key(config: &Config) -> Outcome {
         );
     }
     Good("your own".into())
+}
+
+fn keys(config: &Config) -> Outcome {
+    match jwks::load(config) {
+        Ok(_) => Good("tokens are checked with them".into()),
+        Err(error) => Bad(format!("{error:#}"), String::new()),
+    }
 }
 
 fn capture(interface: &str, config: &Config) -> Outcome {

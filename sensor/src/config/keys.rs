@@ -211,6 +211,14 @@ keys! {
         leeway: Duration = seconds(60), Rule::Range(0, DAY);
         /// Longest time that a key or password may be in use before it is a finding; zero for any.
         credential_max_age: Duration = seconds(90 * 86_400), Rule::Range(0, 3650 * DAY);
+        /// JSON Web Key Sets (RFC 7517) of those who issue tokens, as files: signatures of tokens are checked with them, and forged
+        /// ones told apart. Each is `ISSUER=FILE`, with the issuer as tokens name it (`iss`), or a file alone: then a member
+        /// `issuer` beside its `keys` tells whose they are, or else keys are known by their names (`kid`) of eight characters or
+        /// more. Nothing is fetched: write a new file when the issuer changes its keys, and start anew. docs/identity.md tells more.
+        jwks: Vec<String> = Vec::new(), Rule::Text("a file, or ISSUER=FILE", |t| !t.trim().is_empty());
+        /// Issuers whose files hold all of their keys, so that a token of theirs that none of these made is forged. Of others, a
+        /// token that names a key which is not in the file is not judged, for issuers change keys.
+        jwks_complete: Vec<String> = Vec::new(), Rule::Text("an issuer", |t| !t.trim().is_empty());
     }
 
     /// How callers are told apart.

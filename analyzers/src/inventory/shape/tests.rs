@@ -32,7 +32,12 @@ fn observe_with_face(shape: &mut Shape, face: &mut Face, exchange: &Exchange, n:
     let settings = Settings::default();
     let request = exchange.request.as_ref().unwrap();
     let signals = Signals::gather(request, &settings);
-    let identity = Resolver::new(&settings).resolve(&signals, exchange.flow.client.ip(), &settings);
+    let identity = Resolver::new(&settings).resolve(
+        &signals,
+        exchange.flow.client.ip(),
+        crate::keys::Moment::of(exchange),
+        &settings,
+    );
     let names = super::body::Names::new(Seed::new(&settings.hash_key));
     let seen = Seen {
         names: &names,

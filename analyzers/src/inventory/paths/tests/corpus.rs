@@ -698,7 +698,12 @@ impl Corpus {
 fn identity(exchange: &Exchange, settings: &Settings) -> Arc<Identity> {
     let request = exchange.request.as_ref().unwrap();
     let signals = Signals::gather(request, settings);
-    Resolver::new(settings).resolve(&signals, exchange.flow.client.ip(), settings)
+    Resolver::new(settings).resolve(
+        &signals,
+        exchange.flow.client.ip(),
+        crate::keys::Moment::of(exchange),
+        settings,
+    )
 }
 
 /// How many templates are right.
