@@ -118,7 +118,6 @@ fn tell(activity: &Activity<'_>, caused: &Caused, refusal: &Refusal, ledger: &mu
         parts: &parts,
         window: 0,
     };
-    let done = caused.trace.as_ref();
     let draft = || Draft {
         confidence: f64::from(caused.confidence) / 100.0,
         principal: true,
@@ -130,15 +129,12 @@ fn tell(activity: &Activity<'_>, caused: &Caused, refusal: &Refusal, ledger: &mu
             ),
             (
                 "done",
-                json!(
-                    done.map(|t| format!("{} {}", t.method, t.target))
-                        .unwrap_or_default()
-                ),
+                json!(format!("{} {}", refusal.trace.method, refusal.trace.target)),
             ),
             ("joined_by", json!(caused.cause.name())),
         ],
         expected: vec![("status", json!(403))],
-        earlier: [Some(&refusal.trace), done]
+        earlier: [Some(&refusal.trace), caused.trace.as_ref()]
             .into_iter()
             .flatten()
             .cloned()

@@ -160,12 +160,13 @@ impl Spans {
             // What a machine does with itself is seen twice or not at all.
             return Vec::new();
         }
-        let identity = activity.identity;
         // While there is much to do, only what can be a part of a chain is looked into: where an address has been seen on the
-        // other side as well, or a trace says that there is one.
-        if !(called || calls || clues.context().is_some() || self.all.len() < SPANS / 8) {
+        // other side as well. Where nothing but a trace says that there is one, that is all that is kept.
+        let chained = called || calls || self.all.len() < SPANS / 8;
+        if !chained && clues.context().is_none() {
             return Vec::new();
         }
+        let identity = activity.identity;
         let mut span = Span {
             start: activity.ts,
             end: exchange.completed,
@@ -173,15 +174,19 @@ impl Spans {
             server,
             context: clues.context(),
             principal: identity.id,
-            name: activity.name.map(str::to_owned),
+            name: activity.name.filter(|_| chained).map(str::to_owned),
             credential: identity.credential.as_ref().map(|c| c.id),
             endpoint: activity.endpoint.map(|e| e.id),
             place: activity.place.template,
             object,
-            values: values::telling(activity.request, seed),
+            values: if chained {
+                values::telling(activity.request, seed)
+            } else {
+                Vec::new()
+            },
             accepted: activity.accepted(),
             own: identity.on_behalf_of.is_none(),
-            trace: activity.accepted().then(|| activity.trace()),
+            trace: (chained && activity.accepted()).then(|| activity.trace()),
             claimed: false,
             before: None,
         };
