@@ -12,11 +12,12 @@ use super::cadence::Cadence;
 use super::rate_anomaly::Rate;
 use super::sketch::Sketch;
 use crate::credentials::scope_unused::Touched;
+use crate::credentials::{Granted, Way};
 use crate::graph::confused_deputy::Refused;
 use crate::id::Id;
 use crate::identity::{
-    Evidence, Identity, ModelUse, PrincipalKind, PrincipalView, Reason, Registered, Scheme, UsedEndpoint,
-    judge,
+    Evidence, GrantView, Identity, ModelUse, PrincipalKind, PrincipalView, Reason, Registered, Scheme,
+    UsedEndpoint, judge,
 };
 use crate::llm::LlmCall;
 use crate::settings::Settings;
@@ -34,6 +35,7 @@ const PARTIES: usize = 64;
 const PROGRAMS: usize = 8;
 /// As many as there are bits in [`Used::scopes`].
 const SCOPES: usize = 64;
+const GRANTS: usize = 16;
 
 /// A sign of the kind, and how many calls had it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -109,6 +111,18 @@ impl From<Used> for (u64, u64, u64) {
     }
 }
 
+/// Tokens that were asked for in one way.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Grants {
+    #[serde(flatten)]
+    way: Way,
+    calls: u64,
+    /// Seconds, the longest.
+    lifetime: Option<i64>,
+    #[serde(with = "crate::store::nanos")]
+    last: Timestamp,
+}
+
 /// A principal's row.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Profile {
@@ -167,6 +181,9 @@ pub(crate) struct Profile {
     /// Which of its calls belong together.
     #[serde(default, skip_serializing_if = "Work::is_unused")]
     pub(crate) work: Work,
+    /// How it asks for tokens.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    grants: Vec<Grants>,
     /// What it may not do.
     #[serde(default, skip_serializing_if = "Refused::is_empty")]
     pub(crate) refused: Refused,
@@ -213,6 +230,7 @@ impl Profile {
             walks: BTreeMap::new(),
             touched: Touched::default(),
             work: Work::default(),
+            grants: Vec::new(),
             refused: Refused::default(),
         }
     }
@@ -355,6 +373,22 @@ impl Profile {
         bits
     }
 
+    /// Counts tokens that it was given.
+    pub(crate) fn granted(&mut self, granted: Granted, ts: Timestamp) {
+        if let Some(known) = self.grants.iter_mut().find(|known| known.way == granted.way) {
+            known.calls += 1;
+            known.lifetime = known.lifetime.max(granted.lifetime);
+            known.last = known.last.max(ts);
+        } else if self.grants.len() < GRANTS {
+            self.grants.push(Grants {
+                way: granted.way,
+                calls: 1,
+                lifetime: granted.lifetime,
+                last: ts,
+            });
+        }
+    }
+
     /// Whether enough has been seen to say what is usual.
     pub(crate) fn learned(&self, settings: &Settings) -> bool {
         self.exchanges >= settings.learn_exchanges && self.last.since(self.first) >= settings.learn_period
@@ -464,6 +498,16 @@ impl Profile {
             learned: self.learned(settings),
             work: self.work.view(),
             reaches: Vec::new(),
+            grants: (self.grants.iter())
+                .map(|known| GrantView {
+                    grant: known.way.grant.clone(),
+                    client_auth: known.way.auth.clone(),
+                    client: known.way.client.clone(),
+                    exchanges: known.calls,
+                    lifetime: known.lifetime,
+                    last_seen: known.last,
+                })
+                .collect(),
         }
     }
 }

@@ -159,7 +159,10 @@ impl Behaviour {
         }
         let since = (learned, profile.first);
         scope_unused::observe(activity, &mut profile.touched, since, world.seed, ledger);
-        credentials::observe(activity, &mut self.credentials, &mut self.proofs, world, ledger);
+        let granted = credentials::observe(activity, &mut self.credentials, &mut self.proofs, world, ledger);
+        if let Some(granted) = granted {
+            profile.granted(granted, activity.ts);
+        }
         if let Some(credential) = identity.credential.as_ref().filter(|_| activity.accepted())
             && let Some(known) = self.credentials.get_mut(credential.id)
         {

@@ -7,14 +7,14 @@
 use std::borrow::Cow;
 
 use memchr::memmem;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::behaviour::Activity;
 use crate::id::Id;
 use crate::identity::Scheme;
 use crate::identity::signals::is_json;
-use crate::privacy::keyed_hash;
-use crate::privacy::segment;
+use crate::privacy::{keyed_hash, safe_name, segment};
 use crate::settings::Settings;
 
 /// Longest body read: tokens are a few kilobytes.
@@ -31,9 +31,21 @@ pub(super) enum Event {
     Logout,
 }
 
+/// How a client asks for tokens: what a review of clients wants to know.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Way {
+    /// `grant_type` (RFC 6749 and its extensions) in one word.
+    pub(crate) grant: String,
+    /// How the client proves itself: `secret_basic`, `secret_post`, `assertion` (RFC 7523), or `none` that is seen.
+    pub(crate) auth: String,
+    /// `client_id`, as it may be shown.
+    pub(crate) client: Option<String>,
+}
+
 /// A request for tokens and its answer.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Grant {
+    pub(super) way: Way,
     /// Credentials that were given for it and are good for one use.
     pub(super) once: Vec<(Once, Id)>,
     pub(super) access: Option<Id>,
@@ -89,7 +101,10 @@ pub(super) fn read(activity: &Activity<'_>, settings: &Settings) -> Option<Event
 }
 
 fn grant(activity: &Activity<'_>, sent: &Parameters<'_>, settings: &Settings) -> Grant {
-    let mut grant = Grant::default();
+    let mut grant = Grant {
+        way: way(activity, sent, settings),
+        ..Grant::default()
+    };
     for (name, once) in [
         ("code", Once::Code),
         ("refresh_token", Once::Refresh),
@@ -125,6 +140,40 @@ fn grant(activity: &Activity<'_>, sent: &Parameters<'_>, settings: &Settings) ->
         });
     }
     grant
+}
+
+fn way(activity: &Activity<'_>, sent: &Parameters<'_>, settings: &Settings) -> Way {
+    const KINDS: [(&str, &str); 9] = [
+        ("authorization_code", "authorization_code"),
+        ("client_credentials", "client_credentials"),
+        ("refresh_token", "refresh_token"),
+        ("password", "password"),
+        (
+            "urn:ietf:params:oauth:grant-type:token-exchange",
+            "token_exchange",
+        ),
+        ("urn:ietf:params:oauth:grant-type:jwt-bearer", "jwt_bearer"),
+        ("urn:ietf:params:oauth:grant-type:saml2-bearer", "saml2_bearer"),
+        ("urn:ietf:params:oauth:grant-type:device_code", "device_code"),
+        ("urn:openid:params:grant-type:ciba", "ciba"),
+    ];
+    let kind = sent.get("grant_type").unwrap_or_default();
+    let grant = KINDS.iter().find(|(long, _)| *long == kind);
+    let auth = if sent.get("client_assertion").is_some() {
+        "assertion"
+    } else if activity.scheme == Scheme::Basic {
+        "secret_basic"
+    } else if sent.get("client_secret").is_some() {
+        "secret_post"
+    } else {
+        "none"
+    };
+    let client = sent.get("client_id").filter(|id| !id.is_empty());
+    Way {
+        grant: grant.map_or("other", |(_, short)| short).to_owned(),
+        auth: auth.to_owned(),
+        client: client.map(|id| safe_name(&settings.hash_key, &id)),
+    }
 }
 
 fn last_word(path: &str) -> String {

@@ -33,6 +33,7 @@ pub(crate) use known::Known;
 pub(crate) use proof::Proofs;
 
 use grant::Event;
+pub(crate) use grant::Way;
 use known::{Ended, How, Issued};
 
 use crate::behaviour::{Activity, World};
@@ -48,17 +49,33 @@ pub(crate) fn observe(
     proofs: &mut Proofs,
     world: &World<'_>,
     ledger: &mut Ledger,
-) {
+) -> Option<Granted> {
     if let Verdict::Forged(how) = activity.identity.signature {
         // What it says of itself is nobody's word, and what is done with it is nobody's doing.
         forged_token::observe(activity, how, ledger);
-        return;
+        return None;
     }
     let event = grant::read(activity, world.settings);
     used(activity, event.as_ref(), (rows, proofs), world, ledger);
+    let granted = match &event {
+        Some(Event::Grant(grant)) if grant.access.is_some() => Some(Granted {
+            way: grant.way.clone(),
+            lifetime: grant.lifetime,
+        }),
+        _ => None,
+    };
     if let Some(event) = event {
         happened(activity, event, rows, ledger);
     }
+    granted
+}
+
+/// Tokens that were given.
+#[derive(Debug)]
+pub(crate) struct Granted {
+    pub(crate) way: Way,
+    /// Seconds, when that is told.
+    pub(crate) lifetime: Option<i64>,
 }
 
 /// The credential that came with a request.

@@ -450,6 +450,52 @@ mod grants {
     const TOKENS: &str = r#"{"access_token":"opaque-access-0001","token_type":"Bearer","expires_in":3600}"#;
 
     #[test]
+    fn ways_to_ask_for_tokens_are_told() {
+        let mut scene = Scene::new();
+        let ways = [
+            (
+                "grant_type=client_credentials&client_id=billing&client_secret=bbbbbbbb",
+                "client_credentials secret_post Some(\"billing\") 2 Some(3600)",
+            ),
+            (
+                "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange&subject_token=tttttttt&client_assertion=eyJhbGciOiJub25lIn0.e30.x1",
+                "token_exchange assertion None 2 Some(3600)",
+            ),
+            (
+                "grant_type=password&username=ann&password=hunter2hunter2",
+                "password none None 2 Some(3600)",
+            ),
+            (
+                "grant_type=urn:example:own&client_id=4539578763621486",
+                "other none",
+            ),
+        ];
+        for (form, _) in ways.iter().chain(&ways) {
+            scene.send(&gets(form, TOKENS));
+        }
+        scene.send(&asks("grant_type=refresh_token&refresh_token=rrrrrrrr"));
+        let told: Vec<String> = scene
+            .principals()
+            .into_iter()
+            .flat_map(|p| p.grants)
+            .map(|g| {
+                format!(
+                    "{} {} {:?} {} {:?}",
+                    g.grant, g.client_auth, g.client, g.exchanges, g.lifetime
+                )
+            })
+            .collect();
+        assert_eq!(told.len(), ways.len(), "what was refused is no grant: {told:?}");
+        for (form, wanted) in ways {
+            assert!(
+                told.iter().any(|told| told.starts_with(wanted)),
+                "{form}: {told:?}"
+            );
+        }
+        assert!(!told.concat().contains("4539578763621486"), "{told:?}");
+    }
+
+    #[test]
     fn an_opaque_token_ends_when_its_issuer_said() {
         let mut scene = Scene::new();
         scene.send(&gets(

@@ -210,6 +210,23 @@ pub struct Registered {
     pub tools_beyond: Vec<String>,
 }
 
+/// Tokens that a principal was given, asked for in one way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GrantView {
+    /// The grant (RFC 6749 and its extensions) in one word.
+    pub grant: String,
+    /// How the client proves itself: `secret_basic`, `secret_post`, `assertion`, or `none` that is seen.
+    pub client_auth: String,
+    /// Its `client_id`, as it may be shown.
+    pub client: Option<String>,
+    /// Times.
+    pub exchanges: u64,
+    /// Seconds that the tokens live, the longest that was told.
+    pub lifetime: Option<i64>,
+    /// The last time.
+    pub last_seen: Timestamp,
+}
+
 /// An endpoint that let a principal in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UsedEndpoint {
@@ -292,4 +309,6 @@ pub struct PrincipalView {
     pub work: WorkView,
     /// What it has others call, most often first.
     pub reaches: Vec<EdgeView>,
+    /// How it asks for tokens, where it does (bounded).
+    pub grants: Vec<GrantView>,
 }

@@ -427,6 +427,23 @@ fn page(p: &Known, around: &Around, source: &Source) -> String {
         "volume",
         &format!("{} sent, {} received", volume("request"), volume("response")),
     );
+    let grants = p.value["grants"].as_array().into_iter().flatten().map(|grant| {
+        let text = |field: &str| grant[field].as_str().unwrap_or_default();
+        let client = match text("client") {
+            "" => String::new(),
+            client => format!(" of {client}"),
+        };
+        let lives = grant["lifetime_s"]
+            .as_u64()
+            .map_or(String::new(), |s| format!(", lives {s} s"));
+        let times = thousands(grant["exchanges"].as_u64().unwrap_or(0));
+        format!(
+            "{}{client} by {} ({times}){lives}",
+            text("grant"),
+            text("client_auth")
+        )
+    });
+    fact("tokens", &grants.collect::<Vec<_>>().join("; "));
     let work = &p.value["work"];
     if let Some(units) = work["units"].as_u64() {
         let links = counted_in(&work["links"])

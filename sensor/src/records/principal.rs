@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use analyzers::graph::EdgeView;
-use analyzers::identity::Registered;
+use analyzers::identity::{GrantView, Registered};
 use analyzers::work::WorkView;
 use analyzers::{Mode, ModelUse, PrincipalView};
 use serde::Serialize;
@@ -51,6 +51,32 @@ impl<'a> Reached<'a> {
                 .collect(),
             confidence: edge.confidence,
             last_seen: Rfc3339(edge.last_seen.0),
+        }
+    }
+}
+
+/// How tokens are asked for.
+#[derive(Serialize)]
+struct GrantRecord<'a> {
+    grant: &'a str,
+    client_auth: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client: Option<&'a str>,
+    exchanges: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lifetime_s: Option<i64>,
+    last_seen: Rfc3339,
+}
+
+impl<'a> GrantRecord<'a> {
+    fn new(grant: &'a GrantView) -> Self {
+        Self {
+            grant: &grant.grant,
+            client_auth: &grant.client_auth,
+            client: grant.client.as_deref(),
+            exchanges: grant.exchanges,
+            lifetime_s: grant.lifetime,
+            last_seen: Rfc3339(grant.last_seen.0),
         }
     }
 }
@@ -174,6 +200,8 @@ pub(crate) struct PrincipalRecord<'a> {
     work: Option<WorkRecord>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     reaches: Vec<Reached<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    grants: Vec<GrantRecord<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     registered: Option<RegisteredRecord<'a>>,
 }
@@ -239,6 +267,7 @@ impl<'a> PrincipalRecord<'a> {
             learned: principal.learned,
             discovered_after_ms: principal.discovered_after_ms,
             work: WorkRecord::new(&principal.work),
+            grants: principal.grants.iter().map(GrantRecord::new).collect(),
             reaches: principal.reaches.iter().take(CALLED).map(Reached::new).collect(),
             registered: principal.registered.as_ref().map(RegisteredRecord::new),
         }

@@ -85,6 +85,7 @@ fn principal(kind: PrincipalKind, name: Option<&str>, calls: u64) -> PrincipalVi
         learned: false,
         work: analyzers::work::WorkView::default(),
         reaches: Vec::new(),
+        grants: Vec::new(),
     }
 }
 
