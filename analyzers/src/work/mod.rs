@@ -348,10 +348,13 @@ impl Work {
         let Some(unit) = self.open.last_mut() else {
             return;
         };
-        // Of a list as much as there is room for, the first ones: they are what is looked at.
-        for id in shown.iter().take(SHOWN / 2) {
-            push(&mut unit.shown, *id, SHOWN);
-        }
+        // Of a list as much as there is room for, the first ones: they are what is looked at. Which were shown last matters little,
+        // so those that are known stay where they are.
+        let first = shown.iter().take(SHOWN / 2);
+        let fresh: Vec<u64> = first.filter(|id| !unit.shown.contains(id)).copied().collect();
+        let over = (unit.shown.len() + fresh.len()).saturating_sub(SHOWN);
+        unit.shown.drain(..over);
+        unit.shown.extend(fresh);
         asked
             .take(ASKED)
             .for_each(|tool| push(&mut unit.asked, tool, ASKED));
