@@ -95,7 +95,7 @@ struct Used {
     calls: u64,
     /// Nanoseconds since 1970.
     last: u64,
-    /// Scopes of the tokens that were shown, a bit for each of those of the profile.
+    /// Scopes of the token that was shown last, a bit for each of those of the profile.
     scopes: u64,
 }
 
@@ -333,8 +333,10 @@ impl Profile {
         if let Some(used) = self.endpoints.get_mut(&endpoint.id) {
             self.once -= u64::from(used.calls == 1);
             used.calls += 1;
+            if scopes != 0 && activity.ts.0 >= used.last {
+                used.scopes = scopes;
+            }
             used.last = used.last.max(activity.ts.0);
-            used.scopes |= scopes;
             return false;
         }
         let room = self.endpoints.len() < ENDPOINTS;

@@ -196,7 +196,13 @@ impl Behaviour {
         }
         let named = object.map(|(object, _)| object.hash);
         let caused = self.graph.observe(activity, &clues, named, world.seed);
-        confused_deputy::observe(activity, &mut profile.refused, named, &caused, ledger);
+        confused_deputy::observe(
+            activity,
+            &mut profile.refused,
+            named,
+            (&caused, world.seed),
+            ledger,
+        );
         Some(joined)
     }
 }

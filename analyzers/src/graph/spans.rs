@@ -47,6 +47,8 @@ pub(crate) struct Caused {
     /// The place that was called, proven or not, and the object that was named.
     pub(crate) place: Id,
     pub(crate) object: Option<u64>,
+    /// Of all values that were sent.
+    pub(crate) values: u64,
     /// The server let it in, and it did not act for somebody by name.
     pub(crate) accepted: bool,
     pub(crate) own: bool,
@@ -69,6 +71,8 @@ struct Span {
     place: Id,
     object: Option<u64>,
     values: Vec<u64>,
+    /// All values in one hash.
+    sent: u64,
     accepted: bool,
     own: bool,
     trace: Option<Trace>,
@@ -184,6 +188,7 @@ impl Spans {
             } else {
                 Vec::new()
             },
+            sent: values::all(activity.request, seed),
             accepted: activity.accepted(),
             own: identity.on_behalf_of.is_none(),
             trace: (chained && activity.accepted()).then(|| activity.trace()),
@@ -263,23 +268,31 @@ impl Spans {
         late
     }
 
-    /// What most likely caused a call that nothing is known of.
+    /// What most likely caused a call that nothing was certain of.
     fn by_time(&self, at: usize) -> Option<Caused> {
         let call = self.all.get(at)?;
         let keys = self.keys.get(at)?;
         let all = self.answered.get(&keys.0).into_iter().flatten();
         let all = all.take(LOOKED_AT).filter_map(|number| self.get(*number));
-        let mut rivals = 0_u32;
-        let mut best: Option<&Span> = None;
-        for span in all.filter(|span| is_within(call, span) && !parted(span, call)) {
-            rivals += 1;
-            if best.is_none_or(|known| span.start > known.start) {
-                best = Some(span);
-            }
-        }
-        if let Some(span) = best {
-            let confidence = u32::from(BY_TIME) / rivals;
-            return (confidence >= 10).then(|| told(span, call, Cause::Time, confidence as u8));
+        let within: Vec<&Span> = all
+            .filter(|span| is_within(call, span) && !parted(span, call))
+            .collect();
+        let sharing = within
+            .iter()
+            .filter(|span| shares(&call.values, &span.values))
+            .count();
+        // A value that went in and came out says which it was, unless several had it.
+        let (cause, sure, rivals) = match sharing {
+            0 => (Cause::Time, BY_TIME, within.len()),
+            _ => (Cause::Value, BY_VALUE, sharing),
+        };
+        let likely = within
+            .into_iter()
+            .filter(|span| sharing == 0 || shares(&call.values, &span.values))
+            .max_by_key(|span| span.start);
+        if let Some(span) = likely {
+            let confidence = u32::from(sure) / rivals as u32;
+            return (confidence >= 10).then(|| told(span, call, cause, confidence as u8));
         }
         let (from, through) = call.before?;
         Some(Caused {
@@ -333,7 +346,7 @@ fn cause(span: &Span, call: &Span) -> Option<(Cause, u8)> {
     if call.credential.is_some() && call.credential == span.credential {
         return Some((Cause::Credential, BY_CREDENTIAL));
     }
-    shares(&call.values, &span.values).then_some((Cause::Value, BY_VALUE))
+    None
 }
 
 fn told(span: &Span, call: &Span, cause: Cause, confidence: u8) -> Caused {
@@ -347,6 +360,7 @@ fn told(span: &Span, call: &Span, cause: Cause, confidence: u8) -> Caused {
         at: call.start,
         place: call.place,
         object: call.object,
+        values: call.sent,
         accepted: call.accepted,
         own: call.own,
         name: call.name.clone(),

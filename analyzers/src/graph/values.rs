@@ -55,3 +55,18 @@ pub(crate) fn telling(request: &Request, seed: Seed) -> Vec<u64> {
     all.dedup();
     all
 }
+
+/// All values of query and body in one hash, whatever their order.
+pub(crate) fn all(request: &Request, seed: Seed) -> u64 {
+    let mut sum = 0_u64;
+    let query = request.query().unwrap_or_default();
+    for piece in query.split('&').filter(|piece| !piece.is_empty()).take(VALUES) {
+        sum = sum.wrapping_add(seed.hash(piece.as_bytes()));
+    }
+    let body = &request.message.body;
+    for scalar in Scanner::new(&body[..body.len().min(SEARCHED)]).take(4 * VALUES) {
+        let (Scalar::Text(value) | Scalar::Number(value)) = scalar;
+        sum = sum.wrapping_add(seed.hash(value).rotate_left(7));
+    }
+    sum
+}

@@ -252,7 +252,10 @@ impl Unit {
             clues.trace.is_some_and(|t| self.traces.contains(&t)),
             1.0,
         );
-        let goes_on = clues.talk.iter().any(|talk| self.talks.contains(talk));
+        // What goes on is longer than it was; the same again is asked by many.
+        let before = clues.talk.len().saturating_sub(1);
+        let goes_on = clues.talk[..before].iter().any(|talk| self.talks.contains(talk));
+        let another = !goes_on && !clues.talk.is_empty() && !self.talks.is_empty();
         add(Link::Conversation, goes_on, 1.0);
         let names_shown = clues.names.iter().any(|name| self.shown.contains(name));
         add(Link::Handle, names_shown, 1.0);
@@ -262,6 +265,8 @@ impl Unit {
             .is_some_and(|((_, last), now)| last.checked_add(1) == Some(now));
         let short = clues.ts.since(self.first) <= LONGEST;
         add(Link::RpcId, counts && short, 1.0);
+        // Who talks of something else on the same connection may do so for somebody else.
+        let short = short && !another;
         add(Link::Connection, self.flows.contains(&clues.flow) && short, 1.0);
         add(
             Link::Asked,

@@ -109,8 +109,8 @@ fn a_conversation_goes_on_with_all_that_was_said_before() {
     let other = agent.send(chat(&["Write a poem."]));
     assert_eq!(
         other.link,
-        Link::Time,
-        "another conversation may be of the same task"
+        Link::First,
+        "who talks of something else does something else"
     );
     agent.wait(LONG);
     let on = agent.send(chat(&["Where is my order?", "Which one?", "The last."]));
@@ -118,6 +118,8 @@ fn a_conversation_goes_on_with_all_that_was_said_before() {
     agent.wait(LONG);
     let new = agent.send(chat(&["Where is my parcel?", "Which one?", "The last."]));
     assert_eq!(new.link, Link::First, "the same system prompt joins nothing");
+    let again = agent.send(chat(&["Where is my parcel?", "Which one?", "The last."]));
+    assert_ne!(again.link, Link::Conversation, "many ask the same");
     // Marks for caches move and mean nothing.
     let marked = r#"{"model":"claude","max_tokens":9,"messages":[{"role":"user","content":[{"type":"text","text":"Plan it","cache_control":{"type":"ephemeral"}}]}]}"#;
     let moved = r#"{"model":"claude","max_tokens":9,"messages":[{"role":"user","content":[{"type":"text","text":"Plan it"}]},{"role":"assistant","content":"Done"},{"role":"user","content":[{"type":"text","text":"Go on","cache_control":{"type":"ephemeral"}}]}]}"#;

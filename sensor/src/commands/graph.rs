@@ -18,6 +18,9 @@ use crate::exit::{Failure, Status};
 use crate::known::{Known, Source, facts, names};
 use crate::message;
 
+/// Servers behind one another that are followed.
+const HOPS: usize = 6;
+
 /// What a node stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Sort {
@@ -148,20 +151,40 @@ impl Graph {
                     graph.join(&id, &to, Says::Calls).exchanges += used.exchanges;
                 }
             }
-            for edge in principal.value["reaches"].as_array().into_iter().flatten() {
-                let ends =
-                    ["through", "endpoint"].map(|end| edge[end].as_str().and_then(|id| endpoints.get(id)));
-                let sure = edge["confidence"].as_f64().unwrap_or(0.0);
-                if let [Some(through), Some(to)] = ends
-                    && sure >= least
-                {
-                    let (through, to) = (graph.endpoint(through), graph.endpoint(to));
-                    // What it calls is there even when the call itself was refused.
-                    graph.join(&id, &through, Says::Calls);
-                    let by = edge["by"].as_str().unwrap_or_default();
-                    let by = by_id.get(by).map_or_else(|| by.to_owned(), |p| short_name(p));
-                    let joined = graph.join(&through, &to, Says::Causes);
-                    joined.add(edge, by, sure);
+            // What these have others call, and what those have others call: each leads on from where it ends.
+            let mut next: Vec<(&Known, Option<&str>)> = vec![(principal, None)];
+            let mut told: BTreeSet<(String, String, String)> = BTreeSet::new();
+            for _ in 0..HOPS {
+                for (caller, at) in std::mem::take(&mut next) {
+                    for edge in caller.value["reaches"].as_array().into_iter().flatten() {
+                        let text = |field: &str| edge[field].as_str().unwrap_or_default();
+                        let (through, to, by) = (text("through"), text("endpoint"), text("by"));
+                        let sure = edge["confidence"].as_f64().unwrap_or(0.0);
+                        let (Some(first), Some(last)) = (endpoints.get(through), endpoints.get(to)) else {
+                            continue;
+                        };
+                        let key = (
+                            caller.text("id").to_owned(),
+                            through.to_owned(),
+                            format!("{to} {by}"),
+                        );
+                        if sure < least || at.is_some_and(|at| at != through) || !told.insert(key) {
+                            continue;
+                        }
+                        let (first, last) = (graph.endpoint(first), graph.endpoint(last));
+                        if at.is_none() {
+                            // What it calls is there even when the call itself was refused.
+                            graph.join(&id, &first, Says::Calls);
+                        }
+                        let known = by_id.get(by).copied();
+                        let name = known.map_or_else(|| by.to_owned(), short_name);
+                        graph.join(&first, &last, Says::Causes).add(edge, name, sure);
+                        if let Some(edge_to) = endpoints.get(to)
+                            && let Some(known) = known
+                        {
+                            next.push((known, Some(edge_to.text("id"))));
+                        }
+                    }
                 }
             }
             for (party, count) in parties(principal) {
