@@ -24,6 +24,7 @@ use serde_json::{Value, json};
 
 use super::At;
 use super::agents::Replaced;
+use super::card::host_name;
 use crate::finding::ledger::{Draft, Ledger, Subject};
 use crate::finding::words::{many, sentence};
 use crate::finding::{Finding, Kind, Severity};
@@ -78,7 +79,7 @@ pub(super) fn first(at: &At<'_>, ledger: &mut Ledger) {
 /// A card is not as it was.
 pub(super) fn changed(at: &At<'_>, change: &Replaced, ledger: &mut Ledger) {
     let (before, after) = (&change.before, &change.after);
-    let introduced = before.introduced(after);
+    let introduced = before.introduced(after, host_name(&at.activity.request.host, at.seed));
     let mut fields = before.definition.changes(&after.definition);
     let count = fields.len();
     fields.truncate(TOLD);

@@ -69,6 +69,10 @@ impl Known {
     fn take(&mut self, card: Card, ts: Timestamp) -> Learned {
         let sign = (card.definition.hash, card.stamp());
         if self.hashes.contains(&sign) {
+            // It is told once, and what is shown now is what counts.
+            if (self.card.definition.hash, self.card.stamp()) != sign {
+                (self.card, self.since) = (card, ts);
+            }
             return Learned::Known;
         }
         if self.hashes.len() >= KNOWN {
@@ -265,11 +269,13 @@ impl Agent {
         self.tasks.note(task, state);
     }
 
-    /// Whether this text was read for this caller lately, so that it holds nothing new.
+    /// Whether this text is the one that was read for this caller last, so that it holds nothing new.
     pub(crate) fn has_read(&mut self, text: u64, caller: u64) -> bool {
         if self.read.contains(&(text, caller)) {
             return true;
         }
+        // Of each caller the last one: a card that comes back is read again, and counts again.
+        self.read.retain(|(_, of)| *of != caller);
         if self.read.len() >= READ {
             self.read.remove(0);
         }

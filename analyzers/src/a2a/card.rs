@@ -232,10 +232,11 @@ impl Card {
     }
 
     /// What `after` has that leads its callers elsewhere, lets more in, or misleads a model, and this one has not.
-    pub(super) fn introduced(&self, after: &Self) -> BTreeSet<&'static str> {
+    /// `own` is the seeded hash of the name of the host that serves both.
+    pub(super) fn introduced(&self, after: &Self, own: u64) -> BTreeSet<&'static str> {
         let mut found = self.definition.introduced(&after.definition);
         let hosts = |of: &Self| -> BTreeSet<u64> { of.interfaces.iter().map(|i| i.name).collect() };
-        if hosts(after).difference(&hosts(self)).next().is_some() {
+        if hosts(after).difference(&hosts(self)).any(|host| *host != own) {
             found.insert("interface_host");
         }
         let open = |of: &Self| of.interfaces.iter().any(|i| !i.encrypted);
@@ -371,18 +372,23 @@ fn place_of(url: &str) -> (String, &str, &str) {
     (scheme, host, path)
 }
 
+/// The name of a host without its port, hashed.
+pub(super) fn host_name(host: &str, seed: Seed) -> u64 {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => host,
+    };
+    seed.hash(name.as_bytes())
+}
+
 impl Raw<'_> {
     fn seen(&self, key: &[u8; 32], seed: Seed) -> Interface {
         let (scheme, host, path) = place_of(self.url);
         let host = host.to_ascii_lowercase();
-        let name = match host.rsplit_once(':') {
-            Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
-            _ => &host,
-        };
         Interface {
             url: safe_name(key, self.url),
             path: redact_target(path).trim_end_matches('/').to_owned(),
-            name: seed.hash(name.as_bytes()),
+            name: host_name(&host, seed),
             // Without a scheme, nobody knows.
             encrypted: !matches!(scheme.as_str(), "http" | "ws"),
             host: safe_host(&host).into_owned(),

@@ -395,6 +395,7 @@ struct At<'a> {
     /// The path that the card came from, redacted.
     path: String,
     extended: bool,
+    seed: Seed,
 }
 
 impl At<'_> {
@@ -526,6 +527,7 @@ impl A2a {
                 agent,
                 path: agent.path.clone(),
                 extended: false,
+                seed: self.seed,
             };
             a2a_unauthenticated::observe(&at, seen, self.cards, ledger);
         }
@@ -563,6 +565,7 @@ impl A2a {
             agent,
             path: redact_target(activity.request.path()),
             extended: seen.extended,
+            seed: self.seed,
         };
         self.cards += u64::from(!matches!(learned, Learned::Known));
         match &learned {

@@ -619,6 +619,50 @@ fn calls_and_card_are_one_agent_whichever_comes_first() {
     );
 }
 
+#[test]
+fn the_card_that_is_shown_now_counts_and_each_change_is_told_once() {
+    let show = |scene: &mut Scene, card: &Written| {
+        let call = Call::get("/.well-known/agent-card.json").host("berths.example");
+        scene.send(&call.answer(card.json()));
+    };
+    let signed = written();
+    let bare = Written {
+        signatures: "[]".into(),
+        ..written()
+    };
+    let mut scene = Scene::new();
+    for (card, wanted) in [
+        (&signed, 1),
+        (&bare, 0),
+        (&signed, 1),
+        (&bare, 0),
+        (&signed, 1),
+        (&signed, 1),
+    ] {
+        show(&mut scene, card);
+        assert_eq!(agent(&scene).signatures.len(), wanted);
+    }
+    assert_eq!(
+        changes(&scene),
+        [(Severity::High, "signature_removed".to_owned())]
+    );
+    // An interface that comes back to the host that serves the card is none at another host.
+    let away = Written {
+        url: "https://other.example/a2a".into(),
+        ..written()
+    };
+    let mut scene = Scene::new();
+    for card in [&away, &written()] {
+        show(&mut scene, card);
+    }
+    assert_eq!(changes(&scene), [(Severity::Low, String::new())]);
+    let mut scene = Scene::new();
+    for card in [&written(), &away] {
+        show(&mut scene, card);
+    }
+    assert_eq!(changes(&scene), [(Severity::High, "interface_host".to_owned())]);
+}
+
 /// Every change by what it introduces.
 #[test]
 fn a_changed_card_is_graded_by_what_is_new_in_it() {

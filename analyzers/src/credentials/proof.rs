@@ -32,7 +32,8 @@ pub(super) struct Proof {
     pub(super) url: Option<String>,
     /// Seconds since 1970.
     pub(super) issued: Option<i64>,
-    pub(super) id: Option<String>,
+    /// `jti`.
+    pub(super) id: String,
     /// Hash of the token it is for.
     pub(super) token: Option<String>,
 }
@@ -60,6 +61,8 @@ pub(super) fn read(field: &str) -> Option<Proof> {
     }
     // Section 4.2: the key has to be there.
     let key = header.get("jwk").filter(|key| key.is_object())?;
+    // And an id, without which nobody can tell that it comes twice.
+    let id = text(&claims, "jti").filter(|id| !id.is_empty())?;
     let alg = text(&header, "alg").unwrap_or_default().to_ascii_lowercase();
     Some(Proof {
         unsigned: signature.is_empty() || alg.is_empty() || alg == "none" || alg.starts_with("hs"),
@@ -71,7 +74,7 @@ pub(super) fn read(field: &str) -> Option<Proof> {
             .get("iat")
             .and_then(Value::as_f64)
             .map(|seconds| seconds as i64),
-        id: text(&claims, "jti"),
+        id,
         token: text(&claims, "ath"),
     })
 }
@@ -216,6 +219,9 @@ mod tests {
     use super::*;
     use crate::testing::{Call, jwt_with};
 
+    /// Claims of a proof that has an id.
+    const ID: &str = r#"{"jti":"a"}"#;
+
     #[test]
     fn the_thumbprint_is_that_of_the_rfc() {
         // RFC 9449 section 6.1: the key of the examples and its `jkt`.
@@ -244,7 +250,7 @@ mod tests {
         // RFC 9449 section 7.1.
         let proof = Proof {
             token: Some("fUHyO2r2Z3DZ53EsNrWBb0xWXoaNy59IiKCAqksmQEo".into()),
-            ..read(&jwt_with(r#"{"typ":"dpop+jwt","alg":"ES256","jwk":{}}"#, "{}")).unwrap()
+            ..read(&jwt_with(r#"{"typ":"dpop+jwt","alg":"ES256","jwk":{}}"#, ID)).unwrap()
         };
         assert!(proof.is_for("Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU"));
         assert!(!proof.is_for("Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxV"));
@@ -276,11 +282,14 @@ mod tests {
         for field in [
             "",
             "a.b.c",
-            &jwt_with(r#"{"typ":"JWT","alg":"ES256","jwk":{}}"#, "{}"),
-            &jwt_with(r#"{"typ":"dpop+jwt","alg":"ES256"}"#, "{}"),
-            &jwt_with(r#"{"typ":"dpop+jwt","alg":"ES256","jwk":"x"}"#, "{}"),
-            &format!("{}.x", jwt_with(r#"{"typ":"dpop+jwt"}"#, "{}")),
+            &jwt_with(r#"{"typ":"JWT","alg":"ES256","jwk":{}}"#, ID),
+            &jwt_with(r#"{"typ":"dpop+jwt","alg":"ES256"}"#, ID),
+            &jwt_with(r#"{"typ":"dpop+jwt","alg":"ES256","jwk":"x"}"#, ID),
+            &format!("{}.x", jwt_with(r#"{"typ":"dpop+jwt"}"#, ID)),
             &"e".repeat(20_000),
+            &jwt_with(r#"{"typ":"dpop+jwt","alg":"ES256","jwk":{}}"#, "{}"),
+            &jwt_with(r#"{"typ":"dpop+jwt","alg":"ES256","jwk":{}}"#, r#"{"jti":""}"#),
+            &jwt_with(r#"{"typ":"dpop+jwt","alg":"ES256","jwk":{}}"#, r#"{"jti":7}"#),
         ] {
             assert_eq!(read(field), None, "{field:.40}");
         }
@@ -291,7 +300,7 @@ mod tests {
             (r#"{"typ":"dpop+jwt","jwk":{}}"#, true),
         ] {
             assert_eq!(
-                read(&jwt_with(header, "{}")).unwrap().unsigned,
+                read(&jwt_with(header, ID)).unwrap().unsigned,
                 unsigned,
                 "{header}"
             );
@@ -318,7 +327,7 @@ mod tests {
         ] {
             let proof = Proof {
                 url: Some(url.into()),
-                ..read(&jwt_with(r#"{"typ":"dpop+jwt","jwk":{}}"#, "{}")).unwrap()
+                ..read(&jwt_with(r#"{"typ":"dpop+jwt","jwk":{}}"#, ID)).unwrap()
             };
             assert_eq!(proof.elsewhere(&request), want, "{url}");
         }
@@ -331,7 +340,7 @@ mod tests {
             header in "\\{\"typ\":\"dpop\\+jwt\",\"alg\":\"(RS256|ES256|ES384|EdDSA|x)\",\"jwk\":\\{\"kty\":\"(EC|RSA|OKP)\",\"crv\":\"(P-256|P-384|Ed25519)\",\"(x|n)\":\"[A-Za-z0-9_-]{0,90}\",\"(y|e)\":\"[A-Za-z0-9_-]{0,90}\"\\}\\}",
             code in "[A-Za-z0-9_+/=-]{0,120}",
         ) {
-            let made = jwt_with(&header, "{}");
+            let made = jwt_with(&header, ID);
             let (input, _) = made.rsplit_once('.').unwrap();
             for field in [field.clone(), format!("{input}.{code}"), format!("{input}.{field}")] {
                 let _ = read(&field);

@@ -12,7 +12,7 @@
 //! - `wrong_url`: its `htu` is another URL: medium; low when only the host differs, and no proof that came with this token has named
 //!   the host that was called, since a proxy may have changed it;
 //! - `stale`: its `iat` lies more than five minutes from packet time: medium;
-//! - `unreadable`: the field holds no proof, or one without a key: medium;
+//! - `unreadable`: the field holds no proof, or one without a key or an id (`jti`): medium;
 //! - `wrong_certificate`: the token is bound to a certificate (`cnf.x5t#S256`), and the one that a proxy names in
 //!   `X-Forwarded-Client-Cert` is another: high.
 //!

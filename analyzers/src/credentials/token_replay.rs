@@ -50,8 +50,7 @@ pub(super) fn of_proof(
     seed: Seed,
     ledger: &mut Ledger,
 ) {
-    let Some(id) = &proof.id else { return };
-    let hash = seed.hash(id.as_bytes());
+    let hash = seed.hash(proof.id.as_bytes());
     let shown = Shown {
         id: hash,
         from: activity.ts,

@@ -130,11 +130,6 @@ impl Link {
             Some(end) => weight * (1.0 - wait.as_secs_f64() / end.as_secs_f64() / 2.0),
         }
     }
-
-    /// Whether it says more than that somebody was busy.
-    fn is_telling(self) -> bool {
-        self >= Self::Handle
-    }
 }
 
 /// The unit that a call belongs to.
@@ -385,10 +380,4 @@ impl Work {
             links: links.filter(|(_, count)| *count > 0).collect(),
         }
     }
-}
-
-/// Whether a call was joined by what says more than that its principal was busy.
-#[must_use]
-pub fn is_telling(joined: &Joined) -> bool {
-    joined.link.is_telling()
 }

@@ -180,6 +180,11 @@ fn proofs() -> Vec<Case> {
         |proof| proof.id = format!("proof-{}", START + 1),
     ));
     all.extend(changed(
+        ["dpop-without-jti", "dpop-without-jti-refused"],
+        &["sender_constraint_violated unreadable"],
+        |proof| proof.id.clear(),
+    ));
+    all.extend(changed(
         ["dpop-ath", "dpop-ath-refused"],
         &["sender_constraint_violated wrong_token"],
         |proof| proof.token = "another token".to_owned(),
