@@ -63,7 +63,7 @@ pub enum Table {
     /// `watch/` and an id; servers of MCP by `mcp/`, their sessions by `session/`; agents of A2A by `peer/`.
     Endpoints,
     /// Principals and their baselines by principal id; what clients asked for in vain by `scan/` and an id, whom they
-    /// have others call by `edge/` and an id.
+    /// have others call by `edge/` and an id, what is usual for their like by `group/` and an id.
     Principals,
     /// Credentials seen (keyed hashes).
     Credentials,
@@ -294,6 +294,7 @@ impl Analyzer {
             llm: llm.as_deref(),
             status: rpc::status(exchange),
             carried: &carried,
+            unit: None,
             trace: OnceCell::new(),
         };
         let object =
@@ -477,6 +478,7 @@ impl Analyzer {
         self.a2a.agents.untrack();
         self.behaviour.profiles.untrack();
         self.behaviour.scans.untrack();
+        self.behaviour.groups.untrack();
         self.behaviour.credentials.untrack();
         self.behaviour.graph.edges.untrack();
         self.ledger.entries.untrack();
@@ -495,8 +497,9 @@ impl Analyzer {
             .chain(changes(&mut self.mcp.sessions, Table::Endpoints, SESSION))
             .chain(changes(&mut self.a2a.agents, Table::Endpoints, AGENT))
             .chain(changes(&mut self.behaviour.profiles, Table::Principals, ""))
-            .chain(changes(&mut self.behaviour.scans, Table::Principals, SCAN))
             .chain(changes(&mut self.behaviour.graph.edges, Table::Principals, EDGE))
+            .chain(changes(&mut self.behaviour.groups, Table::Principals, GROUP))
+            .chain(changes(&mut self.behaviour.scans, Table::Principals, SCAN))
             .chain(changes(&mut self.behaviour.credentials, Table::Credentials, ""))
             .chain(changes(&mut self.ledger.entries, Table::Findings, ""))
     }
@@ -515,6 +518,7 @@ impl Analyzer {
             profiles,
             credentials,
             scans,
+            groups,
             graph,
             ..
         } = &mut self.behaviour;
@@ -530,6 +534,7 @@ impl Analyzer {
             (Table::Principals, "") => load(profiles, bare, value, |p| Some(p.id)),
             (Table::Principals, SCAN) => load(scans, bare, value, |_| None),
             (Table::Principals, EDGE) => load(&mut graph.edges, bare, value, |e| Some(e.id())),
+            (Table::Principals, GROUP) => load(groups, bare, value, |_| None),
             (Table::Credentials, "") => load(credentials, bare, value, |_| None),
             (Table::Findings, "") => load(&mut self.ledger.entries, bare, value, |e| Some(e.id)),
             _ => Err("no such kind of row in this table".to_owned()),
@@ -561,6 +566,7 @@ impl Analyzer {
             ("findings_accepted", self.ledger.accepted()),
             ("fields_given_up", fields),
             ("findings_evicted", self.ledger.entries.evicted()),
+            ("groups_evicted", self.behaviour.groups.evicted()),
             ("hosts_evicted", self.inventory.hosts.evicted()),
             ("mcp_servers_evicted", self.mcp.servers.evicted()),
             ("mcp_sessions_evicted", self.mcp.sessions.evicted()),
@@ -579,6 +585,7 @@ const HOST: &str = "host/";
 const COVER: &str = "watch/";
 const SCAN: &str = "scan/";
 const EDGE: &str = "edge/";
+const GROUP: &str = "group/";
 const SERVER: &str = "mcp/";
 const SESSION: &str = "session/";
 const AGENT: &str = "peer/";

@@ -40,6 +40,8 @@ pub(crate) struct Activity<'a> {
     pub(crate) llm: Option<&'a LlmCall>,
     pub(crate) status: Option<u16>,
     pub(crate) carried: &'a Carried,
+    /// The unit of work that it belongs to, when that is known.
+    pub(crate) unit: Option<Id>,
     /// Filled by [`Self::trace`].
     pub(crate) trace: OnceCell<Trace>,
 }

@@ -11,7 +11,10 @@
 //! 3. *Number*: twenty or more in a day, and four times the principal's own usual day; without a history three
 //!    times the calls its peers make here; without peers nine of ten calls must be to something new.
 //!
-//! Reported when two of three agree, when the first alarms alone, or when the second or third does and a hundred
+//! 4. *Task*: eight or more in one unit of work, more than twice as many as in any unit before, with a chance below one in ten
+//!    thousand by what this principal (its group, while it has no past) asks for in one.
+//!
+//! Reported when two of the first three agree, when the first or the fourth alarms alone, or when the second or third does and a hundred
 //! objects were asked for. High when objects were handed out, medium when all were missing.
 //!
 //! Source: OWASP API1:2023; Wald 1945; Jung et al., IEEE S&P 2004.
@@ -25,12 +28,15 @@
 //! a service, since a job looks like this).
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use reassembly::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::activity::Activity;
+use super::doing::{Unit, note};
+use super::habits::{Habits, Measure, count_of};
 use super::objects::Object;
 use super::profile::Profile;
 use super::stage::World;
@@ -47,6 +53,9 @@ const WALKS: usize = 32;
 const OBJECTS: usize = 512;
 
 const DAY_NS: u64 = 86_400_000_000_000;
+
+/// Time after which whoever was told is another one.
+const REST: Duration = Duration::from_secs(15 * 60);
 
 const ALARM: f64 = 11.5;
 const RESET: f64 = -4.6;
@@ -66,6 +75,15 @@ pub(crate) struct Walk {
     /// Missing ones in the run that `score` judges.
     run_missing: u32,
     score: f64,
+    /// Distinct ones when it was told last.
+    #[serde(default)]
+    told: u32,
+    /// The run was told.
+    #[serde(default)]
+    alarmed: bool,
+    /// When it asked for something that nobody had shown.
+    #[serde(with = "crate::store::nanos")]
+    asked: Timestamp,
     /// Hashes of objects asked for, lately. Most walks hold one, so there is nothing to find them by.
     #[serde(deserialize_with = "crate::store::tight")]
     order: VecDeque<u32>,
@@ -88,15 +106,57 @@ struct Peers {
     calls_each: Option<f64>,
 }
 
+/// What of the unit of work at hand is beyond the usual.
+#[derive(Debug, Clone)]
+pub(crate) struct Task {
+    objects: u32,
+    missing: u32,
+    usual: Measure,
+    trail: Vec<Trace>,
+}
+
+/// Objects of one unit of work below which nothing is told.
+const LEAST: usize = 8;
+
+/// Counts the object of a call in its unit of work. `usual` says how many are.
+pub(super) fn in_task(
+    activity: &Activity<'_>,
+    unit: &mut Unit,
+    (object, missing): (Object, bool),
+    (own, group): (&Habits, &Habits),
+) -> Option<Task> {
+    let template = activity.place.template;
+    let guesses = unit.guessed(template)?;
+    if !guesses.ask(object.last) {
+        return None;
+    }
+    guesses.missing += u32::from(missing);
+    let usual = count_of(own.guesses.get(&template), group.guesses.get(&template), 2.0);
+    let count = guesses.objects.len();
+    let beyond = usual.filter(|usual| count >= LEAST && count as f64 >= usual.beyond);
+    let Some(usual) = beyond else {
+        note(&mut guesses.trail, || activity.trace());
+        return None;
+    };
+    let task = Task {
+        objects: count as u32,
+        missing: guesses.missing,
+        usual,
+        trail: guesses.trail.clone(),
+    };
+    unit.reported = true;
+    Some(task)
+}
+
 /// Looks at one exchange that names an object. `missing` says that the server had no such object for the caller.
-pub(crate) fn observe(
+pub(super) fn observe(
     activity: &Activity<'_>,
     profile: &mut Profile,
-    object: Object,
-    missing: bool,
+    (object, missing): (Object, bool),
+    task: Option<Task>,
     world: &World<'_>,
     ledger: &mut Ledger,
-) {
+) -> bool {
     let template = activity.place.template;
     let explained = profile.shown.contains(object.last);
     let learned = profile.learned(world.settings);
@@ -120,20 +180,26 @@ pub(crate) fn observe(
     walk.own_calls += 1;
     walk.own_missing += u64::from(missing);
     let hash = (object.hash >> 7) as u32;
-    if explained || !walk.remember(hash) {
-        return;
+    let again = explained || !walk.remember(hash);
+    if again && task.is_none() {
+        return false;
     }
+    walk.rest(activity.ts);
     let peers = peers(activity, walk);
     walk.step(activity, missing, &peers);
     if let Some(number) = object.number {
         let row = [activity.identity.id, template];
         walk.steps.push(number, activity.ts.0, row, world.seed);
     }
-    let verdict = walk.judge(activity, learned, &peers);
-    if let Some(tests) = verdict {
-        walk.guessed |= tests.failures;
-        walk.report(activity, template, &tests, learned, &peers, ledger);
-    }
+    walk.asked = activity.ts;
+    let Some(tests) = walk.judge(activity, learned, &peers, task) else {
+        return false;
+    };
+    walk.guessed |= tests.failures;
+    walk.alarmed |= tests.failures;
+    walk.told = walk.unexplained;
+    walk.report(activity, template, &tests, learned, &peers, ledger);
+    true
 }
 
 fn peers(activity: &Activity<'_>, walk: &Walk) -> Peers {
@@ -148,14 +214,16 @@ fn peers(activity: &Activity<'_>, walk: &Walk) -> Peers {
     let others = endpoint.caller_count().saturating_sub(1);
     Peers {
         // Twenty calls' worth of doubt keep a few early failures from setting the rate.
-        failure: ((missing + 1.0) / (calls + 20.0)).clamp(0.05, 0.45),
+        // No more than one in four: those who guess are others to each other.
+        failure: ((missing + 1.0) / (calls + 20.0)).clamp(0.05, 0.25),
         calls_each: (others >= 3).then(|| calls / others as f64),
     }
 }
 
 /// Which tests spoke.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Tests {
+    task: Option<Task>,
     failures: bool,
     gaps: bool,
     number: bool,
@@ -181,6 +249,8 @@ impl Walk {
             self.own_missing,
             self.score,
             self.run_missing,
+            self.alarmed,
+            self.asked,
         );
         *self = Self {
             since: now,
@@ -193,6 +263,8 @@ impl Walk {
             self.own_missing,
             self.score,
             self.run_missing,
+            self.alarmed,
+            self.asked,
         ) = kept;
     }
 
@@ -210,6 +282,21 @@ impl Walk {
         true
     }
 
+    /// Begins another run.
+    fn begin(&mut self) {
+        self.score = 0.0;
+        self.run_missing = 0;
+        self.alarmed = false;
+    }
+
+    /// A run that was told is over when nothing comes of it for a while: what comes later is judged by itself.
+    fn rest(&mut self, now: Timestamp) {
+        if self.alarmed && now.since(self.asked) > REST {
+            self.begin();
+            self.trail.clear();
+        }
+    }
+
     fn step(&mut self, activity: &Activity<'_>, missing: bool, peers: &Peers) {
         self.unexplained += 1;
         let (low, high) = (peers.failure, (5.0 * peers.failure).clamp(0.5, 0.95));
@@ -222,17 +309,26 @@ impl Walk {
             self.score += ((1.0 - high) / (1.0 - low)).ln();
         }
         if self.score <= RESET {
-            self.score = 0.0;
-            self.run_missing = 0;
+            self.begin();
         }
-        if self.trail.len() < 9 {
-            // Most walks are one step long, and there are many.
-            self.trail.reserve_exact(1);
-            self.trail.push(activity.trace());
+        // Whoever goes on after an alarm is told on; whoever stops is not held to it for long.
+        self.score = self.score.min(2.0 * ALARM);
+        if self.trail.len() > 9 {
+            // The first one tells since when.
+            self.trail.remove(1);
         }
+        // Most walks are one step long, and there are many.
+        self.trail.reserve_exact(1);
+        self.trail.push(activity.trace());
     }
 
-    fn judge(&self, activity: &Activity<'_>, learned: bool, peers: &Peers) -> Option<Tests> {
+    fn judge(
+        &self,
+        activity: &Activity<'_>,
+        learned: bool,
+        peers: &Peers,
+        task: Option<Task>,
+    ) -> Option<Tests> {
         let habit =
             learned && self.days > 0 && self.usual >= 10.0 && f64::from(self.unexplained) <= 4.0 * self.usual;
         let (regular, gaps) = self.gaps(activity.ts);
@@ -246,6 +342,7 @@ impl Walk {
         };
         let number = number && self.unexplained >= 20;
         let tests = Tests {
+            task,
             failures,
             gaps: gaps && !habit,
             number: number && !habit,
@@ -253,7 +350,9 @@ impl Walk {
         };
         let agree = u32::from(tests.failures) + u32::from(tests.gaps) + u32::from(tests.number);
         let large = self.unexplained >= 100 && (tests.gaps || (tests.number && compared));
-        (tests.failures || agree >= 2 || large).then_some(tests)
+        // A day's count stays high once it is; it says something new when it has doubled.
+        let grown = self.unexplained >= self.told.saturating_mul(2);
+        (tests.failures || tests.task.is_some() || ((agree >= 2 || large) && grown)).then_some(tests)
     }
 
     /// Share of regular steps, and whether it is that of somebody counting.
@@ -261,6 +360,14 @@ impl Walk {
         let (all, regular) = self.steps.regular(now.0);
         let share = f64::from(regular) / f64::from(all.max(1));
         (share, all >= 15 && share >= 0.8)
+    }
+
+    /// Whether objects were handed out, rather than looked for in vain.
+    fn gave(&self, tests: &Tests) -> bool {
+        match &tests.task {
+            Some(task) => task.objects >= task.missing + 3 && task.objects > 2 * task.missing,
+            None => self.given >= 3 && self.given * 10 >= self.unexplained,
+        }
     }
 
     fn report(
@@ -279,7 +386,7 @@ impl Walk {
         {
             // A job on its first day looks like this; its second day will tell.
             Severity::Low
-        } else if self.given >= 3 && self.given * 10 >= self.unexplained {
+        } else if self.gave(tests) {
             Severity::High
         } else {
             Severity::Medium
@@ -287,6 +394,7 @@ impl Walk {
         let template = template.to_string();
         let parts: [&[u8]; 2] = [activity.identity.text.as_bytes(), template.as_bytes()];
         let agreeing = [
+            ("task", tests.task.is_some()),
             ("failures", tests.failures),
             ("gaps", tests.gaps),
             ("number", tests.number),
@@ -302,7 +410,10 @@ impl Walk {
             principal: true,
             resource: activity.resource(),
             expected: vec![("score_below", json!(ALARM))],
-            earlier: self.trail.clone(),
+            earlier: match &tests.task {
+                Some(task) => task.trail.clone(),
+                None => self.trail.clone(),
+            },
             ..Draft::default()
         };
         ledger.report(subject, severity, activity, draft, |running| {
@@ -312,6 +423,11 @@ impl Walk {
             running.observed("missing", self.missing);
             running.observed("regular_steps", (tests.regular * 100.0).round() / 100.0);
             running.observed("score", (self.score * 100.0).round() / 100.0);
+            if let Some(task) = &tests.task {
+                running.observed("objects_in_task", task.objects);
+                running.expected("objects_in_task_fewer_than", task.usual.beyond.ceil());
+                running.support("tasks", task.usual.learned);
+            }
             running.observed("tests", agreeing().collect::<Vec<_>>());
             running.expected("failure_rate", (peers.failure * 1000.0).round() / 1000.0);
             running.expected("objects_a_day", self.usual.round());
@@ -343,9 +459,16 @@ pub(crate) fn explain(finding: &Finding) -> String {
         }
         _ => String::new(),
     };
+    let task = match number("objects_in_task") {
+        0 => String::new(),
+        objects => format!(
+            " One task alone asked for {objects}; fewer than {:.0} would have been usual.",
+            share(&finding.expected, "objects_in_task_fewer_than").unwrap_or(0.0),
+        ),
+    };
     sentence(&format!(
         "{} asked {} for {} that no response had shown to it, within {}: {given} handed out, {missing} missing (at this \
-         endpoint, {} missing is taken as usual).{counting}",
+         endpoint, {} missing is taken as usual).{counting}{task}",
         finding.who(),
         finding.place(),
         many(number("objects"), "different object", "different objects"),

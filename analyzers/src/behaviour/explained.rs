@@ -628,9 +628,42 @@ fn deputies(scene: &mut Scene) {
     scene.nested(&asked, &[done]);
 }
 
+/// An agent that pays somebody nobody ever mentioned.
+fn payers(scene: &mut Scene) {
+    super::tasks::paying(scene);
+    let token = agent_token("p", 9 * 24);
+    scene.send(&super::tasks::pay(&token, "GB29NWBK60161331926819", "gift"));
+}
+
+/// An agent that leaves its ways in every way there is.
+fn astray(scene: &mut Scene) {
+    super::tasks::at_work(scene, &["a", "b"]);
+    let token = agent_token("a", 9 * 24);
+    for n in 0..4u64 {
+        scene.wait(1);
+        scene.send(&Call::new("DELETE", format!("/orders/ord-{:07}", 6_000_000 + n * 811)).bearer(&token));
+    }
+    let rows = format!("[{}]", vec![r#"{"order_id":"ord-0000001"}"#; 4000].join(","));
+    for n in 0..2 {
+        scene.send(
+            &Call::get(format!("/orders?page={n}"))
+                .bearer(&token)
+                .answer(rows.clone()),
+        );
+    }
+    for _ in 0..9 {
+        scene.send(&Call::get("/orders?limit=5").bearer(&token).status(503));
+    }
+    scene.now = (START + 9 * 86_400 + 19 * 3600) * 1_000_000_000;
+    for _ in 0..12 {
+        scene.wait(1);
+        scene.send(&Call::get("/orders?limit=5").bearer(&token));
+    }
+}
+
 fn all() -> Vec<Finding> {
     let mut all = Vec::new();
-    let plays: [Play; 15] = [
+    let plays: [Play; 17] = [
         (agents, crate::Settings::default),
         (forged, keyed),
         (newcomers, crate::Settings::default),
@@ -646,6 +679,8 @@ fn all() -> Vec<Finding> {
         (lives, crate::Settings::default),
         (identities, registered),
         (deputies, crate::Settings::default),
+        (astray, crate::Settings::default),
+        (payers, crate::Settings::default),
     ];
     for (play, settings) in plays {
         let mut scene = Scene::with(settings());

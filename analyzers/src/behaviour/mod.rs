@@ -5,24 +5,35 @@
 
 pub(crate) mod activity;
 pub(crate) mod cadence;
+mod destinations;
+mod doing;
+mod failure;
+pub(crate) mod habits;
+mod hours;
 mod objects;
 pub(crate) mod profile;
 pub(crate) mod sketch;
 pub(crate) mod stage;
 mod steps;
+mod usual;
 
 pub(crate) mod agent_identity_mismatch;
 pub(crate) mod agent_on_human_token;
 pub(crate) mod bola_enumeration;
 pub(crate) mod code_exec_tool_call;
+pub(crate) mod data_volume_anomaly;
+pub(crate) mod destructive_action_burst;
 pub(crate) mod endpoint_discovery_scan;
 pub(crate) mod env_crossing;
 pub(crate) mod human_use_of_nhi;
+pub(crate) mod intent_violation;
 pub(crate) mod missing_auth;
 pub(crate) mod new_agent;
 pub(crate) mod new_endpoint_for_principal;
+pub(crate) mod off_hours_activity;
 pub(crate) mod rate_anomaly;
 pub(crate) mod request_smuggling_indicator;
+pub(crate) mod retry_storm;
 pub(crate) mod secret_in_traffic;
 pub(crate) mod sensitive_data_exposure;
 pub(crate) mod sensitive_data_to_llm;
@@ -40,5 +51,7 @@ pub(crate) use stage::World;
 
 #[cfg(test)]
 mod explained;
+#[cfg(test)]
+mod tasks;
 #[cfg(test)]
 mod tests;

@@ -5,8 +5,8 @@
 //! share of its calls that were the only one to their endpoint) is below one in fifty.
 //!
 //! Info when the endpoint is new to everybody (deployed lately) or the principal has been seen to explore; low else;
-//! medium when it changes state, hands out sensitive data or is an operator's, and others have long known it or few
-//! call it.
+//! medium when it changes state or hands out sensitive data, it is known for long and no more than three call it, or when it is an
+//! operator's.
 //!
 //! Source: OWASP API5:2023, NHI5:2025; Good 1953.
 //!
@@ -28,6 +28,9 @@ use crate::settings::Settings;
 /// Chance of something new above which something new is nothing new.
 const EXPLORER: f64 = 0.02;
 
+/// Callers beyond which an endpoint is for everybody.
+const COMMON: usize = 3;
+
 /// Looks at an exchange whose endpoint [`Profile::count`] found to be new for the principal.
 pub(crate) fn observe(activity: &Activity<'_>, profile: &Profile, settings: &Settings, ledger: &mut Ledger) {
     let Some(endpoint) = activity.endpoint else {
@@ -45,8 +48,11 @@ pub(crate) fn observe(activity: &Activity<'_>, profile: &Profile, settings: &Set
     let established = known_for >= settings.learn_period && endpoint.exchanges > 1;
     let notable =
         activity.changes_state() || privileged(&endpoint.template) || !endpoint.data.response.is_empty();
+    // What many call is for many, whoever comes last.
+    let common = endpoint.caller_count() > COMMON;
     let severity = match (novelty < EXPLORER, notable, established) {
         (false, _, _) => return,
+        (true, true, _) if common && !privileged(&endpoint.template) => Severity::Low,
         (true, true, true) => Severity::Medium,
         (true, true, false) if privileged(&endpoint.template) => Severity::Medium,
         (true, _, true) => Severity::Low,

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::activity::Activity;
 use super::bola_enumeration::Walk;
 use super::cadence::Cadence;
+use super::doing::Doing;
+use super::habits::Habits;
 use super::rate_anomaly::Rate;
 use super::sketch::Sketch;
 use crate::credentials::scope_unused::Touched;
@@ -181,6 +183,11 @@ pub(crate) struct Profile {
     /// Which of its calls belong together.
     #[serde(default, skip_serializing_if = "Work::is_unused")]
     pub(crate) work: Work,
+    /// What it is at, unit by unit, and what is usual for it.
+    #[serde(default, skip_serializing_if = "Doing::is_empty")]
+    pub(crate) doing: Doing,
+    #[serde(default, skip_serializing_if = "Habits::is_empty")]
+    pub(crate) habits: Habits,
     /// How it asks for tokens.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     grants: Vec<Grants>,
@@ -230,6 +237,8 @@ impl Profile {
             walks: BTreeMap::new(),
             touched: Touched::default(),
             work: Work::default(),
+            doing: Doing::default(),
+            habits: Habits::default(),
             grants: Vec::new(),
             refused: Refused::default(),
         }
@@ -394,6 +403,20 @@ impl Profile {
     /// Whether enough has been seen to say what is usual.
     pub(crate) fn learned(&self, settings: &Settings) -> bool {
         self.exchanges >= settings.learn_exchanges && self.last.since(self.first) >= settings.learn_period
+    }
+
+    /// Whether nearly all of its calls came from no more than two networks.
+    pub(crate) fn is_settled(&self) -> bool {
+        let mut networks: BTreeMap<u128, u64> = BTreeMap::new();
+        for (address, calls) in &self.addresses {
+            let network = match address {
+                IpAddr::V4(ip) => u128::from(ip.to_bits() >> 8),
+                IpAddr::V6(ip) => ip.to_bits() >> 64,
+            };
+            *networks.entry(network).or_default() += calls;
+        }
+        let all: u64 = networks.values().sum();
+        networks.values().filter(|calls| **calls * 20 >= all).count() <= 2
     }
 
     /// Good and Turing's estimate of the chance that the next call goes to an endpoint never called: the

@@ -4,7 +4,7 @@
 //! which it calls at all is a negative binomial distribution (a Poisson rate that itself varies, as a gamma
 //! distribution) fitted to the mean and spread of its own buckets, old ones forgotten by and by. A bucket is
 //! beyond the usual when so many calls have a chance below one in a million, are at least three times the mean and
-//! one and a half times the most ever seen, and at least thirty (a hundred, three hundred). Two such buckets, of one
+//! twice (two and a half times) the most ever seen, and at least thirty (a hundred, three hundred). Two such buckets, of one
 //! size and near each other or of two sizes at once, make a finding.
 //!
 //! Source: OWASP API4:2023; Gelman et al., Bayesian Data Analysis, chapter 2.
@@ -20,12 +20,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::activity::Activity;
+use super::usual::tail;
 use crate::finding::ledger::{Draft, Ledger, Subject, day};
 use crate::finding::words::{sentence, span};
 use crate::finding::{Finding, Kind, Severity};
 
 /// Length of the buckets in seconds, and the least count that is worth a word.
 const WINDOWS: [(u64, u32); 3] = [(60, 30), (600, 100), (3600, 300)];
+
+/// Times the most ever seen that are not yet much. A minute tells how fast it goes; the longer ones also how long, and a job that has more
+/// to do takes longer.
+const TIMES: [f64; 3] = [2.0, 2.5, 2.5];
 
 /// Buckets over which the past is forgotten to a half.
 const HALF: f64 = 500.0;
@@ -119,40 +124,13 @@ impl Window {
         if self.learned < LEAST[size] {
             return 0;
         }
-        let rare = tail(self.mean, self.square - self.mean * self.mean);
+        let rare = tail(self.mean, self.square - self.mean * self.mean, ALPHA);
         let bound = f64::from(WINDOWS[size].1)
             .max(rare)
             .max(3.0 * self.mean)
-            .max(1.5 * self.most + 1.0);
+            .max(TIMES[size] * self.most + 1.0);
         bound.ceil().min(f64::from(u32::MAX)) as u32
     }
-}
-
-/// The least count whose chance to be reached or passed is below [`ALPHA`].
-fn tail(mean: f64, variance: f64) -> f64 {
-    if mean <= 0.0 {
-        return 1.0;
-    }
-    // With few buckets the spread is underestimated; a Poisson rate with a quarter more is the floor.
-    let variance = variance.max(mean * 1.25);
-    let r = mean * mean / (variance - mean);
-    let p = r / (r + mean);
-    let log_zero = r * p.ln();
-    if mean > 1_000.0 || log_zero < -600.0 {
-        // Far from zero the distribution is near a normal one, with its skew added (Cornish and Fisher).
-        let deviation = variance.sqrt();
-        let skew = (2.0 * variance - mean) / (mean * deviation);
-        return mean + deviation * (4.753 + skew * (4.753 * 4.753 - 1.0) / 6.0);
-    }
-    let mut chance = log_zero.exp();
-    let mut below = chance;
-    let mut count = 0.0;
-    while 1.0 - below > ALPHA && count < 100_000.0 {
-        chance *= (count + r) / (count + 1.0) * (1.0 - p);
-        below += chance;
-        count += 1.0;
-    }
-    count + 1.0
 }
 
 impl Rate {
@@ -233,21 +211,4 @@ pub(crate) fn explain(finding: &Finding) -> String {
         expected("mean"),
         expected("most_seen"),
     ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_tail_of_a_poisson_like_rate_is_where_tables_have_it() {
-        // Poisson(10): P(X >= 29) is about 1.5e-6; a little spread moves it out.
-        let bound = tail(10.0, 10.0);
-        assert!((29.0..36.0).contains(&bound), "{bound}");
-        assert!(tail(10.0, 100.0) > 60.0);
-        let large = tail(5_000.0, 5_000.0);
-        assert!((5_300.0..5_700.0).contains(&large), "{large}");
-        assert!(tail(0.0, 0.0) >= 1.0);
-        assert!(tail(900.0, 1e12).is_finite());
-    }
 }

@@ -5,7 +5,7 @@
 //! - `prompt`: the request of a call of a language model;
 //! - `answer`: what the model returned;
 //! - `tool_arguments` and `tool_result`: the arguments and the result of a tool called over MCP; there secrets by the name of
-//!   their field count too (medium).
+//!   their field count too (low: a tool that changes a password is given one).
 //!
 //! Source: OWASP LLM02:2025; NHI2:2025; API8:2023; CWE-522. The forms of keys are those that their providers publish.
 //!
@@ -39,8 +39,8 @@ fn look(activity: &Activity<'_>, found: &Found, place: &'static str, ledger: &mu
         let severity = match class {
             DataClass::PrivateKey | DataClass::ProviderKey => Severity::High,
             DataClass::Jwt | DataClass::BrowserKey => Severity::Medium,
-            // Fields of a model's API are no secrets, whatever they are called.
-            DataClass::Secret if activity.llm.is_none() => Severity::Medium,
+            // Fields of a model's API are no secrets, whatever they are called; and a tool that changes a password is given one.
+            DataClass::Secret if activity.llm.is_none() => Severity::Low,
             _ => continue,
         };
         let host = activity.host_name();

@@ -75,6 +75,10 @@ impl Bits {
 }
 
 impl Sketch {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.newer.0.is_empty()
+    }
+
     /// Puts in ids, in their order.
     ///
     /// Nearly every id costs a cache miss and most are there already. All are looked up before the first is put

@@ -2,19 +2,23 @@
 //! listed.
 
 use super::bola_enumeration;
+use super::doing::Unit;
 use super::endpoint_discovery_scan::{self, Scan};
+use super::habits::Group;
 use super::objects::{Object, handed_out};
 use super::profile::Profile;
 use super::{
-    Activity, agent_identity_mismatch, agent_on_human_token, code_exec_tool_call, env_crossing,
-    human_use_of_nhi, missing_auth, new_agent, new_endpoint_for_principal, request_smuggling_indicator,
+    Activity, agent_identity_mismatch, agent_on_human_token, code_exec_tool_call, data_volume_anomaly,
+    destructive_action_burst, env_crossing, human_use_of_nhi, intent_violation, missing_auth, new_agent,
+    new_endpoint_for_principal, off_hours_activity, request_smuggling_indicator, retry_storm,
     secret_in_traffic, sensitive_data_exposure, sensitive_data_to_llm, shadow_agent, shadow_llm_use,
     stale_principal_active, system_prompt_exposure, weak_auth,
 };
 use crate::credentials::{self, Known, Proofs, scope_unused};
 use crate::finding::ledger::Ledger;
 use crate::graph::{Graph, confused_deputy};
-use crate::id::Seed;
+use crate::id::{Id, Seed};
+use crate::identity::PrincipalKind;
 use crate::inventory::compare::cover::Cover;
 use crate::llm::Allowed;
 use crate::marks::Marks;
@@ -42,6 +46,8 @@ pub(crate) struct Behaviour {
     pub(crate) credentials: Store<Known>,
     pub(crate) proofs: Proofs,
     pub(crate) scans: Store<Scan>,
+    /// Callers of one host that are of one sort, and all callers of one host.
+    pub(crate) groups: Store<Group>,
     pub(crate) graph: Graph,
     /// The first call of all, and how many there were: how long the sensor has watched.
     watched: Option<(Timestamp, u64)>,
@@ -56,6 +62,7 @@ impl Behaviour {
             credentials: Store::new(max_principals.saturating_mul(2)),
             proofs: Proofs::new(),
             scans: Store::new(max_principals.div_ceil(2)),
+            groups: Store::new(max_principals.div_ceil(4)),
             graph: Graph::new(max_principals.saturating_mul(2)),
             watched: None,
             found: Vec::new(),
@@ -101,15 +108,16 @@ impl Behaviour {
         let client = activity.call.and_then(|c| c.client.as_deref());
         profile.recognise(identity, client, activity.exchange.completed);
         activity.kind = profile.kind;
-        let activity = &*activity;
-        let is_new = profile.count(activity);
+        let is_new = profile.count(&*activity);
         let learned = profile.learned(world.settings);
         // A browser's preflight is sent without credentials and for itself; it says nothing of its sender.
         if activity.signals.preflight && activity.request.method() == "OPTIONS" {
             return None;
         }
-        let clues = Clues::of(activity, object.map(|(object, _)| object.last), world.seed);
+        let clues = Clues::of(&*activity, object.map(|(object, _)| object.last), world.seed);
         let joined = profile.work.join(&clues);
+        activity.unit = Some(joined.unit);
+        let activity = &*activity;
         let registry = &world.settings.declared.agents;
         let named = profile.name.as_deref().filter(|_| !identity.by_address);
         let agent = match registry.is_empty() {
@@ -152,14 +160,24 @@ impl Behaviour {
         if is_new {
             new_endpoint_for_principal::observe(activity, profile, world.settings, ledger);
         }
-        if let Some((object, missing)) = object
-            && activity.status.is_some()
-        {
-            bola_enumeration::observe(activity, profile, object, missing, world, ledger);
+        let named = object.filter(|_| activity.status.is_some());
+        let task = at_work(
+            activity,
+            profile,
+            &mut self.groups,
+            named,
+            joined.unit,
+            world,
+            ledger,
+        );
+        if let Some(named) = named {
+            bola_enumeration::observe(activity, profile, named, task, world, ledger);
         }
         let since = (learned, profile.first);
         scope_unused::observe(activity, &mut profile.touched, since, world.seed, ledger);
-        let granted = credentials::observe(activity, &mut self.credentials, &mut self.proofs, world, ledger);
+        let settled = learned && profile.is_settled();
+        let (known, proofs) = (&mut self.credentials, &mut self.proofs);
+        let granted = credentials::observe(activity, known, proofs, settled, world, ledger);
         if let Some(granted) = granted {
             profile.granted(granted, activity.ts);
         }
@@ -184,6 +202,11 @@ impl Behaviour {
         if let Some(text) = text {
             handed_out(text, marks, world.seed, &mut self.found);
             profile.shown.insert_all(&self.found);
+            profile.doing.show(&self.found);
+            let all = group_of(activity, None);
+            if let Some(group) = self.groups.get_mut(all) {
+                intent_violation::mention(text, marks, world.seed, &mut group.mentioned);
+            }
         }
         let asked = activity.llm.map_or(&[][..], |llm| &llm.tools_called);
         let asked = asked.iter().map(|(tool, _)| world.seed.hash(tool.as_bytes()));
@@ -193,6 +216,7 @@ impl Behaviour {
             marks.read(location.as_bytes());
             handed_out(location.as_bytes(), marks, world.seed, &mut self.found);
             profile.shown.insert_all(&self.found);
+            profile.doing.show(&self.found);
         }
         let named = object.map(|(object, _)| object.hash);
         let caused = self.graph.observe(activity, &clues, named, world.seed);
@@ -205,4 +229,64 @@ impl Behaviour {
         );
         Some(joined)
     }
+}
+
+/// Holds a call against the rest of its task, and the task against what is usual. Gives what of it is beyond that in objects.
+fn at_work(
+    activity: &Activity<'_>,
+    profile: &mut Profile,
+    groups: &mut Store<Group>,
+    named: Option<(Object, bool)>,
+    unit: Id,
+    world: &World<'_>,
+    ledger: &mut Ledger,
+) -> Option<bola_enumeration::Task> {
+    let ts = activity.ts;
+    let (like, all) = (group_of(activity, Some(activity.kind)), group_of(activity, None));
+    let own_hours = &profile.habits.hours;
+    let odd = off_hours_activity::is_odd(activity, own_hours, [groups.get(like), groups.get(all)]);
+    profile.habits.hours.count(ts, odd);
+    let everybody = groups.entry(all, || Group::new(ts));
+    everybody.count(profile.id, ts, odd);
+    let mut mentioned = std::mem::take(&mut everybody.mentioned);
+    let group = groups.entry(like, || Group::new(ts));
+    group.count(profile.id, ts, odd);
+    let learned = profile.learned(world.settings) || ts.since(group.first) >= world.settings.learn_period;
+    let Profile { doing, habits, .. } = profile;
+    let unit = doing.turn(unit, ts, |over: Unit| {
+        if !over.reported {
+            habits.take(&over);
+            group.habits.take(&over);
+        }
+    });
+    let explained = named.is_some_and(|(object, _)| unit.shown.contains(object.last));
+    retry_storm::observe(activity, unit, world.seed, ledger);
+    if odd {
+        off_hours_activity::observe(activity, unit, habits.hours.days(), ledger);
+    }
+    data_volume_anomaly::observe(activity, unit, habits, &mut group.habits, learned, ledger);
+    let knows = (learned, world.seed, &world.settings.hash_key);
+    intent_violation::observe(activity, unit, &mut group.sends, &mut mentioned, knows, ledger);
+    let task = named.and_then(|(object, missing)| {
+        let habits = (&*habits, &group.habits);
+        if learned {
+            destructive_action_burst::observe(activity, unit, (object, explained), habits, ledger);
+        }
+        let task = match explained {
+            true => None,
+            false => bola_enumeration::in_task(activity, unit, (object, missing), habits),
+        };
+        task.filter(|_| learned)
+    });
+    if let Some(everybody) = groups.get_mut(all) {
+        everybody.mentioned = mentioned;
+    }
+    task
+}
+
+/// Callers of the host of a call that are of one sort, or all of them.
+fn group_of(activity: &Activity<'_>, sort: Option<PrincipalKind>) -> Id {
+    let sort = sort.map(|kind| [kind as u8]);
+    let sort = sort.as_ref().map_or(&[][..], |sort| &sort[..]);
+    Id::of(&[b"group", activity.host_name().as_bytes(), sort])
 }

@@ -469,7 +469,7 @@ mod bola_enumeration {
         for _ in 0..200 {
             scene.send(&Call::get("/orders/8").bearer(&token).status(404));
         }
-        assert!(scene.words().is_empty(), "{:?}", scene.words());
+        assert_eq!(scene.words(), ["retry_storm high"]);
     }
 
     #[test]
@@ -518,7 +518,8 @@ mod rate_anomaly {
         assert_eq!(scene.words(), Vec::<String>::new());
         hour(&mut scene, 30, 3000, 3600);
         assert_eq!(severities(&scene, Kind::RateAnomaly), [Severity::Medium]);
-        let found = &scene.found(Kind::RateAnomaly)[0];
+        let told = |f: &&crate::Finding| f.kind == Kind::RateAnomaly;
+        let found = scene.told.iter().find(told).unwrap();
         assert!(
             found.detected_at < (START + 30 * 3600 + 150) * 1_000_000_000,
             "within two minutes and a half"

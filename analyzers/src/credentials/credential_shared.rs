@@ -4,6 +4,8 @@
 //! one client moving:
 //! - from another network (/24, /64) within fifteen minutes, or going back and forth between two networks: medium;
 //!   with another kind of program as well: high;
+//! - from another network after whatever time, of an agent or a service that was in use for a day and in at most two networks: medium;
+//!   with another kind of program: high;
 //! - going back and forth between addresses of one network with different programs: medium; with the same program: low
 //!   (replicas that share one key).
 //!
@@ -29,7 +31,7 @@ use crate::finding::ledger::{Draft, Ledger, Subject, day};
 use crate::finding::trace::Trace;
 use crate::finding::words::{many, sentence, span};
 use crate::finding::{Finding, Kind, Severity};
-use crate::identity::Scheme;
+use crate::identity::{PrincipalKind, Scheme};
 use crate::network::Networks;
 
 /// Clients remembered per credential; the one idle for longest makes way.
@@ -61,7 +63,14 @@ struct Client {
 
 impl Known {
     /// Looks at one accepted use, which is counted already.
-    pub(super) fn used_by(&mut self, activity: &Activity<'_>, egress: &Networks, ledger: &mut Ledger) {
+    /// `settled` says that the principal was always in the same few networks.
+    pub(super) fn used_by(
+        &mut self,
+        activity: &Activity<'_>,
+        settled: bool,
+        egress: &Networks,
+        ledger: &mut Ledger,
+    ) {
         let address = activity.exchange.flow.client.ip();
         let family = activity.identity.family;
         let ts = activity.ts;
@@ -98,7 +107,7 @@ impl Known {
             ..client
         });
         if let Some(previous) = previous {
-            self.judge(activity, &previous, returned, egress, ledger);
+            self.judge(activity, &previous, (returned, settled), egress, ledger);
         }
         self.clients.latest = Some(activity.trace());
     }
@@ -107,7 +116,7 @@ impl Known {
         &self,
         activity: &Activity<'_>,
         previous: &Client,
-        returned: bool,
+        (returned, settled): (bool, bool),
         egress: &Networks,
         ledger: &mut Ledger,
     ) {
@@ -121,11 +130,15 @@ impl Known {
         let soon = ts.since(previous.last) <= MINUTES;
         let handed_over = self.uses <= 4 && ts.since(self.first) <= HANDOVER;
         let roaming = activity.scheme == Scheme::Cookie && activity.identity.browser && !other_program;
+        let is_program = settled && matches!(activity.kind, PrincipalKind::AiAgent | PrincipalKind::Service);
         let severity = match (elsewhere, other_program) {
             _ if roaming && self.clients.returns < 2 => return,
             _ if handed_over && !returned => return,
             (true, true) if soon || returned => Severity::High,
             (true, false) if soon || returned => Severity::Medium,
+            // Programs do not travel: a token that was in use in one network turns up in another.
+            (true, true) if is_program => Severity::High,
+            (true, false) if is_program => Severity::Medium,
             (false, true) if returned || soon => Severity::Medium,
             (false, false) if returned && self.clients.returns >= 2 => Severity::Low,
             _ => return,

@@ -47,6 +47,7 @@ pub(crate) fn observe(
     activity: &Activity<'_>,
     rows: &mut Store<Known>,
     proofs: &mut Proofs,
+    settled: bool,
     world: &World<'_>,
     ledger: &mut Ledger,
 ) -> Option<Granted> {
@@ -56,7 +57,7 @@ pub(crate) fn observe(
         return None;
     }
     let event = grant::read(activity, world.settings);
-    used(activity, event.as_ref(), (rows, proofs), world, ledger);
+    used(activity, event.as_ref(), (rows, proofs), settled, world, ledger);
     let granted = match &event {
         Some(Event::Grant(grant)) if grant.access.is_some() => Some(Granted {
             way: grant.way.clone(),
@@ -83,6 +84,7 @@ fn used(
     activity: &Activity<'_>,
     event: Option<&Event>,
     (rows, proofs): (&mut Store<Known>, &mut Proofs),
+    settled: bool,
     world: &World<'_>,
     ledger: &mut Ledger,
 ) {
@@ -102,7 +104,7 @@ fn used(
     row.uses += 1;
     row.first = row.first.min(activity.ts);
     row.last = row.last.max(activity.ts);
-    row.used_by(activity, world.egress, ledger);
+    row.used_by(activity, settled, world.egress, ledger);
     if grant::begins_session(activity.request.path()) {
         row.revive();
     }

@@ -9,10 +9,11 @@ use super::{Finding, Kind, Severity};
 use crate::a2a::{a2a_card_unsigned_or_changed, a2a_unauthenticated};
 use crate::behaviour::{
     agent_identity_mismatch, agent_on_human_token, bola_enumeration, code_exec_tool_call,
-    endpoint_discovery_scan, env_crossing, human_use_of_nhi, missing_auth, new_agent,
-    new_endpoint_for_principal, rate_anomaly, request_smuggling_indicator, secret_in_traffic,
-    sensitive_data_exposure, sensitive_data_to_llm, shadow_agent, shadow_llm_use, stale_principal_active,
-    system_prompt_exposure, weak_auth,
+    data_volume_anomaly, destructive_action_burst, endpoint_discovery_scan, env_crossing, human_use_of_nhi,
+    intent_violation, missing_auth, new_agent, new_endpoint_for_principal, off_hours_activity, rate_anomaly,
+    request_smuggling_indicator, retry_storm, secret_in_traffic, sensitive_data_exposure,
+    sensitive_data_to_llm, shadow_agent, shadow_llm_use, stale_principal_active, system_prompt_exposure,
+    weak_auth,
 };
 use crate::credentials::{
     audience_mismatch, credential_never_rotated, credential_shared, expired_token_accepted, forged_token,
@@ -55,7 +56,7 @@ pub struct Entry {
 }
 
 /// Every kind, in the order of [`Kind`].
-pub const CATALOGUE: [Entry; 57] = [
+pub const CATALOGUE: [Entry; 62] = [
     Entry {
         kind: Kind::MissingAuth,
         name: "missing_auth",
@@ -1240,6 +1241,121 @@ pub const CATALOGUE: [Entry; 57] = [
             "Have the agent answer 401 to requests without one, and declare in its card what it asks for (`securitySchemes` and what it requires).",
             "Until then, bind it to addresses that need it, or put a gateway before it that asks.",
             "List the tasks that were done for callers without a credential, and what they returned.",
+        ],
+    },
+    Entry {
+        kind: Kind::RetryStorm,
+        name: "retry_storm",
+        title: "A failing call is repeated without backing off",
+        severity: Severity::Medium,
+        impact: "A server in trouble is kept in trouble, what the call costs is paid each time, and the agent does not see that it fails.",
+        explain: retry_storm::explain,
+        mapping: &[
+            ("owasp_api", &["API4:2023"]),
+            ("owasp_agentic", &["ASI08:2026", "ASI10:2026"]),
+            ("owasp_llm", &["LLM10:2025"]),
+            ("atlas", &["AML.T0034.002", "AML.T0029"]),
+            ("attack", &["T1499.003"]),
+        ],
+        playbook: "PB-RETRY-STORM",
+        steps: &[
+            "Open the evidence with the filter and read why the call fails: an outage, a limit, or an argument that can never be right.",
+            "Ask the owner of the agent to stop the task; a loop of this kind does not end by itself.",
+            "Check what each attempt costs and whether any of them had an effect although it was answered with an error.",
+            "Have the client back off exponentially, honour `Retry-After` and give up after a few attempts.",
+            "Set a limit of calls for this credential at the gateway, so that the next loop ends there.",
+        ],
+    },
+    Entry {
+        kind: Kind::OffHoursActivity,
+        name: "off_hours_activity",
+        title: "At work at a time at which it never was",
+        severity: Severity::Medium,
+        impact: "Somebody may use the credential while nobody who would notice is at work.",
+        explain: off_hours_activity::explain,
+        mapping: &[
+            ("owasp_api", &["API6:2023"]),
+            ("owasp_agentic", &["ASI10:2026"]),
+            ("owasp_nhi", &["NHI1:2025"]),
+            ("attack", &["T1078"]),
+        ],
+        playbook: "PB-OFF-HOURS",
+        steps: &[
+            "Ask the owner of the principal whether work was planned at that time.",
+            "Look at what it did in that time: objects read and changed, answers larger than usual, other findings of the same task.",
+            "Compare address and program with those of its usual hours.",
+            "If nobody planned it, revoke the credential and take what it touched for read by a stranger.",
+            "If it was planned and will be again, do nothing: the hour is learned when it comes back on a third day.",
+        ],
+    },
+    Entry {
+        kind: Kind::DataVolumeAnomaly,
+        name: "data_volume_anomaly",
+        title: "Answers far larger than this caller ever gets",
+        severity: Severity::Medium,
+        impact: "Records may be leaving in bulk through a call that the caller is allowed to make.",
+        explain: data_volume_anomaly::explain,
+        mapping: &[
+            ("owasp_api", &["API4:2023", "API6:2023"]),
+            ("owasp_agentic", &["ASI02:2026"]),
+            ("owasp_llm", &["LLM02:2025"]),
+            ("atlas", &["AML.T0086", "AML.T0025"]),
+            ("attack", &["T1020", "T1567", "T1030"]),
+        ],
+        playbook: "PB-DATA-VOLUME",
+        steps: &[
+            "Open the evidence and read which parameter made the answers large: a page size, a wide filter, an export.",
+            "Find out for which task the caller wanted that much, and who gave it that task.",
+            "Count the records in these answers and the classes of data in them; that is the extent, should it be a leak.",
+            "Follow what the caller sent to other hosts after that time.",
+            "Set a ceiling on page sizes and exports for this kind of caller on the server.",
+        ],
+    },
+    Entry {
+        kind: Kind::DestructiveActionBurst,
+        name: "destructive_action_burst",
+        title: "One task changes many things that it never looked at",
+        severity: Severity::Medium,
+        impact: "An agent that was misled, or somebody with its credential, may be changing what belongs to others.",
+        explain: destructive_action_burst::explain,
+        mapping: &[
+            ("owasp_api", &["API6:2023"]),
+            ("owasp_agentic", &["ASI02:2026", "ASI08:2026"]),
+            ("owasp_nhi", &["NHI5:2025"]),
+            ("owasp_llm", &["LLM06:2025"]),
+            ("atlas", &["AML.T0101"]),
+            ("attack", &["T1485"]),
+        ],
+        playbook: "PB-DESTRUCTIVE-BURST",
+        steps: &[
+            "Stop the agent, or take the right to change things from its credential, until it is understood.",
+            "List the objects changed with the evidence and the filter, and ask their owners whether they asked for it.",
+            "Read what the agent was shown before the first change: a text may have told it to do this.",
+            "Undo what nobody asked for, from the last state known to be good.",
+            "Ask for a confirmation by a person when a task changes more than a few objects.",
+        ],
+    },
+    Entry {
+        kind: Kind::IntentViolation,
+        name: "intent_violation",
+        title: "Call outside of what the caller is there for",
+        severity: Severity::Medium,
+        impact: "An agent that was turned, or somebody with its credential, may be sending data, money or invitations to a stranger.",
+        explain: intent_violation::explain,
+        mapping: &[
+            ("owasp_api", &["API6:2023", "API5:2023"]),
+            ("owasp_agentic", &["ASI01:2026", "ASI02:2026", "ASI10:2026"]),
+            ("owasp_nhi", &["NHI5:2025"]),
+            ("owasp_llm", &["LLM06:2025"]),
+            ("atlas", &["AML.T0053"]),
+        ],
+        playbook: "PB-INTENT",
+        steps: &[
+            "Open the evidence with the filter and read where the call sent something, and what went along.",
+            "Ask the owner of the agent whether its task named that destination; if it did, nothing is wrong.",
+            "If nobody did, stop the agent, and find out which text it read before (answers of the same task, other findings).",
+            "Undo what can be undone: recall the payment, remove the invited account, take the message back.",
+            "Look for the same destination in calls of other agents, and block it where agents reach out.",
         ],
     },
 ];

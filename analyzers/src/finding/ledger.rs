@@ -2,7 +2,9 @@
 //!
 //! A detector reports each time it sees something. The first report makes revision 1. Later ones raise the
 //! count, and become a further revision only when there is something to say: the severity rose, or the
-//! count has doubled and an hour of packet time has gone by.
+//! count has doubled and an hour of packet time has gone by. What a caller does may also come back: a report of another
+//! unit of work, or after half an hour without one, is another episode of the same finding, told as a further revision with the exchanges of that episode.
+//! How something is set up does not come back, it stays; its count has to be ten times what was told.
 //!
 //! A finding is about its deciding exchange: the first that was reported, or the one with which the severity rose.
 //! Resource and [`Draft`] are of that one. Numbers that go on with every report are [`Running`].
@@ -31,6 +33,13 @@ const EXAMPLES: usize = 5;
 
 /// Packet time between two revisions that say no more than a higher count.
 const QUIET: Duration = Duration::from_secs(3600);
+
+/// Packet time without a report after which what a caller does has come back.
+const EPISODE: Duration = Duration::from_secs(30 * 60);
+
+/// Packet time between the first two episodes when they are of different units of work; the third has to wait for twice as long, and
+/// so on.
+const NEXT: Duration = Duration::from_secs(5 * 60);
 
 /// What a detector says of the deciding exchange: asked for when a finding is not in the ledger yet, or has grown
 /// worse.
@@ -108,6 +117,8 @@ pub(crate) struct Entry {
     pub(crate) id: Id,
     told_count: u64,
     told_at: Timestamp,
+    /// The unit of work that it was told of last.
+    unit: Option<Id>,
     count: u64,
     revision: u32,
     status: Status,
@@ -136,6 +147,8 @@ struct Stored {
     told_count: u64,
     #[serde(with = "crate::store::nanos")]
     told_at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unit: Option<Id>,
 }
 
 impl From<Entry> for Stored {
@@ -144,6 +157,7 @@ impl From<Entry> for Stored {
             finding: entry.finding(),
             told_count: entry.told_count,
             told_at: entry.told_at,
+            unit: entry.unit,
         }
     }
 }
@@ -161,6 +175,7 @@ impl TryFrom<Stored> for Entry {
             id: Id::parse(&finding.id).ok_or("a finding with no id")?,
             told_count: stored.told_count,
             told_at: stored.told_at,
+            unit: stored.unit,
             count: finding.count,
             revision: finding.revision,
             status: finding.status,
@@ -274,18 +289,22 @@ impl Ledger {
         };
         entry.count += 1;
         entry.first_seen = entry.first_seen.min(ts.0);
+        let another = activity.unit.is_some() && activity.unit != entry.unit;
+        let again = entry.kind.comes_back()
+            && (ts.since(Timestamp(entry.last_seen)) >= EPISODE
+                || (another && ts.since(entry.told_at) >= (NEXT * entry.revision).min(EPISODE)));
         entry.last_seen = entry.last_seen.max(ts.0);
         let worse = severity > entry.severity;
-        if entry.evidence.len() < EXAMPLES || worse {
-            // The deciding exchange always has a place.
-            entry.evidence.truncate(EVIDENCE - 1);
-            entry.evidence.reserve_exact(1);
-            entry.evidence.push(activity.trace());
-            note_flags(&mut entry.capture, activity);
-        }
-        if worse {
+        if again || worse {
             let draft = draft();
-            entry.severity = severity;
+            if again {
+                // The first exchange of all, and what this episode rests on.
+                entry.evidence.truncate(1);
+                let earlier = draft.earlier.into_iter();
+                let others = earlier.filter(|e| e.exchange != activity.exchange_id);
+                entry.evidence.extend(others.take(EVIDENCE - 2));
+            }
+            entry.severity = entry.severity.max(severity);
             entry.confidence = entry.confidence.max(lowered(draft.confidence, activity));
             entry.detected_at = ts.0;
             entry.resource = draft.resource;
@@ -296,8 +315,17 @@ impl Ledger {
             );
             entry.running.clear();
         }
+        if entry.evidence.len() < EXAMPLES || worse || again {
+            // The deciding exchange always has a place.
+            entry.evidence.truncate(EVIDENCE - 1);
+            entry.evidence.reserve_exact(1);
+            entry.evidence.push(activity.trace());
+            note_flags(&mut entry.capture, activity);
+        }
         running(&mut Running(entry));
-        if worse || (entry.count >= entry.told_count.saturating_mul(2) && ts.since(entry.told_at) >= QUIET) {
+        let grown = entry.grown() && ts.since(entry.told_at) >= QUIET;
+        if worse || again || grown {
+            entry.unit = activity.unit.filter(|_| entry.kind.comes_back());
             entry.tell(ts);
             if let Some(entry) = self.entries.get(id) {
                 let told = self.dressed(entry);
@@ -452,7 +480,7 @@ impl Ledger {
             .entries
             .sorted()
             .into_iter()
-            .filter(|(_, e)| e.count >= e.told_count.saturating_mul(2) && !self.is_accepted(e))
+            .filter(|(_, e)| e.grown() && !self.is_accepted(e))
             .map(|(id, _)| id);
         self.last_words = grown.collect();
     }
@@ -515,8 +543,13 @@ fn open(id: Id, kind: Kind, severity: Severity, about: About<'_>, draft: Draft) 
         }
     };
     let first_seen = evidence.iter().map(|e| e.ts).min().unwrap_or(ts.0);
+    let unit = match about {
+        About::Exchange(activity) => activity.unit.filter(|_| kind.comes_back()),
+        About::State(_) => None,
+    };
     Entry {
         id,
+        unit,
         told_count: 1,
         told_at: ts,
         count: 1,
@@ -543,6 +576,12 @@ fn open(id: Id, kind: Kind, severity: Severity, about: About<'_>, draft: Draft) 
 }
 
 impl Entry {
+    /// Whether the count alone is worth another revision.
+    fn grown(&self) -> bool {
+        let times = if self.kind.is_done() { 2 } else { 10 };
+        self.count >= self.told_count.saturating_mul(times)
+    }
+
     /// Makes the next revision.
     fn tell(&mut self, ts: Timestamp) {
         self.revision += 1;

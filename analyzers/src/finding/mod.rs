@@ -173,6 +173,40 @@ pub enum Kind {
     A2aCardUnsignedOrChanged,
     /// An agent does what strangers ask.
     A2aUnauthenticated,
+    /// A call that fails is made again and again without a pause.
+    RetryStorm,
+    /// At work at a time at which neither the principal nor its like ever were.
+    OffHoursActivity,
+    /// Answers far larger than the principal ever gets.
+    DataVolumeAnomaly,
+    /// One task changes many things that it never looked at.
+    DestructiveActionBurst,
+    /// A call outside of what the principal is there for.
+    IntentViolation,
+}
+
+impl Kind {
+    /// Whether it is something that a caller does, rather than how something is set up.
+    #[must_use]
+    pub fn is_done(self) -> bool {
+        self.comes_back() || self == Self::CredentialShared
+    }
+
+    /// Whether a caller may do it again after a while, and it is the same incident and another episode of it.
+    #[must_use]
+    pub fn comes_back(self) -> bool {
+        matches!(
+            self,
+            Self::BolaEnumeration
+                | Self::RateAnomaly
+                | Self::EndpointDiscoveryScan
+                | Self::RetryStorm
+                | Self::OffHoursActivity
+                | Self::DataVolumeAnomaly
+                | Self::DestructiveActionBurst
+                | Self::IntentViolation
+        )
+    }
 }
 
 /// An exchange that a finding rests on.

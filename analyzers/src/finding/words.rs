@@ -43,6 +43,15 @@ pub(crate) fn class_title(name: &str) -> &'static str {
     class.map_or("personal data", |c| c.title())
 }
 
+/// A number of bytes as people say it.
+pub(crate) fn bytes(count: u64) -> String {
+    match count {
+        0..10_000 => format!("{count} bytes"),
+        10_000..10_000_000 => format!("{} kB", count / 1000),
+        _ => format!("{} MB", count / 1_000_000),
+    }
+}
+
 /// The share as a whole percentage.
 pub(crate) fn percent(share: f64) -> String {
     format!("{:.0} %", share * 100.0)

@@ -1,0 +1,156 @@
+//! What is usual for a principal, and for those that are like it: callers of the same host and sort, whose ways stand in for what
+//! a principal has not shown yet.
+
+use std::collections::BTreeMap;
+
+use reassembly::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::doing::Unit;
+use super::hours::Hours;
+use super::intent_violation;
+use super::sketch::Sketch;
+use super::usual::Usual;
+use crate::id::Id;
+use crate::store::Row;
+
+/// Endpoints of which something is kept; the one learned from least makes way.
+const PLACES: usize = 64;
+
+/// Values from which on a principal's own are enough to judge by.
+const OWN: u32 = 8;
+
+/// Values from which on those of its group are.
+const GROUP: u32 = 20;
+
+/// Ways of one, or of a group.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Habits {
+    /// Of a unit of work, by endpoint: objects asked for that nothing had shown.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) guesses: BTreeMap<Id, Usual>,
+    /// Of a unit of work: objects changed that it had not met before.
+    #[serde(default)]
+    pub(crate) changes: Usual,
+    /// Bytes of one answer, by endpoint, and of any endpoint.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) answers: BTreeMap<Id, Usual>,
+    #[serde(default)]
+    pub(crate) answer: Usual,
+    #[serde(default)]
+    pub(crate) hours: Hours,
+}
+
+/// Puts a value where it belongs, while there is room.
+pub(crate) fn learn(all: &mut BTreeMap<Id, Usual>, id: Id, value: f64) {
+    if !all.contains_key(&id) && all.len() >= PLACES {
+        let least = all.iter().min_by_key(|(id, usual)| (usual.learned(), **id));
+        if let Some(id) = least.map(|(id, _)| *id) {
+            all.remove(&id);
+        }
+    }
+    all.entry(id).or_default().learn(value);
+}
+
+impl Habits {
+    /// Learns what a unit of work was like.
+    pub(crate) fn take(&mut self, unit: &Unit) {
+        for (template, guesses) in &unit.guesses {
+            learn(&mut self.guesses, *template, guesses.objects.len() as f64);
+        }
+        self.changes.learn(unit.changed.len() as f64);
+        for (endpoint, size) in &unit.held {
+            learn(&mut self.answers, *endpoint, *size);
+            self.answer.learn(*size);
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.answer.learned() == 0 && self.changes.learned() == 0 && self.hours == Hours::default()
+    }
+}
+
+/// What tells how much is usual: a principal's own values, or those of its group.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Measure {
+    /// From here on it is beyond the usual.
+    pub(crate) beyond: f64,
+    pub(crate) mean: f64,
+    pub(crate) most: f64,
+    pub(crate) learned: u32,
+    /// Whether that rests on others.
+    pub(crate) peers: bool,
+}
+
+impl Measure {
+    fn of(usual: &Usual, beyond: f64, peers: bool) -> Self {
+        Self {
+            beyond,
+            mean: usual.mean(),
+            most: usual.most(),
+            learned: usual.learned(),
+            peers,
+        }
+    }
+}
+
+/// A principal's own values when there are enough, its group's else.
+fn chosen<'a>(own: Option<&'a Usual>, group: Option<&'a Usual>) -> Option<(&'a Usual, bool)> {
+    let own = own.filter(|usual| usual.learned() >= OWN).map(|own| (own, false));
+    own.or_else(|| Some((group.filter(|usual| usual.learned() >= GROUP)?, true)))
+}
+
+/// How many are usual. `times` is how often the most that was seen is not yet much.
+pub(crate) fn count_of(own: Option<&Usual>, group: Option<&Usual>, times: f64) -> Option<Measure> {
+    let (usual, peers) = chosen(own, group)?;
+    Some(Measure::of(usual, usual.beyond(times), peers))
+}
+
+/// How large is usual: by a few own values when there is nothing better.
+pub(crate) fn size_of(own: Option<&Usual>, group: Option<&Usual>, times: f64) -> Option<Measure> {
+    let few = own.filter(|usual| usual.learned() > 0).map(|own| (own, false));
+    let (usual, peers) = chosen(own, group).or(few)?;
+    Some(Measure::of(usual, usual.larger(times), peers))
+}
+
+/// The callers of one host that are of one sort.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Group {
+    pub(crate) habits: Habits,
+    /// What they send where.
+    #[serde(default)]
+    pub(crate) sends: intent_violation::Habit,
+    /// Of all callers of a host: destinations that any request or answer held.
+    #[serde(default, skip_serializing_if = "Sketch::is_empty")]
+    pub(crate) mentioned: Sketch,
+    #[serde(with = "crate::store::nanos")]
+    pub(crate) first: Timestamp,
+    #[serde(with = "crate::store::nanos")]
+    last: Timestamp,
+}
+
+impl Row for Group {
+    fn worth(&self) -> (bool, Timestamp) {
+        (self.habits.answer.learned() >= GROUP, self.last)
+    }
+}
+
+impl Group {
+    pub(crate) fn new(ts: Timestamp) -> Self {
+        Self {
+            habits: Habits::default(),
+            sends: intent_violation::Habit::default(),
+            mentioned: Sketch::default(),
+            first: ts,
+            last: ts,
+        }
+    }
+
+    /// Counts a call of one of them.
+    pub(crate) fn count(&mut self, who: Id, ts: Timestamp, strange: bool) {
+        self.last = self.last.max(ts);
+        if !strange {
+            self.habits.hours.count_of(who, ts);
+        }
+    }
+}
