@@ -8,6 +8,7 @@ use reassembly::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::retry_storm::Loop;
+use super::sequence::BEGIN;
 use super::sketch::Sketch;
 use crate::finding::trace::Trace;
 use crate::id::Id;
@@ -72,6 +73,17 @@ pub(crate) struct Unit {
     /// Sizes that are learned when it is over.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) held: Vec<(Id, f64)>,
+    /// Operations called, the last two of them, and by how much their order surprises.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) order: Vec<u32>,
+    #[serde(default)]
+    pub(crate) before: [u32; 2],
+    #[serde(default)]
+    pub(crate) strange: f64,
+    #[serde(default)]
+    pub(crate) surprises: u32,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) odd_order: Vec<Trace>,
     /// Calls in an hour that is not usual.
     #[serde(default)]
     pub(crate) odd: u32,
@@ -96,6 +108,11 @@ impl Unit {
             large: (0, 0),
             largest: Vec::new(),
             held: Vec::new(),
+            order: Vec::new(),
+            before: [BEGIN; 2],
+            strange: 0.0,
+            surprises: 0,
+            odd_order: Vec::new(),
             odd: 0,
             odd_trail: Vec::new(),
         }

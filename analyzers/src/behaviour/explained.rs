@@ -628,6 +628,16 @@ fn deputies(scene: &mut Scene) {
     scene.nested(&asked, &[done]);
 }
 
+/// An agent that calls what it always calls, in no order.
+fn wanderers(scene: &mut Scene) {
+    super::tasks::working(scene);
+    let token = agent_token("w", 5 * 24);
+    for n in 0..60u64 {
+        scene.wait(2);
+        scene.send(&Call::get(format!("/op{}/list", n * n % 37 % 12)).bearer(&token));
+    }
+}
+
 /// An agent that pays somebody nobody ever mentioned.
 fn payers(scene: &mut Scene) {
     super::tasks::paying(scene);
@@ -663,7 +673,7 @@ fn astray(scene: &mut Scene) {
 
 fn all() -> Vec<Finding> {
     let mut all = Vec::new();
-    let plays: [Play; 17] = [
+    let plays: [Play; 18] = [
         (agents, crate::Settings::default),
         (forged, keyed),
         (newcomers, crate::Settings::default),
@@ -681,6 +691,7 @@ fn all() -> Vec<Finding> {
         (deputies, crate::Settings::default),
         (astray, crate::Settings::default),
         (payers, crate::Settings::default),
+        (wanderers, crate::Settings::default),
     ];
     for (play, settings) in plays {
         let mut scene = Scene::with(settings());

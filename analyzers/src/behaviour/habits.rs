@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::doing::Unit;
 use super::hours::Hours;
 use super::intent_violation;
+use super::sequence::Sequence;
 use super::sketch::Sketch;
 use super::usual::Usual;
 use crate::id::Id;
@@ -39,7 +40,21 @@ pub(crate) struct Habits {
     pub(crate) answer: Usual,
     #[serde(default)]
     pub(crate) hours: Hours,
+    /// In which order operations are called, and by how much a call surprises.
+    #[serde(default, skip_serializing_if = "Sequence::is_empty")]
+    pub(crate) sequence: Sequence,
+    #[serde(default)]
+    pub(crate) surprise: Usual,
+    /// The last day with a task that was reported, and on how many that was so.
+    #[serde(default)]
+    reported: (u32, u8),
 }
+
+/// Days on which tasks are reported and not learned; who goes on after that has changed. Of later days one task each is learned.
+const CHANGE: u8 = 3;
+
+/// Days without a reported task after which the next one is the first again.
+const FORGOTTEN: u32 = 14;
 
 /// Puts a value where it belongs, while there is room.
 pub(crate) fn learn(all: &mut BTreeMap<Id, Usual>, id: Id, value: f64) {
@@ -59,9 +74,28 @@ impl Habits {
             learn(&mut self.guesses, *template, guesses.objects.len() as f64);
         }
         self.changes.learn(unit.changed.len() as f64);
+        self.sequence.learn(&unit.order);
         for (endpoint, size) in &unit.held {
             learn(&mut self.answers, *endpoint, *size);
             self.answer.learn(*size);
+        }
+    }
+
+    /// Learns a task of which something was reported, when that has gone on for days.
+    pub(crate) fn take_reported(&mut self, unit: &Unit) {
+        let day = (unit.first.seconds() / 86_400) as u32;
+        let (last, days) = self.reported;
+        if day <= last {
+            return;
+        }
+        let days = if day - last > FORGOTTEN {
+            1
+        } else {
+            days.saturating_add(1)
+        };
+        self.reported = (day, days);
+        if days > CHANGE {
+            self.take(unit);
         }
     }
 

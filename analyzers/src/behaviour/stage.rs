@@ -11,8 +11,8 @@ use super::{
     Activity, agent_identity_mismatch, agent_on_human_token, code_exec_tool_call, data_volume_anomaly,
     destructive_action_burst, env_crossing, human_use_of_nhi, intent_violation, missing_auth, new_agent,
     new_endpoint_for_principal, off_hours_activity, request_smuggling_indicator, retry_storm,
-    secret_in_traffic, sensitive_data_exposure, sensitive_data_to_llm, shadow_agent, shadow_llm_use,
-    stale_principal_active, system_prompt_exposure, weak_auth,
+    secret_in_traffic, sensitive_data_exposure, sensitive_data_to_llm, sequence_anomaly, shadow_agent,
+    shadow_llm_use, stale_principal_active, system_prompt_exposure, weak_auth,
 };
 use crate::credentials::{self, Known, Proofs, scope_unused};
 use crate::finding::ledger::Ledger;
@@ -254,7 +254,9 @@ fn at_work(
     let learned = profile.learned(world.settings) || ts.since(group.first) >= world.settings.learn_period;
     let Profile { doing, habits, .. } = profile;
     let unit = doing.turn(unit, ts, |over: Unit| {
-        if !over.reported {
+        if over.reported {
+            habits.take_reported(&over);
+        } else {
             habits.take(&over);
             group.habits.take(&over);
         }
@@ -265,6 +267,7 @@ fn at_work(
         off_hours_activity::observe(activity, unit, habits.hours.days(), ledger);
     }
     data_volume_anomaly::observe(activity, unit, habits, &mut group.habits, learned, ledger);
+    sequence_anomaly::observe(activity, unit, (habits, &group.habits), learned, ledger);
     let knows = (learned, world.seed, &world.settings.hash_key);
     intent_violation::observe(activity, unit, &mut group.sends, &mut mentioned, knows, ledger);
     let task = named.and_then(|(object, missing)| {

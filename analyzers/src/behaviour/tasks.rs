@@ -476,3 +476,85 @@ fn what_comes_back_on_three_days_is_its_way() {
     }
     assert_eq!(told_of(&scene), 3, "{:?}", scene.words());
 }
+
+/// Twelve operations that a caller is allowed to call, in one of its three ways of working.
+fn way(n: u64) -> [u64; 8] {
+    match n % 3 {
+        0 => [0, 1, 2, 3, 0, 1, 2, 4],
+        1 => [5, 6, 5, 6, 7, 8, 9, 10],
+        _ => [0, 1, 11, 11, 5, 6, 7, 2],
+    }
+}
+
+pub(super) fn working(scene: &mut Scene) {
+    for day in 0..5u64 {
+        for n in 0..12u64 {
+            scene.now = (START + day * 86_400 + n * 2400) * 1_000_000_000;
+            let token = agent_token("w", day * 24 + n);
+            for step in way(day * 5 + n) {
+                scene.wait(3);
+                scene.send(&Call::get(format!("/op{step}/list")).bearer(&token));
+            }
+        }
+    }
+    scene.now = (START + 5 * 86_400) * 1_000_000_000;
+}
+
+#[test]
+fn five_hundred_permitted_calls_in_an_unexpected_order_are_found_before_the_fiftieth() {
+    let mut scene = Scene::new();
+    working(&mut scene);
+    assert_eq!(kinds(&scene), Vec::<&str>::new());
+    let token = agent_token("w", 5 * 24);
+    let (mut rng, mut at) = (17_u64, None);
+    for n in 0..500 {
+        rng = rng
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        scene.wait(2);
+        scene.send(&Call::get(format!("/op{}/list", (rng >> 33) % 12)).bearer(&token));
+        if at.is_none() && !told(&scene, Kind::SequenceAnomaly).is_empty() {
+            at = Some(n + 1);
+        }
+    }
+    assert!(at.is_some_and(|n| n < 50), "{at:?}");
+    assert_eq!(
+        kinds(&scene)[0],
+        "sequence_anomaly",
+        "each call by itself is permitted"
+    );
+}
+
+#[test]
+fn the_same_five_hundred_calls_in_the_learned_order_are_silent() {
+    let mut scene = Scene::new();
+    working(&mut scene);
+    // As before: twelve tasks a day, which are 576 calls in six days.
+    for n in 0..72u64 {
+        scene.now = (START + (5 + n / 12) * 86_400 + n % 12 * 2400) * 1_000_000_000;
+        let token = agent_token("w", (5 + n / 12) * 24 + n % 12);
+        for step in way(n * 7 + 1) {
+            scene.wait(2);
+            scene.send(&Call::get(format!("/op{step}/list")).bearer(&token));
+        }
+    }
+    assert_eq!(kinds(&scene), Vec::<&str>::new(), "{:?}", scene.words());
+}
+
+/// An operation that is new, and one task done in another order.
+#[test]
+fn something_new_in_a_task_is_no_other_order() {
+    let mut scene = Scene::new();
+    working(&mut scene);
+    let token = agent_token("w", 5 * 24);
+    for step in [0, 1, 12, 2, 3, 13, 5, 6, 7, 8, 12, 9, 10] {
+        scene.wait(2);
+        scene.send(&Call::get(format!("/op{step}/list")).bearer(&token));
+    }
+    assert_eq!(
+        told(&scene, Kind::SequenceAnomaly).len(),
+        0,
+        "{:?}",
+        scene.words()
+    );
+}

@@ -62,6 +62,11 @@ impl Usual {
         f64::from(self.mean)
     }
 
+    pub(crate) fn deviation(&self) -> f64 {
+        let (mean, square) = (f64::from(self.mean), f64::from(self.square));
+        (square - mean * mean).max(0.0).sqrt()
+    }
+
     /// The most that was learned, slowly forgotten.
     pub(crate) fn most(&self) -> f64 {
         f64::from(self.most)
@@ -79,9 +84,7 @@ impl Usual {
     /// The size from which on it is beyond the usual: `times` the largest, and three deviations above the mean. Sizes are no counts,
     /// and have no distribution that holds for all.
     pub(crate) fn larger(&self, times: f64) -> f64 {
-        let (mean, square) = (f64::from(self.mean), f64::from(self.square));
-        let deviation = (square - mean * mean).max(0.0).sqrt();
-        (mean + 3.0 * deviation).max(times * self.most())
+        (self.mean() + 3.0 * self.deviation()).max(times * self.most())
     }
 }
 

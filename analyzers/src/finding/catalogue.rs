@@ -12,8 +12,8 @@ use crate::behaviour::{
     data_volume_anomaly, destructive_action_burst, endpoint_discovery_scan, env_crossing, human_use_of_nhi,
     intent_violation, missing_auth, new_agent, new_endpoint_for_principal, off_hours_activity, rate_anomaly,
     request_smuggling_indicator, retry_storm, secret_in_traffic, sensitive_data_exposure,
-    sensitive_data_to_llm, shadow_agent, shadow_llm_use, stale_principal_active, system_prompt_exposure,
-    weak_auth,
+    sensitive_data_to_llm, sequence_anomaly, shadow_agent, shadow_llm_use, stale_principal_active,
+    system_prompt_exposure, weak_auth,
 };
 use crate::credentials::{
     audience_mismatch, credential_never_rotated, credential_shared, expired_token_accepted, forged_token,
@@ -56,7 +56,7 @@ pub struct Entry {
 }
 
 /// Every kind, in the order of [`Kind`].
-pub const CATALOGUE: [Entry; 62] = [
+pub const CATALOGUE: [Entry; 63] = [
     Entry {
         kind: Kind::MissingAuth,
         name: "missing_auth",
@@ -1356,6 +1356,29 @@ pub const CATALOGUE: [Entry; 62] = [
             "If nobody did, stop the agent, and find out which text it read before (answers of the same task, other findings).",
             "Undo what can be undone: recall the payment, remove the invited account, take the message back.",
             "Look for the same destination in calls of other agents, and block it where agents reach out.",
+        ],
+    },
+    Entry {
+        kind: Kind::SequenceAnomaly,
+        name: "sequence_anomaly",
+        title: "Permitted calls in an order that is not the caller's",
+        severity: Severity::Medium,
+        impact: "Somebody else, or an agent that was turned, may be trying out what the credential allows.",
+        explain: sequence_anomaly::explain,
+        mapping: &[
+            ("owasp_api", &["API6:2023"]),
+            ("owasp_agentic", &["ASI01:2026", "ASI02:2026"]),
+            ("owasp_llm", &["LLM06:2025"]),
+            ("atlas", &["AML.T0053", "AML.T0117"]),
+            ("attack", &["T1119"]),
+        ],
+        playbook: "PB-SEQUENCE",
+        steps: &[
+            "Open the evidence with the filter and read the calls in their order: is it a new task, or somebody trying things?",
+            "Ask the owner of the principal whether its program, its instructions or its model changed.",
+            "Compare address and program with those of its usual tasks.",
+            "If nobody can explain it, revoke the credential and take what the task read and changed for touched by a stranger.",
+            "If it is a new way of working, do nothing: what comes back on more than three days is learned.",
         ],
     },
 ];

@@ -183,6 +183,8 @@ pub enum Kind {
     DestructiveActionBurst,
     /// A call outside of what the principal is there for.
     IntentViolation,
+    /// Permitted calls in an order that is not the principal's.
+    SequenceAnomaly,
 }
 
 impl Kind {
@@ -205,6 +207,7 @@ impl Kind {
                 | Self::DataVolumeAnomaly
                 | Self::DestructiveActionBurst
                 | Self::IntentViolation
+                | Self::SequenceAnomaly
         )
     }
 }
