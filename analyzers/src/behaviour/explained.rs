@@ -630,7 +630,7 @@ fn deputies(scene: &mut Scene) {
 
 fn all() -> Vec<Finding> {
     let mut all = Vec::new();
-    let plays: [Play; 15] = [
+    let plays: [Play; 16] = [
         (agents, crate::Settings::default),
         (forged, keyed),
         (newcomers, crate::Settings::default),
@@ -646,6 +646,7 @@ fn all() -> Vec<Finding> {
         (lives, crate::Settings::default),
         (identities, registered),
         (deputies, crate::Settings::default),
+        (crate::content::tests::play, crate::Settings::default),
     ];
     for (play, settings) in plays {
         let mut scene = Scene::with(settings());

@@ -14,6 +14,7 @@ use crate::behaviour::{
     sensitive_data_exposure, sensitive_data_to_llm, shadow_agent, shadow_llm_use, stale_principal_active,
     system_prompt_exposure, weak_auth,
 };
+use crate::content::injection_attempt;
 use crate::credentials::{
     audience_mismatch, credential_never_rotated, credential_shared, expired_token_accepted, forged_token,
     revoked_credential_accepted, scope_overbroad, scope_unused, sender_constraint_missing,
@@ -55,7 +56,7 @@ pub struct Entry {
 }
 
 /// Every kind, in the order of [`Kind`].
-pub const CATALOGUE: [Entry; 57] = [
+pub const CATALOGUE: [Entry; 58] = [
     Entry {
         kind: Kind::MissingAuth,
         name: "missing_auth",
@@ -1240,6 +1241,29 @@ pub const CATALOGUE: [Entry; 57] = [
             "Have the agent answer 401 to requests without one, and declare in its card what it asks for (`securitySchemes` and what it requires).",
             "Until then, bind it to addresses that need it, or put a gateway before it that asks.",
             "List the tasks that were done for callers without a credential, and what they returned.",
+        ],
+    },
+    Entry {
+        kind: Kind::InjectionAttempt,
+        name: "injection_attempt",
+        title: "Code sent where a value belongs",
+        severity: Severity::Medium,
+        impact: "If the program behind it is not careful, the caller reads or changes what it likes, or runs commands on the server.",
+        explain: injection_attempt::explain,
+        mapping: &[
+            ("owasp_api", &["API7:2023", "API8:2023"]),
+            ("owasp_agentic", &["ASI02:2026", "ASI05:2026"]),
+            ("owasp_llm", &["LLM05:2025"]),
+            ("atlas", &["AML.T0049"]),
+            ("attack", &["T1190", "T1059"]),
+        ],
+        playbook: "PB-INJECTION",
+        steps: &[
+            "Read class, place and effect in the finding, and open the evidence with the filter: the value itself is only in the packets.",
+            "With an effect (an error of the database, a wait, content of a file): treat the server as broken into; keep its logs, and take the endpoint from the network if you can.",
+            "Without one: look at the code behind the parameter. Bind values to statements, pass arguments as lists and not through a shell, resolve paths against a folder, switch external entities off.",
+            "Ask the owner of the caller. An agent that sends such values may do what a text told it: look at what it read before.",
+            "A scanner of your own is accepted by its endpoint in the file of facts; block another one.",
         ],
     },
 ];

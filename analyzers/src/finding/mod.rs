@@ -173,6 +173,8 @@ pub enum Kind {
     A2aCardUnsignedOrChanged,
     /// An agent does what strangers ask.
     A2aUnauthenticated,
+    /// A value that is code to the one who reads it.
+    InjectionAttempt,
 }
 
 /// An exchange that a finding rests on.
