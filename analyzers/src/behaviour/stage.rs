@@ -11,7 +11,7 @@ use super::{
     secret_in_traffic, sensitive_data_exposure, sensitive_data_to_llm, shadow_agent, shadow_llm_use,
     stale_principal_active, system_prompt_exposure, weak_auth,
 };
-use crate::content::injection_attempt;
+use crate::content::{injection_attempt, prompt_injection_indicator};
 use crate::credentials::{self, Known, Proofs, scope_unused};
 use crate::finding::ledger::Ledger;
 use crate::graph::{Graph, confused_deputy};
@@ -150,6 +150,7 @@ impl Behaviour {
         system_prompt_exposure::observe(activity, ledger);
         code_exec_tool_call::observe(activity, ledger);
         injection_attempt::observe(activity, world, ledger);
+        prompt_injection_indicator::observe(activity, &mut profile.taint, joined, world, ledger);
         profile.rate.observe(activity, learned, ledger);
         if is_new {
             new_endpoint_for_principal::observe(activity, profile, world.settings, ledger);

@@ -14,7 +14,7 @@
 //!
 //! Blind to: attacks in several requests of which each is harmless; values in a language of their own (a query that is sent whole,
 //! where the field is made for it); what stands behind a sentence of prose, which is taken for an example; bodies of language
-//! models; bodies past the first 64 KiB.
+//! models, see [`prompt_injection_indicator`](#prompt_injection_indicator); bodies past the first 64 KiB.
 //!
 //! Quiet when: signs of these languages stand where they do nothing: names with apostrophes, formulas, regular expressions, templates
 //! with names in them, markup of editors, source code in fields for it, documents that quote an attack.

@@ -7,10 +7,15 @@
 //!
 //! Part of the behaviour stage. Nothing of what is read is kept but classes, numbers and keyed hashes.
 
+pub(crate) mod agent_hijack;
 pub(crate) mod attack;
 mod decode;
 pub(crate) mod injection_attempt;
 mod inputs;
+mod instruction;
+mod passages;
+pub(crate) mod prompt_injection_indicator;
+pub(crate) mod taint;
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -175,6 +175,10 @@ pub enum Kind {
     A2aUnauthenticated,
     /// A value that is code to the one who reads it.
     InjectionAttempt,
+    /// A text that tells the agent that reads it what to do.
+    PromptInjectionIndicator,
+    /// An agent does what a text told it to do.
+    AgentHijack,
 }
 
 /// An exchange that a finding rests on.
