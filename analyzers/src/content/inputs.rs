@@ -5,6 +5,7 @@
 
 use reassembly::Request;
 
+use super::attack::Signs;
 use super::decode;
 use crate::json::{Scalar, Scanner};
 
@@ -200,7 +201,21 @@ fn pairs<'a>(text: &'a [u8], place: Place, input: &mut impl FnMut(Place, &'a [u8
     }
 }
 
+/// Whether nothing in a body of JSON has a sign that any language needs: most bodies are names and numbers. `"`, `{` and `:` are JSON's
+/// own; within a string they would be escaped, or doubled.
+fn is_plain(body: &[u8]) -> bool {
+    let signs = Signs::of(body);
+    let holds = |what: &[u8]| memchr::memmem::find(body, what).is_some();
+    !signs.any(Signs::FOREIGN_TO_JSON)
+        && ![b"{{".as_slice(), b"elect", b"rO0", b"gAS", b"gAN"]
+            .iter()
+            .any(|what| holds(what))
+}
+
 fn json<'a>(body: &'a [u8], tools: bool, input: &mut impl FnMut(Place, &'a [u8], &'a [u8], bool)) {
+    if is_plain(body) {
+        return;
+    }
     let mut scanner = Scanner::new(body);
     while let Some(scalar) = scanner.next() {
         let Scalar::Text(text) = scalar else { continue };

@@ -57,8 +57,16 @@ pub(crate) fn observe(
     }
     let mut best: Option<(Judgement, Vec<u64>)> = None;
     passages::each(activity, &mut |text, setting| {
+        // Short ones are judged as fast as they are found here.
+        let known = (text.len() >= 256).then(|| {
+            world.seed.hash(text.as_bytes()) ^ u64::from(setting == super::instruction::Setting::Label)
+        });
+        if known.is_some_and(|text| taint.is_harmless(text)) {
+            return;
+        }
         let found = judge(text, setting);
         if found.score < super::instruction::WEAK {
+            known.into_iter().for_each(|text| taint.harmless(text));
             return;
         }
         let order = |j: &Judgement| (j.is_strong(), j.score);

@@ -23,6 +23,9 @@ const VALUES: usize = 24;
 /// Hashes of what it sent lately itself.
 const SENT: usize = 128;
 
+/// Texts remembered that were none.
+const HARMLESS: usize = 32;
+
 /// Bytes of a request in which values are looked for, and values looked at.
 const SEARCHED: usize = 32 * 1024;
 const PIECES: usize = 256;
@@ -51,9 +54,24 @@ pub(crate) struct Reading {
 pub(crate) struct Taint {
     readings: VecDeque<Reading>,
     sent: VecDeque<u64>,
+    /// Texts looked at lately that were none, by hash: agents read the same again and again. It saves time and changes nothing.
+    #[serde(skip)]
+    harmless: VecDeque<u64>,
 }
 
 impl Taint {
+    /// Whether a text was looked at lately and was none.
+    pub(super) fn is_harmless(&self, text: u64) -> bool {
+        self.harmless.contains(&text)
+    }
+
+    pub(super) fn harmless(&mut self, text: u64) {
+        if self.harmless.len() >= HARMLESS {
+            self.harmless.pop_front();
+        }
+        self.harmless.push_back(text);
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.readings.is_empty() && self.sent.is_empty()
     }

@@ -150,6 +150,10 @@ impl Signs {
     /// Any of them makes a value worth a closer look.
     const TELLING: Self = Self(0x0001_ffff & !(1 << 14) | 1 << 18);
 
+    /// What bodies of JSON have in their strings only.
+    pub(crate) const FOREIGN_TO_JSON: Self =
+        Self(Self::TELLING.0 & !(Self::DOUBLE.0 | Self::BRACE.0 | Self::BREAK.0) | Self::EQUALS.0);
+
     const TABLE: [u32; 256] = {
         let mut table = [0; 256];
         let mut byte = 0;
@@ -225,10 +229,16 @@ fn may_be(input: &Input<'_>, signs: Signs) -> bool {
         Place::Field if input.value.starts_with(b"Mozilla/") => {
             signs.any(Signs(Signs::TELLING.0 & !Signs::ORDINARY.0))
         }
-        Place::Field => signs.any(Signs::TELLING),
+        // Programs tell theirs with a slash.
+        Place::Field => {
+            signs.any(Signs(Signs::TELLING.0 & !Signs::SLASH.0))
+                || signs.any(Signs::SLASH)
+                    && (input.value[0] == b'/'
+                        || memchr::memmem::find(input.value, b"..").is_some()
+                        || memchr::memmem::find(input.value, b"://").is_some())
+        }
         _ => {
             signs.any(Signs::TELLING)
-                || input.value.len() >= 16 && object::may_be_coded(input.value)
                 // Words of SQL behind a number; nothing but letters and spaces.
                 || signs.any(Signs::SPACE) && input.value[0].is_ascii_digit()
                 || matches!(input.value[0], b'-' | b'!')
@@ -239,8 +249,15 @@ fn may_be(input: &Input<'_>, signs: Signs) -> bool {
 
 /// The attack that a value is, if it is one.
 pub(crate) fn look(input: &Input<'_>, forms: &mut Forms) -> Option<Attack> {
-    if !may_be(input, Signs::of(input.value)) {
-        return None;
+    let signs = Signs::of(input.value);
+    if !may_be(input, signs) {
+        // Without any sign it may be code for something else.
+        let coded = !matches!(input.place, Place::Path | Place::OtherField | Place::Segment)
+            && input.value.len() >= 16
+            && object::may_be_coded(input.value);
+        return coded
+            .then(|| object::coded(input.value, input.place, input.name))
+            .flatten();
     }
     if input.place == Place::Xml {
         return xml::look(input.value);

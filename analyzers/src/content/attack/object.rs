@@ -51,29 +51,33 @@ pub(super) fn look(text: &Text<'_>) -> Option<Attack> {
         return Some(Attack::new(Class::Deserialisation, form));
     }
     if raw.len() >= 16 && may_be_coded(raw) {
-        let bytes = decoded(raw)?;
-        if let Some(form) = object(&bytes) {
-            return Some(Attack::new(Class::Deserialisation, form));
-        }
-        // A cookie of text in base64 is text to who reads it.
-        if text.place == Place::Cookie
-            && bytes
-                .iter()
-                .all(|b| (32..127).contains(b) || matches!(b, b'\t' | b'\n' | b'\r'))
-        {
-            let low = bytes.to_ascii_lowercase();
-            let inner = Text {
-                raw: &bytes,
-                low: &low,
-                signs: super::Signs::of(&bytes),
-                // Text within has lines.
-                place: Place::Json,
-                ..*text
-            };
-            return super::sql::look(&inner)
-                .or_else(|| super::template::look(&inner))
-                .or_else(|| super::lookup::look(&low));
-        }
+        return coded(raw, text.place, text.name);
+    }
+    None
+}
+
+/// Looks at what a value in base64 is the code of.
+pub(super) fn coded(raw: &[u8], place: Place, name: &[u8]) -> Option<Attack> {
+    let bytes = decoded(raw)?;
+    if let Some(form) = object(&bytes) {
+        return Some(Attack::new(Class::Deserialisation, form));
+    }
+    // A cookie of text in base64 is text to who reads it.
+    let is_text = |b: &u8| (32..127).contains(b) || matches!(b, b'\t' | b'\n' | b'\r');
+    if place == Place::Cookie && bytes.iter().all(is_text) {
+        let low = bytes.to_ascii_lowercase();
+        let inner = Text {
+            raw: &bytes,
+            low: &low,
+            signs: super::Signs::of(&bytes),
+            // Text within has lines.
+            place: Place::Json,
+            name,
+            layer: 1,
+        };
+        return super::sql::look(&inner)
+            .or_else(|| super::template::look(&inner))
+            .or_else(|| super::lookup::look(&low));
     }
     None
 }

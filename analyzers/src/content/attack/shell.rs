@@ -291,6 +291,10 @@ fn is_command(prefix: &[u8], sign: u8, rest: &[u8]) -> bool {
     {
         return false;
     }
+    // Words in front of it, and a word behind the sign: people write so.
+    if !clear && words(prefix) > 1 && !matches!(argument.first(), Some(b'-' | b'/' | b'$' | b'>' | b'<')) {
+        return false;
+    }
     if is_argument(argument) {
         return true;
     }

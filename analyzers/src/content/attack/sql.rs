@@ -670,7 +670,8 @@ fn logic(rest: &[Token<'_>], quoted: bool, open_end: bool) -> bool {
         }
         // `or sleep(5)='`, `or ''||`
         [] => quoted && open_end && matches!(bare, [Token::Text(text, false)] if text.is_empty()),
-        [Word(b"limit" | b"order" | b"group" | b"having" | b"union"), ..] => literal,
+        [Word(b"limit" | b"order" | b"group" | b"having"), ..] => literal && quoted,
+        [Word(b"union"), ..] => literal && is_union(behind),
         [Join, more @ ..] => {
             literal && (is_call(inner(more), is_weapon) || matches!(inner(more), [Word(b"select"), ..]))
         }

@@ -130,10 +130,10 @@ fn styles(text: &str, all: &mut Vec<Hidden>) {
             .to_lowercase();
         let hides = UNSEEN.iter().any(|s| {
             // `opacity:0.8` shows.
-            tight.find(s).is_some_and(|n| {
-                !tight[n + s.len()..].starts_with('.')
-                    && !(s.ends_with('0') && tight[n + s.len()..].starts_with(|c: char| c.is_ascii_digit()))
-            })
+            let behind = tight
+                .find(s)
+                .map(|n| tight[n + s.len()..].chars().next().unwrap_or(' '));
+            behind.is_some_and(|c| c != '.' && (!s.ends_with('0') || !c.is_ascii_digit()))
         }) || element.ends_with(" hidden")
             || element.contains("aria-hidden=\"true\"");
         if !hides {

@@ -2,8 +2,9 @@
 //!
 //! Words alone decide nothing; [`super`] asks how they stand together. A word may be of several sorts.
 
-use std::collections::HashMap;
 use std::sync::OnceLock;
+
+use xxhash_rust::xxh3::xxh3_64;
 
 macro_rules! sorts {
     ($($name:ident = $bit:expr, $doc:expr;)*) => {
@@ -35,12 +36,15 @@ sorts! {
     ALL = 20, "All of it, and every one.";
     POLITE = 21, "May stand before an imperative.";
     AUTHORITY = 22, "Who may give orders.";
+    HUSH = 23, "In silence.";
+    PASSING = 24, "While something else is done.";
+    FREE = 25, "Left to the reader.";
 }
 
 const WORDS: &[(u32, &str)] = &[
     (
         IGNORE,
-        "ignore ignoring disregard disregarding forget forgetting override overrides overriding overrule bypass supersede supersedes superseding \
+        "ignore ignoring disregard disregarding forget forgetting override overrides overriding overrule bypass superseded supersede supersedes superseding \
          abandon discard neglect dismiss nullify void suspend \
          ignoriere ignorieren ignoriert vergiss vergesse vergessen missachte missachten überschreibe verwirf \
          ignorez ignorer oubliez oublie oublier outrepassez \
@@ -123,7 +127,7 @@ const WORDS: &[(u32, &str)] = &[
     (
         TELL,
         "tell telling mention mentioning inform informing notify notifying ask asking confirm confirming confirmation verify verifying verification disclose disclosing \
-         alert alerting warn warning approval permission consulting consult question questioning double-check check checking reporting \
+         alert alerting warn warning show showing display displaying approval permission consulting consult question questioning double-check check checking reporting \
          erwähne erwähnen informiere informieren frage fragen nachfragen rückfrage bestätigung mitteilen sage dire informer demander mentionner confirmation \
          decir diga informar informe preguntar pregunte mencionar mencione confirmar confirmación dire informare chiedere conferma avvisare \
          perguntar informe avise confirmação vertel vraag melden сообщай сообщайте говори говорите спрашивай спрашивая уведомляй",
@@ -172,7 +176,7 @@ const WORDS: &[(u32, &str)] = &[
     (
         SECRET,
         "password passwords credentials credential token tokens secret secrets key keys conversation conversations history prompt profile details data contacts contents \
-         information identifiers identifier numbers records passport card iban codes inbox transactions statements messages emails files addresses overview list lists salaries names balances secret \
+         information identifiers identifier numbers records passport card iban codes inbox transactions statements messages emails files addresses overview list lists salaries names balances secret phone number address id_rsa seed figures \
          passwort passwörter zugangsdaten daten kundendaten verlauf kontodaten mot passe données identifiants contraseña contraseñas datos credenciales \
          dati credenziali senha dados wachtwoord gegevens пароль пароли данные",
     ),
@@ -185,7 +189,7 @@ const WORDS: &[(u32, &str)] = &[
     ),
     (
         YOU,
-        "you your yourself you're you'll you've yours du dein deine deinen sie ihre ihr vous votre vos tu usted su tus voi você seu sua u uw ты вы ваш твой",
+        "you your yourself you're you'll you've yours du dein deine deinen deiner tes ton ta tus tuo tue tuoi teus suas sie ihre ihr vous votre vos tu usted su tus voi você seu sua u uw ты вы ваш твой",
     ),
     (
         POLITE,
@@ -193,22 +197,56 @@ const WORDS: &[(u32, &str)] = &[
          aussi ensuite maintenant puis por favor también luego ahora además anche poi ora inoltre também depois agora пожалуйста также затем",
     ),
     (
+        HUSH,
+        "silently quietly covertly discreetly secretly confidential confidentially heimlich stillschweigend discrètement silenciosamente",
+    ),
+    (
+        PASSING,
+        "while when processing handling handles processes process reading read now task tools access your whoever summarizing summarising",
+    ),
+    (FREE, "fill judgement judgment plausible"),
+    (
         AUTHORITY,
         "system administrator admin developer developers supervisor headquarters management openai anthropic google microsoft security compliance",
     ),
 ];
 
+/// A table with open addresses: at most half full, so that words which are not in it are told after a step or two.
+struct Table(Vec<(&'static str, u32)>);
+
+impl Table {
+    fn place(&self, word: &str) -> usize {
+        xxh3_64(word.as_bytes()) as usize & (self.0.len() - 1)
+    }
+
+    fn find(&self, word: &str) -> usize {
+        let mut at = self.place(word);
+        while !self.0[at].0.is_empty() && self.0[at].0 != word {
+            at = (at + 1) & (self.0.len() - 1);
+        }
+        at
+    }
+}
+
 /// The sorts of a word in lower case, as bits.
 pub(super) fn sorts(word: &str) -> u32 {
-    static TABLE: OnceLock<HashMap<&'static str, u32>> = OnceLock::new();
+    static TABLE: OnceLock<Table> = OnceLock::new();
     let table = TABLE.get_or_init(|| {
-        let mut table = HashMap::new();
-        for (sort, words) in WORDS {
-            for word in words.split_whitespace() {
-                *table.entry(word).or_insert(0) |= sort;
-            }
+        let words = || {
+            WORDS
+                .iter()
+                .flat_map(|(sort, words)| words.split_whitespace().map(move |word| (*sort, word)))
+        };
+        let mut table = Table(vec![("", 0); (2 * words().count()).next_power_of_two()]);
+        for (sort, word) in words() {
+            let at = table.find(word);
+            table.0[at] = (word, table.0[at].1 | sort);
         }
         table
     });
-    table.get(word).copied().unwrap_or(0)
+    // No word of the table is longer.
+    if word.len() > 40 {
+        return 0;
+    }
+    table.0[table.find(word)].1
 }

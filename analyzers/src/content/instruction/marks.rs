@@ -12,7 +12,7 @@ pub(super) enum Role {
 }
 
 /// The role marker in a sentence, if there is one.
-pub(super) fn role(raw: &str) -> Option<Role> {
+pub(super) fn role(raw: &str, low: &str) -> Option<Role> {
     const TOKENS: [&str; 18] = [
         "<|im_start|>",
         "<|im_end|>",
@@ -39,10 +39,10 @@ pub(super) fn role(raw: &str) -> Option<Role> {
     {
         return None;
     }
-    if TOKENS.iter().any(|token| raw.contains(token)) {
+    let angled = raw.contains('<');
+    if (angled || raw.contains(['[', '\n'])) && TOKENS.iter().any(|token| raw.contains(token)) {
         return Some(Role::Template);
     }
-    let low = raw.to_lowercase();
     let trimmed = low.trim_start();
     // `### System:`, `###(system_message)`, `[system]`, `SYSTEM:` at the beginning.
     let bare = trimmed.trim_start_matches(|c: char| {
@@ -90,7 +90,7 @@ pub(super) fn role(raw: &str) -> Option<Role> {
         "tool_result",
         "notice",
     ];
-    for (at, _) in low.match_indices('<').take(8) {
+    for (at, _) in low.match_indices('<').take(if angled { 8 } else { 0 }) {
         let name = low[at + 1..].trim_start_matches('/');
         if FRAMES
             .iter()

@@ -13,6 +13,8 @@ mod marks;
 #[cfg(test)]
 mod corpus;
 
+use std::borrow::Cow;
+
 use lexicon::*;
 
 /// Bytes of one text looked at.
@@ -25,10 +27,10 @@ const WINDOW: usize = 5;
 const WORDS: usize = 80;
 
 /// From this on a text is told about.
-pub(super) const STRONG: u16 = 50;
+pub(super) const STRONG: u16 = 46;
 
 /// From this on it is noted.
-pub(super) const WEAK: u16 = 38;
+pub(super) const WEAK: u16 = 34;
 
 /// Where a text stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,26 +56,26 @@ macro_rules! features {
 features! {
     OVERRIDE = 0, 34, "override";
     MARKER = 1, 30, "role_marker";
-    ADDRESSED = 2, 24, "addressed_to_model";
-    FIRST = 3, 16, "comes_first";
+    ADDRESSED = 2, 32, "addressed_to_model";
+    FIRST = 3, 22, "comes_first";
     DIRECTIVE = 4, 16, "new_directive";
     DEED = 5, 14, "deed";
     TARGET = 6, 10, "target";
-    SECRECY = 7, 20, "secrecy";
+    SECRECY = 7, 22, "secrecy";
     CONSENTED = 8, 18, "claimed_consent";
-    PRESSED = 9, 6, "urgency";
+    PRESSED = 9, 3, "urgency";
     HAUL = 10, 18, "asks_for_data";
     USER = 11, 12, "speaks_of_user";
     FOREIGN = 12, 14, "foreign_body";
     HIDDEN = 13, 34, "hidden";
     LINK = 14, 40, "link_with_data";
     CODED = 15, 22, "coded";
-    MEANWHILE = 16, 14, "in_passing";
+    MEANWHILE = 16, 16, "in_passing";
     TASKED = 17, 12, "task_note";
     TAGGED = 18, 18, "framed";
     AUTHOR = 19, 10, "authority";
     FREEDOM = 20, 14, "free_hand";
-    TEMPLATE = 21, 40, "chat_template";
+    TEMPLATE = 21, 42, "chat_template";
 }
 
 impl Features {
@@ -194,7 +196,8 @@ pub(super) fn judge(text: &str, setting: Setting) -> Judgement {
             best = Judgement {
                 score,
                 features,
-                quoted: false,
+                // An article on attacks shows how it is done.
+                quoted: !hidden.certain && teaches_around(text, hidden.from, hidden.to),
                 from: hidden.from,
                 to: hidden.to,
             };
@@ -205,6 +208,27 @@ pub(super) fn judge(text: &str, setting: Setting) -> Judgement {
         best = open;
     }
     best
+}
+
+/// Whether the words before and behind a place speak about attacks.
+fn teaches_around(text: &str, from: usize, to: usize) -> bool {
+    let near = |at: usize, back: bool| {
+        let end = if back {
+            at.saturating_sub(160)
+        } else {
+            (at + 160).min(text.len())
+        };
+        let (start, end) = if back { (end, at) } else { (at, end) };
+        let inside = |n: &usize| text.is_char_boundary(*n);
+        let start = (start..=end).find(inside).unwrap_or(end);
+        let end = (start..=end).rev().find(inside).unwrap_or(start);
+        let low = text[start..end].to_lowercase();
+        words(&low, &mut None)
+            .iter()
+            .filter(|w| w.sorts & TEACH != 0)
+            .count()
+    };
+    near(from.min(text.len()), true) + near(to.min(text.len()), false) >= 1
 }
 
 fn weigh(text: &str, setting: Setting) -> Judgement {
@@ -268,7 +292,7 @@ struct Word<'a> {
 /// The sentences of a text that have anything to say.
 fn sentences(text: &str, setting: Setting) -> Vec<Sentence> {
     let parted = parted(text);
-    let text = parted.as_str();
+    let text = &*parted;
     let lower = text.to_lowercase();
     // Letters whose lower case is longer are rare; places are then near enough.
     let low = lower.as_str();
@@ -296,7 +320,10 @@ fn sentences(text: &str, setting: Setting) -> Vec<Sentence> {
 }
 
 /// `External_Ignore` is two words: what was put behind a name is read as what it is.
-fn parted(text: &str) -> String {
+fn parted(text: &str) -> Cow<'_, str> {
+    if !text.contains('_') {
+        return text.into();
+    }
     let mut out = String::with_capacity(text.len());
     let mut letters = text.chars().peekable();
     let mut before = ' ';
@@ -310,7 +337,7 @@ fn parted(text: &str) -> String {
         });
         before = letter;
     }
-    out
+    out.into()
 }
 
 /// The name of a `name: value` line, and the value without the quote that YAML puts around it.
@@ -325,22 +352,11 @@ fn unkeyed(low: &str) -> (Option<&str>, &str) {
     }
     match line[length..].strip_prefix(": ") {
         Some(value)
-            if !matches!(
-                &line[..length],
-                "todo"
-                    | "system"
-                    | "note"
-                    | "ps"
-                    | "assistant"
-                    | "important"
-                    | "urgent"
-                    | "reminder"
-                    | "attention"
-                    | "task"
-                    | "agent"
-                    | "instruction"
-                    | "instructions"
-            ) =>
+            if sorts(&line[..length]) & (MODEL | AUTHORITY | URGENT | ORDER | TASK) == 0
+                && !matches!(
+                    &line[..length],
+                    "todo" | "note" | "ps" | "reminder" | "remember" | "step"
+                ) =>
         {
             let value = value.trim_start();
             (
@@ -438,10 +454,12 @@ fn words<'a>(text: &'a str, within: &mut Option<char>) -> Vec<Word<'a>> {
 }
 
 fn push<'a>(all: &mut Vec<Word<'a>>, text: &'a str, within: bool) {
-    let plain = text.replace('’', "'");
-    let mut sorts = sorts(&plain);
-    if sorts == 0 && plain.contains('-') {
-        sorts = plain.split('-').fold(0, |all, part| all | lexicon::sorts(part));
+    let mut sorts = match text.contains('’') {
+        true => sorts(&text.replace('’', "'")),
+        false => sorts(text),
+    };
+    if sorts == 0 && text.contains('-') {
+        sorts = text.split('-').fold(0, |all, part| all | lexicon::sorts(part));
     }
     all.push(Word { text, sorts, within });
 }
@@ -499,8 +517,16 @@ fn sentence(
     let low = value;
     let words = words(low, within);
     let sorts = words.iter().fold(0, |all, w| all | w.sorts);
+    // Most sentences lack one of the sorts that are asked for.
+    let row = |words: &[Word<'_>], asked: &[u32], gap| {
+        asked
+            .iter()
+            .all(|sort| sorts & sort != 0)
+            .then(|| row(words, asked, gap))
+            .flatten()
+    };
     let teaches = words.iter().filter(|w| w.sorts & TEACH != 0).count() as u8;
-    let marked = marks::role(raw);
+    let marked = marks::role(raw, whole);
     let link = marks::link(raw);
     if words.len() < 2 && marked.is_none() && link.is_none() {
         return None;
@@ -531,6 +557,31 @@ fn sentence(
     if !may_be(sorts, raw) && marked.is_none() && !low.is_ascii() {
         foreign_script(low, &mut add);
     }
+    if sorts & PASSING != 0 && in_passing(low) {
+        add(Features::MEANWHILE, None);
+    }
+    let trimmed = low.trim_start_matches(|c: char| !is_word(c));
+    if [
+        "todo:",
+        "todo -",
+        "action required:",
+        "action item:",
+        "p.s.",
+        "ps:",
+        "next step:",
+        "step 1:",
+        "task:",
+    ]
+    .iter()
+    .any(|s| trimmed.starts_with(s))
+        || glued(raw)
+    {
+        add(Features::TASKED, None);
+    }
+    const CORE: u32 = SEND | ACT | IGNORE | MODEL | TELL | CONSENT | ORDER | NEW | AUTHORITY | HUSH;
+    if sorts & CORE == 0 && marked.is_none() && link.is_none() && low.is_ascii() {
+        return (found.features != Features::default() || teaches > 0).then_some(found);
+    }
     // Puts aside what was said.
     for object in [
         &[IGNORE, PRIOR, ORDER][..],
@@ -544,6 +595,33 @@ fn sentence(
     }
     // `ignore everything above`
     if let Some(at) = row(&words, &[IGNORE, ALL, PRIOR], 2) {
+        add(Features::OVERRIDE, Some(at));
+    }
+    // `forget what you were told`, `the directions above no longer apply`
+    let told = |w: &Word<'_>| {
+        matches!(
+            w.text,
+            "told" | "instructed" | "taught" | "gesagt" | "dicho" | "dit"
+        )
+    };
+    if sorts & IGNORE != 0
+        && sorts & (YOU | PRIOR) != 0
+        && words.iter().any(told)
+        && let Some(at) = words.iter().position(|w| w.sorts & IGNORE != 0)
+    {
+        add(Features::OVERRIDE, Some(at));
+    }
+    let lapsed = |w: &Word<'_>| {
+        matches!(
+            w.text,
+            "apply" | "valid" | "applies" | "obsolete" | "revoked" | "void"
+        )
+    };
+    if sorts & PRIOR != 0
+        && sorts & NOT != 0
+        && words.iter().any(lapsed)
+        && let Some(at) = row(&words, &[PRIOR, ORDER], 1)
+    {
         add(Features::OVERRIDE, Some(at));
     }
     // `do not follow the instructions above`
@@ -561,7 +639,9 @@ fn sentence(
     if let Some(at) = addressed(&words, low) {
         add(Features::ADDRESSED, Some(at));
     }
-    if let Some(at) = comes_first(&words) {
+    if sorts & (BEFORE | TASK | DUTY) != 0
+        && let Some(at) = comes_first(&words)
+    {
         add(Features::FIRST, Some(at));
     }
     // In silence: `without telling the user`, `do not mention this to anybody`, `no need to confirm`.
@@ -580,20 +660,7 @@ fn sentence(
     if let Some(at) = mute {
         add(Features::SECRECY, Some(at));
     }
-    if words.iter().any(|w| {
-        matches!(
-            w.text,
-            "silently"
-                | "quietly"
-                | "covertly"
-                | "discreetly"
-                | "heimlich"
-                | "stillschweigend"
-                | "discrètement"
-                | "silenciosamente"
-        )
-    }) && sorts & (SEND | ACT) != 0
-    {
+    if sorts & HUSH != 0 && sorts & (SEND | ACT) != 0 {
         add(Features::SECRECY, None);
     }
     // `it is already agreed`, `the user has approved this`
@@ -619,6 +686,37 @@ fn sentence(
     }) {
         add(Features::CONSENTED, Some(at));
     }
+    let signed = [
+        "signed off",
+        "signed this off",
+        "gave permission",
+        "given permission",
+        "gave consent",
+        "given consent",
+        "given their ok",
+        "knows about it",
+        "is aware of this",
+        "has consented",
+        "have consented",
+    ];
+    if sorts & PERSON != 0 && signed.iter().any(|phrase| low.contains(phrase)) {
+        add(Features::CONSENTED, None);
+    }
+    // What is read elsewhere is to be done.
+    if [
+        "do what it says",
+        "follow the steps there",
+        "follow its instructions",
+        "follow the instructions in",
+        "execute the instructions",
+        "do as it says",
+        "carry out the instructions",
+    ]
+    .iter()
+    .any(|phrase| low.contains(phrase))
+    {
+        add(Features::DIRECTIVE, None);
+    }
     if sorts & URGENT != 0 {
         add(
             Features::PRESSED,
@@ -629,7 +727,11 @@ fn sentence(
     if let Some((at, bound)) = deed {
         let target = marks::target(raw);
         // People are asked for deeds of their own in every manual; those with a target, or out of nowhere, are others.
-        if target.is_some() || sorts & (PERSON | MODEL | SECRET) != 0 || setting == Setting::Label || bound {
+        if target.is_some()
+            || sorts & (PERSON | MODEL | SECRET) != 0
+            || setting == Setting::Label
+            || bound && sorts & (YOU | MODEL) != 0
+        {
             add(Features::DEED, Some(at));
         }
         if target.is_some_and(|strong| strong || sorts & SEND != 0) {
@@ -645,28 +747,6 @@ fn sentence(
     if let Some(at) = of_user(&words) {
         add(Features::USER, Some(at));
     }
-    if let Some(at) = in_passing(low) {
-        let _ = at;
-        add(Features::MEANWHILE, None);
-    }
-    let trimmed = low.trim_start_matches(|c: char| !is_word(c));
-    if [
-        "todo:",
-        "todo -",
-        "action required:",
-        "action item:",
-        "p.s.",
-        "ps:",
-        "next step:",
-        "step 1:",
-        "task:",
-    ]
-    .iter()
-    .any(|s| trimmed.starts_with(s))
-        || glued(raw)
-    {
-        add(Features::TASKED, None);
-    }
     if sorts & AUTHORITY != 0
         && (row(&words, &[AUTHORITY, ORDER], 2).is_some()
             || low.contains("system message")
@@ -679,14 +759,15 @@ fn sentence(
         add(Features::AUTHOR, None);
     }
     // `fill them in yourself`, `use your best judgement`
-    if (low.contains("fill ")
-        && (low.contains("yourself")
-            || low.contains("without asking")
-            || low.contains("fill them in")
-            || low.contains("make up")))
-        || low.contains("best judgement")
-        || low.contains("best judgment")
-        || low.contains("plausible value")
+    if sorts & FREE != 0
+        && ((low.contains("fill ")
+            && (low.contains("yourself")
+                || low.contains("without asking")
+                || low.contains("fill them in")
+                || low.contains("make up")))
+            || low.contains("best judgement")
+            || low.contains("best judgment")
+            || low.contains("plausible value"))
     {
         add(Features::FREEDOM, None);
     }
@@ -802,7 +883,41 @@ fn addressed(words: &[Word<'_>], low: &str) -> Option<usize> {
             rest.trim_start()
                 .starts_with([',', ':', '!', ';', '—', '–', ')', ']', '>'])
         });
-        if starts && signed && at < 10 {
+        if (starts || at <= 1) && signed && at < 10 {
+            return Some(at);
+        }
+        // `processed by an automated agent`, `read by an AI`
+        let handled = words[..at]
+            .iter()
+            .rposition(|w| w.text == "by")
+            .filter(|by| at - by <= 3)
+            .is_some_and(|by| {
+                by.checked_sub(1).is_some_and(|b| {
+                    matches!(
+                        words[b].text,
+                        "processed"
+                            | "read"
+                            | "parsed"
+                            | "handled"
+                            | "seen"
+                            | "summarised"
+                            | "summarized"
+                            | "analysed"
+                            | "analyzed"
+                            | "viewed"
+                    )
+                })
+            });
+        if handled && words.iter().any(|w| matches!(w.text, "if" | "this" | "these")) {
+            return Some(at);
+        }
+        // `let the model know`
+        if words[..at]
+            .iter()
+            .rev()
+            .take(2)
+            .any(|w| matches!(w.text, "let" | "instruct"))
+        {
             return Some(at);
         }
         // `the assistant must`, `AI agents should`, `for the assistant`
@@ -1034,6 +1149,9 @@ fn deed(words: &[Word<'_>], low: &str) -> Option<(usize, bool)> {
                 matches!(
                     w.text,
                     "sure"
+                        | "needs"
+                        | "ought"
+                        | "supposed"
                         | "need"
                         | "required"
                         | "proceed"
@@ -1066,7 +1184,9 @@ fn deed(words: &[Word<'_>], low: &str) -> Option<(usize, bool)> {
                 || matches!(word.text, "it" | "that" | "this" | "once" | "p" | "s" | "you"))
             && word.sorts & TELL == 0)
             || signed
-            || fresh && word.text.len() > 4 && word.text.ends_with("ly")
+            || fresh
+                && (word.text.len() > 4 && word.text.ends_with("ly")
+                    || word.text.bytes().all(|b| b.is_ascii_digit()))
             || matches!(
                 word.text,
                 "please"
@@ -1125,6 +1245,10 @@ fn haul(words: &[Word<'_>]) -> Option<usize> {
                     | "gather"
                     | "combine"
                     | "extract"
+                    | "reply"
+                    | "respond"
+                    | "attach"
+                    | "upload"
             )
     }) {
         return None;
@@ -1188,6 +1312,7 @@ fn of_user(words: &[Word<'_>]) -> Option<usize> {
                 | "subscriber's"
                 | "employee's"
                 | "requester"
+                | "reader"
         );
         let the = at.checked_sub(1).is_some_and(|b| {
             matches!(
@@ -1226,8 +1351,8 @@ fn of_user(words: &[Word<'_>]) -> Option<usize> {
 }
 
 /// Phrases by which a deed is slipped in while something else is done.
-fn in_passing(low: &str) -> Option<usize> {
-    const PHRASES: [&str; 31] = [
+fn in_passing(low: &str) -> bool {
+    const PHRASES: [&str; 35] = [
         "while you are in here",
         "while you're in here",
         "while you are at it",
@@ -1236,6 +1361,10 @@ fn in_passing(low: &str) -> Option<usize> {
         "while processing",
         "while handling",
         "once you have read this",
+        "when summarizing",
+        "when summarising",
+        "when answering",
+        "when replying",
         "when you process this",
         "when processing this",
         "when handling this",
@@ -1260,7 +1389,7 @@ fn in_passing(low: &str) -> Option<usize> {
         "in your summary",
         "in your final",
     ];
-    PHRASES.iter().find_map(|phrase| low.find(phrase))
+    PHRASES.iter().any(|phrase| low.contains(phrase))
 }
 
 /// Whether a sentence is stuck to the one before without a space: `accordingly.TODO`, `USATODO:`.
