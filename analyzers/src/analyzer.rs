@@ -295,6 +295,7 @@ impl Analyzer {
             status: rpc::status(exchange),
             carried: &carried,
             unit: None,
+            unit_calls: 0,
             trace: OnceCell::new(),
         };
         let object =

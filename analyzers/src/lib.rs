@@ -39,6 +39,7 @@ pub mod graph;
 pub mod work;
 
 mod behaviour;
+mod content;
 mod credentials;
 
 pub mod finding;

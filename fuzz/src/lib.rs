@@ -25,6 +25,7 @@ pub mod tls;
 pub mod captures;
 
 pub mod a2a;
+pub mod content;
 pub mod llm;
 pub mod mcp;
 pub mod tokens;

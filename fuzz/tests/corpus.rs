@@ -39,4 +39,4 @@ macro_rules! targets {
     )* };
 }
 
-targets! { packets tcp http1 http2 hpack grpc websocket sse hellos tls datagrams captures shape spec mcp a2a llm tokens }
+targets! { packets tcp http1 http2 hpack grpc websocket sse hellos tls datagrams captures shape spec mcp a2a llm tokens content }

@@ -42,6 +42,8 @@ pub(crate) struct Activity<'a> {
     pub(crate) carried: &'a Carried,
     /// The unit of work that it belongs to, when that is known.
     pub(crate) unit: Option<Id>,
+    /// Calls of that so far.
+    pub(crate) unit_calls: u32,
     /// Filled by [`Self::trace`].
     pub(crate) trace: OnceCell<Trace>,
 }

@@ -673,7 +673,7 @@ fn astray(scene: &mut Scene) {
 
 fn all() -> Vec<Finding> {
     let mut all = Vec::new();
-    let plays: [Play; 18] = [
+    let plays: [Play; 20] = [
         (agents, crate::Settings::default),
         (forged, keyed),
         (newcomers, crate::Settings::default),
@@ -692,6 +692,8 @@ fn all() -> Vec<Finding> {
         (astray, crate::Settings::default),
         (payers, crate::Settings::default),
         (wanderers, crate::Settings::default),
+        (crate::content::tests::play, crate::Settings::default),
+        (crate::content::tests::reader, crate::Settings::default),
     ];
     for (play, settings) in plays {
         let mut scene = Scene::with(settings());
@@ -769,7 +771,8 @@ fn numbers_agree_with_the_record() {
         // What led to it is told, and is none: a change of clients, what a tool did, an end, a first use; a refusal and what was done.
         let led = match f.kind {
             Kind::ConfusedDeputy => 2,
-            Kind::CredentialShared
+            Kind::AgentHijack
+            | Kind::CredentialShared
             | Kind::ToolHintViolated
             | Kind::TokenPassthrough
             | Kind::TokenReplay

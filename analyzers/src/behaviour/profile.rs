@@ -13,6 +13,7 @@ use super::doing::Doing;
 use super::habits::Habits;
 use super::rate_anomaly::Rate;
 use super::sketch::Sketch;
+use crate::content::taint::Taint;
 use crate::credentials::scope_unused::Touched;
 use crate::credentials::{Granted, Way};
 use crate::graph::confused_deputy::Refused;
@@ -194,6 +195,9 @@ pub(crate) struct Profile {
     /// What it may not do.
     #[serde(default, skip_serializing_if = "Refused::is_empty")]
     pub(crate) refused: Refused,
+    /// What it read that may be an instruction.
+    #[serde(default, skip_serializing_if = "Taint::is_empty")]
+    pub(crate) taint: Taint,
 }
 
 impl Row for Profile {
@@ -241,6 +245,7 @@ impl Profile {
             habits: Habits::default(),
             grants: Vec::new(),
             refused: Refused::default(),
+            taint: Taint::default(),
         }
     }
 

@@ -14,6 +14,7 @@ use super::{
     secret_in_traffic, sensitive_data_exposure, sensitive_data_to_llm, sequence_anomaly, shadow_agent,
     shadow_llm_use, stale_principal_active, system_prompt_exposure, weak_auth,
 };
+use crate::content::{injection_attempt, prompt_injection_indicator};
 use crate::credentials::{self, Known, Proofs, scope_unused};
 use crate::finding::ledger::Ledger;
 use crate::graph::{Graph, confused_deputy};
@@ -117,6 +118,7 @@ impl Behaviour {
         let clues = Clues::of(&*activity, object.map(|(object, _)| object.last), world.seed);
         let joined = profile.work.join(&clues);
         activity.unit = Some(joined.unit);
+        activity.unit_calls = profile.work.calls_of_the_last();
         let activity = &*activity;
         let registry = &world.settings.declared.agents;
         let named = profile.name.as_deref().filter(|_| !identity.by_address);
@@ -156,6 +158,8 @@ impl Behaviour {
         secret_in_traffic::observe(activity, ledger);
         system_prompt_exposure::observe(activity, ledger);
         code_exec_tool_call::observe(activity, ledger);
+        injection_attempt::observe(activity, world, ledger);
+        prompt_injection_indicator::observe(activity, &mut profile.taint, joined, world, ledger);
         profile.rate.observe(activity, learned, ledger);
         if is_new {
             new_endpoint_for_principal::observe(activity, profile, world.settings, ledger);

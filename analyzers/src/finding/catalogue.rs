@@ -15,6 +15,7 @@ use crate::behaviour::{
     sensitive_data_to_llm, sequence_anomaly, shadow_agent, shadow_llm_use, stale_principal_active,
     system_prompt_exposure, weak_auth,
 };
+use crate::content::{agent_hijack, injection_attempt, prompt_injection_indicator};
 use crate::credentials::{
     audience_mismatch, credential_never_rotated, credential_shared, expired_token_accepted, forged_token,
     revoked_credential_accepted, scope_overbroad, scope_unused, sender_constraint_missing,
@@ -56,7 +57,7 @@ pub struct Entry {
 }
 
 /// Every kind, in the order of [`Kind`].
-pub const CATALOGUE: [Entry; 63] = [
+pub const CATALOGUE: [Entry; 66] = [
     Entry {
         kind: Kind::MissingAuth,
         name: "missing_auth",
@@ -1379,6 +1380,71 @@ pub const CATALOGUE: [Entry; 63] = [
             "Compare address and program with those of its usual tasks.",
             "If nobody can explain it, revoke the credential and take what the task read and changed for touched by a stranger.",
             "If it is a new way of working, do nothing: what comes back on more than three days is learned.",
+        ],
+    },
+    Entry {
+        kind: Kind::InjectionAttempt,
+        name: "injection_attempt",
+        title: "Code sent where a value belongs",
+        severity: Severity::Medium,
+        impact: "If the program behind it is not careful, the caller reads or changes what it likes, or runs commands on the server.",
+        explain: injection_attempt::explain,
+        mapping: &[
+            ("owasp_api", &["API7:2023", "API8:2023"]),
+            ("owasp_agentic", &["ASI02:2026", "ASI05:2026"]),
+            ("owasp_llm", &["LLM05:2025"]),
+            ("atlas", &["AML.T0049"]),
+            ("attack", &["T1190", "T1059"]),
+        ],
+        playbook: "PB-INJECTION",
+        steps: &[
+            "Read class, place and effect in the finding, and open the evidence with the filter: the value itself is only in the packets.",
+            "With an effect (an error of the database, a wait, content of a file): treat the server as broken into; keep its logs, and take the endpoint from the network if you can.",
+            "Without one: look at the code behind the parameter. Bind values to statements, pass arguments as lists and not through a shell, resolve paths against a folder, switch external entities off.",
+            "Ask the owner of the caller. An agent that sends such values may do what a text told it: look at what it read before.",
+            "A scanner of your own is accepted by its endpoint in the file of facts; block another one.",
+        ],
+    },
+    Entry {
+        kind: Kind::PromptInjectionIndicator,
+        name: "prompt_injection_indicator",
+        title: "Text tells the agent that reads it what to do",
+        severity: Severity::Medium,
+        impact: "An agent that takes it for an order does with its own rights what a stranger wants.",
+        explain: prompt_injection_indicator::explain,
+        mapping: &[
+            ("owasp_agentic", &["ASI01:2026", "ASI06:2026"]),
+            ("owasp_llm", &["LLM01:2025"]),
+            ("atlas", &["AML.T0051.001"]),
+        ],
+        playbook: "PB-PROMPT-INJECTION",
+        steps: &[
+            "Open the evidence with the filter and read the text: `features` tells what to look for. Hidden text shows in the bytes only.",
+            "Look at what the agent did in the same unit of work afterwards; `agent_hijack` names calls that carry values of the text.",
+            "Find who put the text there (a comment, a ticket, a page, a transfer) and take it out of what agents read.",
+            "Give the agent no tool that sends or changes something while it reads what strangers write, or have a person confirm.",
+            "A text that only teaches about attacks may be accepted with its endpoint.",
+        ],
+    },
+    Entry {
+        kind: Kind::AgentHijack,
+        name: "agent_hijack",
+        title: "Agent does what a text told it to do",
+        severity: Severity::High,
+        impact: "The agent no longer works for its owner: whoever wrote the text has its rights.",
+        explain: agent_hijack::explain,
+        mapping: &[
+            ("owasp_agentic", &["ASI01:2026", "ASI02:2026"]),
+            ("owasp_llm", &["LLM01:2025", "LLM06:2025"]),
+            ("atlas", &["AML.T0051.001", "AML.T0053"]),
+        ],
+        playbook: "PB-AGENT-HIJACK",
+        steps: &[
+            "Stop the agent, or take its credential back, until this is clear.",
+            "Compare the two exchanges of the evidence: where the text was read, and the call that carries its values.",
+            "Undo what the call did: take the transfer back, remove the member, revoke what was shared.",
+            "List what else the agent sent in that unit of work, and tell the owners of the data.",
+            "Take the text out of what agents read, and find who put it there.",
         ],
     },
 ];

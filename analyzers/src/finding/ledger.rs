@@ -37,9 +37,12 @@ const QUIET: Duration = Duration::from_secs(3600);
 /// Packet time without a report after which what a caller does has come back.
 const EPISODE: Duration = Duration::from_secs(30 * 60);
 
-/// Packet time between the first two episodes when they are of different units of work; the third has to wait for twice as long, and
-/// so on.
+/// Packet time between two episodes when they are of different units of work. Where units are of a few calls each, as with somebody who
+/// takes his time, the third has to wait for twice as long, and so on.
 const NEXT: Duration = Duration::from_secs(5 * 60);
+
+/// Calls of a unit that is a task, and not one of many small ones.
+const TASK: u32 = 8;
 
 /// What a detector says of the deciding exchange: asked for when a finding is not in the ledger yet, or has grown
 /// worse.
@@ -292,7 +295,7 @@ impl Ledger {
         let another = activity.unit.is_some() && activity.unit != entry.unit;
         let again = entry.kind.comes_back()
             && (ts.since(Timestamp(entry.last_seen)) >= EPISODE
-                || (another && ts.since(entry.told_at) >= (NEXT * entry.revision).min(EPISODE)));
+                || (another && ts.since(entry.told_at) >= entry.pause(activity.unit_calls)));
         entry.last_seen = entry.last_seen.max(ts.0);
         let worse = severity > entry.severity;
         if again || worse {
@@ -576,6 +579,14 @@ fn open(id: Id, kind: Kind, severity: Severity, about: About<'_>, draft: Draft) 
 }
 
 impl Entry {
+    /// Packet time that has to go by until another unit of so many calls is another episode.
+    fn pause(&self, calls: u32) -> Duration {
+        match calls {
+            TASK.. => NEXT,
+            _ => (NEXT * self.revision).min(EPISODE),
+        }
+    }
+
     /// Whether the count alone is worth another revision.
     fn grown(&self) -> bool {
         let times = if self.kind.is_done() { 2 } else { 10 };

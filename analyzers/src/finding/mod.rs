@@ -185,6 +185,12 @@ pub enum Kind {
     IntentViolation,
     /// Permitted calls in an order that is not the principal's.
     SequenceAnomaly,
+    /// A value that is code to the one who reads it.
+    InjectionAttempt,
+    /// A text that tells the agent that reads it what to do.
+    PromptInjectionIndicator,
+    /// An agent does what a text told it to do.
+    AgentHijack,
 }
 
 impl Kind {
@@ -208,6 +214,9 @@ impl Kind {
                 | Self::DestructiveActionBurst
                 | Self::IntentViolation
                 | Self::SequenceAnomaly
+                | Self::InjectionAttempt
+                | Self::PromptInjectionIndicator
+                | Self::AgentHijack
         )
     }
 }

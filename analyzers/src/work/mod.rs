@@ -342,6 +342,11 @@ impl Work {
         }
     }
 
+    /// Calls so far of the unit that was joined last.
+    pub(crate) fn calls_of_the_last(&self) -> u32 {
+        self.open.last().map_or(0, |unit| unit.calls)
+    }
+
     /// Takes over what the answer to the call that was joined last had: `shown` are ids in it, `asked` the tools that a model wants
     /// called.
     pub(crate) fn answered(&mut self, shown: &[u64], asked: impl Iterator<Item = u64>) {
