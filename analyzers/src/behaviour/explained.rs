@@ -638,6 +638,19 @@ fn wanderers(scene: &mut Scene) {
     }
 }
 
+/// An agent that gets a little more each day.
+fn growers(scene: &mut Scene) {
+    for day in (0..30u64).filter(|day| day % 7 < 5) {
+        scene.now = (START + day * 86_400) * 1_000_000_000;
+        let rows = "x".repeat(100_000 + day as usize * 1500);
+        scene.send(
+            &Call::get("/feed")
+                .bearer(&agent_token("g", day * 24))
+                .answer(rows),
+        );
+    }
+}
+
 /// An agent that pays somebody nobody ever mentioned.
 fn payers(scene: &mut Scene) {
     super::tasks::paying(scene);
@@ -673,7 +686,7 @@ fn astray(scene: &mut Scene) {
 
 fn all() -> Vec<Finding> {
     let mut all = Vec::new();
-    let plays: [Play; 20] = [
+    let plays: [Play; 21] = [
         (agents, crate::Settings::default),
         (forged, keyed),
         (newcomers, crate::Settings::default),
@@ -692,6 +705,7 @@ fn all() -> Vec<Finding> {
         (astray, crate::Settings::default),
         (payers, crate::Settings::default),
         (wanderers, crate::Settings::default),
+        (growers, crate::Settings::default),
         (crate::content::tests::play, crate::Settings::default),
         (crate::content::tests::reader, crate::Settings::default),
     ];

@@ -11,6 +11,7 @@ use super::hours::Hours;
 use super::intent_violation;
 use super::sequence::Sequence;
 use super::sketch::Sketch;
+use super::slow_exfiltration::Daily;
 use super::usual::Usual;
 use crate::id::Id;
 use crate::store::Row;
@@ -45,6 +46,9 @@ pub(crate) struct Habits {
     pub(crate) sequence: Sequence,
     #[serde(default)]
     pub(crate) surprise: Usual,
+    /// Bytes of answers by day.
+    #[serde(default, skip_serializing_if = "Daily::is_empty")]
+    pub(crate) daily: Daily,
     /// The last day with a task that was reported, and on how many that was so.
     #[serde(default)]
     reported: (u32, u8),

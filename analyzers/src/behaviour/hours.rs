@@ -66,6 +66,11 @@ impl Hours {
         around(hour).iter().any(|h| self.who.get(*h) == Some(&SEVERAL))
     }
 
+    /// Whether there was ever more than one in any hour.
+    pub(crate) fn are_of_several(&self) -> bool {
+        self.who.contains(&SEVERAL)
+    }
+
     /// Takes a call. `strange` says that the hour is not usual: then it becomes so when it comes back on other days.
     pub(crate) fn count(&mut self, ts: Timestamp, strange: bool) {
         let (day, hour) = day_and_hour(ts);

@@ -41,6 +41,7 @@ pub(crate) mod sensitive_data_to_llm;
 pub(crate) mod sequence_anomaly;
 pub(crate) mod shadow_agent;
 pub(crate) mod shadow_llm_use;
+pub(crate) mod slow_exfiltration;
 pub(crate) mod stale_principal_active;
 pub(crate) mod system_prompt_exposure;
 pub(crate) mod weak_auth;

@@ -12,7 +12,7 @@ use super::{
     destructive_action_burst, env_crossing, human_use_of_nhi, intent_violation, missing_auth, new_agent,
     new_endpoint_for_principal, off_hours_activity, request_smuggling_indicator, retry_storm,
     secret_in_traffic, sensitive_data_exposure, sensitive_data_to_llm, sequence_anomaly, shadow_agent,
-    shadow_llm_use, stale_principal_active, system_prompt_exposure, weak_auth,
+    shadow_llm_use, slow_exfiltration, stale_principal_active, system_prompt_exposure, weak_auth,
 };
 use crate::content::{injection_attempt, prompt_injection_indicator};
 use crate::credentials::{self, Known, Proofs, scope_unused};
@@ -271,6 +271,14 @@ fn at_work(
         off_hours_activity::observe(activity, unit, habits.hours.days(), ledger);
     }
     data_volume_anomaly::observe(activity, unit, habits, &mut group.habits, learned, ledger);
+    let alone = !group.habits.hours.are_of_several();
+    slow_exfiltration::observe(
+        activity,
+        &mut habits.daily,
+        &mut group.habits.daily,
+        alone,
+        ledger,
+    );
     sequence_anomaly::observe(activity, unit, (habits, &group.habits), learned, ledger);
     let knows = (learned, world.seed, &world.settings.hash_key);
     intent_violation::observe(activity, unit, &mut group.sends, &mut mentioned, knows, ledger);

@@ -558,3 +558,59 @@ fn something_new_in_a_task_is_no_other_order() {
         scene.words()
     );
 }
+
+/// Days of work of an agent that gets so many bytes on each; weekends are free. With noise of three percent.
+fn days(scene: &mut Scene, agent: &str, bytes: impl Fn(u64) -> f64) {
+    let mut rng = 41_u64;
+    for day in 0..30u64 {
+        // START is a Monday.
+        if day % 7 >= 5 {
+            continue;
+        }
+        rng = rng
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        let noise = 1.0 + ((rng >> 40) as f64 / (1u64 << 24) as f64 - 0.5) * 0.06;
+        let size = (bytes(day) * noise / 8.0) as usize;
+        for n in 0..8u64 {
+            scene.now = (START + day * 86_400 + n * 1800) * 1_000_000_000;
+            let token = agent_token(agent, day * 24 + n / 2);
+            scene.send(&Call::get("/feed").bearer(&token).answer("x".repeat(size)));
+        }
+    }
+}
+
+#[test]
+fn one_percent_more_each_day_is_found_within_fourteen_days() {
+    let mut scene = Scene::new();
+    days(&mut scene, "slow", |day| 160_000.0 * 1.01f64.powi(day as i32));
+    let found = one(&scene, Kind::SlowExfiltration);
+    assert!(
+        found.detected_at <= (START + 14 * 86_400) * 1_000_000_000 + 3_600_000_000_000,
+        "{found:?}"
+    );
+    assert_eq!(found.severity, Severity::Medium);
+    assert_eq!(
+        kinds(&scene),
+        ["slow_exfiltration"],
+        "no day by itself is strange"
+    );
+}
+
+#[test]
+fn days_that_go_up_and_down_or_stay_are_no_slow_growth() {
+    for shape in [
+        |_: u64| 160_000.0,
+        |day: u64| 160_000.0 * (1.0 + 0.2 * f64::from(day as u32 % 5)),
+        |day: u64| if day < 12 { 160_000.0 } else { 300_000.0 },
+    ] {
+        let mut scene = Scene::new();
+        days(&mut scene, "steady", shape);
+        assert_eq!(
+            told(&scene, Kind::SlowExfiltration).len(),
+            0,
+            "{:?}",
+            scene.words()
+        );
+    }
+}

@@ -12,8 +12,8 @@ use crate::behaviour::{
     data_volume_anomaly, destructive_action_burst, endpoint_discovery_scan, env_crossing, human_use_of_nhi,
     intent_violation, missing_auth, new_agent, new_endpoint_for_principal, off_hours_activity, rate_anomaly,
     request_smuggling_indicator, retry_storm, secret_in_traffic, sensitive_data_exposure,
-    sensitive_data_to_llm, sequence_anomaly, shadow_agent, shadow_llm_use, stale_principal_active,
-    system_prompt_exposure, weak_auth,
+    sensitive_data_to_llm, sequence_anomaly, shadow_agent, shadow_llm_use, slow_exfiltration,
+    stale_principal_active, system_prompt_exposure, weak_auth,
 };
 use crate::content::{agent_hijack, injection_attempt, prompt_injection_indicator};
 use crate::credentials::{
@@ -57,7 +57,7 @@ pub struct Entry {
 }
 
 /// Every kind, in the order of [`Kind`].
-pub const CATALOGUE: [Entry; 66] = [
+pub const CATALOGUE: [Entry; 67] = [
     Entry {
         kind: Kind::MissingAuth,
         name: "missing_auth",
@@ -1445,6 +1445,28 @@ pub const CATALOGUE: [Entry; 66] = [
             "Undo what the call did: take the transfer back, remove the member, revoke what was shared.",
             "List what else the agent sent in that unit of work, and tell the owners of the data.",
             "Take the text out of what agents read, and find who put it there.",
+        ],
+    },
+    Entry {
+        kind: Kind::SlowExfiltration,
+        name: "slow_exfiltration",
+        title: "A little more each day",
+        severity: Severity::Medium,
+        impact: "Growth that no day shows is how data leaves below every threshold, and how a baseline is led astray.",
+        explain: slow_exfiltration::explain,
+        mapping: &[
+            ("owasp_api", &["API4:2023", "API6:2023"]),
+            ("owasp_agentic", &["ASI02:2026"]),
+            ("owasp_llm", &["LLM02:2025"]),
+            ("atlas", &["AML.T0086", "AML.T0025"]),
+            ("attack", &["T1030", "T1567"]),
+        ],
+        playbook: "PB-SLOW-EXFILTRATION",
+        steps: &[
+            "Compare the days of the principal with those of others of its sort: is there more to do for all?",
+            "Find out which endpoint grows (the principal's profile and the inventory have counts and sizes).",
+            "Ask the owner whether the task grew: more customers, a larger page size, another schedule.",
+            "If nothing explains it, follow what the principal sends to other hosts, and set a limit where it was a month ago.",
         ],
     },
 ];

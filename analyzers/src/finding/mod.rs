@@ -191,6 +191,8 @@ pub enum Kind {
     PromptInjectionIndicator,
     /// An agent does what a text told it to do.
     AgentHijack,
+    /// A little more each day.
+    SlowExfiltration,
 }
 
 impl Kind {
