@@ -4,6 +4,10 @@
 //! A bank account is a word of the form of an IBAN (ISO 13616: country, two check digits, up to thirty letters and digits); its check digits
 //! are not asked for, since what matters is whether it is the same one again.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
 use crate::id::Seed;
 use crate::marks::{Marks, Word};
 
@@ -12,6 +16,11 @@ const MOST: usize = 256;
 
 /// Bytes of one text that are looked at.
 const SEARCHED: usize = 1 << 20;
+
+/// What stands before a host. Made once: making a needle takes longer than most searches.
+static SCHEME: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"://"));
+static ESCAPED: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br":\/\/"));
+static WWW: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"www."));
 
 /// Letters, digits and signs of the name in an e-mail address, and of the name of a host.
 fn in_name(b: u8) -> bool {
@@ -72,6 +81,10 @@ impl<'a> Collector<'a> {
     /// Takes what stands in a text: addresses and links. Accounts of a text are in its words.
     pub(super) fn text(&mut self, text: &[u8]) {
         let text = &text[..text.len().min(SEARCHED)];
+        // Nothing of that sort is without a dot.
+        if memchr::memchr(b'.', text).is_none() {
+            return;
+        }
         for at in memchr::memchr_iter(b'@', text) {
             let name = text[..at]
                 .iter()
@@ -91,14 +104,14 @@ impl<'a> Collector<'a> {
                 self.add(b'e', &text[at - name..at + 1 + domain.len()]);
             }
         }
-        for at in memchr::memmem::find_iter(text, b"://") {
+        for at in SCHEME.find_iter(text) {
             self.host(&text[at + 3..]);
         }
         // As JSON may have it.
-        for at in memchr::memmem::find_iter(text, br":\/\/") {
+        for at in ESCAPED.find_iter(text) {
             self.host(&text[at + 5..]);
         }
-        for at in memchr::memmem::find_iter(text, b"www.") {
+        for at in WWW.find_iter(text) {
             let before = at.checked_sub(1).map_or(b' ', |at| text[at]);
             if !in_host(before) && before != b'/' && before != b'@' {
                 self.host(&text[at..]);

@@ -12,11 +12,11 @@ use super::intent_violation;
 use super::sequence::Sequence;
 use super::sketch::Sketch;
 use super::slow_exfiltration::Daily;
-use super::usual::Usual;
+use super::usual::{Usual, make_room};
 use crate::id::Id;
 use crate::store::Row;
 
-/// Endpoints of which something is kept; the one learned from least makes way.
+/// Endpoints of which something is kept; those learned from least make way.
 const PLACES: usize = 64;
 
 /// Values from which on a principal's own are enough to judge by.
@@ -62,11 +62,8 @@ const FORGOTTEN: u32 = 14;
 
 /// Puts a value where it belongs, while there is room.
 pub(crate) fn learn(all: &mut BTreeMap<Id, Usual>, id: Id, value: f64) {
-    if !all.contains_key(&id) && all.len() >= PLACES {
-        let least = all.iter().min_by_key(|(id, usual)| (usual.learned(), **id));
-        if let Some(id) = least.map(|(id, _)| *id) {
-            all.remove(&id);
-        }
+    if !all.contains_key(&id) {
+        make_room(all, PLACES, Usual::learned);
     }
     all.entry(id).or_default().learn(value);
 }

@@ -27,6 +27,7 @@ use super::destinations::Collector;
 use super::doing::Unit;
 use super::failure;
 use super::sketch::Sketch;
+use super::usual::make_room;
 use crate::finding::ledger::{Draft, Ledger, Subject, day};
 use crate::finding::words::{many, sentence};
 use crate::finding::{Finding, Kind, Severity};
@@ -191,11 +192,8 @@ pub(super) fn observe(
         if !done {
             continue;
         }
-        if habit.arguments.len() >= ARGUMENTS && !habit.arguments.contains_key(&one.argument) {
-            let least = habit.arguments.iter().min_by_key(|(id, a)| (a.calls, **id));
-            if let Some(id) = least.map(|(id, _)| *id) {
-                habit.arguments.remove(&id);
-            }
+        if !habit.arguments.contains_key(&one.argument) {
+            make_room(&mut habit.arguments, ARGUMENTS, |argument| argument.calls);
         }
         let argument = habit.arguments.entry(one.argument).or_default();
         argument.calls = argument.calls.saturating_add(1);

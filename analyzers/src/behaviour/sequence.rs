@@ -7,10 +7,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::usual::make_room;
+
 /// What may follow a context that is told apart; the rest is the chance of something new.
 const NEXT: usize = 32;
 
-/// Contexts of one model; the rarest makes way.
+/// Contexts of one model; the rarest make way.
 const CONTEXTS: usize = 384;
 
 /// The beginning of a task.
@@ -94,11 +96,8 @@ impl Sequence {
         let mut before = [BEGIN; 2];
         for next in task {
             for context in contexts(before) {
-                if self.contexts.len() >= CONTEXTS && !self.contexts.contains_key(&context) {
-                    let rarest = self.contexts.iter().min_by_key(|(id, f)| (f.calls(), **id));
-                    if let Some(id) = rarest.map(|(id, _)| *id) {
-                        self.contexts.remove(&id);
-                    }
+                if !self.contexts.contains_key(&context) {
+                    make_room(&mut self.contexts, CONTEXTS, Followed::calls);
                 }
                 self.contexts.entry(context).or_default().count(*next);
             }

@@ -1,5 +1,7 @@
 //! How many is usual: the statistics that baselines are made of. Nothing here knows what is counted.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// Values over which the past is forgotten to a half.
@@ -85,6 +87,18 @@ impl Usual {
     /// and have no distribution that holds for all.
     pub(crate) fn larger(&self, times: f64) -> f64 {
         (self.mean() + 3.0 * self.deviation()).max(times * self.most())
+    }
+}
+
+/// Makes room in a full table: a quarter of it goes, what weighs least first. One by one would be a search for each new entry.
+pub(crate) fn make_room<K: Ord + Copy, V>(all: &mut BTreeMap<K, V>, most: usize, weight: impl Fn(&V) -> u32) {
+    if all.len() < most {
+        return;
+    }
+    let mut order: Vec<(u32, K)> = all.iter().map(|(key, value)| (weight(value), *key)).collect();
+    order.sort_unstable();
+    for (_, key) in order.iter().take(all.len().div_ceil(4)) {
+        all.remove(key);
     }
 }
 
