@@ -128,12 +128,12 @@ pub(crate) fn explain(finding: &Finding) -> String {
     };
     let of = |name: &str| finding.support.get(name).and_then(serde_json::Value::as_bool) == Some(true);
     let whose = match (of("of_other_endpoints"), of("of_peers")) {
-        (true, _) => "had ever got from this host",
-        (_, true) => "of its sort had ever got there",
-        _ => "had ever got there",
+        (true, _) => "it had ever got from this host",
+        (_, true) => "callers of its sort had ever got there",
+        _ => "it had ever got there",
     };
     sentence(&format!(
-        "{} got {} from {}, {} in all; the one that decided had {}, and the largest that it {whose} before had {} (mean {}, of {}).",
+        "{} got {} from {}, {} in all; the one that decided had {}, and the largest that {whose} before had {} (mean {}, of {}).",
         finding.who(),
         many(
             finding.observed_number("large_answers"),
