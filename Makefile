@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 .DEFAULT_GOAL := help
-.PHONY: help demo test check corpus bench floods memory
+.PHONY: help demo test check corpus bench floods memory year ablation
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -64,3 +64,12 @@ memory: ## what 50,000 endpoints and 100,000 callers take, and what somebody may
 	@for of in ordinary everything walks tasks refused; do \
 	    $(CARGO) run --release --quiet -p benches --bin callers $$of || exit 1; \
 	done
+
+year: ## a year of packet time of 200 callers whose habits change: what is told of them, by kind and cause (a minute)
+	@deploy/install-deps build
+	@$(CARGO) build --release --quiet -p benches
+	@$(CARGO) run --release --quiet -p benches --bin year
+
+ablation: ## what each dimension of a baseline is worth on the labelled traffic beside the project (some minutes)
+	@deploy/install-deps build
+	$(CARGO) test --release -p tapline --test evaluation -- --ignored --nocapture

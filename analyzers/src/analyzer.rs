@@ -8,7 +8,7 @@ use reassembly::{Exchange, Flow, FlowRef, Message, PartOf, Request, Response};
 
 use crate::a2a::{self, A2a, A2aLabels, AgentView};
 use crate::behaviour::stage::{Behaviour, World};
-use crate::behaviour::{Activity, bola_enumeration, is_text, named, shadow_llm_use};
+use crate::behaviour::{Activity, Dimensions, bola_enumeration, is_text, named, shadow_llm_use};
 use crate::finding::Finding;
 use crate::finding::ledger::Ledger;
 use crate::id::{Id, Seed};
@@ -124,6 +124,7 @@ pub struct RestoreError {
 #[derive(Debug)]
 pub struct Analyzer {
     settings: Settings,
+    looks_at: Dimensions,
     seed: Seed,
     egress: Networks,
     llm_allowed: Allowed,
@@ -152,6 +153,7 @@ impl Analyzer {
     pub fn new(settings: Settings) -> Self {
         let seed = Seed::new(&settings.hash_key);
         Self {
+            looks_at: Dimensions::without(&settings.leave_out),
             seed,
             // The sensor checks networks when it reads its configuration; what is wrong matches nothing.
             egress: Networks::parse(&settings.shared_egress).0,
@@ -296,6 +298,7 @@ impl Analyzer {
             carried: &carried,
             unit: None,
             unit_calls: 0,
+            changed: None,
             trace: OnceCell::new(),
         };
         let object =
@@ -338,6 +341,7 @@ impl Analyzer {
         let mut work = None;
         if behaviour {
             let world = World {
+                looks_at: self.looks_at,
                 settings: &self.settings,
                 seed: self.seed,
                 egress: &self.egress,
@@ -479,6 +483,7 @@ impl Analyzer {
         self.a2a.agents.untrack();
         self.behaviour.profiles.untrack();
         self.behaviour.scans.untrack();
+        self.behaviour.logins.untrack();
         self.behaviour.groups.untrack();
         self.behaviour.credentials.untrack();
         self.behaviour.graph.edges.untrack();
@@ -500,6 +505,7 @@ impl Analyzer {
             .chain(changes(&mut self.behaviour.profiles, Table::Principals, ""))
             .chain(changes(&mut self.behaviour.graph.edges, Table::Principals, EDGE))
             .chain(changes(&mut self.behaviour.groups, Table::Principals, GROUP))
+            .chain(changes(&mut self.behaviour.logins, Table::Principals, LOGINS))
             .chain(changes(&mut self.behaviour.scans, Table::Principals, SCAN))
             .chain(changes(&mut self.behaviour.credentials, Table::Credentials, ""))
             .chain(changes(&mut self.ledger.entries, Table::Findings, ""))
@@ -519,6 +525,7 @@ impl Analyzer {
             profiles,
             credentials,
             scans,
+            logins,
             groups,
             graph,
             ..
@@ -533,6 +540,7 @@ impl Analyzer {
             (Table::Endpoints, SESSION) => load(&mut self.mcp.sessions, bare, value, |_| None),
             (Table::Endpoints, AGENT) => load(&mut self.a2a.agents, bare, value, |a| Some(a.id)),
             (Table::Principals, "") => load(profiles, bare, value, |p| Some(p.id)),
+            (Table::Principals, LOGINS) => load(logins, bare, value, |_| None),
             (Table::Principals, SCAN) => load(scans, bare, value, |_| None),
             (Table::Principals, EDGE) => load(&mut graph.edges, bare, value, |e| Some(e.id())),
             (Table::Principals, GROUP) => load(groups, bare, value, |_| None),
@@ -569,6 +577,7 @@ impl Analyzer {
             ("findings_evicted", self.ledger.entries.evicted()),
             ("groups_evicted", self.behaviour.groups.evicted()),
             ("hosts_evicted", self.inventory.hosts.evicted()),
+            ("logins_evicted", self.behaviour.logins.evicted()),
             ("mcp_servers_evicted", self.mcp.servers.evicted()),
             ("mcp_sessions_evicted", self.mcp.sessions.evicted()),
             ("mcp_calls_unanswered", self.mcp.unanswered()),
@@ -585,6 +594,7 @@ impl Analyzer {
 const HOST: &str = "host/";
 const COVER: &str = "watch/";
 const SCAN: &str = "scan/";
+const LOGINS: &str = "logins/";
 const EDGE: &str = "edge/";
 const GROUP: &str = "group/";
 const SERVER: &str = "mcp/";

@@ -48,6 +48,7 @@ mod analyzer;
 
 pub use a2a::{A2aLabels, A2aParts, AgentView, InterfaceView, SignatureView};
 pub use analyzer::{Analyzer, Change, Labels, RestoreError, Table, exchange_id};
+pub use behaviour::DIMENSIONS;
 pub use finding::{Evidence, Finding, Kind, Severity, Status};
 pub use identity::{Mode, ModelUse, PrincipalKind, PrincipalView, UsedEndpoint};
 pub use inventory::{COUNTRY_CODES, EndpointView};

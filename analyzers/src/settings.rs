@@ -41,6 +41,8 @@ pub struct Settings {
     pub learn_exchanges: u64,
     /// … over at least this long.
     pub learn_period: Duration,
+    /// Dimensions of what is usual that are left out, of [`crate::DIMENSIONS`]: to see what each is worth.
+    pub leave_out: Vec<String>,
     /// Endpoints kept; the one not seen for longest makes way.
     pub max_endpoints: usize,
     /// Principals kept; the one not seen for longest makes way.
@@ -79,6 +81,7 @@ impl Default for Settings {
             national_ids: Vec::new(),
             learn_exchanges: 200,
             learn_period: Duration::from_secs(24 * 3600),
+            leave_out: Vec::new(),
             max_endpoints: 20_000,
             max_principals: 20_000,
             max_findings: 20_000,

@@ -174,7 +174,8 @@ const INCIDENTS: [Incident; 6] = [
         principal: Some(("ai_agent", "refund-agent")),
         template: Some("/v1/orders/{int}"),
         // Ninety-six reads in three minutes are more than the agent ever made.
-        also: &["rate_anomaly"],
+        // One of them had been shown to somebody else alone.
+        also: &["rate_anomaly", "bola"],
     },
     Incident {
         name: "token_without_exp",

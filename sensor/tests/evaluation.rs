@@ -31,16 +31,25 @@ fn number(value: &Value, name: &str) -> f64 {
     value[name].as_f64().unwrap_or(f64::NAN)
 }
 
-fn run(set: &Path) -> Option<Value> {
-    let folder = folder("evaluation");
+fn run(set: &Path, without: Option<&str>) -> Option<Value> {
+    let folder = folder(&format!("evaluation{}", without.unwrap_or_default()));
     let report = folder.join("report.json");
+    let config = folder.join("tapline.toml");
+    let text = without.map_or_else(String::new, |name| {
+        format!("[learning]\nleave_out = [\"{name}\"]\n")
+    });
+    std::fs::write(&config, text).expect("the configuration is written");
     let done = Command::new("python3")
         .arg(set.join("run.py"))
         .args(["--tapline", env!("CARGO_BIN_EXE_tapline"), "--json"])
         .arg(&report)
+        .arg("--config")
+        .arg(&config)
         .output()
         .ok()?;
-    println!("{}", String::from_utf8_lossy(&done.stdout));
+    if without.is_none() {
+        println!("{}", String::from_utf8_lossy(&done.stdout));
+    }
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     let text = std::fs::read(&report).expect("the report is there");
     Some(serde_json::from_slice(&text).expect("the report is JSON"))
@@ -53,7 +62,7 @@ fn attacks_of_every_class_are_found_and_work_that_looks_like_them_is_not() {
         println!("skipped: no evaluation set at {}", set.display());
         return;
     }
-    let Some(report) = run(&set) else {
+    let Some(report) = run(&set, None) else {
         println!("skipped: python3 does not run here");
         return;
     };
@@ -94,4 +103,44 @@ fn attacks_of_every_class_are_found_and_work_that_looks_like_them_is_not() {
         assert!(calls <= 20.0, "{class}: after {calls} exchanges");
     }
     assert!(number(&report["atrdf"], "macro_f1") >= 0.99);
+}
+
+/// What each dimension of what is usual is worth: recall and false alarms without it, and what its classes lose. Takes a run of the whole set
+/// for each.
+#[test]
+#[ignore = "a quarter of an hour; `make ablation` prints it"]
+fn what_each_dimension_is_worth() {
+    let set = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/eval");
+    let Some(whole) = set.join("run.py").exists().then(|| run(&set, None)).flatten() else {
+        println!("skipped: no evaluation set at {}, or no python3", set.display());
+        return;
+    };
+    let recall = |report: &Value, class: &str| number(&report["agents"]["classes"][class], "recall");
+    let overall = |report: &Value| {
+        let agents = &report["agents"];
+        (
+            number(&agents["overall"], "macro_recall"),
+            number(&agents["false_positives"]["all"], "per_1000"),
+        )
+    };
+    let (all, wrong) = overall(&whole);
+    println!(
+        "{:<14} {:>12} {:>10}  lost",
+        "without", "macro recall", "per 1000"
+    );
+    println!("{:<14} {all:>12.4} {wrong:>10.1}", "nothing");
+    for name in analyzers::DIMENSIONS {
+        let Some(report) = run(&set, Some(name)) else {
+            return;
+        };
+        let (all, wrong) = overall(&report);
+        let classes = whole["agents"]["classes"].as_object().expect("classes");
+        let lost: Vec<String> = classes
+            .keys()
+            .map(|class| (class, recall(&report, class) - recall(&whole, class)))
+            .filter(|(_, change)| change.abs() > 1e-9)
+            .map(|(class, change)| format!("{class} {change:+.3}"))
+            .collect();
+        println!("{name:<14} {all:>12.4} {wrong:>10.1}  {}", lost.join(", "));
+    }
 }

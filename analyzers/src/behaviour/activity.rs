@@ -44,6 +44,8 @@ pub(crate) struct Activity<'a> {
     pub(crate) unit: Option<Id>,
     /// Calls of that so far.
     pub(crate) unit_calls: u32,
+    /// How long ago the caller's program, model, tools or prompt changed, when that explains what is only unusual.
+    pub(crate) changed: Option<std::time::Duration>,
     /// Filled by [`Self::trace`].
     pub(crate) trace: OnceCell<Trace>,
 }

@@ -118,12 +118,13 @@ pub(crate) struct Task {
 /// Objects of one unit of work below which nothing is told.
 const LEAST: usize = 8;
 
-/// Counts the object of a call in its unit of work. `usual` says how many are.
+/// Counts the object of a call in its unit of work. `middle` is how many the caller in the middle of its group asks for in one.
 pub(super) fn in_task(
     activity: &Activity<'_>,
     unit: &mut Unit,
     (object, missing): (Object, bool),
     (own, group): (&Habits, &Habits),
+    middle: Option<f64>,
 ) -> Option<Task> {
     let template = activity.place.template;
     let guesses = unit.guessed(template)?;
@@ -132,6 +133,11 @@ pub(super) fn in_task(
     }
     guesses.missing += u32::from(missing);
     let usual = count_of(own.guesses.get(&template), group.guesses.get(&template), 2.0);
+    // One that was there from the beginning may have taught the group much; most of it does not.
+    let usual = usual.map(|usual| match middle {
+        Some(middle) if usual.peers => usual.at_most(4.0 * (middle + 2.0) + LEAST as f64),
+        _ => usual,
+    });
     let count = guesses.objects.len();
     let beyond = usual.filter(|usual| count >= LEAST && count as f64 >= usual.beyond);
     let Some(usual) = beyond else {

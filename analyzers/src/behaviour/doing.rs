@@ -7,6 +7,7 @@ use std::time::Duration;
 use reassembly::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::agent_runaway::Spent;
 use super::retry_storm::Loop;
 use super::sequence::BEGIN;
 use super::sketch::Sketch;
@@ -58,6 +59,9 @@ pub(crate) struct Unit {
     /// Objects named by calls that were answered.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     met: Vec<u32>,
+    /// Reads of objects that were shown to somebody else alone.
+    #[serde(default)]
+    pub(crate) foreign: u32,
     /// Objects changed that it had not met.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) changed: Vec<u32>,
@@ -65,6 +69,9 @@ pub(crate) struct Unit {
     pub(crate) changes: Vec<Trace>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) loops: Vec<Loop>,
+    /// Calls of models, tokens, and changes made again.
+    #[serde(default, skip_serializing_if = "Spent::is_empty")]
+    pub(crate) spent: Spent,
     /// Answers larger than usual, and their bytes.
     #[serde(default)]
     pub(crate) large: (u32, u64),
@@ -102,9 +109,11 @@ impl Unit {
             reported: false,
             guesses: BTreeMap::new(),
             met: Vec::new(),
+            foreign: 0,
             changed: Vec::new(),
             changes: Vec::new(),
             loops: Vec::new(),
+            spent: Spent::default(),
             large: (0, 0),
             largest: Vec::new(),
             held: Vec::new(),
@@ -124,6 +133,11 @@ impl Unit {
             return None;
         }
         Some(self.guesses.entry(template).or_default())
+    }
+
+    /// Objects that were asked for and that nothing had shown, of all endpoints.
+    pub(crate) fn guesses_made(&self) -> usize {
+        self.guesses.values().map(|guesses| guesses.objects.len()).sum()
     }
 
     /// Whether an object was named by a call before, which it is from now on.

@@ -686,7 +686,7 @@ fn astray(scene: &mut Scene) {
 
 fn all() -> Vec<Finding> {
     let mut all = Vec::new();
-    let plays: [Play; 21] = [
+    let plays: [Play; 31] = [
         (agents, crate::Settings::default),
         (forged, keyed),
         (newcomers, crate::Settings::default),
@@ -706,6 +706,16 @@ fn all() -> Vec<Finding> {
         (payers, crate::Settings::default),
         (wanderers, crate::Settings::default),
         (growers, crate::Settings::default),
+        (super::abuse::snoopers, crate::Settings::default),
+        (super::abuse::usurpers, crate::Settings::default),
+        (super::abuse::climbers, crate::Settings::default),
+        (super::abuse::spenders, crate::Settings::default),
+        (super::abuse::runaways, crate::Settings::default),
+        (super::abuse::burglars, crate::Settings::default),
+        (super::abuse::sleepers, crate::Settings::default),
+        (super::abuse::cascades, crate::Settings::default),
+        (super::abuse::updated, crate::Settings::default),
+        (super::abuse::creepers, crate::Settings::default),
         (crate::content::tests::play, crate::Settings::default),
         (crate::content::tests::reader, crate::Settings::default),
     ];

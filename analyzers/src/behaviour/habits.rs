@@ -6,18 +6,22 @@ use std::collections::BTreeMap;
 use reassembly::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::bfla_access;
+use super::customs::Customs;
+use super::days::Days;
 use super::doing::Unit;
 use super::hours::Hours;
 use super::intent_violation;
+use super::owners::{Owners, Read};
+use super::peers::Peers;
 use super::sequence::Sequence;
 use super::sketch::Sketch;
-use super::slow_exfiltration::Daily;
 use super::usual::{Usual, make_room};
 use crate::id::Id;
 use crate::store::Row;
 
 /// Endpoints of which something is kept; those learned from least make way.
-const PLACES: usize = 64;
+pub(super) const PLACES: usize = 64;
 
 /// Values from which on a principal's own are enough to judge by.
 const OWN: u32 = 8;
@@ -46,9 +50,26 @@ pub(crate) struct Habits {
     pub(crate) sequence: Sequence,
     #[serde(default)]
     pub(crate) surprise: Usual,
-    /// Bytes of answers by day.
-    #[serde(default, skip_serializing_if = "Daily::is_empty")]
-    pub(crate) daily: Daily,
+    /// Reads of objects that were shown to it alone, or to another one alone.
+    #[serde(default)]
+    pub(crate) reads: Read,
+    /// Of a unit of work that calls models: how often, and the tokens it takes.
+    #[serde(default)]
+    pub(crate) turns: Usual,
+    #[serde(default)]
+    pub(crate) tokens: Usual,
+    /// Amounts sent, by endpoint.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) amounts: BTreeMap<Id, Usual>,
+    /// Functions of other roles that were told of.
+    #[serde(default)]
+    pub(crate) other_roles: bfla_access::Told,
+    /// What each day was like.
+    #[serde(default, skip_serializing_if = "Days::is_empty")]
+    pub(crate) days: Days,
+    /// The days on which slow growth was told last: of bytes, and of what baselines learn.
+    #[serde(default)]
+    pub(crate) told: (u32, u32),
     /// The last day with a task that was reported, and on how many that was so.
     #[serde(default)]
     reported: (u32, u8),
@@ -76,6 +97,10 @@ impl Habits {
         }
         self.changes.learn(unit.changed.len() as f64);
         self.sequence.learn(&unit.order);
+        if unit.spent.models > 0 {
+            self.turns.learn(f64::from(unit.spent.models));
+            self.tokens.learn(unit.spent.tokens as f64);
+        }
         for (endpoint, size) in &unit.held {
             learn(&mut self.answers, *endpoint, *size);
             self.answer.learn(*size);
@@ -118,6 +143,14 @@ pub(crate) struct Measure {
 }
 
 impl Measure {
+    /// The same, when no more than this is usual.
+    pub(crate) fn at_most(self, most: f64) -> Self {
+        Self {
+            beyond: self.beyond.min(most),
+            ..self
+        }
+    }
+
     fn of(usual: &Usual, beyond: f64, peers: bool) -> Self {
         Self {
             beyond,
@@ -158,6 +191,15 @@ pub(crate) struct Group {
     /// Of all callers of a host: destinations that any request or answer held.
     #[serde(default, skip_serializing_if = "Sketch::is_empty")]
     pub(crate) mentioned: Sketch,
+    /// Of all callers of a host: to whom which object was shown.
+    #[serde(default, skip_serializing_if = "Owners::is_empty")]
+    pub(crate) owners: Owners,
+    /// Of all callers of a host: what is the custom at each endpoint.
+    #[serde(default, skip_serializing_if = "Customs::is_empty")]
+    pub(crate) customs: Customs,
+    /// Each of them by itself.
+    #[serde(default, skip_serializing_if = "Peers::is_empty")]
+    pub(crate) peers: Peers,
     #[serde(with = "crate::store::nanos")]
     pub(crate) first: Timestamp,
     #[serde(with = "crate::store::nanos")]
@@ -176,6 +218,9 @@ impl Group {
             habits: Habits::default(),
             sends: intent_violation::Habit::default(),
             mentioned: Sketch::default(),
+            owners: Owners::default(),
+            customs: Customs::default(),
+            peers: Peers::default(),
             first: ts,
             last: ts,
         }

@@ -23,6 +23,8 @@ pub(crate) struct Object {
     pub(crate) last: u64,
     /// Place of the object in an order that a caller could count through.
     pub(crate) number: Option<u64>,
+    /// The last id is long enough that not many things share it.
+    pub(crate) is_rare: bool,
 }
 
 /// The object named in path, query or tool arguments; nothing when none is.
@@ -68,6 +70,7 @@ fn add(found: &mut Option<Object>, value: &[u8], seed: Seed) {
         hash: before ^ last,
         last,
         number: number(value),
+        is_rare: value.len() >= 4 && value.iter().any(u8::is_ascii_digit),
     });
 }
 

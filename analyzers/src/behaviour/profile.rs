@@ -10,6 +10,8 @@ use super::activity::Activity;
 use super::bola_enumeration::Walk;
 use super::cadence::Cadence;
 use super::doing::Doing;
+use super::dormant_reactivated::Woken;
+use super::epochs::Epochs;
 use super::habits::Habits;
 use super::rate_anomaly::Rate;
 use super::sketch::Sketch;
@@ -189,6 +191,17 @@ pub(crate) struct Profile {
     pub(crate) doing: Doing,
     #[serde(default, skip_serializing_if = "Habits::is_empty")]
     pub(crate) habits: Habits,
+    /// What it is made of, as far as it shows.
+    #[serde(default, skip_serializing_if = "Epochs::is_empty")]
+    pub(crate) epochs: Epochs,
+    /// What was usual before this time was forgotten; since when, and after how many calls, it is learned anew.
+    #[serde(default, with = "crate::store::nanos")]
+    forgotten: Timestamp,
+    #[serde(default)]
+    relearned: u64,
+    /// It came back after a long silence.
+    #[serde(default, skip_serializing_if = "Woken::is_none")]
+    pub(crate) woken: Woken,
     /// How it asks for tokens.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     grants: Vec<Grants>,
@@ -243,6 +256,10 @@ impl Profile {
             work: Work::default(),
             doing: Doing::default(),
             habits: Habits::default(),
+            epochs: Epochs::default(),
+            forgotten: Timestamp(0),
+            relearned: 0,
+            woken: Woken::default(),
             grants: Vec::new(),
             refused: Refused::default(),
             taint: Taint::default(),
@@ -293,6 +310,25 @@ impl Profile {
             }),
             None => {}
         }
+    }
+
+    /// Forgets what was usual before that time, once.
+    pub(crate) fn forget_before(&mut self, time: Timestamp) {
+        if self.forgotten >= time {
+            return;
+        }
+        self.forgotten = time;
+        self.habits = Habits::default();
+        self.doing = Doing::default();
+        self.rate = Rate::default();
+        self.walks = BTreeMap::new();
+        self.epochs = Epochs::default();
+        self.relearned = self.exchanges;
+    }
+
+    /// Whether it ever came from an address. What is beyond the room counts as known.
+    pub(crate) fn knows_address(&self, address: IpAddr) -> bool {
+        self.addresses.contains_key(&address) || self.addresses.len() >= ADDRESSES
     }
 
     /// Counts an exchange. True when its endpoint was never called before and novelty can be judged.
@@ -407,7 +443,9 @@ impl Profile {
 
     /// Whether enough has been seen to say what is usual.
     pub(crate) fn learned(&self, settings: &Settings) -> bool {
-        self.exchanges >= settings.learn_exchanges && self.last.since(self.first) >= settings.learn_period
+        let calls = self.exchanges.saturating_sub(self.relearned);
+        let first = self.first.max(self.forgotten);
+        calls >= settings.learn_exchanges && self.last.since(first) >= settings.learn_period
     }
 
     /// Whether nearly all of its calls came from no more than two networks.

@@ -123,7 +123,7 @@ fn retry_after(activity: &Activity<'_>) -> Option<u64> {
 
 /// What is the same when a call is made again. Messages of JSON-RPC have another id each time, and some a token to tell progress
 /// by: of those the arguments count.
-fn call_of(activity: &Activity<'_>, seed: Seed) -> u64 {
+pub(super) fn call_of(activity: &Activity<'_>, seed: Seed) -> u64 {
     let request = activity.request;
     let body = request.message.body.as_slice();
     let (messages, _) = match activity.call {

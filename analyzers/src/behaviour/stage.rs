@@ -1,18 +1,24 @@
 //! The behaviour stage: everything that is keyed by principal, and the one place where its detectors are
 //! listed.
 
-use super::bola_enumeration;
+use super::days::Sums;
+use super::dimension::{Dimension, Dimensions};
 use super::doing::Unit;
 use super::endpoint_discovery_scan::{self, Scan};
-use super::habits::Group;
+use super::habits::{Group, Habits, PLACES};
+use super::logins::{self, Logins};
 use super::objects::{Object, handed_out};
+use super::peers::Feature;
 use super::profile::Profile;
+use super::usual::{Usual, make_room};
 use super::{
-    Activity, agent_identity_mismatch, agent_on_human_token, code_exec_tool_call, data_volume_anomaly,
-    destructive_action_burst, env_crossing, human_use_of_nhi, intent_violation, missing_auth, new_agent,
-    new_endpoint_for_principal, off_hours_activity, request_smuggling_indicator, retry_storm,
-    secret_in_traffic, sensitive_data_exposure, sensitive_data_to_llm, sequence_anomaly, shadow_agent,
-    shadow_llm_use, slow_exfiltration, stale_principal_active, system_prompt_exposure, weak_auth,
+    Activity, agent_changed, agent_identity_mismatch, agent_on_human_token, agent_runaway,
+    baseline_poison_suspected, bfla_access, bola, bola_enumeration, cascade_detected, code_exec_tool_call,
+    data_volume_anomaly, destructive_action_burst, dormant_reactivated, env_crossing, human_use_of_nhi,
+    intent_violation, mass_assignment, missing_auth, new_agent, new_endpoint_for_principal,
+    off_hours_activity, peer_outlier, request_smuggling_indicator, retry_storm, secret_in_traffic,
+    sensitive_data_exposure, sensitive_data_to_llm, sequence_anomaly, shadow_agent, shadow_llm_use,
+    slow_exfiltration, stale_principal_active, system_prompt_exposure, unusual_amount, weak_auth,
 };
 use crate::content::{injection_attempt, prompt_injection_indicator};
 use crate::credentials::{self, Known, Proofs, scope_unused};
@@ -33,6 +39,8 @@ use reassembly::Timestamp;
 #[derive(Debug)]
 pub(crate) struct World<'a> {
     pub(crate) settings: &'a Settings,
+    /// What of the usual is looked at.
+    pub(crate) looks_at: Dimensions,
     pub(crate) seed: Seed,
     pub(crate) egress: &'a Networks,
     pub(crate) llm_allowed: &'a Allowed,
@@ -47,6 +55,7 @@ pub(crate) struct Behaviour {
     pub(crate) credentials: Store<Known>,
     pub(crate) proofs: Proofs,
     pub(crate) scans: Store<Scan>,
+    pub(crate) logins: Store<Logins>,
     /// Callers of one host that are of one sort, and all callers of one host.
     pub(crate) groups: Store<Group>,
     pub(crate) graph: Graph,
@@ -63,6 +72,7 @@ impl Behaviour {
             credentials: Store::new(max_principals.saturating_mul(2)),
             proofs: Proofs::new(),
             scans: Store::new(max_principals.div_ceil(2)),
+            logins: Store::new(max_principals.div_ceil(4)),
             groups: Store::new(max_principals.div_ceil(4)),
             graph: Graph::new(max_principals.saturating_mul(2)),
             watched: None,
@@ -109,6 +119,8 @@ impl Behaviour {
         let client = activity.call.and_then(|c| c.client.as_deref());
         profile.recognise(identity, client, activity.exchange.completed);
         activity.kind = profile.kind;
+        let address = activity.exchange.flow.client.ip();
+        let strange_address = profile.exchanges > 0 && !profile.knows_address(address);
         let is_new = profile.count(&*activity);
         let learned = profile.learned(world.settings);
         // A browser's preflight is sent without credentials and for itself; it says nothing of its sender.
@@ -119,6 +131,11 @@ impl Behaviour {
         let joined = profile.work.join(&clues);
         activity.unit = Some(joined.unit);
         activity.unit_calls = profile.work.calls_of_the_last();
+        let key = &world.settings.hash_key;
+        if world.looks_at.has(Dimension::Epochs) {
+            agent_changed::observe(activity, &mut profile.epochs, world.seed, key, ledger);
+        }
+        activity.changed = profile.epochs.changed(activity.ts);
         let activity = &*activity;
         let registry = &world.settings.declared.agents;
         let named = profile.name.as_deref().filter(|_| !identity.by_address);
@@ -160,8 +177,22 @@ impl Behaviour {
         code_exec_tool_call::observe(activity, ledger);
         injection_attempt::observe(activity, world, ledger);
         prompt_injection_indicator::observe(activity, &mut profile.taint, joined, world, ledger);
-        profile.rate.observe(activity, learned, ledger);
-        if is_new {
+        let since = agent.and_then(|agent| agent.learn_since);
+        if let Some(begin) = since.map(|day| day.end().saturating_sub(86_400))
+            && activity.ts.seconds() >= begin
+        {
+            profile.forget_before(Timestamp(begin.saturating_mul(1_000_000_000)));
+        }
+        let frozen = agent.and_then(|agent| agent.frozen_since);
+        let frozen = frozen.is_some_and(|day| activity.ts.seconds() >= day.end().saturating_sub(86_400));
+        let kept = frozen.then(|| (profile.habits.clone(), profile.rate.clone()));
+        if world.looks_at.has(Dimension::Rates) {
+            profile.rate.observe(activity, learned, ledger);
+        }
+        let strange = (strange_address, is_new);
+        let Profile { woken, habits, .. } = profile;
+        dormant_reactivated::observe(activity, woken, &habits.days, strange, ledger);
+        if is_new && world.looks_at.has(Dimension::Endpoints) {
             new_endpoint_for_principal::observe(activity, profile, world.settings, ledger);
         }
         let named = object.filter(|_| activity.status.is_some());
@@ -176,6 +207,12 @@ impl Behaviour {
         );
         if let Some(named) = named {
             bola_enumeration::observe(activity, profile, named, task, world, ledger);
+        }
+        if let Some((habits, rate)) = kept {
+            // Days go on: they are what was, and not what is usual.
+            let days = std::mem::take(&mut profile.habits.days);
+            (profile.habits, profile.rate) = (habits, rate);
+            profile.habits.days = days;
         }
         let since = (learned, profile.first);
         scope_unused::observe(activity, &mut profile.touched, since, world.seed, ledger);
@@ -201,6 +238,12 @@ impl Behaviour {
                 .entry(scan, Scan::default)
                 .observe(activity, scan, ledger);
         }
+        if let Some(client) = logins::subject(activity, world.seed)
+            && (logins::begins(activity) || self.logins.get(client).is_some())
+        {
+            let logins = self.logins.entry(client, Logins::default);
+            logins.observe(activity, client, world.seed, ledger);
+        }
         // What this response shows explains later calls, not the one that it answers.
         self.found.clear();
         if let Some(text) = text {
@@ -209,6 +252,10 @@ impl Behaviour {
             profile.doing.show(&self.found);
             let all = group_of(activity, None);
             if let Some(group) = self.groups.get_mut(all) {
+                if activity.accepted() && !identity.by_address {
+                    let asked = object.map(|(object, _)| object.last);
+                    group.owners.show(&self.found, asked, bola::owner(activity));
+                }
                 intent_violation::mention(text, marks, world.seed, &mut group.mentioned);
             }
         }
@@ -224,6 +271,12 @@ impl Behaviour {
         }
         let named = object.map(|(object, _)| object.hash);
         let caused = self.graph.observe(activity, &clues, named, world.seed);
+        if activity.endpoint.is_some()
+            && let Some(group) = self.groups.get_mut(group_of(activity, None))
+        {
+            let usual = &mut group.customs.at(activity.place.template).led;
+            cascade_detected::observe(activity, &caused, usual, ledger);
+        }
         confused_deputy::observe(
             activity,
             &mut profile.refused,
@@ -248,21 +301,34 @@ fn at_work(
     let ts = activity.ts;
     let (like, all) = (group_of(activity, Some(activity.kind)), group_of(activity, None));
     let own_hours = &profile.habits.hours;
-    let odd = off_hours_activity::is_odd(activity, own_hours, [groups.get(like), groups.get(all)]);
+    let looks = |at: Dimension| world.looks_at.has(at);
+    let odd = looks(Dimension::Hours)
+        && off_hours_activity::is_odd(activity, own_hours, [groups.get(like), groups.get(all)]);
     profile.habits.hours.count(ts, odd);
     let everybody = groups.entry(all, || Group::new(ts));
     everybody.count(profile.id, ts, odd);
     let mut mentioned = std::mem::take(&mut everybody.mentioned);
-    let group = groups.entry(like, || Group::new(ts));
+    let mut owners = std::mem::take(&mut everybody.owners);
+    let mut customs = std::mem::take(&mut everybody.customs);
+    let mut nobody = Group::new(ts);
+    let group = match looks(Dimension::Peers) {
+        true => groups.entry(like, || Group::new(ts)),
+        false => &mut nobody,
+    };
     group.count(profile.id, ts, odd);
     let learned = profile.learned(world.settings) || ts.since(group.first) >= world.settings.learn_period;
-    let Profile { doing, habits, .. } = profile;
+    let Profile {
+        doing, habits, shown, ..
+    } = profile;
+    let who = profile.id;
     let unit = doing.turn(unit, ts, |over: Unit| {
         if over.reported {
             habits.take_reported(&over);
         } else {
             habits.take(&over);
-            group.habits.take(&over);
+            if group.peers.may_teach(who) {
+                group.habits.take(&over);
+            }
         }
     });
     let explained = named.is_some_and(|(object, _)| unit.shown.contains(object.last));
@@ -270,33 +336,99 @@ fn at_work(
     if odd {
         off_hours_activity::observe(activity, unit, habits.hours.days(), ledger);
     }
-    data_volume_anomaly::observe(activity, unit, habits, &mut group.habits, learned, ledger);
-    let alone = !group.habits.hours.are_of_several();
-    slow_exfiltration::observe(
-        activity,
-        &mut habits.daily,
-        &mut group.habits.daily,
-        alone,
-        ledger,
-    );
-    sequence_anomaly::observe(activity, unit, (habits, &group.habits), learned, ledger);
-    let knows = (learned, world.seed, &world.settings.hash_key);
-    intent_violation::observe(activity, unit, &mut group.sends, &mut mentioned, knows, ledger);
-    let task = named.and_then(|(object, missing)| {
-        let habits = (&*habits, &group.habits);
-        if learned {
-            destructive_action_burst::observe(activity, unit, (object, explained), habits, ledger);
+    if looks(Dimension::Sizes) {
+        data_volume_anomaly::observe(activity, unit, habits, &mut group.habits, learned, ledger);
+    }
+    if looks(Dimension::Order) {
+        sequence_anomaly::observe(activity, unit, (habits, &group.habits), learned, ledger);
+    }
+    if looks(Dimension::Destinations) {
+        let knows = (learned, world.seed, &world.settings.hash_key);
+        intent_violation::observe(activity, unit, &mut group.sends, &mut mentioned, knows, ledger);
+    }
+    if looks(Dimension::Models) {
+        let likes = (&*habits, &group.habits);
+        agent_runaway::observe(activity, unit, likes, learned, world.seed, ledger);
+    }
+    if looks(Dimension::Customs) && activity.accepted() && activity.endpoint.is_some_and(|e| !e.is_static) {
+        let custom = customs.at(activity.place.template);
+        let told = &mut habits.other_roles;
+        bfla_access::observe(activity, custom, unit, told, world.seed, ledger);
+        mass_assignment::observe(activity, custom, unit, world.seed, ledger);
+        if let Some(amount) = unusual_amount::amount(activity) {
+            make_room(&mut habits.amounts, PLACES, Usual::learned);
+            let own = habits.amounts.entry(activity.place.template).or_default();
+            unusual_amount::observe(activity, amount, (own, &mut custom.amounts), unit, ledger);
         }
-        let task = match explained {
-            true => None,
-            false => bola_enumeration::in_task(activity, unit, (object, missing), habits),
-        };
+    }
+    let mut sums = sums_of(activity, unit.calls, named);
+    let task = named.and_then(|(object, missing)| {
+        let changed = unit.changed.len();
+        if learned && looks(Dimension::Changes) {
+            let all = (&*habits, &group.habits);
+            destructive_action_burst::observe(activity, unit, (object, explained), all, ledger);
+        }
+        sums.changes = unit.changed.len().saturating_sub(changed) as f32;
+        let known = explained || shown.contains(object.last);
+        let reads = (&mut owners, &mut habits.reads);
+        if looks(Dimension::Owners) {
+            bola::observe(activity, unit, (object, known), reads, learned, ledger);
+        }
+        if explained || !looks(Dimension::Objects) {
+            return None;
+        }
+        let guessed = unit.guesses_made();
+        let middle = group.peers.middle(Feature::Guesses);
+        let all = (&*habits, &group.habits);
+        let task = bola_enumeration::in_task(activity, unit, (object, missing), all, middle);
+        sums.guesses = unit.guesses_made().saturating_sub(guessed) as f32;
         task.filter(|_| learned)
     });
+    if looks(Dimension::Days) {
+        days(activity, habits, group, &sums, ledger);
+    }
     if let Some(everybody) = groups.get_mut(all) {
         everybody.mentioned = mentioned;
+        everybody.owners = owners;
+        everybody.customs = customs;
     }
     task
+}
+
+/// What a call adds to its day. Objects are counted by those who know them.
+fn sums_of(activity: &Activity<'_>, calls: u32, named: Option<(Object, bool)>) -> Sums {
+    let refused = activity.status.is_some_and(|s| (400..500).contains(&s));
+    let missing = named.is_some_and(|(_, missing)| missing);
+    let response = activity.exchange.response.as_ref();
+    let flag = |on: bool| f32::from(u8::from(on));
+    Sums {
+        calls: 1.0,
+        tasks: flag(calls == 1),
+        refused: flag(refused || missing),
+        bytes: response.map_or(0.0, |r| r.message.content_bytes as f32),
+        sensitive: flag(activity.carried.response.iter().next().is_some()),
+        ..Sums::default()
+    }
+}
+
+/// Adds a call to its day, and looks at the days when another one has ended.
+fn days(activity: &Activity<'_>, habits: &mut Habits, group: &mut Group, sums: &Sums, ledger: &mut Ledger) {
+    let ts = activity.ts;
+    if let Some(ended) = habits.days.add(ts, sums) {
+        let several = group.habits.hours.are_of_several();
+        let all = several.then_some(&group.habits.days);
+        let (bytes, learned) = (&mut habits.told.0, &mut habits.told.1);
+        slow_exfiltration::observe(activity, ended, (&habits.days, bytes), all, ledger);
+        baseline_poison_suspected::observe(activity, ended, (&habits.days, learned), all, ledger);
+        let who = activity.identity.id;
+        if !activity.identity.by_address
+            && let Some((apart, others)) = group.peers.compare(who, ended, &habits.days)
+        {
+            let (_, days) = habits.days.lately();
+            peer_outlier::tell(activity, &apart, others, days, ledger);
+        }
+    }
+    group.habits.days.add(ts, sums);
 }
 
 /// Callers of the host of a call that are of one sort, or all of them.

@@ -268,6 +268,17 @@ impl Ledger {
         draft: impl FnOnce() -> Draft,
         running: impl FnOnce(&mut Running<'_>),
     ) {
+        let changed = activity.changed.filter(|_| subject.kind.is_unusual_only());
+        let severity = changed.map_or(severity, |_| severity.lowered());
+        let draft = || {
+            let mut draft = draft();
+            if let Some(ago) = changed {
+                draft
+                    .support
+                    .push(("changed_s_before", Value::from(ago.as_secs())));
+            }
+            draft
+        };
         let id = subject.id();
         let ts = activity.ts;
         let known = self.entries.get(id).map(|entry| &entry.resource);

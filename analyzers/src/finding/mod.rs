@@ -40,6 +40,16 @@ impl Severity {
             Self::Critical => "critical",
         }
     }
+
+    /// One step lower.
+    pub(crate) fn lowered(self) -> Self {
+        match self {
+            Self::Info | Self::Low => Self::Info,
+            Self::Medium => Self::Low,
+            Self::High => Self::Medium,
+            Self::Critical => Self::High,
+        }
+    }
 }
 
 /// Where a finding is in its life.
@@ -193,6 +203,30 @@ pub enum Kind {
     AgentHijack,
     /// A little more each day.
     SlowExfiltration,
+    /// What a baseline learns is moved a little each day.
+    BaselinePoisonSuspected,
+    /// A caller that is not like those that do the same.
+    PeerOutlier,
+    /// An object of somebody else is read.
+    Bola,
+    /// A function of another role is used.
+    BflaAccess,
+    /// A field that nobody sends is sent, and taken.
+    MassAssignment,
+    /// Far more money than ever.
+    UnusualAmount,
+    /// An agent that does not come to an end.
+    AgentRunaway,
+    /// One door, tried again and again.
+    AuthFailureBurst,
+    /// Many names, each tried a few times.
+    CredentialStuffing,
+    /// Somebody wakes up and is another one.
+    DormantReactivated,
+    /// One call that leads to very many.
+    CascadeDetected,
+    /// An agent is no longer what it was.
+    AgentChanged,
 }
 
 impl Kind {
@@ -200,6 +234,18 @@ impl Kind {
     #[must_use]
     pub fn is_done(self) -> bool {
         self.comes_back() || self == Self::CredentialShared
+    }
+
+    /// Whether it is only unusual: a change of the caller explains it, see `agent_changed`.
+    #[must_use]
+    pub fn is_unusual_only(self) -> bool {
+        matches!(
+            self,
+            Self::RateAnomaly
+                | Self::SequenceAnomaly
+                | Self::DataVolumeAnomaly
+                | Self::NewEndpointForPrincipal
+        )
     }
 
     /// Whether a caller may do it again after a while, and it is the same incident and another episode of it.
@@ -219,6 +265,14 @@ impl Kind {
                 | Self::InjectionAttempt
                 | Self::PromptInjectionIndicator
                 | Self::AgentHijack
+                | Self::CascadeDetected
+                | Self::DormantReactivated
+                | Self::CredentialStuffing
+                | Self::AuthFailureBurst
+                | Self::AgentRunaway
+                | Self::UnusualAmount
+                | Self::MassAssignment
+                | Self::BflaAccess
         )
     }
 }

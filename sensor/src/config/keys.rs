@@ -189,6 +189,8 @@ keys! {
         exchanges: u64 = 200, Rule::Range(1, 1_000_000_000);
         /// Time to learn for, in packet time.
         period: Duration = seconds(86_400), Rule::Range(0, 365 * DAY);
+        /// Dimensions of what is usual that are left out, to see what each is worth; docs/detection.md tells.
+        leave_out: Vec<String> = Vec::new(), Rule::OneOf(&analyzers::DIMENSIONS);
     }
 
     /// What leaves the sensor of values that are secret or personal.

@@ -90,6 +90,7 @@ impl Config {
             national_ids: self.classes.national_ids.clone(),
             learn_exchanges: self.learning.exchanges,
             learn_period: self.learning.period,
+            leave_out: self.learning.leave_out.clone(),
             orphan_after: self.inventory.orphan_after,
             silent_after: self.inventory.silent_after,
             max_endpoints: count(self.limits.endpoints),

@@ -13,6 +13,8 @@
 //! ja4 = ["t13d1516h2_8daaf6152771_e5627efa2ab1"]
 //! environment = ["prod"]
 //! until = 2027-06-30                                            # after that day it must be gone
+//! learn_since = 2026-11-01                                      # forget what was usual for it before that day
+//! frozen_since = 2026-11-15                                     # and learn nothing more from that day on
 //! ```
 //!
 //! The first that suits counts. What a program calls itself names nobody: `client` is compared with principals that a credential
@@ -43,6 +45,10 @@ pub struct Agent {
     pub environment: Vec<String>,
     /// The last day on which it may be seen.
     pub until: Option<Day>,
+    /// What was usual for it before that day is forgotten.
+    pub learn_since: Option<Day>,
+    /// From that day on nothing more is learned of what is usual for it.
+    pub frozen_since: Option<Day>,
     ids: Vec<String>,
     clients: Vec<String>,
 }
@@ -96,7 +102,7 @@ impl Agents {
     }
 }
 
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 13] = [
     "name",
     "client",
     "id",
@@ -108,6 +114,8 @@ const KEYS: [&str; 11] = [
     "ja4",
     "environment",
     "until",
+    "learn_since",
+    "frozen_since",
 ];
 
 fn of_toml(text: &str, mistakes: &mut Mistakes<'_>) -> Vec<Agent> {
@@ -140,6 +148,8 @@ fn of_toml(text: &str, mistakes: &mut Mistakes<'_>) -> Vec<Agent> {
         agent.owner = text(&mut section, "owner");
         agent.purpose = text(&mut section, "purpose");
         agent.until = section.day("until").map(|(_, day)| day);
+        agent.learn_since = section.day("learn_since").map(|(_, day)| day);
+        agent.frozen_since = section.day("frozen_since").map(|(_, day)| day);
         if !section.has("name") {
             section
                 .mistakes

@@ -1,0 +1,178 @@
+//! # `agent_runaway`: an agent that does not come to an end
+//!
+//! Looks at each unit of work of a machine: calls of language models and the tokens they took, and calls that change something (or of tools that do) which are made
+//! again with the same arguments and succeed. It has run away when
+//! - one task has more calls of models than any before, beyond twice the most, with a chance below one in ten thousand, and at least forty;
+//! - its calls of models took three times the tokens of the largest task before, and at least 200,000; or
+//! - the same call that changes something succeeded twelve times in one task.
+//!
+//! Medium; high at four times the bound.
+//!
+//! Source: OWASP ASI08:2026; LLM10:2025 (unbounded consumption); MITRE ATLAS AML.T0034.002.
+//!
+//! Blind to: loops that change their arguments each time and call no model; tasks of a caller and group without a past (for models).
+//!
+//! Quiet when: reading is repeated (waiting for a job to be done); calls fail (see `retry_storm`); tasks were as long before.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::activity::Activity;
+use super::doing::{Unit, note};
+use super::failure;
+use super::habits::{Habits, count_of, size_of};
+use super::retry_storm::call_of;
+use crate::finding::ledger::{Draft, Ledger, Subject, day};
+use crate::finding::trace::Trace;
+use crate::finding::words::{many, sentence, span};
+use crate::finding::{Finding, Kind, Severity};
+use crate::id::Seed;
+use crate::identity::PrincipalKind;
+
+/// Least calls of models and tokens of a task that are much.
+const CALLS: u32 = 40;
+const TOKENS: u64 = 200_000;
+
+/// The same change in one task.
+const SAME: u32 = 12;
+
+/// Times the bound at which it matters more.
+const MUCH: u32 = 4;
+
+/// Changes of one task that are told apart.
+const CHANGES: usize = 16;
+
+/// What a task spent. Part of a unit of work.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Spent {
+    /// Calls of models, and tokens in and out.
+    pub(crate) models: u32,
+    pub(crate) tokens: u64,
+    /// Changes by hash, and how often each succeeded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    changes: Vec<(u32, u32)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    trail: Vec<Trace>,
+}
+
+impl Spent {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.models == 0 && self.changes.is_empty()
+    }
+}
+
+/// Looks at one exchange.
+pub(super) fn observe(
+    activity: &Activity<'_>,
+    unit: &mut Unit,
+    (own, group): (&Habits, &Habits),
+    learned: bool,
+    seed: Seed,
+    ledger: &mut Ledger,
+) {
+    if activity.kind == PrincipalKind::Human || failure::failed(activity) || activity.status.is_none() {
+        return;
+    }
+    let spent = &mut unit.spent;
+    let mut reason = None;
+    if let Some(call) = activity.llm {
+        spent.models = spent.models.saturating_add(1);
+        let tokens = call
+            .input_tokens
+            .unwrap_or(0)
+            .saturating_add(call.output_tokens.unwrap_or(0));
+        spent.tokens = spent.tokens.saturating_add(tokens);
+        let turns = count_of(Some(&own.turns), Some(&group.turns), 2.0).filter(|_| learned);
+        let bound = turns.map(|usual| usual.beyond.ceil().max(f64::from(CALLS)) as u32);
+        if let Some((bound, usual)) = bound.zip(turns).filter(|(bound, _)| spent.models >= *bound) {
+            reason = Some((
+                "model_calls",
+                u64::from(spent.models),
+                u64::from(bound),
+                usual.learned,
+            ));
+        }
+        let tokens = size_of(Some(&own.tokens), Some(&group.tokens), 3.0).filter(|_| learned);
+        let bound = tokens.map(|usual| (usual.beyond.ceil() as u64).max(TOKENS));
+        if let Some((bound, usual)) = bound.zip(tokens).filter(|(bound, _)| spent.tokens >= *bound) {
+            reason = reason.or(Some(("tokens", spent.tokens, bound, usual.learned)));
+        }
+    } else if activity.changes_state() {
+        let call = call_of(activity, seed) as u32;
+        let known = spent.changes.iter().position(|(known, _)| *known == call);
+        let at = known.unwrap_or_else(|| {
+            if spent.changes.len() >= CHANGES {
+                spent.changes.remove(0);
+            }
+            spent.changes.push((call, 0));
+            spent.changes.len() - 1
+        });
+        let times = &mut spent.changes[at].1;
+        *times = times.saturating_add(1);
+        // Without a body or an object there is nothing that could be the same.
+        let says = !activity.request.message.body.is_empty();
+        if *times >= SAME && says {
+            reason = Some(("same_change", u64::from(*times), u64::from(SAME), 0));
+        }
+    } else {
+        return;
+    }
+    let Some((what, value, bound, tasks)) = reason else {
+        return note(&mut spent.trail, || activity.trace());
+    };
+    let severity = match value >= bound.saturating_mul(u64::from(MUCH)) {
+        true => Severity::High,
+        false => Severity::Medium,
+    };
+    let parts: [&[u8]; 2] = [activity.identity.text.as_bytes(), what.as_bytes()];
+    let subject = Subject {
+        kind: Kind::AgentRunaway,
+        parts: &parts,
+        window: day(unit.first),
+    };
+    let spent = &unit.spent;
+    let draft = || Draft {
+        confidence: 0.75,
+        principal: true,
+        resource: activity.resource(),
+        observed: vec![("reason", json!(what))],
+        expected: vec![("fewer_than", json!(bound))],
+        support: vec![("tasks", json!(tasks))],
+        earlier: spent.trail.clone(),
+        ..Draft::default()
+    };
+    ledger.report(subject, severity, activity, draft, |running| {
+        running.set_count(u64::from(unit.calls));
+        running.observed("value", value);
+        running.observed("model_calls", spent.models);
+        running.observed("tokens", spent.tokens);
+        running.observed("calls", unit.calls);
+        running.observed("seconds", unit.last.since(unit.first).as_secs());
+    });
+    unit.reported = true;
+}
+
+/// The finding in words.
+pub(crate) fn explain(finding: &Finding) -> String {
+    let value = finding.observed_number("value");
+    let bound = finding
+        .expected
+        .get("fewer_than")
+        .and_then(serde_json::Value::as_u64);
+    let bound = bound.unwrap_or(0);
+    let what = match finding.observed.get("reason").and_then(serde_json::Value::as_str) {
+        Some("model_calls") => format!("called models {}", many(value, "time", "times")),
+        Some("tokens") => format!("took {} of models", many(value, "token", "tokens")),
+        _ => format!(
+            "made the same change {}, each time with success",
+            many(value, "time", "times")
+        ),
+    };
+    sentence(&format!(
+        "In one task of {} and {}, {} {what}; fewer than {bound} would have been usual. The latest call went to {}.",
+        span(finding.observed_number("seconds")),
+        many(finding.observed_number("calls"), "call", "calls"),
+        finding.who(),
+        finding.place(),
+    ))
+}
