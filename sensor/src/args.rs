@@ -10,8 +10,8 @@ use clap_complete::Shell;
 
 pub(crate) use queries::{
     AcceptArgs, AccessReviewArgs, AgentsArgs, AgentsCommand, AgentsGraphArgs, AgentsListArgs, AgentsShowArgs,
-    CheckArgs, DeclaredArgs, DiffArgs, ExportArgs, ExportFormat, FilterArgs, GraphFormat, InventoryArgs,
-    ListArgs, OverrideArgs, ShowArgs, SortBy,
+    CheckArgs, DeclaredArgs, DiffArgs, ExplainArgs, ExportArgs, ExportFormat, FilterArgs, GraphFormat,
+    InventoryArgs, ListArgs, OverrideArgs, ShowArgs, SortBy,
 };
 
 /// Listens to mirrored traffic and tells which APIs exist, who calls them, and what is wrong with it.
@@ -162,6 +162,16 @@ pub(crate) enum Command {
     A2a(ListArgs),
     /// Show the findings that a store knows
     Findings(ListArgs),
+    /// Tell the story of one finding: what happened, how far it is from usual, the packets, what to do
+    #[command(after_long_help = "Examples:\n  \
+        tapline explain 55bb90a8 --store DIR                   by the first letters of its id\n  \
+        tapline explain 55bb90a8 --findings findings.jsonl     from what --findings of a run wrote\n  \
+        tapline replay FILE --findings - | tapline explain 55bb --findings -\n  \
+        tapline explain 55bb90a8 --store DIR --capture FILE    with the file in the commands that show the packets\n  \
+        tapline explain 55bb90a8 --store DIR --json            for programs\n\n\
+        Drawings are made of ASCII where standard output is no terminal that shows UTF-8, and with --ascii. When several \
+        findings may be meant they are listed, and the exit status is 2.")]
+    Explain(ExplainArgs),
     /// Print the JSON Schema (2020-12) of a record, or the list of records
     Schema {
         /// Which record; without it, the names are listed

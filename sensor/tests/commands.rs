@@ -193,6 +193,8 @@ fn every_page_fits_the_terminal() {
         "show '/v1/orders/{int}' --store $S".to_owned(),
         "diff --store $S --since today".to_owned(),
         format!("check --store $S --policy {policy}"),
+        format!("explain {} --store $S", ids_of("bola_enumeration")[0]),
+        format!("explain {} --store $S --ascii", ids_of("credential_shared")[0]),
     ] {
         for width in [60, 80, 140] {
             let output = shell(&format!(
@@ -1472,4 +1474,136 @@ fn a_document_is_about_one_host_and_a_collection_about_all() {
     ]);
     assert_eq!(none.status.code(), Some(2), "{}", said(&none));
     assert!(text(&none.stderr).contains("nothing to write"), "{}", said(&none));
+}
+
+/// Ids of the findings of a kind.
+fn ids_of(kind: &str) -> Vec<String> {
+    let all = records(&run(&["findings", "--store", store(), "--json"]));
+    let of = all.iter().filter(|finding| finding["kind"] == kind);
+    of.map(|finding| finding["id"].as_str().expect("an id").to_owned())
+        .collect()
+}
+
+#[test]
+fn a_finding_is_told_from_the_store_and_from_a_file_alike() {
+    let id = &ids_of("bola_enumeration")[0];
+    let page = run(&["explain", &id[..6], "--store", store()]);
+    let page = text(&page.stdout);
+    for part in [
+        "One principal walking through objects",
+        "AI agent refund-agent",
+        "for 96 different objects",
+        "GET orders.api.acme.example/v1/orders/{int}",
+        "since 2026-10-06 14:08:00, last at 14:10:44 UTC (2 min 44 s); decided 15 s after it began",
+        "672 calls in all, known since 2026-10-05 12:00 UTC",
+        "    observed          96  ####",
+        "loss        none in the exchanges below",
+        "Times are UTC, all on 2026-10-06, to 10.10.2.21:8080",
+        "14:08:00  GET     /v1/orders/10200  404     10.30.7.21:34612      10391-10392",
+        "tshark -r ",
+        "demo.pcap -Y '(frame.number >= 10391 && frame.number <= 10392) ||",
+        "1. Check with the owner of the principal",
+        "--accept bola_enumeration",
+        "rate_anomaly  2026-10-06 14:09",
+    ] {
+        assert!(page.contains(part), "no `{part}`:\n{page}");
+    }
+    assert!(!page.contains('\u{1b}'), "no colours where there is no terminal");
+    let drawn = |line: &&str| line.starts_with("    ") && line.contains('#');
+    assert!(page.lines().filter(drawn).all(str::is_ascii), "{page}");
+    let of_file = run(&[
+        "explain",
+        id,
+        "--findings",
+        &written("findings.jsonl"),
+        "--capture",
+        "x y.pcap",
+    ]);
+    let of_file = text(&of_file.stdout);
+    assert!(of_file.contains("tshark -r 'x y.pcap' -Y"), "{of_file}");
+    // But for what only the store knows, it is the same page.
+    let story = |page: &str| {
+        let from = page.find("Observed and expected").expect("numbers");
+        page[from..page.find("The packets").expect("packets")].to_owned()
+    };
+    assert_eq!(story(&page), story(&of_file));
+    let piped = shell(&format!(
+        "$T explain {id} --findings - --capture f.pcap < {} 2>&1",
+        written("findings.jsonl")
+    ));
+    assert!(
+        text(&piped.stdout).contains("for 96 different objects"),
+        "{}",
+        said(&piped)
+    );
+}
+
+#[test]
+fn a_finding_is_told_to_programs_too() {
+    let id = &ids_of("rate_anomaly")[0];
+    let told = records(&run(&["explain", id, "--store", store(), "--json"]));
+    let all = records(&run(&["findings", "--store", store(), "--json"]));
+    let finding = all.iter().find(|f| f["id"] == id.as_str()).expect("the finding");
+    assert_eq!(told[0]["finding"], *finding);
+    assert_eq!(told[0]["principal"]["name"], "refund-agent");
+    assert_eq!(told[0]["charts"][0]["title"], "calls within 1 min");
+    assert_eq!(told[0]["charts"][0]["bars"][0]["value"], 32.0);
+    assert!(
+        told[0]["commands"]["packets"]
+            .as_str()
+            .is_some_and(|c| c.starts_with("tshark -r ")),
+        "{}",
+        told[0]["commands"]
+    );
+    assert_eq!(
+        told[0]["other_findings"][0],
+        ids_of("bola_enumeration")[0].as_str()
+    );
+}
+
+#[test]
+fn what_is_no_finding_is_told() {
+    let check = |arguments: &[&str], status: i32, wanted: &str| {
+        let output = tapline(arguments);
+        assert_eq!(output.status.code(), Some(status), "{}", said(&output));
+        assert!(
+            text(&output.stderr).contains(wanted),
+            "no `{wanted}`: {}",
+            said(&output)
+        );
+    };
+    check(
+        &["explain", "ffffffff", "--store", store()],
+        2,
+        "begins with `ffffffff`",
+    );
+    check(
+        &["explain", "bola_enumeration", "--store", store()],
+        2,
+        "is no id of a finding",
+    );
+    check(&["explain", "5", "--store", store()], 2, "first 4 letters");
+    check(&["explain", "ffff"], 2, "--store");
+    let both = folder("commands-explain").join("findings.jsonl");
+    let mut lines = String::new();
+    for finding in records(&run(&["findings", "--store", store(), "--json"]))
+        .iter()
+        .take(2)
+    {
+        let mut finding = finding.clone();
+        finding["id"] = format!("abcd{}", &finding["id"].as_str().expect("an id")[4..]).into();
+        lines.push_str(&format!("{finding}\n"));
+    }
+    fs::write(&both, lines).expect("a file");
+    let both = both.display().to_string();
+    check(
+        &["explain", "abcd", "--findings", &both],
+        2,
+        "may be any of 2 findings",
+    );
+    check(
+        &["explain", "abcd", "--findings", "/nowhere"],
+        3,
+        "cannot read /nowhere",
+    );
 }

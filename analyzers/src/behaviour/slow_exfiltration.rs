@@ -16,12 +16,13 @@
 
 use reassembly::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::activity::Activity;
 use crate::finding::ledger::{Draft, Ledger, Subject};
 use crate::finding::words::{many, percent, sentence};
 use crate::finding::{Finding, Kind, Severity};
+use crate::inventory::declared::Day;
 
 /// Days of one sort that a line is laid through, at most and at least.
 const MOST: usize = 16;
@@ -140,6 +141,16 @@ impl Daily {
         found
     }
 
+    /// The sums of the days of the sort of `day`, each with its day.
+    fn by_day(&self, day: u32) -> Map<String, Value> {
+        let days = match is_weekend(day) {
+            true => &self.weekend,
+            false => &self.work,
+        };
+        let sum = |(day, sum): &(u32, f32)| (Day::of(*day).to_string(), json!(f64::from(*sum).exp().round()));
+        days.iter().map(sum).collect()
+    }
+
     /// Whether the days of that sort rose as well, by the last that is known.
     fn rises(&self, day: u32) -> bool {
         let days = match is_weekend(day) {
@@ -179,6 +190,7 @@ pub(super) fn observe(
         parts: &parts,
         window: u64::from(ended),
     };
+    let by_day = own.by_day(ended);
     let thousandths = |x: f64| (x * 1000.0).round() / 1000.0;
     let draft = || Draft {
         confidence: 0.7,
@@ -188,6 +200,7 @@ pub(super) fn observe(
             ("a_day", json!(thousandths(line.slope))),
             ("in_all", json!(thousandths(line.growth))),
             ("standard_errors", json!(thousandths(line.errors))),
+            ("bytes_by_day", Value::Object(by_day)),
         ],
         expected: vec![
             ("a_day_below", json!(A_DAY)),

@@ -268,7 +268,7 @@ fn at_work(
     let explained = named.is_some_and(|(object, _)| unit.shown.contains(object.last));
     retry_storm::observe(activity, unit, world.seed, ledger);
     if odd {
-        off_hours_activity::observe(activity, unit, habits.hours.days(), ledger);
+        off_hours_activity::observe(activity, unit, &habits.hours, ledger);
     }
     data_volume_anomaly::observe(activity, unit, habits, &mut group.habits, learned, ledger);
     let alone = !group.habits.hours.are_of_several();

@@ -277,6 +277,31 @@ pub(crate) struct ShowArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// Which: its id, or the first letters of it
+    #[arg(value_name = "FINDING", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) finding: String,
+    /// The folder given as --store to replay or capture
+    #[arg(long, value_name = "DIR", required_unless_present = "findings")]
+    pub(crate) store: Option<PathBuf>,
+    /// Instead of a store: findings, as --findings of a run writes them; `-` is standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "store")]
+    pub(crate) findings: Option<PathBuf>,
+    /// The capture file that it was found in, for the commands that show the packets; without it, those of the last
+    /// replay with the store
+    #[arg(long, value_name = "FILE")]
+    pub(crate) capture: Vec<PathBuf>,
+    /// Draw with ASCII alone
+    #[arg(long)]
+    pub(crate) ascii: bool,
+    /// One JSON object: the record of the finding, what is drawn of it, and the commands
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) declared: DeclaredArgs,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct DiffArgs {
     /// Before: a store, DIR@DAY for a store as it was at the end of a day, or a file that --inventory wrote
     #[arg(value_name = "A", requires = "after", conflicts_with_all = ["store", "since", "until"])]

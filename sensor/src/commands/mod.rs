@@ -8,6 +8,7 @@ mod completions;
 mod config;
 mod diff;
 mod doctor;
+mod explain;
 mod export;
 mod graph;
 mod inventory;
@@ -41,6 +42,7 @@ pub(crate) fn run(cli: Cli) -> Result<Status, Failure> {
         Command::Mcp(args) => list::mcp(&args),
         Command::A2a(args) => list::a2a(&args),
         Command::Findings(args) => list::findings(&args),
+        Command::Explain(args) => explain::explain(&args),
         Command::Schema { record } => schema::schema(record),
         Command::Config { command } => config::config(&command),
         Command::Doctor(args) => doctor::doctor(&args),

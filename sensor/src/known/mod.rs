@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! store ─▶ Analyzer ─▶ records ─┐
-//!                               ├─▶ Known ─▶ inventory, show, diff, check, accept
+//!                               ├─▶ Known ─▶ inventory, show, explain, diff, check, accept
 //! inventory.jsonl … ────────────┘   records as JSON, one at a time
 //! ```
 //!
@@ -26,6 +26,7 @@ pub(crate) mod change;
 pub(crate) mod state;
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -249,7 +250,14 @@ enum LinesError {
 
 /// The records of a file. Each must have the fields `marks`, which tell its kind from the others.
 fn lines(path: &Path, marks: [&str; 2], what: &str) -> Result<Vec<Known>, Failure> {
-    let text = std::fs::read(path).map_err(|cause| {
+    let read = match path.as_os_str() == "-" {
+        true => {
+            let mut text = Vec::new();
+            std::io::stdin().lock().read_to_end(&mut text).map(|_| text)
+        }
+        false => std::fs::read(path),
+    };
+    let text = read.map_err(|cause| {
         Failure::input(LinesError::Unreadable {
             path: path.to_owned(),
             cause,

@@ -4,6 +4,7 @@ pub(crate) mod progress;
 
 mod a2a;
 mod best;
+pub(crate) mod chart;
 mod declared;
 mod funnel;
 mod mcp;
