@@ -1504,6 +1504,7 @@ fn a_finding_is_told_from_the_store_and_from_a_file_alike() {
         "demo.pcap -Y '(frame.number >= 10391 && frame.number <= 10392) ||",
         "1. Check with the owner of the principal",
         "--accept bola_enumeration",
+        "tapline suppress 55bb90a8 --store",
         "rate_anomaly  2026-10-06 14:09",
     ] {
         assert!(page.contains(part), "no `{part}`:\n{page}");
@@ -1605,5 +1606,102 @@ fn what_is_no_finding_is_told() {
         &["explain", "abcd", "--findings", "/nowhere"],
         3,
         "cannot read /nowhere",
+    );
+}
+
+#[test]
+fn what_is_suppressed_is_hidden_counted_and_told_when_its_day_is_over() {
+    let folder = folder("commands-suppress");
+    let (file, config, dir) = (folder.join("s.toml"), folder.join("c.toml"), folder.join("store"));
+    let id = &ids_of("rate_anomaly")[0];
+    let add = |arguments: &[&str]| {
+        let file = file.display().to_string();
+        let common = [
+            "--store",
+            store(),
+            "--file",
+            &file,
+            "--owner",
+            "ana",
+            "--reason",
+            "load test",
+        ];
+        run(&[&["suppress"], arguments, &common[..]].concat())
+    };
+    let dry = add(&[&id[..8], "--until", "2027-01-31", "--dry-run"]);
+    assert!(
+        text(&dry.stdout).contains(&format!("finding = \"{id}\"")),
+        "{}",
+        said(&dry)
+    );
+    assert!(!file.exists());
+    fs::write(&file, "# kept\n").expect("a file");
+    add(&[&id[..8], "--until", "2027-01-31"]);
+    add(&[&ids_of("bola_enumeration")[0], "--alike", "--until", "2026-10-05"]);
+    let written = fs::read_to_string(&file).expect("a file");
+    for part in [
+        "# kept\n\n[[suppress]]",
+        "principal = \"refund-agent\"",
+        "path = \"/v1/orders/{int}\"",
+        "until = 2026-10-05",
+    ] {
+        assert!(written.contains(part), "no `{part}`: {written}");
+    }
+    fs::write(
+        &config,
+        format!("[findings]\nsuppressions = \"{}\"\n", file.display()),
+    )
+    .expect("a file");
+    let (config, dir) = (config.display().to_string(), dir.display().to_string());
+    let demo = testdata("demo.pcap").display().to_string();
+    let told = folder.join("findings.jsonl").display().to_string();
+    run(&[
+        "replay",
+        &demo,
+        "--config",
+        &config,
+        "--store",
+        &dir,
+        "--findings",
+        &told,
+    ]);
+    let told = fs::read_to_string(told).expect("a file");
+    assert!(!told.contains("rate_anomaly\""), "{told}");
+    assert!(told.contains("bola_enumeration\""), "the day of that one is over");
+    let shown = run(&["findings", "--store", &dir]);
+    let shown = text(&shown.stdout);
+    for part in [
+        "Suppressed findings  1 hidden, 1 of 2 suppressions over",
+        &format!("finding {id}"),
+        "over 2026-10-05",
+        "load test",
+    ] {
+        assert!(shown.contains(part), "no `{part}`: {shown}");
+    }
+    let json = run(&["findings", "--store", &dir, "--json"]);
+    assert!(!text(&json.stdout).contains("rate_anomaly\""));
+    assert!(
+        text(&json.stderr).contains("1 finding is not among them"),
+        "{}",
+        said(&json)
+    );
+    let hidden = records(&run(&["findings", "--store", &dir, "--suppressed", "--json"]));
+    assert_eq!(
+        (hidden.len(), &hidden[0]["suppressed"]["owner"]),
+        (1, &Value::from("ana"))
+    );
+    let page = run(&["explain", &id[..8], "--store", &dir]);
+    assert!(text(&page.stdout).contains("Suppressed by ana until 2027-01-31: load test"));
+    // The file counts as it is now.
+    fs::write(&file, "").expect("a file");
+    let json = run(&["findings", "--store", &dir, "--json"]);
+    assert!(text(&json.stdout).contains("rate_anomaly\""));
+    fs::write(&file, "[[suppress]]\nfinding = \"x\"\n").expect("a file");
+    let output = tapline(&["replay", &demo, "--config", &config, "--findings", "-"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        text(&output.stderr).contains("2:11  suppress.finding must be the whole id"),
+        "{}",
+        said(&output)
     );
 }

@@ -1,6 +1,7 @@
 //! The behaviour stage: everything that is keyed by principal, and the one place where its detectors are
 //! listed.
 
+use super::blast_radius::Contribution;
 use super::bola_enumeration;
 use super::doing::Unit;
 use super::endpoint_discovery_scan::{self, Scan};
@@ -120,6 +121,10 @@ impl Behaviour {
         activity.unit = Some(joined.unit);
         activity.unit_calls = profile.work.calls_of_the_last();
         let activity = &*activity;
+        let given = object.filter(|(_, missing)| !missing && activity.accepted());
+        let given = given.map(|(object, _)| object.hash);
+        let reached = Contribution::of(activity, given, text, world.seed);
+        ledger.reaches(profile.reached.take(joined.unit, activity.ts), &reached);
         let registry = &world.settings.declared.agents;
         let named = profile.name.as_deref().filter(|_| !identity.by_address);
         let agent = match registry.is_empty() {
@@ -231,6 +236,9 @@ impl Behaviour {
             (&caused, world.seed),
             ledger,
         );
+        if let Some(unit) = ledger.reached() {
+            profile.reached.put_back(unit);
+        }
         Some(joined)
     }
 }

@@ -67,7 +67,8 @@ pub(super) fn one(source: &Source, asked: &str) -> Result<Known, Failure> {
         )));
     }
     let begins = |finding: &Known| finding.text("id").to_lowercase().starts_with(&wanted);
-    let mut found: Vec<Known> = source.findings().filter(begins).collect();
+    let all = source.findings().chain(source.hidden_findings());
+    let mut found: Vec<Known> = all.filter(begins).collect();
     match found.len() {
         1 => Ok(found.remove(0)),
         0 => Err(Failure::usage(anyhow::anyhow!(
@@ -178,7 +179,18 @@ impl<'a> Story<'a> {
         (!filter.is_empty()).then(|| format!("tshark -r {} -Y '{filter}'", self.file()))
     }
 
-    /// How such findings are raised no more, when what it tells is meant to be so.
+    /// How it is told no more for a while, when what it tells is meant to be so.
+    fn suppress(&self) -> Option<String> {
+        let dir = self.store?.display().to_string();
+        let id = self.finding.text("id");
+        let id = id.get(..8).unwrap_or(id);
+        Some(format!(
+            "tapline suppress {id} --store {} --owner NAME --reason 'WHY' --until YYYY-MM-DD",
+            quoted(&dir)
+        ))
+    }
+
+    /// How such findings are raised no more at an endpoint, whoever calls.
     fn accept(&self) -> Option<String> {
         let endpoint = self.finding.value["resource"]["endpoint"].as_str()?;
         let dir = self.store?.display().to_string();
@@ -200,7 +212,7 @@ impl<'a> Story<'a> {
             "charts": measures::as_json(&self.measures, &self.series),
             "loss": caveats(&self.finding.value),
             "captures": files,
-            "commands": {"packets": self.tshark(), "accept": self.accept()},
+            "commands": {"packets": self.tshark(), "suppress": self.suppress(), "accept": self.accept()},
         })
     }
 
@@ -243,6 +255,17 @@ impl<'a> Story<'a> {
 
     fn what_happened(&self, page: &mut Page) {
         let finding = self.finding;
+        let hidden = &finding.value["suppressed"];
+        if !hidden.is_null() {
+            let text = |name: &str| hidden[name].as_str().unwrap_or_default();
+            let words = format!(
+                "Suppressed by {} until {}: {}",
+                text("owner"),
+                text("until"),
+                text("reason")
+            );
+            page.wrapped(Look::Yellow, 0, &words);
+        }
         page.heading("What happened", "");
         page.wrapped(Look::Plain, 2, finding.text("explanation"));
         page.wrapped(Look::Dim, 2, finding.text("impact"));
@@ -352,7 +375,9 @@ impl<'a> Story<'a> {
         if reach.is_null() {
             return;
         }
-        page.heading("How far it reached", "since it began");
+        let since = reach["since"].as_str().and_then(crate::records::Rfc3339::parse);
+        let since = since.map_or(String::new(), |ts| format!("since {} UTC", ts.second()));
+        page.heading("How far it reached", &since);
         let many = |count: u64, one: &str, more: &str| {
             format!("{} {}", thousands(count), if count == 1 { one } else { more })
         };
@@ -364,13 +389,6 @@ impl<'a> Story<'a> {
             many(number("services"), "service", "services"),
         ];
         page.wrapped(Look::Plain, 2, &words.join(", "));
-        if reach["at_least"] == true {
-            page.wrapped(
-                Look::Dim,
-                2,
-                "At least: there was more than is counted one by one.",
-            );
-        }
     }
 
     fn exchanges(&self, page: &mut Page) {
@@ -379,8 +397,8 @@ impl<'a> Story<'a> {
             Column::text("method", 6),
             Column::text("target", 30),
             Column::text("status", 6),
-            Column::text("connection", 14).spare(1),
-            Column::text("frames", 6).optional().spare(2),
+            Column::text("connection", 24).spare(1),
+            Column::text("frames", 13).optional().spare(2),
         ];
         let all = self.evidence();
         if all.is_empty() {
@@ -474,9 +492,22 @@ impl<'a> Story<'a> {
             page.text(Look::Cyan, &format!("  {}. ", number + 1));
             page.rest_wrapped(Look::Plain, 5, step);
         }
-        if let Some(accept) = self.accept() {
-            page.heading("If it is meant to be so", "");
-            shell(page, &accept);
+        if self.suppress().is_none() && self.accept().is_none() {
+            return;
+        }
+        page.heading("If it is meant to be so", "");
+        let ways = [
+            (
+                "This one, for a while (--alike: and others like it):",
+                self.suppress(),
+            ),
+            ("All of this kind at this endpoint:", self.accept()),
+        ];
+        for (what, command) in ways {
+            if let Some(command) = command {
+                page.wrapped(Look::Dim, 2, what);
+                shell(page, &command);
+            }
         }
     }
 

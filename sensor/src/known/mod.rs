@@ -172,6 +172,14 @@ impl Source {
         }
     }
 
+    /// The latest revision of every finding that a suppression of the operator hides.
+    pub(crate) fn hidden_findings(&self) -> Box<dyn Iterator<Item = Known> + '_> {
+        match self {
+            Self::Store(analyzer) => Box::new(from_analyzer::hidden(analyzer)),
+            Self::Files { .. } => Box::new(std::iter::empty()),
+        }
+    }
+
     /// The time of the last exchange that is known: what "seven days ago" is counted from. The clock of whoever asks
     /// says nothing about when a capture was made.
     pub(crate) fn last(&self) -> Option<Rfc3339> {
