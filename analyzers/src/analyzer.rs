@@ -7,14 +7,16 @@ use std::sync::Arc;
 use reassembly::{Exchange, Flow, FlowRef, Message, PartOf, Request, Response};
 
 use crate::a2a::{self, A2a, A2aLabels, AgentView};
+use crate::behaviour::profile::Profile;
 use crate::behaviour::stage::{Behaviour, World};
 use crate::behaviour::{Activity, Dimensions, bola_enumeration, is_text, named, shadow_llm_use};
-use crate::finding::Finding;
 use crate::finding::ledger::Ledger;
+use crate::finding::{Finding, Suppressed};
 use crate::id::{Id, Seed};
 use crate::identity::signals::Signals;
 use crate::identity::{PrincipalView, Resolver, Scheme};
 use crate::inventory::compare::{self, Comparison};
+use crate::inventory::declared::Suppression;
 use crate::inventory::endpoint::Seen;
 use crate::inventory::host::Inventory;
 use crate::inventory::posture;
@@ -472,6 +474,18 @@ impl Analyzer {
         self.ledger.latest()
     }
 
+    /// What each suppression of the operator hides, in the order of their file.
+    #[must_use]
+    pub fn suppressed(&self) -> Vec<Suppressed> {
+        self.ledger.suppressed()
+    }
+
+    /// The latest revision of every finding that is hidden, with the suppression that hides it.
+    #[must_use]
+    pub fn hidden_findings(&self) -> Vec<(Finding, Suppression)> {
+        self.ledger.hidden()
+    }
+
     /// Stops remembering what changes: for those who will not call [`Self::take_changes`], for whom it would
     /// only grow.
     pub fn forget_changes(&mut self) {
@@ -539,7 +553,10 @@ impl Analyzer {
             }
             (Table::Endpoints, SESSION) => load(&mut self.mcp.sessions, bare, value, |_| None),
             (Table::Endpoints, AGENT) => load(&mut self.a2a.agents, bare, value, |a| Some(a.id)),
-            (Table::Principals, "") => load(profiles, bare, value, |p| Some(p.id)),
+            (Table::Principals, "") => read_row(bare, value, |p: &Profile| Some(p.id)).map(|(id, row)| {
+                self.ledger.is_now(row.last);
+                profiles.load(id, row);
+            }),
             (Table::Principals, LOGINS) => load(logins, bare, value, |_| None),
             (Table::Principals, SCAN) => load(scans, bare, value, |_| None),
             (Table::Principals, EDGE) => load(&mut graph.edges, bare, value, |e| Some(e.id())),
@@ -573,6 +590,7 @@ impl Analyzer {
             ("path_names_folded", self.inventory.folded()),
             ("requests_cut_before_a_credential", self.cut),
             ("findings_accepted", self.ledger.accepted()),
+            ("findings_suppressed", self.ledger.kept_back()),
             ("fields_given_up", fields),
             ("findings_evicted", self.ledger.entries.evicted()),
             ("groups_evicted", self.behaviour.groups.evicted()),

@@ -10,8 +10,8 @@ use clap_complete::Shell;
 
 pub(crate) use queries::{
     AcceptArgs, AccessReviewArgs, AgentsArgs, AgentsCommand, AgentsGraphArgs, AgentsListArgs, AgentsShowArgs,
-    CheckArgs, DeclaredArgs, DiffArgs, ExportArgs, ExportFormat, FilterArgs, GraphFormat, InventoryArgs,
-    ListArgs, OverrideArgs, ShowArgs, SortBy,
+    CheckArgs, DeclaredArgs, DiffArgs, ExplainArgs, ExportArgs, ExportFormat, FilterArgs, FindingsArgs,
+    GraphFormat, InventoryArgs, ListArgs, OverrideArgs, ShowArgs, SortBy, SuppressArgs,
 };
 
 /// Listens to mirrored traffic and tells which APIs exist, who calls them, and what is wrong with it.
@@ -161,7 +161,25 @@ pub(crate) enum Command {
         are findings (a2a_card_unsigned_or_changed).")]
     A2a(ListArgs),
     /// Show the findings that a store knows
-    Findings(ListArgs),
+    Findings(FindingsArgs),
+    /// Tell the story of one finding: what happened, how far it is from usual, the packets, what to do
+    #[command(after_long_help = "Examples:\n  \
+        tapline explain 55bb90a8 --store DIR                   by the first letters of its id\n  \
+        tapline explain 55bb90a8 --findings findings.jsonl     from what --findings of a run wrote\n  \
+        tapline replay FILE --findings - | tapline explain 55bb --findings -\n  \
+        tapline explain 55bb90a8 --store DIR --capture FILE    with the file in the commands that show the packets\n  \
+        tapline explain 55bb90a8 --store DIR --json            for programs\n\n\
+        Drawings are made of ASCII where standard output is no terminal that shows UTF-8, and with --ascii. When several \
+        findings may be meant they are listed, and the exit status is 2.")]
+    Explain(ExplainArgs),
+    /// Answer for a finding for a while, in a file that runs read: it is kept and counted, and not told
+    #[command(after_long_help = "Examples:\n  \
+        tapline suppress 55bb90a8 --store DIR --owner ana --reason 'load test, INC-4711' --until 2026-12-31\n  \
+        tapline suppress 55bb90a8 --store DIR --alike --owner ana --reason 'nightly export' --until 2027-01-31\n  \
+        tapline findings --store DIR --suppressed               those that are hidden, and who answers for them\n\n\
+        The file is named by findings.suppressions in the configuration. What is hidden is counted in the summary, in health records \
+        and here. When the day is over in packet time, it is told again as soon as it is seen.")]
+    Suppress(SuppressArgs),
     /// Print the JSON Schema (2020-12) of a record, or the list of records
     Schema {
         /// Which record; without it, the names are listed

@@ -8,7 +8,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use analyzers::inventory::Declared;
-use analyzers::inventory::declared::{Agents, Environments, Overrides, Owners};
+use analyzers::inventory::declared::{Agents, Environments, Overrides, Owners, Suppressions};
 use analyzers::spec::{self, HostPattern, Index, Limits, Problem, Spec};
 use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,9 @@ use crate::message;
 
 /// Problems of one specification that a run tells; `tapline config check` tells all that were kept.
 const TOLD: usize = 20;
+
+/// The key that names the file of suppressions.
+const SUPPRESSIONS: &str = "findings.suppressions";
 
 /// Bytes of overrides or owners; no list that people keep by hand has more.
 const LARGEST: u64 = 16 << 20;
@@ -62,6 +65,10 @@ pub(crate) fn files(config: &Config, more: &[String]) -> Vec<(&'static str, Path
         ("the overrides (inventory.overrides)", &config.inventory.overrides),
         ("the owners (inventory.owners)", &config.inventory.owners),
         ("the agents (inventory.agents)", &config.inventory.agents),
+        (
+            "the suppressions (findings.suppressions)",
+            &config.findings.suppressions,
+        ),
     ];
     let named = named.into_iter().filter(|(_, path)| !path.as_os_str().is_empty());
     specs
@@ -78,6 +85,8 @@ pub(crate) struct Noted {
     owners: PathBuf,
     #[serde(default)]
     agents: PathBuf,
+    #[serde(default)]
+    suppressions: PathBuf,
 }
 
 impl Noted {
@@ -102,6 +111,7 @@ impl Noted {
             overrides: full(&config.inventory.overrides),
             owners: full(&config.inventory.owners),
             agents: full(&config.inventory.agents),
+            suppressions: full(&config.findings.suppressions),
         }
     }
 }
@@ -110,6 +120,11 @@ impl Noted {
     /// The overrides file; empty when there was none.
     pub(crate) fn overrides(&self) -> &Path {
         &self.overrides
+    }
+
+    /// The file of suppressions; empty when there was none.
+    pub(crate) fn suppressions(&self) -> &Path {
+        &self.suppressions
     }
 }
 
@@ -142,6 +157,12 @@ pub(crate) fn reload(noted: &Noted) -> (Declared, Vec<Vec<String>>) {
     }
     match own(&noted.agents, "inventory.agents", |_, text| Agents::read(text)) {
         Ok(agents) => out.agents = agents,
+        Err(error) => without(error),
+    }
+    match own(&noted.suppressions, SUPPRESSIONS, |_, text| {
+        Suppressions::read(text)
+    }) {
+        Ok(suppressions) => out.suppressions = suppressions,
         Err(error) => without(error),
     }
     (out, hosts)
@@ -178,11 +199,15 @@ pub(crate) fn load(
     let agents = own(&config.inventory.agents, "inventory.agents", |_, text| {
         Agents::read(text)
     })?;
+    let suppressions = own(&config.findings.suppressions, SUPPRESSIONS, |_, text| {
+        Suppressions::read(text)
+    })?;
     Ok(Declared {
         specs,
         overrides,
         owners,
         agents,
+        suppressions,
         environments: Environments::new(&config.inventory.environments, interface),
     })
 }

@@ -391,6 +391,7 @@ impl Desk {
             return;
         }
         let given_up = self.analyzer.counters();
+        let suppressed = self.analyzer.suppressed();
         let sensor = SensorRecord {
             name: &self.settings.sensor,
             version: env!("CARGO_PKG_VERSION"),
@@ -403,6 +404,7 @@ impl Desk {
             counters,
             &self.coverage,
             &given_up,
+            &suppressed,
         );
         let name = self.settings.sensor.clone();
         let value = json(&record);

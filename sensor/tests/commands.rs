@@ -193,6 +193,8 @@ fn every_page_fits_the_terminal() {
         "show '/v1/orders/{int}' --store $S".to_owned(),
         "diff --store $S --since today".to_owned(),
         format!("check --store $S --policy {policy}"),
+        format!("explain {} --store $S", ids_of("bola_enumeration")[0]),
+        format!("explain {} --store $S --ascii", ids_of("credential_shared")[0]),
     ] {
         for width in [60, 80, 140] {
             let output = shell(&format!(
@@ -1472,4 +1474,234 @@ fn a_document_is_about_one_host_and_a_collection_about_all() {
     ]);
     assert_eq!(none.status.code(), Some(2), "{}", said(&none));
     assert!(text(&none.stderr).contains("nothing to write"), "{}", said(&none));
+}
+
+/// Ids of the findings of a kind.
+fn ids_of(kind: &str) -> Vec<String> {
+    let all = records(&run(&["findings", "--store", store(), "--json"]));
+    let of = all.iter().filter(|finding| finding["kind"] == kind);
+    of.map(|finding| finding["id"].as_str().expect("an id").to_owned())
+        .collect()
+}
+
+#[test]
+fn a_finding_is_told_from_the_store_and_from_a_file_alike() {
+    let id = &ids_of("bola_enumeration")[0];
+    let page = run(&["explain", &id[..6], "--store", store()]);
+    let page = text(&page.stdout);
+    for part in [
+        "One principal walking through objects",
+        "AI agent refund-agent",
+        "for 96 different objects",
+        "GET orders.api.acme.example/v1/orders/{int}",
+        "since 2026-10-06 14:08:00, last at 14:10:44 UTC (2 min 44 s); decided 15 s after it began",
+        "672 calls in all, known since 2026-10-05 12:00 UTC",
+        "    observed          96  ####",
+        "loss        none in the exchanges below",
+        "Times are UTC, all on 2026-10-06, to 10.10.2.21:8080",
+        "14:08:00  GET     /v1/orders/10200  404     10.30.7.21:34612      10391-10392",
+        "tshark -r ",
+        "demo.pcap -Y '(frame.number >= 10391 && frame.number <= 10392) ||",
+        "1. Check with the owner of the principal",
+        "--accept bola_enumeration",
+        "tapline suppress 55bb90a8 --store",
+        "rate_anomaly  2026-10-06 14:09",
+    ] {
+        assert!(page.contains(part), "no `{part}`:\n{page}");
+    }
+    assert!(!page.contains('\u{1b}'), "no colours where there is no terminal");
+    let drawn = |line: &&str| line.starts_with("    ") && line.contains('#');
+    assert!(page.lines().filter(drawn).all(str::is_ascii), "{page}");
+    let of_file = run(&[
+        "explain",
+        id,
+        "--findings",
+        &written("findings.jsonl"),
+        "--capture",
+        "x y.pcap",
+    ]);
+    let of_file = text(&of_file.stdout);
+    assert!(of_file.contains("tshark -r 'x y.pcap' -Y"), "{of_file}");
+    // But for what only the store knows, it is the same page.
+    let story = |page: &str| {
+        let from = page.find("Observed and expected").expect("numbers");
+        page[from..page.find("The packets").expect("packets")].to_owned()
+    };
+    assert_eq!(story(&page), story(&of_file));
+    let piped = shell(&format!(
+        "$T explain {id} --findings - --capture f.pcap < {} 2>&1",
+        written("findings.jsonl")
+    ));
+    assert!(
+        text(&piped.stdout).contains("for 96 different objects"),
+        "{}",
+        said(&piped)
+    );
+}
+
+#[test]
+fn a_finding_is_told_to_programs_too() {
+    let id = &ids_of("rate_anomaly")[0];
+    let told = records(&run(&["explain", id, "--store", store(), "--json"]));
+    let all = records(&run(&["findings", "--store", store(), "--json"]));
+    let finding = all.iter().find(|f| f["id"] == id.as_str()).expect("the finding");
+    assert_eq!(told[0]["finding"], *finding);
+    assert_eq!(told[0]["principal"]["name"], "refund-agent");
+    assert_eq!(told[0]["charts"][0]["title"], "calls within 1 min");
+    assert_eq!(told[0]["charts"][0]["bars"][0]["value"], 32.0);
+    assert!(
+        told[0]["commands"]["packets"]
+            .as_str()
+            .is_some_and(|c| c.starts_with("tshark -r ")),
+        "{}",
+        told[0]["commands"]
+    );
+    assert_eq!(
+        told[0]["other_findings"][0],
+        ids_of("bola_enumeration")[0].as_str()
+    );
+}
+
+#[test]
+fn what_is_no_finding_is_told() {
+    let check = |arguments: &[&str], status: i32, wanted: &str| {
+        let output = tapline(arguments);
+        assert_eq!(output.status.code(), Some(status), "{}", said(&output));
+        assert!(
+            text(&output.stderr).contains(wanted),
+            "no `{wanted}`: {}",
+            said(&output)
+        );
+    };
+    check(
+        &["explain", "ffffffff", "--store", store()],
+        2,
+        "begins with `ffffffff`",
+    );
+    check(
+        &["explain", "bola_enumeration", "--store", store()],
+        2,
+        "is no id of a finding",
+    );
+    check(&["explain", "5", "--store", store()], 2, "first 4 letters");
+    check(&["explain", "ffff"], 2, "--store");
+    let both = folder("commands-explain").join("findings.jsonl");
+    let mut lines = String::new();
+    for finding in records(&run(&["findings", "--store", store(), "--json"]))
+        .iter()
+        .take(2)
+    {
+        let mut finding = finding.clone();
+        finding["id"] = format!("abcd{}", &finding["id"].as_str().expect("an id")[4..]).into();
+        lines.push_str(&format!("{finding}\n"));
+    }
+    fs::write(&both, lines).expect("a file");
+    let both = both.display().to_string();
+    check(
+        &["explain", "abcd", "--findings", &both],
+        2,
+        "may be any of 2 findings",
+    );
+    check(
+        &["explain", "abcd", "--findings", "/nowhere"],
+        3,
+        "cannot read /nowhere",
+    );
+}
+
+#[test]
+fn what_is_suppressed_is_hidden_counted_and_told_when_its_day_is_over() {
+    let folder = folder("commands-suppress");
+    let (file, config, dir) = (folder.join("s.toml"), folder.join("c.toml"), folder.join("store"));
+    let id = &ids_of("rate_anomaly")[0];
+    let add = |arguments: &[&str]| {
+        let file = file.display().to_string();
+        let common = [
+            "--store",
+            store(),
+            "--file",
+            &file,
+            "--owner",
+            "ana",
+            "--reason",
+            "load test",
+        ];
+        run(&[&["suppress"], arguments, &common[..]].concat())
+    };
+    let dry = add(&[&id[..8], "--until", "2027-01-31", "--dry-run"]);
+    assert!(
+        text(&dry.stdout).contains(&format!("finding = \"{id}\"")),
+        "{}",
+        said(&dry)
+    );
+    assert!(!file.exists());
+    fs::write(&file, "# kept\n").expect("a file");
+    add(&[&id[..8], "--until", "2027-01-31"]);
+    add(&[&ids_of("bola_enumeration")[0], "--alike", "--until", "2026-10-05"]);
+    let written = fs::read_to_string(&file).expect("a file");
+    for part in [
+        "# kept\n\n[[suppress]]",
+        "principal = \"refund-agent\"",
+        "path = \"/v1/orders/{int}\"",
+        "until = 2026-10-05",
+    ] {
+        assert!(written.contains(part), "no `{part}`: {written}");
+    }
+    fs::write(
+        &config,
+        format!("[findings]\nsuppressions = \"{}\"\n", file.display()),
+    )
+    .expect("a file");
+    let (config, dir) = (config.display().to_string(), dir.display().to_string());
+    let demo = testdata("demo.pcap").display().to_string();
+    let told = folder.join("findings.jsonl").display().to_string();
+    run(&[
+        "replay",
+        &demo,
+        "--config",
+        &config,
+        "--store",
+        &dir,
+        "--findings",
+        &told,
+    ]);
+    let told = fs::read_to_string(told).expect("a file");
+    assert!(!told.contains("rate_anomaly\""), "{told}");
+    assert!(told.contains("bola_enumeration\""), "the day of that one is over");
+    let shown = run(&["findings", "--store", &dir]);
+    let shown = text(&shown.stdout);
+    for part in [
+        "Suppressed findings  1 hidden, 1 of 2 suppressions over",
+        &format!("finding {id}"),
+        "over 2026-10-05",
+        "load test",
+    ] {
+        assert!(shown.contains(part), "no `{part}`: {shown}");
+    }
+    let json = run(&["findings", "--store", &dir, "--json"]);
+    assert!(!text(&json.stdout).contains("rate_anomaly\""));
+    assert!(
+        text(&json.stderr).contains("1 finding is not among them"),
+        "{}",
+        said(&json)
+    );
+    let hidden = records(&run(&["findings", "--store", &dir, "--suppressed", "--json"]));
+    assert_eq!(
+        (hidden.len(), &hidden[0]["suppressed"]["owner"]),
+        (1, &Value::from("ana"))
+    );
+    let page = run(&["explain", &id[..8], "--store", &dir]);
+    assert!(text(&page.stdout).contains("Suppressed by ana until 2027-01-31: load test"));
+    // The file counts as it is now.
+    fs::write(&file, "").expect("a file");
+    let json = run(&["findings", "--store", &dir, "--json"]);
+    assert!(text(&json.stdout).contains("rate_anomaly\""));
+    fs::write(&file, "[[suppress]]\nfinding = \"x\"\n").expect("a file");
+    let output = tapline(&["replay", &demo, "--config", &config, "--findings", "-"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        text(&output.stderr).contains("2:11  suppress.finding must be the whole id"),
+        "{}",
+        said(&output)
+    );
 }

@@ -591,5 +591,5 @@ fn what_is_frozen_is_not_learned_and_what_is_forgotten_is_learned_anew() {
     };
     assert_eq!(night_shifts(registry("")), (3, true));
     assert_eq!(night_shifts(registry("frozen_since = 2026-03-18")), (7, true));
-    assert_eq!(night_shifts(registry("learn_since = 2026-03-24")).1, false);
+    assert!(!night_shifts(registry("learn_since = 2026-03-24")).1);
 }

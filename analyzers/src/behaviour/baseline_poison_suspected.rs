@@ -87,6 +87,7 @@ pub(super) fn observe(
     };
     let thousandths = |x: f64| (x * 1000.0).round() / 1000.0;
     let (lately, _) = own.lately();
+    let by_day = own.by_day(ended, a_task(of));
     let draft = || Draft {
         confidence: 0.7,
         principal: true,
@@ -100,6 +101,7 @@ pub(super) fn observe(
             ("a_day", json!(thousandths(line.slope))),
             ("in_all", json!(thousandths(line.growth))),
             ("standard_errors", json!(thousandths(line.errors))),
+            ("mean_by_day", serde_json::Value::Object(by_day)),
         ],
         expected: vec![
             ("a_day_below", json!(A_DAY)),

@@ -5,6 +5,9 @@ use std::collections::VecDeque;
 
 use reassembly::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::inventory::declared::Day;
 
 /// Days kept: six weeks, so that eight days of a weekend are among them.
 const KEPT: usize = 42;
@@ -158,6 +161,17 @@ impl Days {
         let lately = self.past.iter().rev().take(14);
         let days = lately.inspect(|(_, day)| sums.add(day)).count();
         (sums, days as u32)
+    }
+
+    /// What `of` takes of the days that a line up to `day` is laid through, each with its date.
+    pub(crate) fn by_day(&self, day: u32, of: impl Fn(&Sums) -> Option<f64>) -> Map<String, Value> {
+        let alike = self.past.iter().rev();
+        let alike = alike.filter(|(d, _)| is_weekend(*d) == is_weekend(day));
+        let days = alike.filter_map(|(d, sums)| Some((*d, of(sums)?)));
+        let shown = |value: f64| json!((value * 100.0).round() / 100.0);
+        days.take(MOST)
+            .map(|(d, value)| (Day::of(d).to_string(), shown(value)))
+            .collect()
     }
 
     /// A line through the logarithms of what `of` takes of the days of the same sort (working days, or days of the weekend) up to

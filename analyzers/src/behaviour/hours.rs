@@ -52,6 +52,15 @@ impl Hours {
         self.days
     }
 
+    /// Days with a call in each hour of the day that was usual.
+    pub(crate) fn by_hour(&self) -> [u8; 24] {
+        let mut all = [0; 24];
+        all.iter_mut()
+            .zip(&self.seen)
+            .for_each(|(all, seen)| *all = *seen);
+        all
+    }
+
     /// Whether there was ever a call on a day before in that hour, or in one beside it.
     pub(crate) fn knows(&self, ts: Timestamp) -> bool {
         let (_, hour) = day_and_hour(ts);

@@ -4,6 +4,7 @@
 //! to the ledger. Every detector's memory is bounded and part of the rows that are stored.
 
 pub(crate) mod activity;
+pub(crate) mod blast_radius;
 pub(crate) mod cadence;
 mod customs;
 mod days;

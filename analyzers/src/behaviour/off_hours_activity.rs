@@ -43,7 +43,7 @@ pub(super) fn is_odd(activity: &Activity<'_>, own: &Hours, groups: [Option<&Grou
 }
 
 /// Looks at one exchange whose hour is not usual.
-pub(super) fn observe(activity: &Activity<'_>, unit: &mut Unit, days: u16, ledger: &mut Ledger) {
+pub(super) fn observe(activity: &Activity<'_>, unit: &mut Unit, own: &Hours, ledger: &mut Ledger) {
     unit.odd = unit.odd.saturating_add(1);
     if unit.odd < CALLS {
         note(&mut unit.odd_trail, || activity.trace());
@@ -65,7 +65,7 @@ pub(super) fn observe(activity: &Activity<'_>, unit: &mut Unit, days: u16, ledge
         principal: true,
         resource: activity.host_resource(),
         observed: vec![("hour_utc", json!(activity.ts.seconds() / 3600 % 24))],
-        expected: vec![("calls", json!(0))],
+        expected: vec![("calls", json!(0)), ("days_by_hour", json!(own.by_hour()))],
         earlier: unit.odd_trail.clone(),
         ..Draft::default()
     };
@@ -73,7 +73,7 @@ pub(super) fn observe(activity: &Activity<'_>, unit: &mut Unit, days: u16, ledge
         running.count(unit.odd.into());
         running.observed("calls", unit.odd);
         running.observed("seconds", unit.last.since(unit.first).as_secs());
-        running.support("days", days);
+        running.support("days", own.days());
     });
     unit.reported = true;
 }

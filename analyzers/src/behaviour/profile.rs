@@ -7,6 +7,7 @@ use reassembly::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::activity::Activity;
+use super::blast_radius::Reached;
 use super::bola_enumeration::Walk;
 use super::cadence::Cadence;
 use super::doing::Doing;
@@ -211,6 +212,9 @@ pub(crate) struct Profile {
     /// What it read that may be an instruction.
     #[serde(default, skip_serializing_if = "Taint::is_empty")]
     pub(crate) taint: Taint,
+    /// What it reached, unit by unit.
+    #[serde(default, skip_serializing_if = "Reached::is_empty")]
+    pub(crate) reached: Reached,
 }
 
 impl Row for Profile {
@@ -263,6 +267,7 @@ impl Profile {
             grants: Vec::new(),
             refused: Refused::default(),
             taint: Taint::default(),
+            reached: Reached::default(),
         }
     }
 

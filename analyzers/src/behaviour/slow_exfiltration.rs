@@ -14,7 +14,7 @@
 //!
 //! Quiet when: days go up and down; there are fewer than eight of a sort; the principal's days have fewer than 64 kB.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::activity::Activity;
 use super::days::{Days, Sums};
@@ -65,6 +65,7 @@ pub(super) fn observe(
         parts: &parts,
         window: u64::from(ended),
     };
+    let by_day = own.by_day(ended, bytes);
     let thousandths = |x: f64| (x * 1000.0).round() / 1000.0;
     let draft = || Draft {
         confidence: 0.7,
@@ -74,6 +75,7 @@ pub(super) fn observe(
             ("a_day", json!(thousandths(line.slope))),
             ("in_all", json!(thousandths(line.growth))),
             ("standard_errors", json!(thousandths(line.errors))),
+            ("bytes_by_day", Value::Object(by_day)),
         ],
         expected: vec![
             ("a_day_below", json!(A_DAY)),

@@ -1,6 +1,7 @@
 //! The behaviour stage: everything that is keyed by principal, and the one place where its detectors are
 //! listed.
 
+use super::blast_radius::Contribution;
 use super::days::Sums;
 use super::dimension::{Dimension, Dimensions};
 use super::doing::Unit;
@@ -137,6 +138,10 @@ impl Behaviour {
         }
         activity.changed = profile.epochs.changed(activity.ts);
         let activity = &*activity;
+        let given = object.filter(|(_, missing)| !missing && activity.accepted());
+        let given = given.map(|(object, _)| object.hash);
+        let reached = Contribution::of(activity, given, text, world.seed);
+        ledger.reaches(profile.reached.take(joined.unit, activity.ts), &reached);
         let registry = &world.settings.declared.agents;
         let named = profile.name.as_deref().filter(|_| !identity.by_address);
         let agent = match registry.is_empty() {
@@ -284,6 +289,9 @@ impl Behaviour {
             (&caused, world.seed),
             ledger,
         );
+        if let Some(unit) = ledger.reached() {
+            profile.reached.put_back(unit);
+        }
         Some(joined)
     }
 }
@@ -334,7 +342,7 @@ fn at_work(
     let explained = named.is_some_and(|(object, _)| unit.shown.contains(object.last));
     retry_storm::observe(activity, unit, world.seed, ledger);
     if odd {
-        off_hours_activity::observe(activity, unit, habits.hours.days(), ledger);
+        off_hours_activity::observe(activity, unit, &habits.hours, ledger);
     }
     if looks(Dimension::Sizes) {
         data_volume_anomaly::observe(activity, unit, habits, &mut group.habits, learned, ledger);

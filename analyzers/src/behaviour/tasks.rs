@@ -202,6 +202,9 @@ fn work_at_an_hour_at_which_nobody_ever_worked_is_told() {
         scene.send(&Call::get("/orders?limit=5").bearer(&token).answer(page(1, 5)));
     }
     let found = one(&scene, Kind::OffHoursActivity);
+    let by_hour = found.expected["days_by_hour"].as_array().unwrap();
+    assert_eq!((by_hour.len(), &by_hour[2]), (24, &0.into()));
+    assert!(by_hour[9].as_u64().unwrap() >= 5, "{by_hour:?}");
     assert_eq!(
         (found.severity, found.observed["calls"].as_u64()),
         (Severity::Medium, Some(10))
@@ -585,6 +588,11 @@ fn one_percent_more_each_day_is_found_within_fourteen_days() {
     let mut scene = Scene::new();
     days(&mut scene, "slow", |day| 160_000.0 * 1.01f64.powi(day as i32));
     let found = one(&scene, Kind::SlowExfiltration);
+    let by_day = found.observed["bytes_by_day"].as_object().unwrap();
+    assert!(
+        by_day.len() >= 8 && by_day.contains_key("2026-03-09"),
+        "{by_day:?}"
+    );
     assert!(
         found.detected_at <= (START + 14 * 86_400) * 1_000_000_000 + 3_600_000_000_000,
         "{found:?}"

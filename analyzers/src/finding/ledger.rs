@@ -20,8 +20,10 @@ use serde_json::{Map, Value};
 use super::trace::Trace;
 use super::{Finding, FindingPrincipal, Kind, Resource, Severity, Status};
 use crate::behaviour::Activity;
+use crate::behaviour::blast_radius::{Contribution, OfUnit, Reach};
 use crate::id::Id;
 use crate::inventory::Declared;
+use crate::inventory::declared::Suppression;
 use crate::settings::Settings;
 use crate::store::{Row, Store};
 
@@ -141,6 +143,12 @@ pub(crate) struct Entry {
     running: Vec<(Part, &'static str, Value)>,
     evidence: Vec<Trace>,
     capture: Vec<String>,
+    /// How far the caller reached.
+    reach: Option<Box<Reach>>,
+    /// Its last revision was kept back by a suppression.
+    hidden: bool,
+    /// No revision was ever given out.
+    untold: bool,
 }
 
 /// An entry as it is stored. What follows from the kind and from the evidence is left empty.
@@ -152,6 +160,12 @@ struct Stored {
     told_at: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     unit: Option<Id>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reach: Option<Box<Reach>>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    hidden: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    untold: bool,
 }
 
 impl From<Entry> for Stored {
@@ -161,6 +175,9 @@ impl From<Entry> for Stored {
             told_count: entry.told_count,
             told_at: entry.told_at,
             unit: entry.unit,
+            reach: entry.reach,
+            hidden: entry.hidden,
+            untold: entry.untold,
         }
     }
 }
@@ -195,6 +212,9 @@ impl TryFrom<Stored> for Entry {
             running: Vec::new(),
             evidence,
             capture: finding.capture,
+            reach: stored.reach,
+            hidden: stored.hidden,
+            untold: stored.untold,
         })
     }
 }
@@ -229,6 +249,27 @@ pub(crate) struct Ledger {
     sensor: (String, String),
     declared: Arc<Declared>,
     accepted: u64,
+    /// What the unit of work of the exchange at hand reached.
+    at_hand: Option<OfUnit>,
+    /// The latest packet time.
+    now: Timestamp,
+    /// Revisions that each suppression kept back, by its place in the file.
+    kept_back: Vec<u64>,
+}
+
+/// What a suppression hides.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Suppressed {
+    /// The suppression.
+    pub by: Suppression,
+    /// It hides no more at the latest packet time.
+    pub is_over: bool,
+    /// Findings that are hidden.
+    pub findings: u64,
+    /// The worst of them.
+    pub worst: Option<Severity>,
+    /// Revisions that it has kept back in this run.
+    pub revisions: u64,
 }
 
 /// What a report is about: the parts of its id.
@@ -255,7 +296,28 @@ impl Ledger {
             sensor: (settings.sensor_name.clone(), settings.sensor_version.clone()),
             declared: Arc::clone(&settings.declared),
             accepted: 0,
+            at_hand: None,
+            now: Timestamp(0),
+            kept_back: vec![0; settings.declared.suppressions.iter().count()],
         }
+    }
+
+    /// Takes the unit of work of the exchange that is looked at next, and counts what that adds: to the unit, and to every finding
+    /// that was told of it.
+    pub(crate) fn reaches(&mut self, mut unit: OfUnit, by: &Contribution) {
+        self.now = self.now.max(by.ts());
+        unit.reach.count(by);
+        for id in unit.told() {
+            if let Some(reach) = self.entries.get_mut(*id).and_then(|entry| entry.reach.as_mut()) {
+                reach.count(by);
+            }
+        }
+        self.at_hand = Some(unit);
+    }
+
+    /// Gives that unit back.
+    pub(crate) fn reached(&mut self) -> Option<OfUnit> {
+        self.at_hand.take()
     }
 
     /// Records that `subject` was seen in `activity`. `draft` is asked for only when it is needed, `running` each
@@ -281,6 +343,8 @@ impl Ledger {
         };
         let id = subject.id();
         let ts = activity.ts;
+        self.now = self.now.max(ts);
+        let freed = self.is_freed(id, ts);
         let known = self.entries.get(id).map(|entry| &entry.resource);
         // What the operator accepts is counted and not told; what was told before stays as it was then.
         if known.is_some_and(|about| self.declared.accepts(subject.kind, about, ts).is_some()) {
@@ -294,14 +358,15 @@ impl Ledger {
                 return;
             }
             let mut entry = open(id, subject.kind, severity, About::Exchange(activity), draft);
+            entry.reach(self.at_hand.as_mut());
             running(&mut Running(&mut entry));
             entry.told_count = entry.count;
-            let told = self.dressed(&entry);
-            self.queue.push_back(told);
             self.entries.entry(id, || entry);
+            self.give(id, ts);
             return;
         };
         entry.count += 1;
+        entry.reach(self.at_hand.as_mut());
         entry.first_seen = entry.first_seen.min(ts.0);
         let another = activity.unit.is_some() && activity.unit != entry.unit;
         let again = entry.kind.comes_back()
@@ -338,13 +403,10 @@ impl Ledger {
         }
         running(&mut Running(entry));
         let grown = entry.grown() && ts.since(entry.told_at) >= QUIET;
-        if worse || again || grown {
+        if worse || again || grown || freed {
             entry.unit = activity.unit.filter(|_| entry.kind.comes_back());
             entry.tell(ts);
-            if let Some(entry) = self.entries.get(id) {
-                let told = self.dressed(entry);
-                self.queue.push_back(told);
-            }
+            self.give(id, ts);
         }
     }
 
@@ -365,6 +427,8 @@ impl Ledger {
             return;
         }
         let reopened = known.is_some_and(|entry| entry.status == Status::Closed);
+        self.now = self.now.max(ts);
+        let freed = self.is_freed(id, ts);
         let Some(entry) = self.entries.get_mut(id) else {
             let draft = draft();
             if self.declared.accepts(subject.kind, &draft.resource, ts).is_some() {
@@ -374,21 +438,17 @@ impl Ledger {
             let mut entry = open(id, subject.kind, severity, About::State(ts), draft);
             running(&mut Running(&mut entry));
             entry.told_count = entry.count;
-            let told = self.dressed(&entry);
-            self.queue.push_back(told);
             self.entries.entry(id, || entry);
+            self.give(id, ts);
             return;
         };
         entry.last_seen = entry.last_seen.max(ts.0);
         let worse = severity > entry.severity;
         entry.severity = entry.severity.max(severity);
         running(&mut Running(entry));
-        if worse || reopened {
+        if worse || reopened || freed {
             entry.tell(ts);
-            if let Some(entry) = self.entries.get(id) {
-                let told = self.dressed(entry);
-                self.queue.push_back(told);
-            }
+            self.give(id, ts);
         }
     }
 
@@ -428,6 +488,10 @@ impl Ledger {
             };
             entry.tell(Timestamp(entry.last_seen));
             entry.status = Status::Closed;
+            // Nobody waits for the end of what was never told.
+            if entry.untold || self.suppression(&entry, self.now).is_some() {
+                continue;
+            }
             let told = self.dressed(&entry);
             self.queue.push_back(told);
         }
@@ -446,10 +510,108 @@ impl Ledger {
         entry.last_seen = entry.last_seen.max(ts.0);
         entry.tell(ts);
         entry.status = Status::Closed;
+        self.give(id, ts);
+    }
+
+    /// The place of the suppression that hides a finding at a packet time.
+    fn suppression(&self, entry: &Entry, ts: Timestamp) -> Option<usize> {
+        let all = &self.declared.suppressions;
+        if all.is_empty() {
+            return None;
+        }
+        let principal = entry.principal.as_deref();
+        all.of(&entry.id.to_string(), entry.kind, principal, &entry.resource, ts)
+    }
+
+    /// Whether it was hidden, and what hid it is over.
+    fn is_freed(&self, id: Id, ts: Timestamp) -> bool {
+        let entry = self.entries.get(id);
+        entry.is_some_and(|entry| entry.hidden && self.suppression(entry, ts).is_none())
+    }
+
+    /// Gives out a revision, unless somebody answers for it at this packet time: then it is counted.
+    fn give(&mut self, id: Id, ts: Timestamp) {
+        let Some(entry) = self.entries.get(id) else { return };
+        let by = self.suppression(entry, ts);
+        let Some(entry) = self.entries.get_mut(id) else {
+            return;
+        };
+        entry.hidden = by.is_some();
+        if let Some(by) = by {
+            if let Some(kept_back) = self.kept_back.get_mut(by) {
+                *kept_back += 1;
+            }
+            return;
+        }
+        if entry.untold {
+            // Nobody waits for the end of what was never told.
+            if entry.status == Status::Closed {
+                return;
+            }
+            entry.status = Status::New;
+            entry.untold = false;
+        }
         if let Some(entry) = self.entries.get(id) {
             let told = self.dressed(entry);
             self.queue.push_back(told);
         }
+    }
+
+    /// Takes the packet time up to which something is known.
+    pub(crate) fn is_now(&mut self, ts: Timestamp) {
+        self.now = self.now.max(ts);
+    }
+
+    /// Revisions kept back by suppressions in this run.
+    pub(crate) fn kept_back(&self) -> u64 {
+        self.kept_back.iter().sum()
+    }
+
+    /// What each suppression hides at the latest packet time.
+    pub(crate) fn suppressed(&self) -> Vec<Suppressed> {
+        let all = self.declared.suppressions.iter().zip(self.kept_back.iter());
+        let mut out: Vec<Suppressed> = all
+            .map(|(by, revisions)| Suppressed {
+                by: by.clone(),
+                is_over: by.is_over(self.now),
+                findings: 0,
+                worst: None,
+                revisions: *revisions,
+            })
+            .collect();
+        if out.is_empty() {
+            return out;
+        }
+        for (_, entry) in self.entries.sorted() {
+            if let Some(one) = self
+                .suppression(entry, self.now)
+                .and_then(|place| out.get_mut(place))
+            {
+                one.findings += 1;
+                one.worst = one.worst.max(Some(entry.severity));
+            }
+        }
+        out
+    }
+
+    /// The latest revision of every finding that is hidden, with the suppression that hides it.
+    pub(crate) fn hidden(&self) -> Vec<(Finding, Suppression)> {
+        if self.declared.suppressions.is_empty() {
+            return Vec::new();
+        }
+        let all = self
+            .entries
+            .sorted()
+            .into_iter()
+            .filter(|(_, entry)| !self.is_accepted(entry));
+        let hidden = |(_, entry): (Id, &Entry)| {
+            let by = self
+                .declared
+                .suppressions
+                .get(self.suppression(entry, self.now)?)?;
+            Some((self.dressed(entry), by.clone()))
+        };
+        all.filter_map(hidden).collect()
     }
 
     /// Puts in what follows from the rest, and what is the same for every finding of its kind or of this sensor.
@@ -482,7 +644,7 @@ impl Ledger {
     /// The latest revision of every finding kept, by first time seen, then id.
     pub(crate) fn latest(&self) -> impl Iterator<Item = Finding> {
         let mut all = self.entries.sorted();
-        all.retain(|(_, entry)| !self.is_accepted(entry));
+        all.retain(|(_, entry)| !self.is_accepted(entry) && self.suppression(entry, self.now).is_none());
         all.sort_by_key(|(_, e)| e.first_seen);
         all.into_iter().map(|(_, e)| self.dressed(e))
     }
@@ -494,19 +656,22 @@ impl Ledger {
             .entries
             .sorted()
             .into_iter()
-            .filter(|(_, e)| e.grown() && !self.is_accepted(e))
+            .filter(|(id, e)| (e.grown() || self.is_freed(*id, self.now)) && !self.is_accepted(e))
             .map(|(id, _)| id);
         self.last_words = grown.collect();
     }
 
     pub(crate) fn poll(&mut self) -> Option<Finding> {
-        if let Some(finding) = self.queue.pop_front() {
-            return Some(finding);
+        loop {
+            if let Some(finding) = self.queue.pop_front() {
+                return Some(finding);
+            }
+            let id = self.last_words.pop_front()?;
+            if let Some(entry) = self.entries.get_mut(id) {
+                entry.tell(Timestamp(entry.last_seen));
+                self.give(id, self.now);
+            }
         }
-        let id = self.last_words.pop_front()?;
-        let entry = self.entries.get_mut(id)?;
-        entry.tell(Timestamp(entry.last_seen));
-        Some(self.dressed(self.entries.get(id)?))
     }
 }
 
@@ -586,10 +751,29 @@ fn open(id: Id, kind: Kind, severity: Severity, about: About<'_>, draft: Draft) 
         running: Vec::new(),
         evidence,
         capture,
+        reach: None,
+        hidden: false,
+        untold: true,
     }
 }
 
 impl Entry {
+    /// Takes over what the unit of work reached in which it is reported, the first time.
+    fn reach(&mut self, unit: Option<&mut OfUnit>) {
+        let Some(unit) = unit.filter(|_| self.kind.has_reach()) else {
+            return;
+        };
+        if !unit.tell(self.id) {
+            // Of the unit it knows, or it is one of too many: then the first one stands for it.
+            self.reach.get_or_insert_with(|| Box::new(unit.reach.clone()));
+            return;
+        }
+        match &mut self.reach {
+            Some(reach) => reach.merge(&unit.reach),
+            none => *none = Some(Box::new(unit.reach.clone())),
+        }
+    }
+
     /// Packet time that has to go by until another unit of so many calls is another episode.
     fn pause(&self, calls: u32) -> Duration {
         match calls {
@@ -643,6 +827,7 @@ impl Entry {
             observed,
             expected,
             support,
+            blast_radius: self.reach.as_ref().map(|reach| reach.numbers()),
             evidence: self.evidence.iter().map(Into::into).collect(),
             filter: String::new(),
             mapping: Vec::new(),

@@ -5,10 +5,13 @@ use reassembly::Timestamp;
 mod catalogue;
 mod filter;
 pub(crate) mod ledger;
+#[cfg(test)]
+mod tests;
 pub(crate) mod trace;
 pub(crate) mod words;
 
 pub use catalogue::{CATALOGUE, Entry};
+pub use ledger::Suppressed;
 
 use crate::identity::PrincipalKind;
 
@@ -248,6 +251,30 @@ impl Kind {
         )
     }
 
+    /// Whether it tells how far its caller reached: what callers do, and not how something is set up.
+    #[must_use]
+    pub fn has_reach(self) -> bool {
+        self.is_done()
+            || matches!(
+                self,
+                Self::SlowExfiltration
+                    | Self::NewEndpointForPrincipal
+                    | Self::ConfusedDeputy
+                    | Self::TokenReplay
+                    | Self::RevokedCredentialAccepted
+                    | Self::ExpiredTokenAccepted
+                    | Self::ForgedToken
+                    | Self::SenderConstraintViolated
+                    | Self::StalePrincipalActive
+                    | Self::EnvCrossing
+                    | Self::AgentIdentityMismatch
+                    | Self::AgentOnHumanToken
+                    | Self::HumanUseOfNhi
+                    | Self::NewAgent
+                    | Self::ShadowAgent
+            )
+    }
+
     /// Whether a caller may do it again after a while, and it is the same incident and another episode of it.
     #[must_use]
     pub fn comes_back(self) -> bool {
@@ -330,6 +357,23 @@ pub struct Resource {
     pub object: Option<String>,
 }
 
+/// How far a caller reached since it began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct BlastRadius {
+    /// Packet time of the first call that is counted, nanoseconds since 1970: the first of the unit of work.
+    pub since: u64,
+    /// Different objects that were named and given.
+    pub objects: u64,
+    /// Records in answers: elements of their lists.
+    pub records: u64,
+    /// Bytes of answers, content-coding removed.
+    pub bytes: u64,
+    /// Different hosts.
+    pub services: u64,
+    /// Different endpoints.
+    pub endpoints: u64,
+}
+
 /// One revision of a finding.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Finding {
@@ -367,6 +411,9 @@ pub struct Finding {
     pub expected: serde_json::Map<String, serde_json::Value>,
     /// What that rests on: exchanges, days, peers.
     pub support: serde_json::Map<String, serde_json::Value>,
+    /// How far the caller reached; only of what callers do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blast_radius: Option<BlastRadius>,
     /// The first exchange, the deciding one, and examples; at most ten.
     pub evidence: Vec<Evidence>,
     /// Wireshark display filter.

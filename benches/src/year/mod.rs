@@ -149,7 +149,7 @@ impl Company {
                     hour: role.hour + rng.range(0, 3) as i64,
                     version: 10 + rng.range(0, 5) as u32,
                     machine: 1,
-                    own: n / ROLES.len() as u64 % 2 == 0,
+                    own: (n / ROLES.len() as u64).is_multiple_of(2),
                     away: vec![(away, away + rng.range(5, 16))],
                     serial: 0,
                 }

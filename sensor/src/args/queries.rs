@@ -277,6 +277,76 @@ pub(crate) struct ShowArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct FindingsArgs {
+    /// The folder given as --store to replay or capture
+    #[arg(long, value_name = "DIR")]
+    pub(crate) store: PathBuf,
+    /// Instead of the others, those that suppressions hide
+    #[arg(long)]
+    pub(crate) suppressed: bool,
+    /// JSON Lines instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) declared: DeclaredArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SuppressArgs {
+    /// Which: its id, or the first letters of it
+    #[arg(value_name = "FINDING", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) finding: String,
+    /// The folder given as --store to replay or capture
+    #[arg(long, value_name = "DIR")]
+    pub(crate) store: PathBuf,
+    /// The file of suppressions; without it, that of the last run with the store, or suppressions.toml
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// Also others of its kind, of the same caller at the same endpoint: findings of another day have other ids
+    #[arg(long)]
+    pub(crate) alike: bool,
+    /// Who answers for it
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) owner: String,
+    /// Why
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) reason: String,
+    /// Until the end of this day (UTC), in packet time
+    #[arg(long, value_name = "DATE", value_parser = date)]
+    pub(crate) until: String,
+    /// Print what would be added, and write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) declared: DeclaredArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// Which: its id, or the first letters of it
+    #[arg(value_name = "FINDING", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) finding: String,
+    /// The folder given as --store to replay or capture
+    #[arg(long, value_name = "DIR", required_unless_present = "findings")]
+    pub(crate) store: Option<PathBuf>,
+    /// Instead of a store: findings, as --findings of a run writes them; `-` is standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "store")]
+    pub(crate) findings: Option<PathBuf>,
+    /// The capture file that it was found in, for the commands that show the packets; without it, those of the last
+    /// replay with the store
+    #[arg(long, value_name = "FILE")]
+    pub(crate) capture: Vec<PathBuf>,
+    /// Draw with ASCII alone
+    #[arg(long)]
+    pub(crate) ascii: bool,
+    /// One JSON object: the record of the finding, what is drawn of it, and the commands
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) declared: DeclaredArgs,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct DiffArgs {
     /// Before: a store, DIR@DAY for a store as it was at the end of a day, or a file that --inventory wrote
     #[arg(value_name = "A", requires = "after", conflicts_with_all = ["store", "since", "until"])]

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use analyzers::Analyzer;
 
-use crate::args::ListArgs;
+use crate::args::{FindingsArgs, ListArgs};
 use crate::exit::{Failure, Status};
 use crate::known;
+use crate::message;
 use crate::records::a2a::AgentRecord;
 use crate::records::finding::FindingRecord;
 use crate::records::mcp::ServerRecord;
@@ -46,11 +47,35 @@ pub(super) fn a2a(args: &ListArgs) -> Result<Status, Failure> {
     })
 }
 
-pub(super) fn findings(args: &ListArgs) -> Result<Status, Failure> {
-    let analyzer = learned(args)?;
-    super::print(&if args.json {
-        lines(analyzer.findings().map(|f| to_json(&FindingRecord::new(&f))))
-    } else {
-        summary::findings(&analyzer)
-    })
+pub(super) fn findings(args: &FindingsArgs) -> Result<Status, Failure> {
+    let declared = known::declarations(&args.store, &args.declared)?;
+    let analyzer =
+        Store::read(&args.store, |store| known::learned(store, &declared)).map_err(Failure::input)?;
+    let hidden = analyzer.hidden_findings();
+    let records = || {
+        hidden
+            .iter()
+            .map(|(f, by)| to_json(&FindingRecord::new(f).hidden_by(by)))
+    };
+    if args.suppressed {
+        return super::print(&match args.json {
+            true => lines(records()),
+            false => summary::hidden(&analyzer),
+        });
+    }
+    if !args.json {
+        return super::print(&summary::findings(&analyzer));
+    }
+    if !hidden.is_empty() {
+        message::info(&format!(
+            "{} not among them: somebody answers for them; `tapline findings --suppressed` lists them",
+            match hidden.len() {
+                1 => "1 finding is".to_owned(),
+                count => format!("{count} findings are"),
+            }
+        ));
+    }
+    super::print(&lines(
+        analyzer.findings().map(|f| to_json(&FindingRecord::new(&f))),
+    ))
 }

@@ -8,6 +8,7 @@ mod completions;
 mod config;
 mod diff;
 mod doctor;
+mod explain;
 mod export;
 mod graph;
 mod inventory;
@@ -16,6 +17,7 @@ mod overrides;
 mod run;
 mod schema;
 mod show;
+mod suppress;
 
 use crate::args::{Cli, Command};
 use crate::exit::{Failure, Status};
@@ -41,6 +43,8 @@ pub(crate) fn run(cli: Cli) -> Result<Status, Failure> {
         Command::Mcp(args) => list::mcp(&args),
         Command::A2a(args) => list::a2a(&args),
         Command::Findings(args) => list::findings(&args),
+        Command::Explain(args) => explain::explain(&args),
+        Command::Suppress(args) => suppress::suppress(&args),
         Command::Schema { record } => schema::schema(record),
         Command::Config { command } => config::config(&command),
         Command::Doctor(args) => doctor::doctor(&args),

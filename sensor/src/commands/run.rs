@@ -39,7 +39,7 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<Status, Failure> {
         return Ok(Status::Input);
     }
     let key_logs = keylog::read(&args.keylog).map_err(Failure::usage)?;
-    let desk = desk(&args.run, &config, None)?;
+    let desk = desk(&args.run, &config, None, &args.files)?;
     let total = total_bytes(&args.files);
     let bar = summary::progress::Bar::start(total, &progress);
     let result = pipeline::replay(
@@ -88,7 +88,7 @@ pub(super) fn capture(args: &CaptureArgs) -> Result<Status, Failure> {
         _ => Failure::input(error),
     })?;
     let stop = Stop::on_signals();
-    let desk = desk(&args.run, &config, Some(&interface))?;
+    let desk = desk(&args.run, &config, Some(&interface), &[])?;
     message::info(&format!("listening on {interface}; Ctrl-C stops"));
     let (run, desk) = pipeline::capture(
         live,
@@ -178,8 +178,13 @@ fn check_outputs(
     sink.map_or(Ok(()), |kafka| kafka.check()).map_err(Failure::usage)
 }
 
-/// `interface`: that of a live capture.
-fn desk(args: &RunArgs, config: &Config, interface: Option<&str>) -> Result<Desk, Failure> {
+/// `interface`: that of a live capture; `captures`: the files of a replay.
+fn desk(
+    args: &RunArgs,
+    config: &Config,
+    interface: Option<&str>,
+    captures: &[PathBuf],
+) -> Result<Desk, Failure> {
     let live = interface.is_some();
     let mut learning = config.analysis_settings().map_err(Failure::usage)?;
     learning.declared = declared::load(config, &args.spec, interface, Tell::Some)
@@ -200,6 +205,7 @@ fn desk(args: &RunArgs, config: &Config, interface: Option<&str>) -> Result<Desk
         store.restore(&mut analyzer).map_err(Failure::usage)?;
         store
             .note_declared(&Noted::of(config, &args.spec))
+            .and_then(|()| store.note_captures(captures))
             .map_err(|error| match error.is_full() {
                 true => Failure::output(error),
                 false => Failure::usage(error),

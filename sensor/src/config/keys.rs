@@ -285,6 +285,14 @@ keys! {
         environments: Vec<EnvironmentRule> = Vec::new(), Rule::Any;
     }
 
+    /// What becomes of findings.
+    findings: FindingsSection {
+        /// Findings that somebody answers for, in TOML, each with owner, reason and the last day on which it hides: they are kept
+        /// and counted, and not told until that day is over in packet time. `tapline suppress` writes them. docs/findings.md tells
+        /// the form.
+        suppressions: PathBuf = PathBuf::new(), Rule::Any;
+    }
+
     /// Classes of personal and secret data.
     classes: ClassesSection {
         /// Countries whose national numbers are looked for, beside those of the United States: `"au"` (tax file number,

@@ -30,7 +30,13 @@ pub(crate) fn principals(analyzer: &Analyzer) -> impl Iterator<Item = Known> {
     analyzer.principals().map(record)
 }
 
-/// The latest revision of every finding.
+/// The latest revision of every finding that a suppression hides.
+pub(crate) fn hidden(analyzer: &Analyzer) -> impl Iterator<Item = Known> {
+    let record = |(finding, by)| Known::of(to_json(&FindingRecord::new(&finding).hidden_by(&by)));
+    analyzer.hidden_findings().into_iter().map(record)
+}
+
+/// The latest revision of every finding that none hides.
 pub(crate) fn findings(analyzer: &Analyzer) -> impl Iterator<Item = Known> {
     let record = |finding| Known::of(to_json(&FindingRecord::new(&finding)));
     analyzer.findings().map(record)

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! store ─▶ Analyzer ─▶ records ─┐
-//!                               ├─▶ Known ─▶ inventory, show, diff, check, accept
+//!                               ├─▶ Known ─▶ inventory, show, explain, diff, check, accept
 //! inventory.jsonl … ────────────┘   records as JSON, one at a time
 //! ```
 //!
@@ -26,6 +26,7 @@ pub(crate) mod change;
 pub(crate) mod state;
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -171,6 +172,14 @@ impl Source {
         }
     }
 
+    /// The latest revision of every finding that a suppression of the operator hides.
+    pub(crate) fn hidden_findings(&self) -> Box<dyn Iterator<Item = Known> + '_> {
+        match self {
+            Self::Store(analyzer) => Box::new(from_analyzer::hidden(analyzer)),
+            Self::Files { .. } => Box::new(std::iter::empty()),
+        }
+    }
+
     /// The time of the last exchange that is known: what "seven days ago" is counted from. The clock of whoever asks
     /// says nothing about when a capture was made.
     pub(crate) fn last(&self) -> Option<Rfc3339> {
@@ -249,7 +258,14 @@ enum LinesError {
 
 /// The records of a file. Each must have the fields `marks`, which tell its kind from the others.
 fn lines(path: &Path, marks: [&str; 2], what: &str) -> Result<Vec<Known>, Failure> {
-    let text = std::fs::read(path).map_err(|cause| {
+    let read = match path.as_os_str() == "-" {
+        true => {
+            let mut text = Vec::new();
+            std::io::stdin().lock().read_to_end(&mut text).map(|_| text)
+        }
+        false => std::fs::read(path),
+    };
+    let text = read.map_err(|cause| {
         Failure::input(LinesError::Unreadable {
             path: path.to_owned(),
             cause,

@@ -1,7 +1,8 @@
 //! The finding record: one revision of a finding.
 
 use analyzers::Finding;
-use analyzers::finding::{Evidence, FindingPrincipal, Resource};
+use analyzers::finding::{BlastRadius, Evidence, FindingPrincipal, Resource};
+use analyzers::inventory::declared::Suppression;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -89,6 +90,37 @@ impl<'a> From<&'a Evidence> for EvidencePart<'a> {
 }
 
 #[derive(Serialize)]
+struct ReachPart {
+    since: Rfc3339,
+    objects: u64,
+    records: u64,
+    bytes: u64,
+    services: u64,
+    endpoints: u64,
+}
+
+impl From<BlastRadius> for ReachPart {
+    fn from(b: BlastRadius) -> Self {
+        Self {
+            since: Rfc3339(b.since),
+            objects: b.objects,
+            records: b.records,
+            bytes: b.bytes,
+            services: b.services,
+            endpoints: b.endpoints,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct SuppressedPart<'a> {
+    owner: &'a str,
+    reason: &'a str,
+    until: String,
+    line: u32,
+}
+
+#[derive(Serialize)]
 struct PlaybookPart<'a> {
     id: &'a str,
     steps: &'a [String],
@@ -117,11 +149,15 @@ pub(crate) struct FindingRecord<'a> {
     observed: &'a Map<String, Value>,
     expected: &'a Map<String, Value>,
     support: &'a Map<String, Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    blast_radius: Option<ReachPart>,
     evidence: Vec<EvidencePart<'a>>,
     filter: &'a str,
     mapping: Pairs<'a, Vec<String>>,
     playbook: PlaybookPart<'a>,
     capture: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suppressed: Option<SuppressedPart<'a>>,
     sensor: SensorRecord<'a>,
 }
 
@@ -148,6 +184,7 @@ impl<'a> FindingRecord<'a> {
             observed: &finding.observed,
             expected: &finding.expected,
             support: &finding.support,
+            blast_radius: finding.blast_radius.map(Into::into),
             evidence: finding.evidence.iter().map(Into::into).collect(),
             filter: &finding.filter,
             mapping: Pairs(&finding.mapping),
@@ -156,11 +193,25 @@ impl<'a> FindingRecord<'a> {
                 steps: &finding.playbook.1,
             },
             capture: &finding.capture,
+            suppressed: None,
             sensor: SensorRecord {
                 name: &finding.sensor.0,
                 version: &finding.sensor.1,
             },
         }
+    }
+}
+
+impl<'a> FindingRecord<'a> {
+    /// The record of a finding that is hidden.
+    pub(crate) fn hidden_by(mut self, by: &'a Suppression) -> Self {
+        self.suppressed = Some(SuppressedPart {
+            owner: &by.owner,
+            reason: &by.reason,
+            until: by.until.to_string(),
+            line: by.line,
+        });
+        self
     }
 }
 

@@ -1,5 +1,6 @@
 //! The health record: what the sensor saw and lost so far.
 
+use analyzers::finding::Suppressed;
 use reassembly::Counters;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
@@ -152,6 +153,31 @@ impl<'a> From<&'a Coverage> for CoveragePart<'a> {
     }
 }
 
+#[derive(Serialize)]
+struct SuppressionPart {
+    line: u32,
+    what: String,
+    owner: String,
+    until: String,
+    over: bool,
+    findings: u64,
+    revisions: u64,
+}
+
+impl From<&Suppressed> for SuppressionPart {
+    fn from(of: &Suppressed) -> Self {
+        Self {
+            line: of.by.line,
+            what: of.by.what.clone(),
+            owner: of.by.owner.clone(),
+            until: of.by.until.to_string(),
+            over: of.is_over,
+            findings: of.findings,
+            revisions: of.revisions,
+        }
+    }
+}
+
 /// The value on the health topic.
 #[derive(Serialize)]
 pub(crate) struct HealthRecord<'a> {
@@ -165,6 +191,8 @@ pub(crate) struct HealthRecord<'a> {
     reassembly: CountersPart<'a>,
     coverage: CoveragePart<'a>,
     analysis: GivenUp<'a>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    suppressions: Vec<SuppressionPart>,
 }
 
 impl<'a> HealthRecord<'a> {
@@ -178,6 +206,7 @@ impl<'a> HealthRecord<'a> {
         reassembly: &'a Counters,
         coverage: &'a Coverage,
         analysis: &'a [(&'static str, u64)],
+        suppressed: &[Suppressed],
     ) -> Self {
         Self {
             v: super::VERSION,
@@ -196,12 +225,14 @@ impl<'a> HealthRecord<'a> {
             reassembly: CountersPart(reassembly),
             coverage: coverage.into(),
             analysis: GivenUp(analysis),
+            suppressions: suppressed.iter().map(Into::into).collect(),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use analyzers::inventory::declared::Suppressions;
     use reassembly::{App, Flags, Flow, FlowRef, Timestamp};
 
     use super::*;
@@ -246,13 +277,26 @@ mod tests {
             name: "s",
             version: "1",
         };
-        let record = HealthRecord::new(sensor, 5, None, None, &counters, &coverage, &[]);
+        let text = "[[suppress]]\nkind = \"weak_auth\"\nhost = \"*\"\nowner = \"a\"\nreason = \"b\"\nuntil = 2027-01-31\n";
+        let suppressed: Vec<Suppressed> = Suppressions::read(text)
+            .unwrap()
+            .iter()
+            .map(|by| Suppressed {
+                by: by.clone(),
+                is_over: false,
+                findings: 2,
+                worst: None,
+                revisions: 3,
+            })
+            .collect();
+        let record = HealthRecord::new(sensor, 5, None, None, &counters, &coverage, &[], &suppressed);
         let record = serde_json::to_value(&record).unwrap();
         let schema = serde_json::from_str(include_str!("../../schemas/health.json")).unwrap();
         let validator = jsonschema::validator_for(&schema).unwrap();
         if let Err(error) = validator.validate(&record) {
             panic!("{error} at {}", error.instance_path());
         }
+        assert_eq!(record["suppressions"][0]["what"], "weak_auth at *");
         let part = &record["coverage"];
         assert_eq!(part["servers"].as_array().map(Vec::len), Some(MOST_SERVERS));
         assert_eq!(part["servers"][0]["server"], "10.0.1.199:80");

@@ -26,6 +26,10 @@ const LOCK: &str = "lock";
 const LEARNED_UP_TO: &str = "learned up to day";
 /// Name of the note about declarations.
 const DECLARED: &str = "declared in";
+/// Name of the note about the capture files of the last replays.
+const CAPTURES: &str = "captures";
+/// Capture files noted; those of the latest replays.
+const MOST_CAPTURES: usize = 32;
 /// Marks a database as ours ("TAPL").
 const APPLICATION: i32 = 0x5441_504c;
 /// Version of what is kept: the tables below have had one form only, so it is that of the rows.
@@ -393,6 +397,39 @@ impl Store {
             "INSERT INTO meta (name, value) VALUES (?1, ?2)
              ON CONFLICT (name) DO UPDATE SET value = excluded.value",
             params![DECLARED, text],
+        );
+        done.map(|_| ()).map_err(|e| self.unwritable(&e))
+    }
+
+    /// The capture files of the last replays with this store, the latest last; none of a live capture.
+    pub(crate) fn captures(&self) -> Vec<PathBuf> {
+        let sql = "SELECT value FROM meta WHERE name = ?1";
+        let found = self
+            .connection
+            .query_row(sql, params![CAPTURES], |row| row.get::<_, String>(0));
+        let names: Option<Vec<PathBuf>> = found.ok().and_then(|text| serde_json::from_str(&text).ok());
+        names.unwrap_or_default()
+    }
+
+    /// Notes the capture files of this run, for those who look for its packets later.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub(crate) fn note_captures(&self, files: &[PathBuf]) -> Result<(), StoreError> {
+        let mut all = self.captures();
+        for file in files.iter().filter(|file| file.as_os_str() != "-") {
+            let full = std::path::absolute(file).unwrap_or_else(|_| file.clone());
+            all.retain(|known| *known != full);
+            all.push(full);
+        }
+        all.drain(..all.len().saturating_sub(MOST_CAPTURES));
+        // A name that is no text is not noted, and neither are those beside it.
+        let text = serde_json::to_string(&all).unwrap_or_default();
+        let done = self.connection.execute(
+            "INSERT INTO meta (name, value) VALUES (?1, ?2)
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            params![CAPTURES, text],
         );
         done.map(|_| ()).map_err(|e| self.unwritable(&e))
     }

@@ -4,15 +4,18 @@ pub(crate) mod progress;
 
 mod a2a;
 mod best;
+pub(crate) mod chart;
 mod declared;
 mod funnel;
 mod mcp;
 pub(crate) mod page;
+pub(crate) mod suppressed;
 mod tables;
 mod unread;
 
 use std::path::Path;
 
+use analyzers::finding::Suppressed;
 use analyzers::inventory::Overview;
 use analyzers::{Analyzer, EndpointView, Finding, PrincipalView};
 use reassembly::Timestamp;
@@ -68,6 +71,7 @@ pub(crate) fn full(
     learned.overview = analyzer.overview();
     learned.servers = Servers::new(analyzer.mcp_servers(), MOST_SERVERS);
     learned.agents = Agents::new(analyzer.a2a_agents(), MOST_SERVERS);
+    learned.suppressed = analyzer.suppressed();
     learned.draw(&mut page, title, run, coverage, store);
     page.finish()
 }
@@ -81,6 +85,7 @@ struct Learned {
     overview: Overview,
     servers: Servers,
     agents: Agents,
+    suppressed: Vec<Suppressed>,
 }
 
 impl Learned {
@@ -100,6 +105,7 @@ impl Learned {
             overview: Overview::default(),
             servers: Servers::default(),
             agents: Agents::default(),
+            suppressed: Vec::new(),
         }
     }
 
@@ -152,6 +158,7 @@ impl Learned {
             page.newline();
             tables::findings(page, &mut self.findings, &more("findings"));
         }
+        suppressed::draw(page, &self.suppressed);
         declared::draw(page, &self.overview);
         unread::draw(page, coverage);
         if run.counters.exchanges == 0 {
@@ -241,6 +248,18 @@ pub(crate) fn findings(analyzer: &Analyzer) -> String {
         counts => counts,
     };
     page.heading("Findings", &note);
+    page.newline();
+    tables::findings(&mut page, &mut findings, "");
+    suppressed::draw(&mut page, &analyzer.suppressed());
+    page.finish()
+}
+
+/// Every finding that is hidden, and what hides them.
+pub(crate) fn hidden(analyzer: &Analyzer) -> String {
+    let mut page = Page::for_stdout();
+    let hidden = analyzer.hidden_findings().into_iter().map(|(finding, _)| finding);
+    let mut findings = Findings::new(hidden, usize::MAX);
+    suppressed::draw(&mut page, &analyzer.suppressed());
     page.newline();
     tables::findings(&mut page, &mut findings, "");
     page.finish()

@@ -56,9 +56,41 @@ pub(crate) struct Page {
     out: String,
     pub(crate) width: usize,
     colour: bool,
+    /// Drawn with ASCII alone.
+    ascii: bool,
+}
+
+/// Whether standard output is a terminal that shows what is beyond ASCII, by the order in which POSIX asks for the locale.
+fn shows_unicode() -> bool {
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let locale = set("LC_ALL").or_else(|| set("LC_CTYPE")).or_else(|| set("LANG"));
+    let utf8 = |locale: String| locale.to_ascii_lowercase().replace('-', "").contains("utf8");
+    std::io::stdout().is_terminal() && locale.is_some_and(utf8)
 }
 
 impl Page {
+    /// A page for standard output as it is, with drawings. `ascii` draws them with ASCII whatever the terminal can.
+    pub(crate) fn with_drawings(ascii: bool) -> Self {
+        Self {
+            ascii: ascii || !shows_unicode(),
+            ..Self::for_stdout()
+        }
+    }
+
+    /// A page without colours, for tests of drawings.
+    #[cfg(test)]
+    pub(crate) fn drawing(width: usize, ascii: bool) -> Self {
+        Self {
+            ascii,
+            ..Self::new(width, false)
+        }
+    }
+
+    /// Whether drawings are made of ASCII alone.
+    pub(crate) fn is_ascii(&self) -> bool {
+        self.ascii
+    }
+
     /// A page for standard output as it is.
     pub(crate) fn for_stdout() -> Self {
         if !std::io::stdout().is_terminal() {
@@ -79,6 +111,7 @@ impl Page {
             out: String::new(),
             width,
             colour,
+            ascii: false,
         }
     }
 
@@ -154,11 +187,12 @@ impl Page {
         self.row(columns, &used, &widths, &titles, indent);
         let total: usize = used.iter().map(|&c| widths[c] + 2).sum::<usize>() + indent - 4;
         self.text(Look::Plain, "  ");
-        self.line(Look::Dim, &"─".repeat(total));
+        let rule = if self.ascii { "-" } else { "─" };
+        self.line(Look::Dim, &rule.repeat(total));
         for (name, rows) in groups {
             if let Some(name) = name {
                 self.text(Look::Plain, "  ");
-                self.line(name.look, &cut(&name.text, self.width.saturating_sub(2)));
+                self.line(name.look, &self.cut(&name.text, self.width.saturating_sub(2)));
             }
             for row in rows {
                 self.row(columns, &used, &widths, row, indent);
@@ -169,7 +203,7 @@ impl Page {
     fn row(&mut self, columns: &[Column], used: &[usize], widths: &[usize], cells: &[Cell], indent: usize) {
         self.text(Look::Plain, &" ".repeat(indent));
         for (place, &c) in used.iter().enumerate() {
-            let text = cut(&cells[c].text, widths[c]);
+            let text = self.cut(&cells[c].text, widths[c]);
             let blanks = " ".repeat(widths[c].saturating_sub(text.width()));
             if columns[c].right {
                 self.text(Look::Plain, &blanks);
@@ -183,6 +217,10 @@ impl Page {
             }
         }
         self.newline();
+    }
+
+    fn cut(&self, text: &str, width: usize) -> String {
+        cut(text, width, if self.ascii { '~' } else { '…' })
     }
 
     /// Which columns are shown in `room`, and the width of each.
@@ -321,6 +359,24 @@ pub(crate) fn thousands(number: u64) -> String {
     out
 }
 
+/// A length of time in the two largest units that it has.
+pub(crate) fn span(seconds: f64) -> String {
+    if seconds < 10.0 && seconds.fract() != 0.0 {
+        return format!("{seconds:.2} s");
+    }
+    let seconds = seconds.round().max(0.0) as u64;
+    let (large, small, units) = match seconds {
+        0..60 => return format!("{seconds} s"),
+        60..3_600 => (seconds / 60, seconds % 60, ("min", "s")),
+        3_600..86_400 => (seconds / 3_600, seconds % 3_600 / 60, ("h", "min")),
+        _ => (seconds / 86_400, seconds % 86_400 / 3_600, ("d", "h")),
+    };
+    match small {
+        0 => format!("{} {}", thousands(large), units.0),
+        _ => format!("{} {} {small} {}", thousands(large), units.0, units.1),
+    }
+}
+
 /// Bytes in a unit that people read.
 pub(crate) fn bytes(count: u64) -> String {
     let mut value = count as f64;
@@ -337,7 +393,7 @@ pub(crate) fn bytes(count: u64) -> String {
     format!("{value:.1} TB")
 }
 
-fn cut(text: &str, width: usize) -> String {
+fn cut(text: &str, width: usize, end: char) -> String {
     if text.width() <= width {
         return text.to_owned();
     }
@@ -350,7 +406,7 @@ fn cut(text: &str, width: usize) -> String {
         }
         out.push(c);
     }
-    out.push('…');
+    out.push(end);
     out
 }
 
@@ -388,9 +444,50 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
+/// A command of a shell on lines of about `width`: broken at blanks, with a backslash where they are outside of single quotes.
+pub(crate) fn command_lines(command: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    let (mut line, mut quoted) = (String::new(), false);
+    let command = clean(command);
+    let mut words = command.split_whitespace().peekable();
+    while let Some(word) = words.next() {
+        // An option stays with its value.
+        let value = words.next_if(|next| !quoted && word.starts_with('-') && !next.starts_with('-'));
+        let word = value.map_or_else(|| word.to_owned(), |value| format!("{word} {value}"));
+        if !line.is_empty() && line.width() + 3 + word.width() > width {
+            line.push_str(if quoted { "" } else { " \\" });
+            lines.push(std::mem::take(&mut line));
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        } else if !lines.is_empty() {
+            line.push_str("  ");
+        }
+        line.push_str(&word);
+        quoted ^= word.matches('\'').count() % 2 == 1;
+    }
+    lines.push(line);
+    lines
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Cell, Column, Look, Page, bytes, clean, thousands, wrap};
+    use super::{Cell, Column, Look, Page, bytes, clean, command_lines, thousands, wrap};
+
+    #[test]
+    fn a_command_stays_one_on_several_lines() {
+        let command =
+            "tshark -r some/long/file.pcap -Y 'frame.number == 10391 || frame.number == 10397' --more option";
+        let lines = command_lines(command, 40);
+        assert!(
+            lines.len() > 2 && lines.iter().all(|line| line.len() <= 40),
+            "{lines:?}"
+        );
+        let joined = lines.join("\n").replace(" \\\n", " ").replace('\n', " ");
+        assert_eq!(joined.split_whitespace().collect::<Vec<_>>().join(" "), command);
+        assert!(lines[0].ends_with('\\') && !lines[1].ends_with('\\'), "{lines:?}");
+        assert_eq!(command_lines("ls -l", 40), ["ls -l"]);
+    }
 
     #[test]
     fn a_table_fits_its_page_whatever_is_in_it() {

@@ -117,6 +117,7 @@ fn finding(severity: Severity, kind: Kind, explanation: &str) -> Finding {
         explanation: explanation.into(),
         observed: Map::new(),
         expected: Map::new(),
+        blast_radius: None,
         support: Map::new(),
         evidence: vec![],
         filter: String::new(),

@@ -275,6 +275,27 @@ impl Day {
         Self::new(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?)
     }
 
+    /// The day of a number of days since 1970, by Hinnant's `civil_from_days`; the last that there is for one beyond it.
+    #[must_use]
+    pub fn of(days: u32) -> Self {
+        let days = u64::from(days.min(2_932_896)) + 719_468;
+        let (era, of_era) = (days / 146_097, days % 146_097);
+        let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+        let of_year = of_era - (365 * year + year / 4 - year / 100);
+        let month = (5 * of_year + 2) / 153;
+        let day = of_year - (153 * month + 2) / 5 + 1;
+        let (month, later) = if month < 10 {
+            (month + 3, 0)
+        } else {
+            (month - 9, 1)
+        };
+        Self {
+            year: (era * 400 + year + later) as u16,
+            month: month as u8,
+            day: day as u8,
+        }
+    }
+
     /// Seconds since 1970 at which the day is over, in UTC.
     #[must_use]
     pub fn end(self) -> u64 {
@@ -322,6 +343,7 @@ mod tests {
         ] {
             let day = Day::parse(text).unwrap();
             assert_eq!((day.end(), day.to_string()), (end, text.to_owned()));
+            assert_eq!(Day::of((end / 86_400 - 1) as u32), day);
         }
         for wrong in [
             "2027-02-29",

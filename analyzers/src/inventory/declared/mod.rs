@@ -5,6 +5,7 @@
 //! overrides.toml ─▶ Overrides ───┤
 //! owners.toml ────▶ Owners ──────┼─▶ Declared ─▶ templates, environments, facts of endpoints, what is accepted
 //! agents.toml ────▶ Agents ──────┤
+//! suppressions ───▶ Suppressions ┤
 //! configuration ──▶ Environments ┘
 //! ```
 //!
@@ -17,6 +18,7 @@ mod file;
 mod overrides;
 mod owners;
 mod pattern;
+mod suppressions;
 
 use std::fmt;
 
@@ -27,6 +29,7 @@ pub use environment::{EnvironmentRule, Environments};
 pub use file::Day;
 pub use overrides::{Overrides, Tier};
 pub use owners::Owners;
+pub use suppressions::{Suppression, Suppressions};
 
 use crate::finding::{Kind, Resource};
 use crate::spec::{self, Index, Lookup, TemplateSegment, path_segments};
@@ -52,6 +55,8 @@ pub struct Declared {
     pub environments: Environments,
     /// The registry of agents.
     pub agents: Agents,
+    /// Findings that somebody answers for.
+    pub suppressions: Suppressions,
 }
 
 /// Specifications have megabytes, and are named here.
@@ -69,6 +74,7 @@ impl fmt::Debug for Declared {
             .field("owners", &self.owners.len())
             .field("environments", &self.environments)
             .field("agents", &self.agents.len())
+            .field("suppressions", &self.suppressions.iter().count())
             .finish()
     }
 }
@@ -131,6 +137,7 @@ impl Declared {
             && self.owners.is_empty()
             && self.environments.is_empty()
             && self.agents.is_empty()
+            && self.suppressions.is_empty()
     }
 
     /// The path template that an override or a specification gives to a path: `/users/{userId}`, in the one form that

@@ -271,7 +271,7 @@ fn endpoint(section: &mut Section<'_, '_, '_>, line: u32) -> Option<(Override, O
         }
         tier
     });
-    let accept = accepted(section);
+    let accept = kinds(section, "accept");
     let text = |section: &mut Section<'_, '_, '_>, key| section.text(key).map(|(_, text)| text.to_owned());
     let owner = text(section, "owner");
     let environment = text(section, "environment");
@@ -342,7 +342,7 @@ pub(crate) fn host(section: &mut Section<'_, '_, '_>) -> Option<HostGlob> {
 }
 
 /// A path with what it is as a template.
-fn path(section: &mut Section<'_, '_, '_>) -> Option<(String, PathTemplate)> {
+pub(super) fn path(section: &mut Section<'_, '_, '_>) -> Option<(String, PathTemplate)> {
     let (at, text) = section.text("path")?;
     let bare = text.split('#').next().unwrap_or("");
     let (template, problems) = PathTemplate::parse(bare);
@@ -391,9 +391,9 @@ fn keep(section: &mut Section<'_, '_, '_>) -> Option<Keep> {
 }
 
 /// Kinds of findings by name.
-fn accepted(section: &mut Section<'_, '_, '_>) -> Vec<Kind> {
+pub(super) fn kinds(section: &mut Section<'_, '_, '_>, key: &'static str) -> Vec<Kind> {
     let mut out = Vec::new();
-    for (at, name) in section.texts("accept") {
+    for (at, name) in section.texts(key) {
         match Kind::all().find(|kind| kind.name() == name) {
             Some(kind) => out.push(kind),
             None => {
@@ -402,7 +402,7 @@ fn accepted(section: &mut Section<'_, '_, '_>) -> Vec<Kind> {
                     || "docs/findings.md lists them".to_owned(),
                     |near| format!("did you mean `{near}`?"),
                 );
-                section.wrong(at, "accept", &format!("names no kind of finding; {near}"));
+                section.wrong(at, key, &format!("names no kind of finding; {near}"));
             }
         }
     }
@@ -410,14 +410,14 @@ fn accepted(section: &mut Section<'_, '_, '_>) -> Vec<Kind> {
 }
 
 /// Lines of places that come in order.
-struct Lines<'t> {
+pub(super) struct Lines<'t> {
     text: &'t str,
     done: usize,
     line: u32,
 }
 
 impl<'t> Lines<'t> {
-    fn of(text: &'t str) -> Self {
+    pub(super) fn of(text: &'t str) -> Self {
         Self {
             text,
             done: 0,
@@ -425,7 +425,7 @@ impl<'t> Lines<'t> {
         }
     }
 
-    fn at(&mut self, at: usize) -> u32 {
+    pub(super) fn at(&mut self, at: usize) -> u32 {
         let at = at.clamp(self.done, self.text.len());
         let more = self.text.as_bytes()[self.done..at]
             .iter()
