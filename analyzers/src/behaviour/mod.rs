@@ -7,7 +7,7 @@ pub(crate) mod activity;
 pub(crate) mod cadence;
 mod destinations;
 mod doing;
-mod failure;
+pub(crate) mod failure;
 pub(crate) mod habits;
 mod hours;
 mod objects;

@@ -22,6 +22,7 @@ use crate::identity::{
     Evidence, GrantView, Identity, ModelUse, PrincipalKind, PrincipalView, Reason, Registered, Scheme,
     UsedEndpoint, judge,
 };
+use crate::intent::Standing;
 use crate::llm::LlmCall;
 use crate::settings::Settings;
 use crate::store::Row;
@@ -198,6 +199,9 @@ pub(crate) struct Profile {
     /// What it read that may be an instruction.
     #[serde(default, skip_serializing_if = "Taint::is_empty")]
     pub(crate) taint: Taint,
+    /// How it stands to what it is declared to be there for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) standing: Option<Box<Standing>>,
 }
 
 impl Row for Profile {
@@ -246,6 +250,7 @@ impl Profile {
             grants: Vec::new(),
             refused: Refused::default(),
             taint: Taint::default(),
+            standing: None,
         }
     }
 
