@@ -15,6 +15,7 @@ use crate::finding::{Finding, Suppressed};
 use crate::id::{Id, Seed};
 use crate::identity::signals::Signals;
 use crate::identity::{PrincipalView, Resolver, Scheme};
+use crate::intent::Verdict;
 use crate::inventory::compare::{self, Comparison};
 use crate::inventory::declared::Suppression;
 use crate::inventory::endpoint::Seen;
@@ -55,6 +56,8 @@ pub struct Labels {
     pub llm: Option<Box<LlmCall>>,
     /// The unit of work of its principal that it belongs to.
     pub work: Option<Joined>,
+    /// Whether it is in the intent that was declared for its principal; nothing when none was.
+    pub intent: Option<Box<Verdict>>,
 }
 
 /// Tables of learned state.
@@ -376,6 +379,7 @@ impl Analyzer {
                 },
             },
             mcp: mcp.map(Box::new),
+            intent: work.and_then(|_| self.behaviour.verdict.take()).map(Box::new),
             work,
             a2a: a2a.map(Box::new),
             exchange: exchange_id.to_string(),

@@ -35,6 +35,9 @@ pub mod mcp;
 
 pub mod spec;
 
+pub mod condition;
+pub mod intent;
+
 pub mod graph;
 pub mod work;
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::identity::Evidence;
+use crate::intent::Policies;
 use crate::inventory::Declared;
 use crate::keys::Keys;
 
@@ -61,6 +62,8 @@ pub struct Settings {
     pub declared: Arc<Declared>,
     /// Keys of those who issue tokens.
     pub keys: Arc<Keys>,
+    /// What agents are there for, as people declare it.
+    pub intents: Arc<Policies>,
 }
 
 impl Default for Settings {
@@ -91,6 +94,7 @@ impl Default for Settings {
             llm_client_ja4: Vec::new(),
             declared: Arc::default(),
             keys: Arc::default(),
+            intents: Arc::default(),
         }
     }
 }

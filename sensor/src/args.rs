@@ -245,6 +245,9 @@ pub(crate) struct RunArgs {
     /// (configuration: inventory.specs)
     #[arg(long, value_name = "FILE")]
     pub(crate) spec: Vec<String>,
+    /// Hold agents against what this intent policy says that they are there for (configuration: intent.policies)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) intent: Vec<PathBuf>,
     /// Write every exchange here, as JSON Lines; `-` is standard output
     #[arg(long, value_name = "OUT", help_heading = "Outputs")]
     pub(crate) exchanges: Option<PathBuf>,

@@ -12,6 +12,7 @@ mod exit;
 mod message;
 
 mod declared;
+mod intent;
 mod jwks;
 mod keylog;
 mod source;

@@ -212,6 +212,13 @@ impl Doing {
         }
     }
 
+    /// Something of the unit that was turned to last was reported, so that it is not learned.
+    pub(crate) fn report(&mut self) {
+        if let Some(unit) = self.units.last_mut() {
+            unit.reported = true;
+        }
+    }
+
     /// The unit that a call belongs to. Those that are over by now are handed to `learn`.
     pub(crate) fn turn(&mut self, id: Id, ts: Timestamp, mut learn: impl FnMut(Unit)) -> &mut Unit {
         let mut at = 0;

@@ -1,5 +1,11 @@
 //! # `intent_violation`: a call outside of what the caller is there for
 //!
+//! *Declared* (`basis` is `policy`): an intent policy says what an agent is there for, and every call of it is judged: an action or a resource that no
+//! goal permits, a condition that does not hold for all that the call says, a step out of order or once too often in its task, a
+//! budget that is used up, something forbidden. `observed` names the rule and what was done, `expected` what it permits and where it
+//! stands. Severity is the policy's when it is enforced, a step less when the call failed, low while it is tried out. docs/intent.md tells
+//! how policies are written. Told once for each principal, rule, reason and day.
+//!
 //! *Learned*: knows, for callers of one sort on one host, every destination that any request or answer ever held (e-mail addresses, hosts of
 //! links, bank accounts, wallets), and for each argument of each operation that changes or sends something, in how many calls it
 //! held a destination that was new to the host. A call is outside when an argument that was seen in at least twelve calls, and practically never with anything
@@ -11,7 +17,7 @@
 //!
 //! Source: OWASP API6:2023, API5:2023; ASI01:2026, ASI02:2026, ASI10:2026; LLM06:2025.
 //!
-//! Blind to: destinations that an answer had shown, such as those of an instruction hidden in a text that the agent read; operations that are
+//! Blind to: of policies, what callers do that no policy names; a name of a GraphQL operation that is not what it does; learned, destinations that an answer had shown, such as those of an instruction hidden in a text that the agent read; operations that are
 //! new or take new destinations all the time (opening pages, inviting strangers); what is sent by a person.
 //!
 //! Quiet when: the operation often takes something new; the destination was mentioned before; the server refused; the host is watched for
@@ -311,6 +317,9 @@ fn tell(activity: &Activity<'_>, held: &Held, known: Argument, carried: u32, led
 
 /// The finding in words.
 pub(crate) fn explain(finding: &Finding) -> String {
+    if finding.observed_text("basis") == "policy" {
+        return crate::intent::explain(finding);
+    }
     let calls = finding.support.get("calls").and_then(serde_json::Value::as_u64);
     let along = match (
         finding.observed_number("values_of_answers"),

@@ -12,7 +12,7 @@ mod destinations;
 mod dimension;
 mod doing;
 mod epochs;
-mod failure;
+pub(crate) mod failure;
 pub(crate) mod habits;
 mod hours;
 mod logins;

@@ -25,6 +25,7 @@ use crate::identity::{
     Evidence, GrantView, Identity, ModelUse, PrincipalKind, PrincipalView, Reason, Registered, Scheme,
     UsedEndpoint, judge,
 };
+use crate::intent::Standing;
 use crate::llm::LlmCall;
 use crate::settings::Settings;
 use crate::store::Row;
@@ -215,6 +216,9 @@ pub(crate) struct Profile {
     /// What it reached, unit by unit.
     #[serde(default, skip_serializing_if = "Reached::is_empty")]
     pub(crate) reached: Reached,
+    /// How it stands to what it is declared to be there for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) standing: Option<Box<Standing>>,
 }
 
 impl Row for Profile {
@@ -268,6 +272,7 @@ impl Profile {
             refused: Refused::default(),
             taint: Taint::default(),
             reached: Reached::default(),
+            standing: None,
         }
     }
 

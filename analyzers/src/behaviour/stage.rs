@@ -27,6 +27,7 @@ use crate::finding::ledger::Ledger;
 use crate::graph::{Graph, confused_deputy};
 use crate::id::{Id, Seed};
 use crate::identity::PrincipalKind;
+use crate::intent::{self, Verdict};
 use crate::inventory::compare::cover::Cover;
 use crate::llm::Allowed;
 use crate::marks::Marks;
@@ -64,6 +65,8 @@ pub(crate) struct Behaviour {
     watched: Option<(Timestamp, u64)>,
     /// Ids in the response at hand.
     found: Vec<u64>,
+    /// Whether the call at hand is in the intent that was declared for its caller.
+    pub(crate) verdict: Option<Verdict>,
 }
 
 impl Behaviour {
@@ -78,6 +81,7 @@ impl Behaviour {
             graph: Graph::new(max_principals.saturating_mul(2)),
             watched: None,
             found: Vec::new(),
+            verdict: None,
         }
     }
 
@@ -112,6 +116,7 @@ impl Behaviour {
         ledger: &mut Ledger,
     ) -> Option<Joined> {
         let identity = activity.identity;
+        self.verdict = None;
         let newcomer = self.newcomer(activity.ts, world.settings);
         let profile = self
             .profiles
@@ -143,10 +148,12 @@ impl Behaviour {
         let reached = Contribution::of(activity, given, text, world.seed);
         ledger.reaches(profile.reached.take(joined.unit, activity.ts), &reached);
         let registry = &world.settings.declared.agents;
-        let named = profile.name.as_deref().filter(|_| !identity.by_address);
+        let asked = !registry.is_empty() || !world.settings.intents.is_empty();
+        let credited = profile.name.clone().filter(|_| asked && !identity.by_address);
+        let credited = credited.as_deref();
         let agent = match registry.is_empty() {
             true => None,
-            false => registry.of(&identity.text, named),
+            false => registry.of(&identity.text, credited),
         };
         if registry.is_empty() {
             if let Some(watched) = profile.newcomer {
@@ -210,6 +217,12 @@ impl Behaviour {
             world,
             ledger,
         );
+        let whom = (agent.map(|agent| agent.name.as_str()), credited);
+        let hash = object.map(|(object, _)| object.hash);
+        self.verdict = intent::observe(activity, whom, hash, &mut profile.standing, world, ledger);
+        if self.verdict.as_ref().is_some_and(|verdict| !verdict.inside) {
+            profile.doing.report();
+        }
         if let Some(named) = named {
             bola_enumeration::observe(activity, profile, named, task, world, ledger);
         }

@@ -32,6 +32,9 @@ pub enum Severity {
 }
 
 impl Severity {
+    /// All of them, the least first.
+    pub const ALL: [Self; 5] = [Self::Info, Self::Low, Self::Medium, Self::High, Self::Critical];
+
     /// The name used in records.
     #[must_use]
     pub fn name(self) -> &'static str {

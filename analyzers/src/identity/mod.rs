@@ -36,6 +36,16 @@ pub(crate) use reasons::judge;
 pub(crate) use resolve::Resolver;
 pub(crate) use signature::agent_host;
 
+/// The claims of the token that a request shows, when its caller is told by it. What a forged token says is not believed.
+pub(crate) fn claims(signals: &signals::Signals<'_>, identity: &Identity) -> Option<serde_json::Value> {
+    if matches!(identity.signature, Verdict::Forged(_)) {
+        return None;
+    }
+    let shown = signals.authorization?;
+    let (_, token) = shown.split_once(' ')?;
+    jwt::decode(token.trim()).map(|token| token.claims)
+}
+
 /// The evidence of a principal that showed no credential.
 pub(crate) const BY_ADDRESS: &str = "client address and user agent";
 

@@ -6,6 +6,7 @@ use crate::args::ConfigCommand;
 use crate::config;
 use crate::declared::{self, Tell};
 use crate::exit::{Failure, Status};
+use crate::intent;
 use crate::jwks;
 use crate::message;
 
@@ -16,6 +17,7 @@ pub(super) fn config(command: &ConfigCommand) -> Result<Status, Failure> {
             config.analysis_settings().map_err(Failure::usage)?;
             declared::load(&config, &[], None, Tell::All).map_err(Failure::usage)?;
             jwks::load(&config).map_err(Failure::usage)?;
+            intent::load(&config, &[]).map_err(Failure::usage)?;
             let together = config.kafka_settings().check_together();
             together
                 .with_context(|| format!("a mistake in {}", file.display()))

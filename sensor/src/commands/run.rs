@@ -9,6 +9,7 @@ use crate::config::{self, Config};
 use crate::declared::{self, Noted, Tell};
 use crate::desk::{Desk, DeskSettings, HashKey};
 use crate::exit::{Failure, Status};
+use crate::intent;
 use crate::jwks;
 use crate::keylog;
 use crate::message::{self, Level};
@@ -155,6 +156,7 @@ fn check_outputs(
     .flatten()
     .chain(declared::files(config, &args.spec))
     .chain(jwks::files(config))
+    .chain(intent::files(config, &args.intent))
     .collect();
     let sink = config.kafka();
     let spool = sink.as_ref().and_then(|kafka| kafka.spool_dir.as_ref());
@@ -191,6 +193,7 @@ fn desk(
         .map_err(Failure::usage)?
         .into();
     learning.keys = jwks::load(config).map_err(Failure::usage)?.into();
+    learning.intents = intent::load(config, &args.intent).map_err(Failure::usage)?.into();
     let hash_key = learning.hash_key;
     let mut analyzer = Analyzer::new(learning);
     let store = if config.store.directory.as_os_str().is_empty() {

@@ -293,6 +293,14 @@ keys! {
         suppressions: PathBuf = PathBuf::new(), Rule::Any;
     }
 
+    /// What agents are there for.
+    intent: IntentSection {
+        /// Intent policies, as files: which goals each agent has, and which actions on which resources these permit, in which
+        /// order and within which budgets. Calls of a declared agent that no goal permits are findings (`intent_violation`).
+        /// `--intent` adds to them. docs/intent.md tells their form.
+        policies: Vec<String> = Vec::new(), Rule::Text("a file", |t| !t.trim().is_empty());
+    }
+
     /// Classes of personal and secret data.
     classes: ClassesSection {
         /// Countries whose national numbers are looked for, beside those of the United States: `"au"` (tax file number,

@@ -12,7 +12,6 @@
 pub(crate) mod from_analyzer;
 
 pub(crate) mod facts;
-pub(crate) mod glob;
 pub(crate) mod when;
 
 pub(crate) mod filter;
@@ -30,6 +29,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub(crate) use analyzers::condition::{glob, names};
 use analyzers::inventory::Declared;
 use analyzers::{Analyzer, Settings, UsedEndpoint};
 use serde_json::Value;
@@ -86,15 +86,6 @@ impl Known {
     /// The names of an object, or the texts of a list.
     pub(crate) fn names(&self, field: &str) -> Vec<&str> {
         names(&self.value[field])
-    }
-}
-
-/// The names of an object, or the texts of a list.
-pub(crate) fn names(of: &Value) -> Vec<&str> {
-    match of {
-        Value::Object(map) => map.keys().map(String::as_str).collect(),
-        Value::Array(list) => list.iter().filter_map(Value::as_str).collect(),
-        _ => Vec::new(),
     }
 }
 

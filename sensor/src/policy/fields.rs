@@ -7,39 +7,8 @@ use serde_json::{Value, json};
 
 use crate::known::state::About;
 use crate::known::subject::SEVERITIES;
+use analyzers::condition::Sort;
 use analyzers::nearest;
-
-/// What the values of a field are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Sort {
-    /// A text, one of these words when there are any.
-    Text(Vec<String>),
-    Number,
-    Flag,
-    /// Names with something behind each, or a list of texts.
-    Names,
-    /// Whatever else.
-    Any,
-}
-
-impl Sort {
-    pub(super) fn in_words(&self) -> String {
-        match self {
-            Self::Text(words) if words.is_empty() => "a text".into(),
-            Self::Text(words) => format!("one of {}", quoted(words)),
-            Self::Number => "a number".into(),
-            Self::Flag => "true or false".into(),
-            Self::Names => "a set of names".into(),
-            Self::Any => "an object".into(),
-        }
-    }
-}
-
-/// Words as they are written in a condition.
-pub(super) fn quoted(words: &[String]) -> String {
-    let words: Vec<String> = words.iter().map(|w| format!("\"{w}\"")).collect();
-    words.join(", ")
-}
 
 /// Fields that no record has: they follow from others, or from what else is known.
 fn derived(about: About) -> Value {

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use analyzers::intent::Verdict;
 use analyzers::{Labels, McpLabels, privacy};
 use reassembly::exchange::authority_range;
 use reassembly::{Exchange, FlowRef, Message, Request, Timestamp};
@@ -85,6 +86,9 @@ pub(crate) fn write(out: &mut Vec<u8>, exchange: &Exchange, labels: &Labels, rev
         out.extend_from_slice(format!("{}.{:02}", hundredths / 100, hundredths % 100).as_bytes());
         out.push(b'}');
     }
+    if let Some(verdict) = &labels.intent {
+        intent(out, verdict);
+    }
     out.extend_from_slice(b",\"flags\":[");
     for (i, name) in exchange.flags.names().enumerate() {
         if i > 0 {
@@ -93,6 +97,23 @@ pub(crate) fn write(out: &mut Vec<u8>, exchange: &Exchange, labels: &Labels, rev
         string(out, name);
     }
     out.extend_from_slice(b"]}");
+}
+
+/// Whether it is in the intent that was declared, and what decided it.
+fn intent(out: &mut Vec<u8>, verdict: &Verdict) {
+    out.extend_from_slice(b",\"intent\":{\"verdict\":");
+    string(out, if verdict.inside { "in" } else { "out" });
+    out.extend_from_slice(b",\"agent\":");
+    string(out, &verdict.agent);
+    if let Some(goal) = &verdict.goal {
+        out.extend_from_slice(b",\"goal\":");
+        string(out, goal);
+    }
+    out.extend_from_slice(b",\"rule\":");
+    string(out, &verdict.rule);
+    out.extend_from_slice(b",\"reason\":");
+    string(out, verdict.reason);
+    out.push(b'}');
 }
 
 /// What an exchange carried of the Model Context Protocol. Each of its calls is an object of its own.

@@ -36,6 +36,10 @@ impl<'t> Mistakes<'t> {
         }
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
     /// What was found, in the order of the text.
     pub(crate) fn finish(self) -> Vec<Problem> {
         let mut found = self.found;
@@ -316,7 +320,7 @@ impl std::fmt::Display for Day {
     }
 }
 
-fn unknown(what: &str, name: &str, known: &[&str]) -> String {
+pub(crate) fn unknown(what: &str, name: &str, known: &[&str]) -> String {
     let name: String = name
         .chars()
         .take(60)

@@ -14,7 +14,7 @@
 
 mod agents;
 mod environment;
-mod file;
+pub(crate) mod file;
 mod overrides;
 mod owners;
 mod pattern;
@@ -33,7 +33,9 @@ pub use suppressions::{Suppression, Suppressions};
 
 use crate::finding::{Kind, Resource};
 use crate::spec::{self, Index, Lookup, TemplateSegment, path_segments};
-use pattern::{canonical, literal, template_segments};
+pub(crate) use pattern::{HostGlob, glob, template_segments};
+
+use pattern::{canonical, literal};
 
 /// Whether a text is a glob of hosts as all files here have them: a star stands for any text, one without a port means every
 /// port.

@@ -12,6 +12,12 @@ pub(crate) struct HostGlob {
     has_port: bool,
 }
 
+impl std::fmt::Display for HostGlob {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
 impl HostGlob {
     /// The glob of a text, or what is wrong with it.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {

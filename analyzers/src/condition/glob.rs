@@ -1,7 +1,8 @@
 //! Patterns as people write them for hosts, paths and names: `*` stands for any letters, `?` for one.
 
 /// Whether `text` is of the form of `pattern`. The work is at most the product of the two lengths.
-pub(crate) fn matches(pattern: &str, text: &str) -> bool {
+#[must_use]
+pub fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
     let (mut p, mut t) = (0, 0);
     // Where the last star stood, and how much of the text it has taken.
@@ -28,7 +29,8 @@ pub(crate) fn matches(pattern: &str, text: &str) -> bool {
 }
 
 /// The same without regard to case, for hosts and methods.
-pub(crate) fn matches_any_case(pattern: &str, text: &str) -> bool {
+#[must_use]
+pub fn matches_any_case(pattern: &str, text: &str) -> bool {
     matches(&pattern.to_lowercase(), &text.to_lowercase())
 }
 
