@@ -313,6 +313,17 @@ struct Classes {
     sign: u64,
 }
 
+/// Sixteen bytes as a vector. A loop, since a closure for each byte is not always inlined.
+#[inline]
+pub(crate) fn signed(bytes: &[u8; 16]) -> i8x16 {
+    let mut signed = [0_i8; 16];
+    for (place, byte) in signed.iter_mut().zip(bytes) {
+        *place = byte.cast_signed();
+    }
+    i8x16::from(signed)
+}
+
+#[inline]
 fn classes(block: &[u8; 64]) -> Classes {
     let each = |byte: u8| i8x16::splat(byte.cast_signed());
     // Vectors compare signed numbers: the range is moved to where these begin.
@@ -327,7 +338,7 @@ fn classes(block: &[u8; 64]) -> Classes {
     };
     let (quarters, _) = block.as_chunks::<16>();
     for (place, quarter) in quarters.iter().enumerate() {
-        let bytes = i8x16::from(quarter.map(u8::cast_signed));
+        let bytes = signed(quarter);
         let bits = |mask: i8x16| u64::from(mask.to_bitmask() as u16) << (16 * place);
         let digits = within(bytes, b'0', 10);
         let letters = within(bytes | each(0x20), b'a', 26);
