@@ -157,6 +157,11 @@ impl Verdict {
             || self.open && !self.kept.contains(name) && standing(name) == Standing::Open
     }
 
+    /// Whether a name was found to be a value, rather than that one not seen before would be.
+    pub(crate) fn is_found_value(&self, name: &str) -> bool {
+        self.values.contains(name)
+    }
+
     /// Values that may come to be names when they are called more.
     pub(crate) fn rare(&self) -> impl Iterator<Item = &str> {
         self.rare.iter().map(String::as_str)

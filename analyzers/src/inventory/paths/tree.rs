@@ -559,14 +559,15 @@ impl Node {
         if let Some(verdict) = verdict
             && names > SAMPLED
         {
+            // Those that came since are judged first: one of them may be a word of the route.
             let values = self
                 .below
                 .keys()
-                .filter(|k| is_name(k) && verdict.is_value(k) && !self.odd.contains(*k))
+                .filter(|k| is_name(k) && verdict.is_found_value(k) && !self.odd.contains(*k))
                 .count();
             if values > if self.limit.is_some() { SAMPLED } else { MANY } {
                 let odd = std::mem::take(&mut self.odd);
-                let may_go = |name: &str| verdict.is_value(name) && !odd.contains(name);
+                let may_go = |name: &str| verdict.is_found_value(name) && !odd.contains(name);
                 let (dropped, least) = self.keep(SAMPLED, may_go, raw, make, moves);
                 self.odd = odd;
                 gone += dropped;
