@@ -88,12 +88,19 @@ impl Marks {
 
     /// The next word of sixteen characters or more that does not begin before `from`: where it begins and ends.
     pub(crate) fn next_long_word(&self, from: usize) -> Option<(usize, usize)> {
+        self.next_word_of(16, from)
+    }
+
+    /// The same of words of `length` characters or more, which is at least eight and at most sixteen.
+    #[inline]
+    pub(crate) fn next_word_of(&self, length: usize, from: usize) -> Option<(usize, usize)> {
+        debug_assert!((8..=16).contains(&length));
         let first = from / 64;
         let mut bits = self.line(first).word & (u64::MAX << (from % 64));
         for line in first..self.lines.len() {
-            // This line and the next, as words go over; a set bit is left where sixteen begin.
+            // This line and the next, as words go over; a set bit is left where so many begin.
             let mut runs = u128::from(bits) | u128::from(self.line(line + 1).word) << 64;
-            for shift in [1, 2, 4, 8] {
+            for shift in [1, 2, 4, length - 8] {
                 runs &= runs >> shift;
             }
             if runs as u64 != 0 {

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use memchr::memmem::Finder;
 
 use crate::id::Seed;
-use crate::marks::{Marks, Word};
+use crate::marks::Marks;
 
 /// Destinations taken of one text.
 const MOST: usize = 256;
@@ -140,10 +140,10 @@ impl<'a> Collector<'a> {
 
     /// Takes the accounts among the words of a text.
     pub(super) fn words(&mut self, text: &[u8], marks: &Marks) {
-        for Word { start, end, digits } in marks.words() {
-            if digits != 0
-                && let Some(word) = text.get(start..end)
-            {
+        let mut at = 0;
+        while let Some((start, end)) = marks.next_word_of(ACCOUNT, at) {
+            at = end;
+            if let Some(word) = text.get(start..end) {
                 self.account(word);
             }
         }
@@ -232,6 +232,8 @@ mod tests {
                 1,
             ),
             ("0x52908400098527886E0F7030069857D2E4169EE7", 1),
+            // The shortest there is.
+            ("pay NO9386011117947 now", 1),
             ("a@b, https://localhost/, 1.5, v2.0", 0),
         ] {
             assert_eq!(of(text, false), count, "{text}");

@@ -177,7 +177,11 @@ pub(super) fn observe(
     let today = (activity.ts.seconds() / 86_400) as u32;
     let mut told = None;
     for one in &held {
-        let known = habit.arguments.get(&one.argument).copied().unwrap_or_default();
+        // What is usual for an argument is asked only where something in it may be strange: the table is large.
+        let known = match judged && (one.suspect || one.new) {
+            true => habit.arguments.get(&one.argument).copied().unwrap_or_default(),
+            false => Argument::default(),
+        };
         if judged && (one.suspect || (one.new && known.is_closed(today))) {
             told = told.or(Some((one, known)));
             if known.day != today

@@ -14,7 +14,8 @@ use super::{
     secret_in_traffic, sensitive_data_exposure, sensitive_data_to_llm, sequence_anomaly, shadow_agent,
     shadow_llm_use, slow_exfiltration, stale_principal_active, system_prompt_exposure, weak_auth,
 };
-use crate::content::{injection_attempt, prompt_injection_indicator};
+use crate::content::injection_attempt::{self, Harmless};
+use crate::content::prompt_injection_indicator;
 use crate::credentials::{self, Known, Proofs, scope_unused};
 use crate::finding::ledger::Ledger;
 use crate::graph::{Graph, confused_deputy};
@@ -54,6 +55,8 @@ pub(crate) struct Behaviour {
     watched: Option<(Timestamp, u64)>,
     /// Ids in the response at hand.
     found: Vec<u64>,
+    /// Fields of heads and cookies that are no attacks.
+    harmless: Harmless,
 }
 
 impl Behaviour {
@@ -67,6 +70,7 @@ impl Behaviour {
             graph: Graph::new(max_principals.saturating_mul(2)),
             watched: None,
             found: Vec::new(),
+            harmless: Harmless::default(),
         }
     }
 
@@ -158,7 +162,7 @@ impl Behaviour {
         secret_in_traffic::observe(activity, ledger);
         system_prompt_exposure::observe(activity, ledger);
         code_exec_tool_call::observe(activity, ledger);
-        injection_attempt::observe(activity, world, ledger);
+        injection_attempt::observe(activity, &self.harmless, world, ledger);
         prompt_injection_indicator::observe(activity, &mut profile.taint, joined, world, ledger);
         profile.rate.observe(activity, learned, ledger);
         if is_new {
@@ -303,5 +307,5 @@ fn at_work(
 fn group_of(activity: &Activity<'_>, sort: Option<PrincipalKind>) -> Id {
     let sort = sort.map(|kind| [kind as u8]);
     let sort = sort.as_ref().map_or(&[][..], |sort| &sort[..]);
-    Id::of(&[b"group", activity.host_name().as_bytes(), sort])
+    Id::of(&[b"group", activity.host_text().as_bytes(), sort])
 }
