@@ -22,12 +22,26 @@ impl Id {
     /// next gives another id.
     #[must_use]
     pub fn of(parts: &[&[u8]]) -> Self {
-        let mut buffer = Vec::with_capacity(parts.iter().map(|p| p.len() + 4).sum());
+        let length: usize = parts.iter().map(|p| p.len() + 4).sum();
+        let mut short = [0; 256];
+        let mut long;
+        // Most are short, and many are made for each exchange.
+        let buffer = match short.get_mut(..length) {
+            Some(room) => room,
+            None => {
+                long = vec![0; length];
+                long.as_mut_slice()
+            }
+        };
+        let mut rest = &mut *buffer;
         for part in parts {
-            buffer.extend_from_slice(&(part.len() as u32).to_le_bytes());
-            buffer.extend_from_slice(part);
+            let (head, more) = rest.split_at_mut(4);
+            head.copy_from_slice(&(part.len() as u32).to_le_bytes());
+            let (place, more) = more.split_at_mut(part.len());
+            place.copy_from_slice(part);
+            rest = more;
         }
-        Self(xxh3_128(&buffer) & Self::MASK)
+        Self(xxh3_128(buffer) & Self::MASK)
     }
 
     /// The first 96 bits of a wider hash.
@@ -139,6 +153,21 @@ pub(crate) type HashTable<K, V> = HashMap<K, V, BuildHasherDefault<PassHasher>>;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_id_is_of_its_parts_with_their_lengths_however_long_they_are() {
+        for length in [0, 1, 100, 248, 249, 5000] {
+            let part = vec![7; length];
+            let flat = [
+                &(length as u32).to_le_bytes()[..],
+                &part,
+                &1_u32.to_le_bytes(),
+                b"x",
+            ]
+            .concat();
+            assert_eq!(Id::of(&[&part, b"x"]), Id(xxh3_128(&flat) & Id::MASK), "{length}");
+        }
+    }
 
     #[test]
     fn an_id_is_24_characters_and_reads_back() {

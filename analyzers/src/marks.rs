@@ -88,12 +88,19 @@ impl Marks {
 
     /// The next word of sixteen characters or more that does not begin before `from`: where it begins and ends.
     pub(crate) fn next_long_word(&self, from: usize) -> Option<(usize, usize)> {
+        self.next_word_of(16, from)
+    }
+
+    /// The same of words of `length` characters or more, which is at least eight and at most sixteen.
+    #[inline]
+    pub(crate) fn next_word_of(&self, length: usize, from: usize) -> Option<(usize, usize)> {
+        debug_assert!((8..=16).contains(&length));
         let first = from / 64;
         let mut bits = self.line(first).word & (u64::MAX << (from % 64));
         for line in first..self.lines.len() {
-            // This line and the next, as words go over; a set bit is left where sixteen begin.
+            // This line and the next, as words go over; a set bit is left where so many begin.
             let mut runs = u128::from(bits) | u128::from(self.line(line + 1).word) << 64;
-            for shift in [1, 2, 4, 8] {
+            for shift in [1, 2, 4, length - 8] {
                 runs &= runs >> shift;
             }
             if runs as u64 != 0 {
@@ -313,6 +320,17 @@ struct Classes {
     sign: u64,
 }
 
+/// Sixteen bytes as a vector. A loop, since a closure for each byte is not always inlined.
+#[inline]
+pub(crate) fn signed(bytes: &[u8; 16]) -> i8x16 {
+    let mut signed = [0_i8; 16];
+    for (place, byte) in signed.iter_mut().zip(bytes) {
+        *place = byte.cast_signed();
+    }
+    i8x16::from(signed)
+}
+
+#[inline]
 fn classes(block: &[u8; 64]) -> Classes {
     let each = |byte: u8| i8x16::splat(byte.cast_signed());
     // Vectors compare signed numbers: the range is moved to where these begin.
@@ -327,7 +345,7 @@ fn classes(block: &[u8; 64]) -> Classes {
     };
     let (quarters, _) = block.as_chunks::<16>();
     for (place, quarter) in quarters.iter().enumerate() {
-        let bytes = i8x16::from(quarter.map(u8::cast_signed));
+        let bytes = signed(quarter);
         let bits = |mask: i8x16| u64::from(mask.to_bitmask() as u16) << (16 * place);
         let digits = within(bytes, b'0', 10);
         let letters = within(bytes | each(0x20), b'a', 26);

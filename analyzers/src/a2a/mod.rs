@@ -23,7 +23,9 @@ mod tests;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
+use memchr::memmem::Finder;
 use reassembly::{Exchange, Request, Timestamp};
 
 pub(crate) use self::agents::Agent;
@@ -191,6 +193,9 @@ pub(crate) fn skill(params: Value<'_>) -> Option<String> {
     is_plain_name(&id).then_some(id)
 }
 
+/// What every card has. Made once: making a needle takes longer than most searches.
+static SKILLS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"skills\""));
+
 /// The body of an answer when it can be a card, and the path below which it lies.
 fn card_in<'a>(request: &'a Request, exchange: &'a Exchange) -> Option<(&'a [u8], &'a str, bool)> {
     let response = exchange.response.as_ref().filter(|r| r.status == 200)?;
@@ -210,8 +215,7 @@ fn card_in<'a>(request: &'a Request, exchange: &'a Exchange) -> Option<(&'a [u8]
         .find_map(|(end, extended)| Some((path.strip_suffix(end)?, *extended)));
     // Elsewhere it takes more than the walk through every answer is worth.
     let worth = known.is_some()
-        || memchr::memmem::find(body, b"\"skills\"").is_some()
-            && memchr::memmem::find(body, b"\"capabilities\"").is_some();
+        || SKILLS.find(body).is_some() && memchr::memmem::find(body, b"\"capabilities\"").is_some();
     if !worth || !card::has_form(body, known.is_some()) {
         return None;
     }

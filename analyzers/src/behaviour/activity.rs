@@ -1,5 +1,6 @@
 //! What the inventory stage hands to the behaviour stage: an exchange with what is known about it.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 
 use reassembly::{Exchange, Request, Timestamp};
@@ -91,6 +92,14 @@ impl Activity<'_> {
         match self.request.host.as_str() {
             "" => self.exchange.flow.server.to_string(),
             host => safe_host(host).into_owned(),
+        }
+    }
+
+    /// The same without making it anew, where the host is known.
+    pub(crate) fn host_text(&self) -> Cow<'_, str> {
+        match self.host {
+            Some(host) => Cow::Borrowed(&host.name),
+            None => Cow::Owned(self.host_name()),
         }
     }
 

@@ -51,10 +51,18 @@ pub(super) fn observe(
         return;
     };
     let size = response.message.content_bytes as f64;
-    let (own_here, group_here) = (own.answers.get(&endpoint.id), group.answers.get(&endpoint.id));
-    let here = size_of(own_here, group_here, TIMES);
-    let usual = here.or_else(|| size_of(Some(&own.answer), None, TIMES));
-    let large = usual.filter(|usual| learned && size >= LEAST && size > usual.beyond);
+    // What is small is not held against anything.
+    let judged = learned && size >= LEAST;
+    let here = match judged {
+        true => size_of(
+            own.answers.get(&endpoint.id),
+            group.answers.get(&endpoint.id),
+            TIMES,
+        ),
+        false => None,
+    };
+    let usual = here.or_else(|| size_of(Some(&own.answer).filter(|_| judged), None, TIMES));
+    let large = usual.filter(|usual| judged && size > usual.beyond);
     let Some(usual) = large else {
         learn(&mut own.answers, endpoint.id, size);
         learn(&mut group.answers, endpoint.id, size);

@@ -9,13 +9,16 @@ use std::sync::LazyLock;
 use memchr::memmem::Finder;
 
 use crate::id::Seed;
-use crate::marks::{Marks, Word};
+use crate::marks::Marks;
 
 /// Destinations taken of one text.
 const MOST: usize = 256;
 
 /// Bytes of the authority of a link.
 const AUTHORITY: usize = 256;
+
+/// Letters and digits of the shortest account.
+const ACCOUNT: usize = 14;
 
 /// Bytes of one text that are looked at.
 const SEARCHED: usize = 1 << 20;
@@ -137,10 +140,10 @@ impl<'a> Collector<'a> {
 
     /// Takes the accounts among the words of a text.
     pub(super) fn words(&mut self, text: &[u8], marks: &Marks) {
-        for Word { start, end, digits } in marks.words() {
-            if digits != 0
-                && let Some(word) = text.get(start..end)
-            {
+        let mut at = 0;
+        while let Some((start, end)) = marks.next_word_of(ACCOUNT, at) {
+            at = end;
+            if let Some(word) = text.get(start..end) {
                 self.account(word);
             }
         }
@@ -148,9 +151,19 @@ impl<'a> Collector<'a> {
 
     /// Takes a value by itself, which may also be a host without anything before it.
     pub(super) fn value(&mut self, value: &[u8]) {
-        self.text(value);
+        // Most values are numbers and short words: addresses and hosts have a dot, and accounts are long.
+        let dotted = memchr::memchr(b'.', value).is_some();
+        if !dotted && value.len() < ACCOUNT {
+            return;
+        }
+        if dotted {
+            self.text(value);
+        }
         for word in value.split(|b| !b.is_ascii_alphanumeric()) {
             self.account(word);
+        }
+        if !dotted {
+            return;
         }
         let host = value.split(|b| *b == b'/').next().unwrap_or(value);
         let last = host.rsplit(|b| *b == b'.').next().unwrap_or(host);
@@ -167,7 +180,10 @@ impl<'a> Collector<'a> {
     }
 
     fn account(&mut self, word: &[u8]) {
-        let iban = (14..=34).contains(&word.len())
+        if word.len() < ACCOUNT {
+            return;
+        }
+        let iban = (ACCOUNT..=34).contains(&word.len())
             && word[..2].iter().all(u8::is_ascii_uppercase)
             && word[2..4].iter().all(u8::is_ascii_digit)
             && word.iter().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase());
@@ -216,6 +232,8 @@ mod tests {
                 1,
             ),
             ("0x52908400098527886E0F7030069857D2E4169EE7", 1),
+            // The shortest there is.
+            ("pay NO9386011117947 now", 1),
             ("a@b, https://localhost/, 1.5, v2.0", 0),
         ] {
             assert_eq!(of(text, false), count, "{text}");

@@ -230,20 +230,20 @@ impl Doing {
                 at += 1;
             }
         }
-        let known = self.units.iter().position(|unit| unit.id == id);
-        let mut unit = match known {
-            Some(at) => self.units.remove(at),
+        match self.units.iter().position(|unit| unit.id == id) {
+            // Mostly the one turned to goes on, and nothing has to be moved.
+            Some(at) => self.units[at..].rotate_left(1),
             None => {
                 if self.units.len() >= UNITS {
                     learn(self.units.remove(0));
                 }
-                Unit::new(id, ts)
+                self.units.push(Unit::new(id, ts));
             }
-        };
+        }
+        let last = self.units.len() - 1;
+        let unit = &mut self.units[last];
         unit.calls = unit.calls.saturating_add(1);
         unit.last = unit.last.max(ts);
-        self.units.push(unit);
-        let last = self.units.len() - 1;
-        &mut self.units[last]
+        unit
     }
 }

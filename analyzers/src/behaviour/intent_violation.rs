@@ -110,9 +110,9 @@ pub(crate) struct Habit {
 }
 
 /// An argument of the call at hand.
-struct Held {
+struct Held<'a> {
     argument: u64,
-    name: String,
+    name: &'a [u8],
     new: bool,
     suspect: bool,
 }
@@ -150,7 +150,7 @@ pub(super) fn observe(
 ) {
     let mut found = Vec::new();
     let acting = acts(activity) && activity.endpoint.is_some();
-    let mut held: Vec<Held> = Vec::new();
+    let mut held: Vec<Held<'_>> = Vec::new();
     let mut carried = 0;
     let mut fresh: Vec<u64> = Vec::new();
     arguments(activity, |name, value| {
@@ -170,7 +170,7 @@ pub(super) fn observe(
                 }
                 None => held.push(Held {
                     argument,
-                    name: safe_name(key, &String::from_utf8_lossy(name)),
+                    name,
                     new,
                     suspect,
                 }),
@@ -183,7 +183,11 @@ pub(super) fn observe(
     let today = (activity.ts.seconds() / 86_400) as u32;
     let mut told = None;
     for one in &held {
-        let known = habit.arguments.get(&one.argument).copied().unwrap_or_default();
+        // What is usual for an argument is asked only where something in it may be strange: the table is large.
+        let known = match judged && (one.suspect || one.new) {
+            true => habit.arguments.get(&one.argument).copied().unwrap_or_default(),
+            false => Argument::default(),
+        };
         if judged && (one.suspect || (one.new && known.is_closed(today))) {
             told = told.or(Some((one, known)));
             if known.day != today
@@ -198,10 +202,13 @@ pub(super) fn observe(
         if !done {
             continue;
         }
-        if !habit.arguments.contains_key(&one.argument) {
-            make_room(&mut habit.arguments, ARGUMENTS, |argument| argument.calls);
-        }
-        let argument = habit.arguments.entry(one.argument).or_default();
+        let argument = match habit.arguments.get_mut(&one.argument) {
+            Some(argument) => argument,
+            None => {
+                make_room(&mut habit.arguments, ARGUMENTS, |argument| argument.calls);
+                habit.arguments.entry(one.argument).or_default()
+            }
+        };
         argument.calls = argument.calls.saturating_add(1);
         argument.new += u32::from(one.new);
     }
@@ -212,7 +219,8 @@ pub(super) fn observe(
             }
             habit.suspects.push(*destination);
         }
-        tell(activity, one, known, carried, ledger);
+        let name = safe_name(key, &String::from_utf8_lossy(one.name));
+        tell(activity, (one, &name), known, carried, ledger);
         unit.reported = true;
     }
     mentioned.insert_all(&fresh);
@@ -228,10 +236,10 @@ pub(super) fn mention(text: &[u8], marks: &crate::marks::Marks, seed: Seed, ment
 }
 
 /// Calls `take` with the name and the value of each argument.
-fn arguments(activity: &Activity<'_>, mut take: impl FnMut(&[u8], &[u8])) {
+fn arguments<'a>(activity: &Activity<'a>, mut take: impl FnMut(&'a [u8], &[u8])) {
     let request = activity.request;
     let mut left = OF_A_CALL;
-    let mut take = |name: &[u8], value: &[u8]| {
+    let mut take = |name: &'a [u8], value: &[u8]| {
         if left > 0 && value.len() >= 4 {
             left -= 1;
             take(name, value);
@@ -241,7 +249,7 @@ fn arguments(activity: &Activity<'_>, mut take: impl FnMut(&[u8], &[u8])) {
     let spoken = activity
         .call
         .is_some_and(|call| matches!(call.protocol, "mcp" | "jsonrpc"));
-    let mut pairs = |text: &str| {
+    let mut pairs = |text: &'a str| {
         for pair in segment::parts(text, b'&').take(OF_A_CALL) {
             if let Some((name, value)) = segment::once(pair, b'=') {
                 take(name.as_bytes(), segment::decode(value).as_bytes());
@@ -274,7 +282,13 @@ fn arguments(activity: &Activity<'_>, mut take: impl FnMut(&[u8], &[u8])) {
     }
 }
 
-fn tell(activity: &Activity<'_>, held: &Held, known: Argument, carried: u32, ledger: &mut Ledger) {
+fn tell(
+    activity: &Activity<'_>,
+    (held, name): (&Held<'_>, &str),
+    known: Argument,
+    carried: u32,
+    ledger: &mut Ledger,
+) {
     // The destination may be personal by itself.
     let sensitive = activity.carried.request.iter().count() >= 2;
     let severity = match carried >= CARRIED || sensitive {
@@ -285,7 +299,7 @@ fn tell(activity: &Activity<'_>, held: &Held, known: Argument, carried: u32, led
     let parts: [&[u8]; 3] = [
         activity.identity.text.as_bytes(),
         resource.endpoint.as_deref().unwrap_or("").as_bytes(),
-        held.name.as_bytes(),
+        name.as_bytes(),
     ];
     let subject = Subject {
         kind: Kind::IntentViolation,
@@ -299,7 +313,7 @@ fn tell(activity: &Activity<'_>, held: &Held, known: Argument, carried: u32, led
         observed: vec![
             ("basis", json!("learned")),
             ("reason", json!("new_destination")),
-            ("argument", json!(held.name)),
+            ("argument", json!(name)),
             ("status", json!(activity.status)),
             ("values_of_answers", json!(carried)),
             ("sensitive", json!(sensitive)),

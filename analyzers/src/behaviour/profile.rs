@@ -86,10 +86,7 @@ impl LlmUse {
 
 /// The place of a name, while there is room.
 fn slot<'a, V: Default>(map: &'a mut BTreeMap<String, V>, name: &str, most: usize) -> Option<&'a mut V> {
-    if !map.contains_key(name) {
-        if map.len() >= most {
-            return None;
-        }
+    if map.len() < most && !map.contains_key(name) {
         map.insert(name.to_owned(), V::default());
     }
     map.get_mut(name)
@@ -367,8 +364,10 @@ impl Profile {
             self.credentials.insert(credential.id);
         }
         let address = activity.exchange.flow.client.ip();
-        if self.addresses.len() < ADDRESSES || self.addresses.contains_key(&address) {
-            *self.addresses.entry(address).or_default() += 1;
+        if let Some(calls) = self.addresses.get_mut(&address) {
+            *calls += 1;
+        } else if self.addresses.len() < ADDRESSES {
+            self.addresses.insert(address, 1);
         }
         // Models and skills are no tools.
         let called = activity

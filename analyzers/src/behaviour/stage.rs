@@ -21,7 +21,8 @@ use super::{
     sensitive_data_exposure, sensitive_data_to_llm, sequence_anomaly, shadow_agent, shadow_llm_use,
     slow_exfiltration, stale_principal_active, system_prompt_exposure, unusual_amount, weak_auth,
 };
-use crate::content::{injection_attempt, prompt_injection_indicator};
+use crate::content::injection_attempt::{self, Harmless};
+use crate::content::prompt_injection_indicator;
 use crate::credentials::{self, Known, Proofs, scope_unused};
 use crate::finding::ledger::Ledger;
 use crate::graph::{Graph, confused_deputy};
@@ -67,6 +68,8 @@ pub(crate) struct Behaviour {
     found: Vec<u64>,
     /// Whether the call at hand is in the intent that was declared for its caller.
     pub(crate) verdict: Option<Verdict>,
+    /// Fields of heads and cookies that are no attacks.
+    harmless: Harmless,
 }
 
 impl Behaviour {
@@ -82,6 +85,7 @@ impl Behaviour {
             watched: None,
             found: Vec::new(),
             verdict: None,
+            harmless: Harmless::default(),
         }
     }
 
@@ -187,7 +191,7 @@ impl Behaviour {
         secret_in_traffic::observe(activity, ledger);
         system_prompt_exposure::observe(activity, ledger);
         code_exec_tool_call::observe(activity, ledger);
-        injection_attempt::observe(activity, world, ledger);
+        injection_attempt::observe(activity, &self.harmless, world, ledger);
         prompt_injection_indicator::observe(activity, &mut profile.taint, joined, world, ledger);
         let since = agent.and_then(|agent| agent.learn_since);
         if let Some(begin) = since.map(|day| day.end().saturating_sub(86_400))
@@ -456,5 +460,5 @@ fn days(activity: &Activity<'_>, habits: &mut Habits, group: &mut Group, sums: &
 fn group_of(activity: &Activity<'_>, sort: Option<PrincipalKind>) -> Id {
     let sort = sort.map(|kind| [kind as u8]);
     let sort = sort.as_ref().map_or(&[][..], |sort| &sort[..]);
-    Id::of(&[b"group", activity.host_name().as_bytes(), sort])
+    Id::of(&[b"group", activity.host_text().as_bytes(), sort])
 }

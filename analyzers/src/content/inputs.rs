@@ -3,6 +3,9 @@
 //! Values lie as they were sent; [`super::decode`] takes the codings off. What the program itself made (names of fields, framing)
 //! is no input.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 use reassembly::Request;
 
 use super::attack::Signs;
@@ -204,12 +207,9 @@ fn pairs<'a>(text: &'a [u8], place: Place, input: &mut impl FnMut(Place, &'a [u8
 /// Whether nothing in a body of JSON has a sign that any language needs: most bodies are names and numbers. `"`, `{` and `:` are JSON's
 /// own; within a string they would be escaped, or doubled.
 fn is_plain(body: &[u8]) -> bool {
-    let signs = Signs::of(body);
-    let holds = |what: &[u8]| memchr::memmem::find(body, what).is_some();
-    !signs.any(Signs::FOREIGN_TO_JSON)
-        && ![b"{{".as_slice(), b"elect", b"rO0", b"gAS", b"gAN"]
-            .iter()
-            .any(|what| holds(what))
+    static WORDS: LazyLock<[Finder<'static>; 5]> =
+        LazyLock::new(|| ["{{", "elect", "rO0", "gAS", "gAN"].map(Finder::new));
+    !Signs::of(body).any(Signs::FOREIGN_TO_JSON) && !WORDS.iter().any(|word| word.find(body).is_some())
 }
 
 fn json<'a>(body: &'a [u8], tools: bool, input: &mut impl FnMut(Place, &'a [u8], &'a [u8], bool)) {

@@ -82,26 +82,23 @@ struct Span {
     before: Option<(Id, Option<Id>)>,
 }
 
-/// Addresses met, in two generations: the older ones are forgotten together.
+/// Addresses met, by their keys, in two generations: the older ones are forgotten together.
 #[derive(Debug, Default)]
 struct Addresses {
-    newer: std::collections::BTreeSet<IpAddr>,
-    older: std::collections::BTreeSet<IpAddr>,
+    newer: HashTable<u64, ()>,
+    older: HashTable<u64, ()>,
 }
 
 impl Addresses {
-    fn insert(&mut self, address: IpAddr) {
-        if self.newer.contains(&address) {
-            return;
-        }
-        if self.newer.len() >= ADDRESSES {
+    fn insert(&mut self, address: u64) {
+        if self.newer.len() >= ADDRESSES && !self.newer.contains_key(&address) {
             self.older = std::mem::take(&mut self.newer);
         }
-        self.newer.insert(address);
+        self.newer.insert(address, ());
     }
 
-    fn contains(&self, address: IpAddr) -> bool {
-        self.newer.contains(&address) || self.older.contains(&address)
+    fn contains(&self, address: u64) -> bool {
+        self.newer.contains_key(&address) || self.older.contains_key(&address)
     }
 }
 
@@ -157,9 +154,10 @@ impl Spans {
     ) -> Vec<Caused> {
         let exchange = activity.exchange;
         let (client, server) = (exchange.flow.client.ip(), exchange.flow.server.ip());
-        let (called, calls) = (self.servers.contains(client), self.clients.contains(server));
-        self.clients.insert(client);
-        self.servers.insert(server);
+        let keys = (key(client, seed), key(server, seed));
+        let (called, calls) = (self.servers.contains(keys.0), self.clients.contains(keys.1));
+        self.clients.insert(keys.0);
+        self.servers.insert(keys.1);
         if client == server {
             // What a machine does with itself is seen twice or not at all.
             return Vec::new();
@@ -195,7 +193,6 @@ impl Spans {
             claimed: false,
             before: None,
         };
-        let keys = (key(client, seed), key(server, seed));
         let mut caused = Vec::new();
         let mut claimed = Vec::new();
         let near = self.asked.get(&keys.1).into_iter().flatten().rev();

@@ -395,7 +395,10 @@ impl Resolver {
         let rare = [
             s.client_cert,
             s.forwarded_token,
-            s.forwarded_for.map(|(field, _)| field),
+            // Where it is believed of nobody it tells nothing, and each request may have another.
+            s.forwarded_for
+                .map(|(field, _)| field)
+                .filter(|_| !self.trusted.is_empty()),
             s.signature_input,
             s.signature_agent,
             s.mcp_session,

@@ -733,15 +733,17 @@ impl Inventory {
         let Some(host) = self.hosts.get_mut(host_id) else {
             return false;
         };
-        if !host.paths.take(verdicts) {
-            return false;
-        }
+        let changed = host.paths.take(verdicts);
         let (name, environment) = (host.name.clone(), host.environment.clone());
         let scope = Scope {
             host: &name,
             environment: environment.as_deref(),
         };
+        // Also where templates stay as they are: names that were odd may have turned out not to be.
         let moves = host.paths.fold(&|method, path| scope.endpoint(method, path));
+        if !changed && moves.is_empty() {
+            return false;
+        }
         self.follow(scope, moves);
         self.new_templates(host_id);
         self.forget_sums(host_id);

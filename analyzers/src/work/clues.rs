@@ -44,11 +44,12 @@ impl Clues {
     pub(crate) fn of(activity: &Activity<'_>, object: Option<u64>, seed: Seed) -> Self {
         let (exchange, request) = (activity.exchange, activity.request);
         let flow = &exchange.flow;
-        let ends = (flow.client, flow.server, flow.start.0);
-        let flow = seed.hash(format!("{ends:?}").as_bytes());
+        // Of the flow, as ids of exchanges are.
+        let flow = seed.hash(&crate::analyzer::exchange_id(flow, 0).to_bytes());
         let call = activity.call;
         let spoken = call.is_some_and(|call| matches!(call.protocol, "mcp" | "jsonrpc" | "a2a"));
-        let server = seed.hash(format!("{}{}", request.host, request.path()).as_bytes());
+        let server =
+            seed.hash(request.host.as_bytes()).rotate_left(17) ^ seed.hash(request.path().as_bytes());
         let body = &request.message.body[..request.message.body.len().min(SEARCHED)];
         let message = if spoken { message::read(body).0 } else { Vec::new() };
         let said = message.first();

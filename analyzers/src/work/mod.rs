@@ -333,8 +333,7 @@ impl Work {
         unit.take(clues);
         // The one in use last stands last, which is where what its answer tells goes to.
         let id = unit.id;
-        let unit = self.open.remove(at);
-        self.open.push(unit);
+        self.open[at..].rotate_left(1);
         Joined {
             unit: id,
             link,

@@ -105,6 +105,13 @@ fn object(bytes: &[u8]) -> Option<&'static str> {
     if start.starts_with(b"c") && memchr::memchr(b'\n', start).is_some() && pickle(bytes) {
         return Some("pickle");
     }
+    // What follows needs one of these signs, and most values have none.
+    if !bytes
+        .iter()
+        .any(|b| matches!(b, b':' | b'$' | b'!' | b'"' | b'.'))
+    {
+        return None;
+    }
     let text = bytes.to_ascii_lowercase();
     if php(bytes, &text) {
         return Some("php");

@@ -78,6 +78,10 @@ pub(crate) struct Verdict {
     /// Names that are none, though others here are.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     kept: BTreeSet<String>,
+    /// Values that nothing but their rareness speaks for: they answer otherwise, or to other methods, and were called so little
+    /// that they may come to be words of the route.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    rare: BTreeSet<String>,
     /// A name not seen before is a value.
     #[serde(default)]
     open: bool,
@@ -151,6 +155,21 @@ impl Verdict {
     pub(crate) fn is_value(&self, name: &str) -> bool {
         self.values.contains(name)
             || self.open && !self.kept.contains(name) && standing(name) == Standing::Open
+    }
+
+    /// Whether a name was found to be a value, rather than that one not seen before would be.
+    pub(crate) fn is_found_value(&self, name: &str) -> bool {
+        self.values.contains(name)
+    }
+
+    /// Values that may come to be names when they are called more.
+    pub(crate) fn rare(&self) -> impl Iterator<Item = &str> {
+        self.rare.iter().map(String::as_str)
+    }
+
+    /// Whether a name is a value that calls to come will not make a name.
+    pub(crate) fn is_surely_value(&self, name: &str) -> bool {
+        self.is_value(name) && !self.rare.contains(name)
     }
 
     /// Whether both give the same templates.
@@ -640,12 +659,18 @@ impl<'r> Judge<'_, 'r> {
         let usual = calls.get(calls.len() * 9 / 10).copied().unwrap_or(0);
         for (number, profile) in profiles.iter().enumerate() {
             let own = clusters.iter().find(|c| c.members.contains(&number));
+            let mut rare = false;
             let is_value = match (profile.standing, own) {
                 (Standing::Reserved, _) | (_, None) => false,
                 (Standing::Open, Some(own)) => {
-                    own.why.is_some()
-                        || crowded
-                        || passing.iter().any(|c| clusters[*c].may_join(profile, usual))
+                    own.why.is_some() || crowded || {
+                        let joins = passing
+                            .iter()
+                            .filter_map(|c| clusters[*c].joins(profile, usual))
+                            .min();
+                        rare = joins == Some(Joins::Rare) && !fit(&profile.below, &like_typed).is_alike();
+                        joins.is_some()
+                    }
                 }
                 (Standing::Word, Some(own)) => {
                     own.why.is_some()
@@ -655,6 +680,9 @@ impl<'r> Judge<'_, 'r> {
             };
             if is_value {
                 verdict.values.insert(profile.name.to_owned());
+                if rare {
+                    verdict.rare.insert(profile.name.to_owned());
+                }
             } else if profile.standing == Standing::Open {
                 verdict.kept.insert(profile.name.to_owned());
             }
@@ -824,16 +852,28 @@ impl<'t, 'r> Cluster<'t, 'r> {
         self.why = (self.points >= enough.0 * NAME).then_some(enough.1);
     }
 
-    /// Whether a name that came to stand apart may be one of these: nothing speaks against it, or these are so many, and it was
+    /// Whether a name that came to stand apart is one of these: nothing speaks against it, or these are so many, and it was
     /// called so little, that it is rather an odd value than a word of the route.
-    fn may_join(&self, profile: &Profile<'_, 'r>, usual: u64) -> bool {
+    fn joins(&self, profile: &Profile<'_, 'r>, usual: u64) -> Option<Joins> {
         let fit = fit(&profile.below, &self.below);
         let quiet = profile.calls <= usual.saturating_mul(4).max(4);
+        let rare = |names: usize| (profile.calls <= ODD && self.names >= names).then_some(Joins::Rare);
         match fit.fields {
-            Some(fields) if fields < UNLIKE => profile.calls <= ODD && self.names >= SURELY * 2,
-            Some(_) => fit.below > 0.0,
+            Some(fields) if fields < UNLIKE => rare(SURELY * 2),
+            Some(_) => (fit.below > 0.0).then_some(Joins::Alike),
             // Were it a value, others would have been called with its methods too.
-            None => quiet && (fit.below > 0.0 || profile.calls <= ODD && self.names >= SURELY),
+            None if !quiet => None,
+            None if fit.below > 0.0 => Some(Joins::Alike),
+            None => rare(SURELY),
         }
     }
+}
+
+/// Why a name that stood apart joins values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Joins {
+    /// Nothing speaks against it.
+    Alike,
+    /// It is hardly ever called.
+    Rare,
 }

@@ -514,6 +514,24 @@ impl Node {
         self.below.values().map(|n| 1 + n.count()).sum()
     }
 
+    /// Names that were odd and turned out to be values like the others may go with these; those that were called too little to
+    /// be told from words of the route are kept apart, whether the first call of them came before or after most values were known.
+    fn review_odd(&mut self, verdict: &Verdict) {
+        self.odd.retain(|name| !verdict.is_surely_value(name));
+        let mut rare: Vec<(u32, &str)> = verdict
+            .rare()
+            .filter(|name| self.below.contains_key(*name))
+            .map(|name| (name_hash(name), name))
+            .collect();
+        rare.sort_unstable();
+        for (_, name) in rare {
+            if self.odd.len() >= ODD {
+                break;
+            }
+            self.odd.insert(name.to_owned());
+        }
+    }
+
     /// Keeps the number of names within bounds, those with the smallest hashes. Returns how many nodes are gone.
     fn make_room(
         &mut self,
@@ -541,14 +559,15 @@ impl Node {
         if let Some(verdict) = verdict
             && names > SAMPLED
         {
+            // Those that came since are judged first: one of them may be a word of the route.
             let values = self
                 .below
                 .keys()
-                .filter(|k| is_name(k) && verdict.is_value(k) && !self.odd.contains(*k))
+                .filter(|k| is_name(k) && verdict.is_found_value(k) && !self.odd.contains(*k))
                 .count();
             if values > if self.limit.is_some() { SAMPLED } else { MANY } {
                 let odd = std::mem::take(&mut self.odd);
-                let may_go = |name: &str| verdict.is_value(name) && !odd.contains(name);
+                let may_go = |name: &str| verdict.is_found_value(name) && !odd.contains(name);
                 let (dropped, least) = self.keep(SAMPLED, may_go, raw, make, moves);
                 self.odd = odd;
                 gone += dropped;
@@ -632,6 +651,9 @@ impl Node {
         moves: &mut Vec<Move>,
     ) -> usize {
         let verdict = verdicts.get(view.as_str());
+        if let Some(verdict) = verdict {
+            self.review_odd(verdict);
+        }
         let mut gone = self.make_room(verdict, raw, make, moves);
         let (before, before_raw) = (view.len(), raw.len());
         for (edge, node) in self.below.iter_mut().filter(|(_, node)| !node.below.is_empty()) {

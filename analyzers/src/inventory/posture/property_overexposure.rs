@@ -62,10 +62,12 @@ impl Shares {
 
     /// Counts an answer; whether its caller gets what hardly anybody else does.
     fn count(&mut self, caller: Id, held: bool) -> bool {
-        if self.0.len() >= CALLERS && !self.0.contains_key(&caller) {
-            return false;
-        }
-        let own = self.0.entry(caller).or_default();
+        let room = self.0.len() < CALLERS;
+        let own = match self.0.get_mut(&caller) {
+            Some(own) => own,
+            None if room => self.0.entry(caller).or_default(),
+            None => return false,
+        };
         *own = (own.0.saturating_add(1), own.1.saturating_add(u32::from(held)));
         let (answers, with) = *own;
         if !held || answers < ANSWERS || with * 5 < answers * 4 {

@@ -3,8 +3,12 @@
 //! Keys are words without a break of at least sixteen characters, and [`Marks`] tell where those are; of each, the first
 //! characters decide. A secret without a form of its own needs a field name, and more disorder than words have.
 
+use std::sync::LazyLock;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use memchr::memmem::Finder;
 
 use super::{DataClass, Found};
 use crate::id::Seed;
@@ -291,7 +295,8 @@ fn jwt(text: &[u8]) -> Option<usize> {
 }
 
 fn private_keys(body: &[u8], seed: Seed, found: &mut Found) {
-    for at in memchr::memmem::find_iter(body, b"PRIVATE KEY").take(64) {
+    static PRIVATE_KEY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"PRIVATE KEY"));
+    for at in PRIVATE_KEY.find_iter(body).take(64) {
         let rest = &body[at + b"PRIVATE KEY".len()..];
         let rest = rest.strip_prefix(b" BLOCK").unwrap_or(rest);
         let begins = memchr::memmem::rfind(&body[at.saturating_sub(48)..at], b"-----BEGIN ").is_some();

@@ -216,8 +216,8 @@ struct Known {
 pub(super) struct Body {
     names: String,
     pub(super) fields: Vec<Field>,
-    /// Numbers of fields by the hash of their path.
-    order: Vec<u16>,
+    /// The upper half of the hash of each field's path with the number of the field, sorted: a search in it does not go to the fields.
+    order: Vec<(u32, u16)>,
     /// Values of the first exchanges, without those of the share. Given up when there are more than [`EARLY`].
     early: Vec<Values>,
     /// Values of a share of exchanges, chosen by their ids.
@@ -515,7 +515,7 @@ impl Body {
     fn forget_from(&mut self, (fields, names, given_up): (usize, usize, u32)) {
         self.fields.truncate(fields);
         self.names.truncate(names);
-        self.order.retain(|at| usize::from(*at) < fields);
+        self.order.retain(|(_, at)| usize::from(*at) < fields);
         for field in &mut self.fields {
             for at in [&mut field.then, &mut field.below, &mut field.elements] {
                 if usize::from(*at) >= fields {
@@ -665,11 +665,15 @@ impl Body {
     /// The field of this path. Its hash stands for it: two paths with one hash would be taken for one field, and whoever makes
     /// some gains nothing by it.
     fn find(&self, hash: u64) -> Option<u16> {
-        let from = self
+        let half = upper(hash);
+        let from = self.order.partition_point(|(known, _)| *known < half);
+        let like = self
             .order
-            .partition_point(|at| self.fields[usize::from(*at)].hash < hash);
-        let at = *self.order.get(from)?;
-        (self.fields[usize::from(at)].hash == hash).then_some(at)
+            .get(from..)?
+            .iter()
+            .take_while(|(known, _)| *known == half);
+        let mut at = like.map(|(_, at)| *at);
+        at.find(|at| self.fields.get(usize::from(*at)).is_some_and(|f| f.hash == hash))
     }
 
     /// The field of this name below a parent, which comes after `before` in its object, or first.
@@ -737,15 +741,13 @@ impl Body {
         // Names have at most forty bytes and a few signs, and there are no more than 512 of them.
         let place = (self.names.len() as u16, name.len() as u8);
         self.names.push_str(name);
-        let at = self
-            .order
-            .partition_point(|at| self.fields[usize::from(*at)].hash < hash);
+        let at = self.order.partition_point(|(known, _)| *known < upper(hash));
         if self.fields.len() == self.fields.capacity() {
             let room = (self.fields.len() / 2).max(8);
             self.fields.reserve_exact(room);
             self.order.reserve_exact(room);
         }
-        self.order.insert(at, self.fields.len() as u16);
+        self.order.insert(at, (upper(hash), self.fields.len() as u16));
         self.fields.push(Field {
             personal: None,
             hash,
@@ -921,6 +923,10 @@ impl Body {
         }
         path
     }
+}
+
+fn upper(hash: u64) -> u32 {
+    (hash >> 32) as u32
 }
 
 /// The hash of a path by that of the path above. It is no secret and not keyed: a field is found by its name in the end.

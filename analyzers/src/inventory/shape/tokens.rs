@@ -6,6 +6,8 @@
 
 use wide::i8x16;
 
+use crate::marks::signed;
+
 /// Goes from sign to sign.
 #[derive(Debug)]
 pub(super) struct Tokens<'a> {
@@ -144,7 +146,7 @@ fn brackets(bytes: &[u8]) -> (u64, u64) {
     let (mut opens, mut closes) = (0, 0);
     let (quarters, _) = block.as_chunks::<16>();
     for (place, quarter) in quarters.iter().enumerate() {
-        let curled = i8x16::from(quarter.map(u8::cast_signed)) | each(0x20);
+        let curled = signed(quarter) | each(0x20);
         let bits = |mask: i8x16| u64::from(mask.to_bitmask() as u16) << (16 * place);
         opens |= bits(curled.simd_eq(each(b'{')));
         closes |= bits(curled.simd_eq(each(b'}')));
@@ -159,7 +161,7 @@ fn classes(block: &[u8; 64]) -> (u64, u64, u64) {
     let (mut quotes, mut slashes, mut signs) = (0, 0, 0);
     let (quarters, _) = block.as_chunks::<16>();
     for (place, quarter) in quarters.iter().enumerate() {
-        let bytes = i8x16::from(quarter.map(u8::cast_signed));
+        let bytes = signed(quarter);
         let bits = |mask: i8x16| u64::from(mask.to_bitmask() as u16) << (16 * place);
         // A bit tells `[` from `{` and `]` from `}`.
         let curled = bytes | each(0x20);

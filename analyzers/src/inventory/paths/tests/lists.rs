@@ -402,6 +402,67 @@ fn a_word_of_the_route_is_found_however_late_it_is_called() {
     }
 }
 
+/// Which names are kept of many does not depend on when the first call of a word came: before there were many values, after that, or
+/// in between.
+#[test]
+fn when_a_word_of_the_route_is_first_called_does_not_matter() {
+    let parcel = |n: u64| format!(r#"{{"id":{n},"weight":{n},"from":"a","to":"b","state":"x{n}"}}"#);
+    let report = |word: &str, n: u64| {
+        format!(
+            r#"{{"{word}_total":{n},"{word}_oldest":"x{n}","{word}_by":[{{"{word}_depot":"k"}}],"as_of":"x"}}"#
+        )
+    };
+    let syllables = ["ba", "ce", "di", "fo", "gu", "ha", "je", "ki", "lo", "mu"];
+    let words = ["overdue", "unclaimed", "misrouted", "undelivered", "waylaid"];
+    let told = |first: usize| {
+        let mut scene = Scene::new();
+        let word = |scene: &mut Scene, calls: u64| {
+            for word in words {
+                for n in 0..calls {
+                    scene.send(&Call::get(format!("/parcels/{word}")).answer(report(word, n)));
+                }
+            }
+        };
+        for n in 0..90 {
+            if n == first {
+                word(&mut scene, 1);
+            }
+            let name = format!("{}{}nor", syllables[n % 10], syllables[n / 10]);
+            let path = format!("/parcels/{name}");
+            // Some are called first with a method that others are not called with.
+            if n % 3 == 0 {
+                scene.send(&Call::new("DELETE", path.as_str()).answer(parcel(n as u64)));
+            }
+            for _ in 0..3 {
+                scene.send(&Call::get(path.as_str()).answer(parcel(n as u64)));
+            }
+        }
+        word(&mut scene, 5);
+        scene.analyzer.finish();
+        let all = scene.endpoints();
+        let told: BTreeSet<String> = all
+            .iter()
+            .map(|e| {
+                format!(
+                    "{} {} {} {:?}",
+                    e.method, e.template, e.exchanges, e.template_reasons
+                )
+            })
+            .collect();
+        told
+    };
+    let want = told(1);
+    for word in words {
+        assert!(
+            want.iter().any(|line| line.contains(&format!("/{word} 6 "))),
+            "{want:#?}"
+        );
+    }
+    for first in [20, 41, 43, 45, 47, 48, 60, 89] {
+        assert_eq!(told(first), want, "{first}");
+    }
+}
+
 #[test]
 fn what_a_server_would_make_of_any_path_stays_bounded() {
     // A server that answers everything with a page, and a caller that asks for everything.
