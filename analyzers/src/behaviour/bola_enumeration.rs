@@ -115,9 +115,6 @@ pub(crate) struct Task {
     trail: Vec<Trace>,
 }
 
-/// Objects of one unit of work below which nothing is told.
-const LEAST: usize = 8;
-
 /// Counts the object of a call in its unit of work. `usual` says how many are.
 pub(super) fn in_task(
     activity: &Activity<'_>,
@@ -133,7 +130,8 @@ pub(super) fn in_task(
     guesses.missing += u32::from(missing);
     let usual = count_of(own.guesses.get(&template), group.guesses.get(&template), 2.0);
     let count = guesses.objects.len();
-    let beyond = usual.filter(|usual| count >= LEAST && count as f64 >= usual.beyond);
+    let least = activity.thresholds.task_objects;
+    let beyond = usual.filter(|usual| count as u64 >= least && count as f64 >= usual.beyond);
     let Some(usual) = beyond else {
         note(&mut guesses.trail, || activity.trace());
         return None;

@@ -25,9 +25,6 @@ use crate::finding::ledger::{Draft, Ledger, Subject, day};
 use crate::finding::words::{bytes, many, sentence};
 use crate::finding::{Finding, Kind, Severity};
 
-/// Bytes below which no answer is large.
-const LEAST: f64 = 32.0 * 1024.0;
-
 /// Times the largest of the past that are not yet much, and that are much by themselves.
 const TIMES: f64 = 2.0;
 const ALONE: f64 = 10.0;
@@ -54,7 +51,8 @@ pub(super) fn observe(
     let (own_here, group_here) = (own.answers.get(&endpoint.id), group.answers.get(&endpoint.id));
     let here = size_of(own_here, group_here, TIMES);
     let usual = here.or_else(|| size_of(Some(&own.answer), None, TIMES));
-    let large = usual.filter(|usual| learned && size >= LEAST && size > usual.beyond);
+    let large = usual
+        .filter(|usual| learned && size >= activity.thresholds.volume_bytes as f64 && size > usual.beyond);
     let Some(usual) = large else {
         learn(&mut own.answers, endpoint.id, size);
         learn(&mut group.answers, endpoint.id, size);

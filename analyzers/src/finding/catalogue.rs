@@ -5,7 +5,7 @@
 //! for Agentic Applications (2026), Non-Human Identities Top 10 (2025), LLM Top 10 (2025); MITRE ATLAS and
 //! ATT&CK ids do not change.
 
-use super::{Finding, Kind, Severity};
+use super::{Finding, Kind, Severity, alert_storm};
 use crate::a2a::{a2a_card_unsigned_or_changed, a2a_unauthenticated};
 use crate::behaviour::{
     agent_identity_mismatch, agent_on_human_token, bola_enumeration, code_exec_tool_call,
@@ -57,7 +57,7 @@ pub struct Entry {
 }
 
 /// Every kind, in the order of [`Kind`].
-pub const CATALOGUE: [Entry; 67] = [
+pub const CATALOGUE: [Entry; 68] = [
     Entry {
         kind: Kind::MissingAuth,
         name: "missing_auth",
@@ -1467,6 +1467,23 @@ pub const CATALOGUE: [Entry; 67] = [
             "Find out which endpoint grows (the principal's profile and the inventory have counts and sizes).",
             "Ask the owner whether the task grew: more customers, a larger page size, another schedule.",
             "If nothing explains it, follow what the principal sends to other hosts, and set a limit where it was a month ago.",
+        ],
+    },
+    Entry {
+        kind: Kind::AlertStorm,
+        name: "alert_storm",
+        title: "More findings than anybody reads",
+        severity: Severity::Medium,
+        impact: "What matters most may be among what is held back, and a flood of findings may be there to hide it.",
+        explain: alert_storm::explain,
+        mapping: &[("attack", &["T1562"])],
+        playbook: "PB-ALERT-STORM",
+        steps: &[
+            "Look at the kinds and callers that it counts: one cause for most of them is likely.",
+            "List what is held back with `tapline findings --held`, the worst first.",
+            "Deal with the cause: stop the caller, or mend what is set up wrong.",
+            "If they are meant to be so, suppress them with an owner and a day (`tapline suppress --alike`), or accept them.",
+            "If this is an ordinary day here, raise the budget (`findings.storm_caller`, `findings.storm_kind`).",
         ],
     },
 ];

@@ -2,6 +2,7 @@
 
 use reassembly::Timestamp;
 
+mod alert_storm;
 mod catalogue;
 mod filter;
 pub(crate) mod ledger;
@@ -196,6 +197,8 @@ pub enum Kind {
     AgentHijack,
     /// A little more each day.
     SlowExfiltration,
+    /// More findings than anybody reads.
+    AlertStorm,
 }
 
 impl Kind {
