@@ -301,6 +301,7 @@ impl Analyzer {
             llm: llm.as_deref(),
             status: rpc::status(exchange),
             carried: &carried,
+            thresholds: &self.settings.thresholds,
             unit: None,
             unit_calls: 0,
             changed: None,
@@ -478,6 +479,12 @@ impl Analyzer {
         self.ledger.latest()
     }
 
+    /// The latest revision of every finding that is held back by a budget, with the id of the `alert_storm` that counts it.
+    #[must_use]
+    pub fn held_findings(&self) -> Vec<(Finding, String)> {
+        self.ledger.held()
+    }
+
     /// What each suppression of the operator hides, in the order of their file.
     #[must_use]
     pub fn suppressed(&self) -> Vec<Suppressed> {
@@ -595,6 +602,7 @@ impl Analyzer {
             ("requests_cut_before_a_credential", self.cut),
             ("findings_accepted", self.ledger.accepted()),
             ("findings_suppressed", self.ledger.kept_back()),
+            ("findings_held_back", self.ledger.held_back()),
             ("fields_given_up", fields),
             ("findings_evicted", self.ledger.entries.evicted()),
             ("groups_evicted", self.behaviour.groups.evicted()),

@@ -54,6 +54,14 @@ pub struct Settings {
     pub orphan_after: Duration,
     /// Silence, on days on which its host was watched, after which an endpoint that is called again is told.
     pub silent_after: Duration,
+    /// Packet time in which new findings of medium and high severity have a budget; zero for none.
+    pub storm_window: Duration,
+    /// New findings about one caller in that time, of each severity; zero for any number.
+    pub storm_caller: u64,
+    /// New findings of one kind in that time, of each severity; zero for any number.
+    pub storm_kind: u64,
+    /// From how much on detectors of behaviour tell.
+    pub thresholds: Thresholds,
     /// Hosts (a `*` stands for some characters) and providers of language models whose use is in order.
     pub llm_allowed: Vec<String>,
     /// JA4 fingerprints of clients that use language models, as the operator knows them.
@@ -64,6 +72,39 @@ pub struct Settings {
     pub keys: Arc<Keys>,
     /// What agents are there for, as people declare it.
     pub intents: Arc<Policies>,
+}
+
+/// From how much on detectors of behaviour tell. Each is described with its detector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Thresholds {
+    /// `bola_enumeration`: objects of one task that nothing had shown.
+    pub task_objects: u64,
+    /// `sequence_anomaly`: bits by which the calls of one task surprise.
+    pub sequence_bits: u64,
+    /// `off_hours_activity`: calls of one task in an hour that is not usual.
+    pub off_hours_calls: u64,
+    /// `retry_storm`: failures in a row.
+    pub retry_failures: u64,
+    /// `data_volume_anomaly`: bytes below which no answer is large.
+    pub volume_bytes: u64,
+    /// `destructive_action_burst`: objects changed in one task that it had not met.
+    pub changed_objects: u64,
+    /// `endpoint_discovery_scan`: paths asked for that there are not.
+    pub unknown_paths: u64,
+}
+
+impl Default for Thresholds {
+    fn default() -> Self {
+        Self {
+            task_objects: 8,
+            sequence_bits: 60,
+            off_hours_calls: 10,
+            retry_failures: 8,
+            volume_bytes: 32 * 1024,
+            changed_objects: 3,
+            unknown_paths: 10,
+        }
+    }
 }
 
 impl Default for Settings {
@@ -90,6 +131,10 @@ impl Default for Settings {
             max_findings: 20_000,
             orphan_after: Duration::from_secs(7 * 24 * 3600),
             silent_after: Duration::from_secs(30 * 24 * 3600),
+            storm_window: Duration::from_secs(86_400),
+            storm_caller: 20,
+            storm_kind: 250,
+            thresholds: Thresholds::default(),
             llm_allowed: Vec::new(),
             llm_client_ja4: Vec::new(),
             declared: Arc::default(),

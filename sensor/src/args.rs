@@ -11,7 +11,7 @@ use clap_complete::Shell;
 pub(crate) use queries::{
     AcceptArgs, AccessReviewArgs, AgentsArgs, AgentsCommand, AgentsGraphArgs, AgentsListArgs, AgentsShowArgs,
     CheckArgs, DeclaredArgs, DiffArgs, ExplainArgs, ExportArgs, ExportFormat, FilterArgs, FindingsArgs,
-    GraphFormat, InventoryArgs, ListArgs, OverrideArgs, ShowArgs, SortBy, SuppressArgs,
+    GraphFormat, InventoryArgs, ListArgs, OverrideArgs, ShowArgs, SortBy, SuppressArgs, TuneArgs,
 };
 
 /// Listens to mirrored traffic and tells which APIs exist, who calls them, and what is wrong with it.
@@ -180,6 +180,14 @@ pub(crate) enum Command {
         The file is named by findings.suppressions in the configuration. What is hidden is counted in the summary, in health records \
         and here. When the day is over in packet time, it is told again as soon as it is seen.")]
     Suppress(SuppressArgs),
+    /// Replay captures under changed settings, and show what would have been told
+    #[command(after_long_help = "Examples:\n  \
+        tapline tune week.pcap --set detection.sequence_bits=40\n  \
+        tapline tune monday.pcap tuesday.pcap --config tapline.toml --set learning.period=4h --set learning.exchanges=100\n  \
+        tapline tune week.pcap --min-severity medium              no change: how many are left at each confidence\n\n\
+        Each configuration has a run of its own over all files, in their order, from nothing; no store is read or written. Keys \
+        are those of the configuration (`tapline config default`), of the sections detection, learning, findings, token and limits.")]
+    Tune(TuneArgs),
     /// Print the JSON Schema (2020-12) of a record, or the list of records
     Schema {
         /// Which record; without it, the names are listed

@@ -1705,3 +1705,113 @@ fn what_is_suppressed_is_hidden_counted_and_told_when_its_day_is_over() {
         said(&output)
     );
 }
+
+#[test]
+fn other_settings_are_tried_on_the_same_capture() {
+    let demo = testdata("demo.pcap").display().to_string();
+    let told = records(&run(&[
+        "tune",
+        &demo,
+        "--set",
+        "detection.unknown_paths=60",
+        "--set",
+        "learning.period=30d",
+        "--json",
+    ]));
+    let kinds = told[0]["kinds"].as_array().expect("kinds");
+    let of = |kind: &str| {
+        kinds
+            .iter()
+            .find(|row| row["kind"] == kind)
+            .cloned()
+            .expect("a row")
+    };
+    let found = of("rate_anomaly");
+    let all = records(&run(&["findings", "--store", store(), "--json"]));
+    assert_eq!(told[0]["now"]["findings"], all.len());
+    assert_eq!((&found["now"], &found["lost"]), (&1.into(), &1.into()), "{found}");
+    assert!(
+        told[0]["lost"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .any(|f| f["id"] == ids_of("rate_anomaly")[0].as_str())
+    );
+    let steps = told[0]["now"]["by_confidence"].as_array().expect("steps");
+    let counts: Vec<u64> = steps
+        .iter()
+        .map(|step| step["findings"].as_u64().expect("a number"))
+        .collect();
+    assert!(
+        counts.is_sorted_by(|a, b| a >= b) && counts[0] == all.len() as u64,
+        "{counts:?}"
+    );
+    let page = run(&[
+        "tune",
+        &demo,
+        "--set",
+        "learning.period = 30d",
+        "--min-severity",
+        "medium",
+    ]);
+    let page = text(&page.stdout);
+    for part in [
+        "change  learning.period = 30d",
+        "only    medium and higher",
+        "rate_anomaly",
+        "Lost  ",
+        &ids_of("rate_anomaly")[0],
+        "at least 0.80",
+    ] {
+        assert!(page.contains(part), "no `{part}`: {page}");
+    }
+    let same = records(&run(&[
+        "tune",
+        &demo,
+        "--set",
+        "detection.sequence_bits=60",
+        "--json",
+    ]));
+    assert_eq!(
+        (&same[0]["gained"], &same[0]["lost"]),
+        (&Value::Array(vec![]), &Value::Array(vec![]))
+    );
+    for (set, wanted) in [
+        (
+            "detection.sequence_bit=40",
+            "did you mean `detection.sequence_bits`?",
+        ),
+        ("detection.sequence_bits=4", "10 to 10000"),
+        ("detection.sequence_bits", "write KEY=VALUE"),
+        ("kafka.brokers=a:1", "does not bear on what is told"),
+        ("learning.period=soon", "learning.period"),
+    ] {
+        let output = tapline(&["tune", &demo, "--set", set]);
+        assert_eq!(output.status.code(), Some(2), "{set}: {}", said(&output));
+        assert!(text(&output.stderr).contains(wanted), "{set}: {}", said(&output));
+    }
+}
+
+#[test]
+fn a_budget_of_one_finding_holds_the_others_back() {
+    let folder = folder("commands-storm");
+    let (config, dir) = (folder.join("c.toml"), folder.join("store").display().to_string());
+    fs::write(&config, "[findings]\nstorm_kind = 1\nstorm_caller = 1\n").expect("a file");
+    let demo = testdata("demo.pcap").display().to_string();
+    let config = config.display().to_string();
+    run(&["replay", &demo, "--config", &config, "--store", &dir]);
+    let told = records(&run(&["findings", "--store", &dir, "--json"]));
+    let held = records(&run(&["findings", "--store", &dir, "--held", "--json"]));
+    let storms: Vec<&Value> = told.iter().filter(|f| f["kind"] == "alert_storm").collect();
+    let counted: u64 = storms
+        .iter()
+        .map(|f| f["observed"]["held"].as_u64().expect("a number"))
+        .sum();
+    assert_eq!(counted as usize, held.len(), "{told:?}");
+    for finding in &held {
+        assert!(
+            storms.iter().any(|storm| storm["id"] == finding["held_by"]),
+            "{finding}"
+        );
+    }
+}

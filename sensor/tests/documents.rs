@@ -155,6 +155,7 @@ fn every_option_named_by_itself_is_some_command_s() {
         "explain",
         "findings",
         "suppress",
+        "tune",
         "agents",
         "agents graph",
         "access-review",

@@ -17,6 +17,7 @@ use crate::inventory::sensitive::Carried;
 use crate::llm::LlmCall;
 use crate::mcp::McpCall;
 use crate::privacy::safe_host;
+use crate::settings::Thresholds;
 
 /// An exchange and what identity and inventory say of it. The behaviour stage looks at nothing else, so an
 /// activity may travel to the worker that keeps its principal.
@@ -41,6 +42,8 @@ pub(crate) struct Activity<'a> {
     pub(crate) llm: Option<&'a LlmCall>,
     pub(crate) status: Option<u16>,
     pub(crate) carried: &'a Carried,
+    /// From how much on detectors tell.
+    pub(crate) thresholds: &'a Thresholds,
     /// The unit of work that it belongs to, when that is known.
     pub(crate) unit: Option<Id>,
     /// Calls of that so far.

@@ -115,9 +115,6 @@ pub(crate) struct Task {
     trail: Vec<Trace>,
 }
 
-/// Objects of one unit of work below which nothing is told.
-const LEAST: usize = 8;
-
 /// Counts the object of a call in its unit of work. `middle` is how many the caller in the middle of its group asks for in one.
 pub(super) fn in_task(
     activity: &Activity<'_>,
@@ -133,13 +130,14 @@ pub(super) fn in_task(
     }
     guesses.missing += u32::from(missing);
     let usual = count_of(own.guesses.get(&template), group.guesses.get(&template), 2.0);
+    let least = activity.thresholds.task_objects;
     // One that was there from the beginning may have taught the group much; most of it does not.
     let usual = usual.map(|usual| match middle {
-        Some(middle) if usual.peers => usual.at_most(4.0 * (middle + 2.0) + LEAST as f64),
+        Some(middle) if usual.peers => usual.at_most(4.0 * (middle + 2.0) + least as f64),
         _ => usual,
     });
     let count = guesses.objects.len();
-    let beyond = usual.filter(|usual| count >= LEAST && count as f64 >= usual.beyond);
+    let beyond = usual.filter(|usual| count as u64 >= least && count as f64 >= usual.beyond);
     let Some(usual) = beyond else {
         note(&mut guesses.trail, || activity.trace());
         return None;

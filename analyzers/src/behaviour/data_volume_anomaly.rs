@@ -25,9 +25,6 @@ use crate::finding::ledger::{Draft, Ledger, Subject, day};
 use crate::finding::words::{bytes, many, sentence};
 use crate::finding::{Finding, Kind, Severity};
 
-/// Bytes below which no answer is large.
-const LEAST: f64 = 32.0 * 1024.0;
-
 /// Times the largest of the past that are not yet much, and that are much by themselves.
 const TIMES: f64 = 2.0;
 const ALONE: f64 = 10.0;
@@ -52,7 +49,7 @@ pub(super) fn observe(
     };
     let size = response.message.content_bytes as f64;
     // What is small is not held against anything.
-    let judged = learned && size >= LEAST;
+    let judged = learned && size >= activity.thresholds.volume_bytes as f64;
     let here = match judged {
         true => size_of(
             own.answers.get(&endpoint.id),

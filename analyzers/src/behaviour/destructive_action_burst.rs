@@ -24,8 +24,7 @@ use crate::finding::ledger::{Draft, Ledger, Subject, day};
 use crate::finding::words::{many, sentence, span};
 use crate::finding::{Finding, Kind, Severity};
 
-/// Objects of one task below which nothing is told, and from which on it matters more.
-const LEAST: usize = 3;
+/// Objects of one task from which on it matters more.
 const MANY: usize = 10;
 
 /// Objects remembered of one task.
@@ -48,8 +47,9 @@ pub(super) fn observe(
     }
     push(&mut unit.changed, object.last, OBJECTS);
     let count = unit.changed.len();
+    let least = activity.thresholds.changed_objects;
     let usual = count_of(Some(&own.changes), Some(&group.changes), 2.0);
-    let Some(usual) = usual.filter(|usual| count >= LEAST && count as f64 >= usual.beyond) else {
+    let Some(usual) = usual.filter(|usual| count as u64 >= least && count as f64 >= usual.beyond) else {
         note(&mut unit.changes, || activity.trace());
         return;
     };
@@ -70,7 +70,7 @@ pub(super) fn observe(
         expected: vec![
             ("mean", json!((usual.mean * 100.0).round() / 100.0)),
             ("most_seen", json!(usual.most.round())),
-            ("fewer_than", json!(usual.beyond.max(LEAST as f64).ceil())),
+            ("fewer_than", json!(usual.beyond.max(least as f64).ceil())),
         ],
         support: vec![("units", json!(usual.learned)), ("of_peers", json!(usual.peers))],
         earlier: unit.changes.clone(),

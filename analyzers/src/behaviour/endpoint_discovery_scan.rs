@@ -35,7 +35,6 @@ use crate::store::Row;
 
 /// Unknown paths remembered; a scan is long reported by then.
 const PATHS: usize = 64;
-const LEAST: usize = 10;
 const QUIET: Duration = Duration::from_secs(600);
 
 /// Log likelihood ratios for θ₀ = 0.05, θ₁ = 0.5, and the bound for α = 1e-5.
@@ -130,7 +129,7 @@ impl Scan {
                 self.trail.push(activity.trace());
             }
         }
-        if self.unknown.len() < LEAST || self.score < ALARM {
+        if (self.unknown.len() as u64) < activity.thresholds.unknown_paths || self.score < ALARM {
             return;
         }
         self.reported = true;

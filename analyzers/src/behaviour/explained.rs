@@ -684,9 +684,30 @@ fn astray(scene: &mut Scene) {
     }
 }
 
+/// A caller of whom more is found than one finding.
+fn flood(scene: &mut Scene) {
+    let token = agent_token("walker", 0);
+    for host in 0..4u64 {
+        for n in 0..24 {
+            let id = 41_000 + host * 977 + n;
+            let answer = format!(r#"{{"order_id":{id}}}"#);
+            let call = Call::get(format!("/orders/{id}")).host(&format!("h{host}.example"));
+            scene.send(&call.bearer(&token).answer(answer));
+        }
+    }
+}
+
+fn tight() -> crate::Settings {
+    crate::Settings {
+        storm_caller: 1,
+        ..crate::Settings::default()
+    }
+}
+
 fn all() -> Vec<Finding> {
     let mut all = Vec::new();
-    let plays: [Play; 31] = [
+    let plays: [Play; 32] = [
+        (flood, tight),
         (agents, crate::Settings::default),
         (forged, keyed),
         (newcomers, crate::Settings::default),

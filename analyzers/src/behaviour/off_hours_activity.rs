@@ -28,8 +28,7 @@ use crate::identity::PrincipalKind;
 /// Days with calls before hours are judged.
 const DAYS: u16 = 5;
 
-/// Odd calls of one unit that are no accident, and so many that it matters more.
-const CALLS: u32 = 10;
+/// Odd calls of one unit from which on it matters more.
 const MANY: u32 = 100;
 
 /// Whether the hour of a call is not usual.
@@ -45,7 +44,7 @@ pub(super) fn is_odd(activity: &Activity<'_>, own: &Hours, groups: [Option<&Grou
 /// Looks at one exchange whose hour is not usual.
 pub(super) fn observe(activity: &Activity<'_>, unit: &mut Unit, own: &Hours, ledger: &mut Ledger) {
     unit.odd = unit.odd.saturating_add(1);
-    if unit.odd < CALLS {
+    if u64::from(unit.odd) < activity.thresholds.off_hours_calls {
         note(&mut unit.odd_trail, || activity.trace());
         return;
     }

@@ -29,9 +29,6 @@ use crate::finding::{Finding, Kind, Severity};
 use crate::id::{Id, Seed};
 use crate::mcp::message;
 
-/// Failures in a row that nobody who backs off reaches quickly.
-const FAILURES: u32 = 8;
-
 /// Times that a caller may come back before it was allowed to.
 const EARLY: u32 = 5;
 
@@ -109,9 +106,9 @@ impl Loop {
         }
     }
 
-    fn storms(&self) -> bool {
+    fn storms(&self, failures: u64) -> bool {
         let backs_off = self.late >= PAUSE || self.late >= 2.0 * self.early.max(0.05);
-        (self.failures >= FAILURES && !backs_off) || self.ignored >= EARLY
+        (u64::from(self.failures) >= failures && !backs_off) || self.ignored >= EARLY
     }
 }
 
@@ -157,7 +154,7 @@ pub(super) fn observe(activity: &Activity<'_>, unit: &mut Unit, seed: Seed, ledg
         known.restart(call, activity.ts);
     }
     known.fail(activity);
-    if !known.storms() {
+    if !known.storms(activity.thresholds.retry_failures) {
         note(&mut known.trail, || activity.trace());
         return;
     }
@@ -178,7 +175,10 @@ pub(super) fn observe(activity: &Activity<'_>, unit: &mut Unit, seed: Seed, ledg
         principal: true,
         resource: activity.resource(),
         expected: vec![
-            ("failures_in_a_row", json!(FAILURES - 1)),
+            (
+                "failures_in_a_row",
+                json!(activity.thresholds.retry_failures.saturating_sub(1)),
+            ),
             ("pause_s", json!(PAUSE)),
         ],
         earlier: known.trail.clone(),

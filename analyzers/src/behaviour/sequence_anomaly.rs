@@ -29,9 +29,6 @@ use crate::identity::PrincipalKind;
 const OWN: u32 = 200;
 const GROUP: u32 = 1000;
 
-/// Bits that make a finding.
-const ALARM: f64 = 60.0;
-
 /// Calls of one task below which nothing is told.
 const LEAST: u32 = 10;
 
@@ -75,14 +72,15 @@ pub(super) fn observe(
     unit.surprises = unit
         .surprises
         .saturating_add(u32::from(surprise > mean + deviation + 0.5));
-    if unit.strange < ALARM || unit.order.len() < LEAST as usize {
+    let alarm = activity.thresholds.sequence_bits as f64;
+    if unit.strange < alarm || unit.order.len() < LEAST as usize {
         own.surprise.learn(surprise);
         if unit.strange > 0.0 {
             note(&mut unit.odd_order, || activity.trace());
         }
         return;
     }
-    let severity = match unit.strange >= 3.0 * ALARM {
+    let severity = match unit.strange >= 3.0 * alarm {
         true => Severity::High,
         false => Severity::Medium,
     };
@@ -97,7 +95,7 @@ pub(super) fn observe(
         confidence: 0.75,
         principal: true,
         resource: activity.resource(),
-        expected: vec![("bits_a_call", json!(tenths(mean))), ("bits_below", json!(ALARM))],
+        expected: vec![("bits_a_call", json!(tenths(mean))), ("bits_below", json!(alarm))],
         support: vec![
             ("calls", json!(own.sequence.learned())),
             ("calls_of_peers", json!(group.sequence.learned())),

@@ -5,7 +5,7 @@
 //! for Agentic Applications (2026), Non-Human Identities Top 10 (2025), LLM Top 10 (2025); MITRE ATLAS and
 //! ATT&CK ids do not change.
 
-use super::{Finding, Kind, Severity};
+use super::{Finding, Kind, Severity, alert_storm};
 use crate::a2a::{a2a_card_unsigned_or_changed, a2a_unauthenticated};
 use crate::behaviour::{
     agent_changed, agent_identity_mismatch, agent_on_human_token, agent_runaway, auth_failure_burst,
@@ -59,7 +59,7 @@ pub struct Entry {
 }
 
 /// Every kind, in the order of [`Kind`].
-pub const CATALOGUE: [Entry; 79] = [
+pub const CATALOGUE: [Entry; 80] = [
     Entry {
         kind: Kind::MissingAuth,
         name: "missing_auth",
@@ -1521,7 +1521,7 @@ pub const CATALOGUE: [Entry; 79] = [
             ("atlas", &["AML.T0085.001"]),
             ("attack", &["T1119"]),
         ],
-        playbook: "PB-BOLA",
+        playbook: "PB-BOLA-OBJECT",
         steps: &[
             "Look at the object, and at the caller that it was shown to before: should both see it?",
             "Find out where the id came from: a message, another system, or a guess (see bola_enumeration for the same caller).",
@@ -1700,6 +1700,23 @@ pub const CATALOGUE: [Entry; 79] = [
             "Compare it with what was deployed: should this agent have changed today?",
             "If so, accept it; findings about its ways come back to their severity after three days.",
             "If not, find out who changed it, and look at what it did since.",
+        ],
+    },
+    Entry {
+        kind: Kind::AlertStorm,
+        name: "alert_storm",
+        title: "More findings than anybody reads",
+        severity: Severity::Medium,
+        impact: "What matters most may be among what is held back, and a flood of findings may be there to hide it.",
+        explain: alert_storm::explain,
+        mapping: &[("attack", &["T1562"])],
+        playbook: "PB-ALERT-STORM",
+        steps: &[
+            "Look at the kinds and callers that it counts: one cause for most of them is likely.",
+            "List what is held back with `tapline findings --held`, the worst first.",
+            "Deal with the cause: stop the caller, or mend what is set up wrong.",
+            "If they are meant to be so, suppress them with an owner and a day (`tapline suppress --alike`), or accept them.",
+            "If this is an ordinary day here, raise the budget (`findings.storm_caller`, `findings.storm_kind`).",
         ],
     },
 ];

@@ -17,6 +17,7 @@ use reassembly::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::alert_storm::{self, Budgets, Over};
 use super::trace::Trace;
 use super::{Finding, FindingPrincipal, Kind, Resource, Severity, Status};
 use crate::behaviour::Activity;
@@ -147,8 +148,10 @@ pub(crate) struct Entry {
     reach: Option<Box<Reach>>,
     /// Its last revision was kept back by a suppression.
     hidden: bool,
-    /// No revision was ever given out.
-    untold: bool,
+    /// Packet time at which its first revision was given out, nanoseconds since 1970; zero while none was.
+    given: u64,
+    /// The `alert_storm` that counts it while it is held back.
+    held: Option<Id>,
 }
 
 /// An entry as it is stored. What follows from the kind and from the evidence is left empty.
@@ -164,8 +167,10 @@ struct Stored {
     reach: Option<Box<Reach>>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     hidden: bool,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    untold: bool,
+    #[serde(default)]
+    given: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    held: Option<Id>,
 }
 
 impl From<Entry> for Stored {
@@ -177,7 +182,8 @@ impl From<Entry> for Stored {
             unit: entry.unit,
             reach: entry.reach,
             hidden: entry.hidden,
-            untold: entry.untold,
+            given: entry.given,
+            held: entry.held,
         }
     }
 }
@@ -214,7 +220,8 @@ impl TryFrom<Stored> for Entry {
             capture: finding.capture,
             reach: stored.reach,
             hidden: stored.hidden,
-            untold: stored.untold,
+            given: stored.given,
+            held: stored.held,
         })
     }
 }
@@ -255,6 +262,9 @@ pub(crate) struct Ledger {
     now: Timestamp,
     /// Revisions that each suppression kept back, by its place in the file.
     kept_back: Vec<u64>,
+    budgets: Budgets,
+    /// Findings held back by budgets in this run.
+    held_back: u64,
 }
 
 /// What a suppression hides.
@@ -298,6 +308,8 @@ impl Ledger {
             accepted: 0,
             at_hand: None,
             now: Timestamp(0),
+            budgets: Budgets::new(settings),
+            held_back: 0,
             kept_back: vec![0; settings.declared.suppressions.iter().count()],
         }
     }
@@ -489,7 +501,7 @@ impl Ledger {
             entry.tell(Timestamp(entry.last_seen));
             entry.status = Status::Closed;
             // Nobody waits for the end of what was never told.
-            if entry.untold || self.suppression(&entry, self.now).is_some() {
+            if entry.given == 0 || self.suppression(&entry, self.now).is_some() {
                 continue;
             }
             let told = self.dressed(&entry);
@@ -524,9 +536,16 @@ impl Ledger {
     }
 
     /// Whether it was hidden, and what hid it is over.
-    fn is_freed(&self, id: Id, ts: Timestamp) -> bool {
+    fn is_unhidden(&self, id: Id, ts: Timestamp) -> bool {
         let entry = self.entries.get(id);
         entry.is_some_and(|entry| entry.hidden && self.suppression(entry, ts).is_none())
+    }
+
+    /// Whether what kept it from being told is over: its suppression, or the window in which it went beyond a budget.
+    fn is_freed(&self, id: Id, ts: Timestamp) -> bool {
+        let window = |ts| self.budgets.window(ts);
+        let held = |entry: &Entry| entry.held.is_some() && window(entry.told_at) < window(ts);
+        self.is_unhidden(id, ts) || self.entries.get(id).is_some_and(held)
     }
 
     /// Gives out a revision, unless somebody answers for it at this packet time: then it is counted.
@@ -543,18 +562,138 @@ impl Ledger {
             }
             return;
         }
-        if entry.untold {
+        if entry.given == 0 {
             // Nobody waits for the end of what was never told.
-            if entry.status == Status::Closed {
+            if entry.status == Status::Closed || self.is_beyond(id, ts) {
                 return;
             }
+            let Some(entry) = self.entries.get_mut(id) else {
+                return;
+            };
             entry.status = Status::New;
-            entry.untold = false;
+            entry.given = ts.0.max(1);
+            entry.held = None;
         }
         if let Some(entry) = self.entries.get(id) {
             let told = self.dressed(entry);
             self.queue.push_back(told);
         }
+    }
+
+    /// Whether a finding that was never told goes beyond a budget: then it is held back, and counted by a finding about that.
+    fn is_beyond(&mut self, id: Id, ts: Timestamp) -> bool {
+        let Some(entry) = self.entries.get(id) else {
+            return false;
+        };
+        let (kind, severity) = (entry.kind, entry.severity);
+        if kind == Kind::AlertStorm || !self.budgets.limits(severity) {
+            return false;
+        }
+        let caller = entry.caller();
+        if self.budgets.is_new(ts) {
+            let window = self.budgets.window(ts);
+            for (_, entry) in self.entries.sorted() {
+                let told = entry.given != 0 && self.budgets.window(Timestamp(entry.given)) == window;
+                if told && entry.kind != Kind::AlertStorm && self.budgets.limits(entry.severity) {
+                    self.budgets.count(entry.caller(), entry.kind, entry.severity);
+                }
+            }
+        }
+        let Some(over) = self.budgets.beyond(caller, kind, severity) else {
+            self.budgets.count(caller, kind, severity);
+            return false;
+        };
+        self.hold(id, over, ts);
+        true
+    }
+
+    /// Holds a finding back, and counts it in the storm of its caller or kind.
+    fn hold(&mut self, id: Id, over: Over, ts: Timestamp) {
+        let Some(entry) = self.entries.get(id) else { return };
+        let held = entry.finding();
+        let (name, of) = match (over, &held.principal) {
+            (Over::Caller, Some(caller)) => ("caller", caller.id.clone()),
+            _ => ("kind", held.kind.name().to_owned()),
+        };
+        let subject = Subject {
+            kind: Kind::AlertStorm,
+            parts: &[name.as_bytes(), of.as_bytes()],
+            window: self.budgets.window(ts),
+        };
+        let storm = subject.id();
+        if entry.held == Some(storm) {
+            return;
+        }
+        let deciding = entry.evidence.last().cloned();
+        if let Some(entry) = self.entries.get_mut(id) {
+            entry.held = Some(storm);
+        }
+        self.held_back += 1;
+        let is_new = self.entries.get(storm).is_none();
+        if is_new {
+            let mut observed = vec![("budget", name.into())];
+            if name == "kind" {
+                observed.push(("kind", of.into()));
+            }
+            let draft = Draft {
+                confidence: 1.0,
+                observed,
+                expected: vec![("told_at_most", self.budgets.most(over).into())],
+                support: vec![("window_s", self.budgets.seconds().into())],
+                resource: Resource {
+                    host: held
+                        .resource
+                        .host
+                        .clone()
+                        .or_else(|| Some(held.evidence.last()?.server.clone())),
+                    ..Resource::default()
+                },
+                ..Draft::default()
+            };
+            let mut entry = open(storm, Kind::AlertStorm, held.severity, About::State(ts), draft);
+            (entry.count, entry.told_count) = (0, 0);
+            entry.first_seen = deciding.as_ref().map_or(held.first_seen, |trace| trace.ts);
+            entry.last_seen = held.last_seen;
+            if name == "caller" {
+                entry.principal = held.principal.clone().map(Box::new);
+            }
+            self.entries.entry(storm, || entry);
+        }
+        let Some(entry) = self.entries.get_mut(storm) else {
+            return;
+        };
+        entry.count += 1;
+        entry.last_seen = entry.last_seen.max(held.last_seen);
+        entry.severity = entry.severity.max(held.severity);
+        let (mut observed, expected, support): (Numbers, Numbers, Numbers) =
+            serde_json::from_str(&entry.numbers).unwrap_or_default();
+        alert_storm::hold(&mut observed, &held);
+        entry.numbers = packed(&observed, &expected, &support);
+        if entry.evidence.len() < EVIDENCE
+            && let Some(deciding) = deciding
+        {
+            entry.first_seen = entry.first_seen.min(deciding.ts);
+            entry.evidence.push(deciding);
+        }
+        if is_new || entry.grown() {
+            match is_new {
+                true => entry.told_count = entry.count,
+                false => entry.tell(ts),
+            }
+            self.give(storm, ts);
+        }
+    }
+
+    /// Findings held back by budgets in this run.
+    pub(crate) fn held_back(&self) -> u64 {
+        self.held_back
+    }
+
+    /// The latest revision of every finding that is held back, with the id of the storm that counts it.
+    pub(crate) fn held(&self) -> Vec<(Finding, String)> {
+        let all = self.entries.sorted().into_iter();
+        let held = |(_, entry): (Id, &Entry)| Some((self.dressed(entry), entry.held?.to_string()));
+        all.filter_map(held).collect()
     }
 
     /// Takes the packet time up to which something is known.
@@ -644,7 +783,9 @@ impl Ledger {
     /// The latest revision of every finding kept, by first time seen, then id.
     pub(crate) fn latest(&self) -> impl Iterator<Item = Finding> {
         let mut all = self.entries.sorted();
-        all.retain(|(_, entry)| !self.is_accepted(entry) && self.suppression(entry, self.now).is_none());
+        all.retain(|(_, entry)| {
+            entry.held.is_none() && !self.is_accepted(entry) && self.suppression(entry, self.now).is_none()
+        });
         all.sort_by_key(|(_, e)| e.first_seen);
         all.into_iter().map(|(_, e)| self.dressed(e))
     }
@@ -656,7 +797,9 @@ impl Ledger {
             .entries
             .sorted()
             .into_iter()
-            .filter(|(id, e)| (e.grown() || self.is_freed(*id, self.now)) && !self.is_accepted(e))
+            .filter(|(id, e)| {
+                (e.grown() || e.is_untold_storm() || self.is_unhidden(*id, self.now)) && !self.is_accepted(e)
+            })
             .map(|(id, _)| id);
         self.last_words = grown.collect();
     }
@@ -753,7 +896,8 @@ fn open(id: Id, kind: Kind, severity: Severity, about: About<'_>, draft: Draft) 
         capture,
         reach: None,
         hidden: false,
-        untold: true,
+        given: 0,
+        held: None,
     }
 }
 
@@ -782,9 +926,20 @@ impl Entry {
         }
     }
 
+    /// Whom it is about.
+    fn caller(&self) -> Option<Id> {
+        self.principal.as_deref().and_then(|caller| Id::parse(&caller.id))
+    }
+
+    /// Whether it is a storm that has grown since it was told.
+    fn is_untold_storm(&self) -> bool {
+        self.kind == Kind::AlertStorm && self.count > self.told_count
+    }
+
     /// Whether the count alone is worth another revision.
     fn grown(&self) -> bool {
-        let times = if self.kind.is_done() { 2 } else { 10 };
+        let storm = self.kind == Kind::AlertStorm;
+        let times = if storm || self.kind.is_done() { 2 } else { 10 };
         self.count >= self.told_count.saturating_mul(times)
     }
 

@@ -2,6 +2,7 @@
 
 use reassembly::Timestamp;
 
+mod alert_storm;
 mod catalogue;
 mod filter;
 pub(crate) mod ledger;
@@ -233,6 +234,8 @@ pub enum Kind {
     CascadeDetected,
     /// An agent is no longer what it was.
     AgentChanged,
+    /// More findings than anybody reads.
+    AlertStorm,
 }
 
 impl Kind {

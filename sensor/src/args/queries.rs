@@ -282,8 +282,11 @@ pub(crate) struct FindingsArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) store: PathBuf,
     /// Instead of the others, those that suppressions hide
-    #[arg(long)]
+    #[arg(long, conflicts_with = "held")]
     pub(crate) suppressed: bool,
+    /// Instead of the others, those that went beyond a budget and that an `alert_storm` counts
+    #[arg(long)]
+    pub(crate) held: bool,
     /// JSON Lines instead of a table
     #[arg(long)]
     pub(crate) json: bool,
@@ -319,6 +322,31 @@ pub(crate) struct SuppressArgs {
     pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) declared: DeclaredArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TuneArgs {
+    /// Capture files, read in this order under each configuration
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Configuration file (TOML); without it, the defaults
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Compare with this specification, as for replay
+    #[arg(long, value_name = "FILE")]
+    pub(crate) spec: Vec<String>,
+    /// The change: a key of the configuration and its value, e.g. detection.sequence_bits=40
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Leave out findings that are less sure than this, 0 to 1
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share)]
+    pub(crate) min_confidence: f64,
+    /// Leave out findings below this severity
+    #[arg(long, value_name = "SEVERITY", value_enum)]
+    pub(crate) min_severity: Option<SeverityName>,
+    /// One JSON object instead of tables
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -424,6 +452,18 @@ pub(crate) enum SeverityName {
     Medium,
     High,
     Critical,
+}
+
+impl From<SeverityName> for analyzers::Severity {
+    fn from(name: SeverityName) -> Self {
+        match name {
+            SeverityName::Info => Self::Info,
+            SeverityName::Low => Self::Low,
+            SeverityName::Medium => Self::Medium,
+            SeverityName::High => Self::High,
+            SeverityName::Critical => Self::Critical,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -255,6 +255,11 @@ impl<'a> Story<'a> {
 
     fn what_happened(&self, page: &mut Page) {
         let finding = self.finding;
+        if let Some(storm) = finding.value["held_by"].as_str() {
+            let words =
+                format!("Held back: it went beyond a budget of findings, and alert_storm {storm} counts it");
+            page.wrapped(Look::Yellow, 0, &words);
+        }
         let hidden = &finding.value["suppressed"];
         if !hidden.is_null() {
             let text = |name: &str| hidden[name].as_str().unwrap_or_default();

@@ -63,6 +63,16 @@ pub(super) fn findings(args: &FindingsArgs) -> Result<Status, Failure> {
             false => summary::hidden(&analyzer),
         });
     }
+    let held = analyzer.held_findings();
+    if args.held {
+        return super::print(&match args.json {
+            true => lines(
+                held.iter()
+                    .map(|(f, storm)| to_json(&FindingRecord::new(f).held_by(storm))),
+            ),
+            false => summary::held(held.into_iter().map(|(finding, _)| finding)),
+        });
+    }
     if !args.json {
         return super::print(&summary::findings(&analyzer));
     }

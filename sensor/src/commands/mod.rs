@@ -18,6 +18,7 @@ mod run;
 mod schema;
 mod show;
 mod suppress;
+mod tune;
 
 use crate::args::{Cli, Command};
 use crate::exit::{Failure, Status};
@@ -45,6 +46,7 @@ pub(crate) fn run(cli: Cli) -> Result<Status, Failure> {
         Command::Findings(args) => list::findings(&args),
         Command::Explain(args) => explain::explain(&args),
         Command::Suppress(args) => suppress::suppress(&args),
+        Command::Tune(args) => tune::tune(&args),
         Command::Schema { record } => schema::schema(record),
         Command::Config { command } => config::config(&command),
         Command::Doctor(args) => doctor::doctor(&args),

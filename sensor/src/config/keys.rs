@@ -291,6 +291,31 @@ keys! {
         /// and counted, and not told until that day is over in packet time. `tapline suppress` writes them. docs/findings.md tells
         /// the form.
         suppressions: PathBuf = PathBuf::new(), Rule::Any;
+        /// Packet time in which new findings of medium and of high severity have a budget. What goes beyond it is kept, and counted by
+        /// one finding (`alert_storm`); critical findings are always told. Zero is no budget.
+        storm_window: Duration = seconds(86_400), Rule::Range(0, 365 * DAY);
+        /// New findings about one caller that are told in that time, of each of the two severities. Zero is no budget.
+        storm_caller: u64 = 20, Rule::Range(0, 1_000_000);
+        /// New findings of one kind that are told in that time, of each of the two severities. Zero is no budget.
+        storm_kind: u64 = 250, Rule::Range(0, 1_000_000);
+    }
+
+    /// From how much on detectors of behaviour tell. `tapline tune` shows what other values would have told.
+    detection: DetectionSection {
+        /// `bola_enumeration`: objects of one task that nothing had shown to the caller, and that are more than usual.
+        task_objects: u64 = 8, Rule::Range(2, 200);
+        /// `sequence_anomaly`: bits by which the order of the calls of one task surprises.
+        sequence_bits: u64 = 60, Rule::Range(10, 10_000);
+        /// `off_hours_activity`: calls of one task in an hour that is not usual.
+        off_hours_calls: u64 = 10, Rule::Range(1, 1_000_000);
+        /// `retry_storm`: failures of one call in a row without a pause.
+        retry_failures: u64 = 8, Rule::Range(2, 100_000);
+        /// `data_volume_anomaly`: bytes of an answer below which it is never large.
+        volume_bytes: Size = Size(32 << 10), Rule::Range(1, 1 << 40);
+        /// `destructive_action_burst`: objects changed in one task that it had not met, and that are more than usual.
+        changed_objects: u64 = 3, Rule::Range(1, 50);
+        /// `endpoint_discovery_scan`: paths asked for in vain.
+        unknown_paths: u64 = 10, Rule::Range(2, 64);
     }
 
     /// What agents are there for.

@@ -9,7 +9,7 @@ mod show;
 mod value;
 
 pub(crate) use keys::Config;
-pub(crate) use parse::{Mistakes, check, load, place};
+pub(crate) use parse::{Mistakes, check, is_section, load, place, set};
 pub(crate) use show::{default_file, in_force};
 pub(crate) use value::quoted;
 
@@ -91,6 +91,18 @@ impl Config {
             learn_exchanges: self.learning.exchanges,
             learn_period: self.learning.period,
             leave_out: self.learning.leave_out.clone(),
+            storm_window: self.findings.storm_window,
+            storm_caller: self.findings.storm_caller,
+            storm_kind: self.findings.storm_kind,
+            thresholds: analyzers::settings::Thresholds {
+                task_objects: self.detection.task_objects,
+                sequence_bits: self.detection.sequence_bits,
+                off_hours_calls: self.detection.off_hours_calls,
+                retry_failures: self.detection.retry_failures,
+                volume_bytes: self.detection.volume_bytes.0,
+                changed_objects: self.detection.changed_objects,
+                unknown_paths: self.detection.unknown_paths,
+            },
             orphan_after: self.inventory.orphan_after,
             silent_after: self.inventory.silent_after,
             max_endpoints: count(self.limits.endpoints),

@@ -161,6 +161,50 @@ fn parse(text: &str, files: bool) -> Result<Config, Vec<Mistake>> {
     Err(mistakes)
 }
 
+/// Whether there is a section of this name.
+pub(crate) fn is_section(name: &str) -> bool {
+    SECTIONS.iter().any(|section| section.name == name)
+}
+
+/// Sets one key from `section.key=value`, with the value as in the file; quotes may be left out.
+///
+/// # Errors
+///
+/// What is wrong with it, and what would be right.
+pub(crate) fn set(config: &mut Config, assignment: &str) -> Result<(), String> {
+    let Some((name, value)) = assignment.split_once('=') else {
+        return Err("write KEY=VALUE, e.g. detection.sequence_bits=40".to_owned());
+    };
+    let (name, value) = (name.trim(), value.trim());
+    let full = |key: &super::keys::Key| format!("{}.{}", key.section, key.name);
+    let Some(known) = KEYS.iter().find(|key| full(key) == name) else {
+        let all: Vec<String> = KEYS.iter().map(full).collect();
+        let near = nearest(name, all.iter().map(String::as_str));
+        let more = near.map_or_else(
+            || "`tapline config default` lists all".to_owned(),
+            |near| format!("did you mean `{near}`?"),
+        );
+        return Err(format!("there is no key `{name}`; {more}"));
+    };
+    let mut said = String::new();
+    for text in [format!("v = {value}"), format!("v = {}", super::quoted(value))] {
+        let (root, errors) = DeTable::parse_recoverable(&text);
+        let Some((_, value)) = root.get_ref().iter().next().filter(|_| errors.is_empty()) else {
+            continue;
+        };
+        match (known.set)(config, value) {
+            Ok(()) => return Ok(()),
+            // The first one reads it as it stands.
+            Err(wrong) if said.is_empty() => {
+                let what: Vec<String> = wrong.into_iter().map(|w| w.what).collect();
+                said = format!("{name} {}", what.join(", "));
+            }
+            Err(_) => {}
+        }
+    }
+    Err(said)
+}
+
 /// Why the file that a key names cannot be read.
 fn unreadable_file(section: &str, key: &str, value: &DeValue<'_>) -> Option<String> {
     let names_a_file = matches!(

@@ -1,6 +1,6 @@
 //! Records of what an analysis knows, made one at a time as they are asked for.
 
-use analyzers::{Analyzer, EndpointView, PrincipalView};
+use analyzers::{Analyzer, EndpointView, Finding, PrincipalView};
 
 use super::Known;
 use crate::records::endpoint::EndpointRecord;
@@ -30,14 +30,21 @@ pub(crate) fn principals(analyzer: &Analyzer) -> impl Iterator<Item = Known> {
     analyzer.principals().map(record)
 }
 
-/// The latest revision of every finding that a suppression hides.
+/// The latest revision of every finding that a suppression hides, and of every one that a storm holds back.
 pub(crate) fn hidden(analyzer: &Analyzer) -> impl Iterator<Item = Known> {
     let record = |(finding, by)| Known::of(to_json(&FindingRecord::new(&finding).hidden_by(&by)));
-    analyzer.hidden_findings().into_iter().map(record)
+    let held =
+        |(finding, storm): (_, String)| Known::of(to_json(&FindingRecord::new(&finding).held_by(&storm)));
+    let hidden = analyzer.hidden_findings().into_iter().map(record);
+    hidden.chain(analyzer.held_findings().into_iter().map(held))
+}
+
+/// The record of one finding.
+pub(crate) fn finding(of: &Finding) -> Known {
+    Known::of(to_json(&FindingRecord::new(of)))
 }
 
 /// The latest revision of every finding that none hides.
 pub(crate) fn findings(analyzer: &Analyzer) -> impl Iterator<Item = Known> {
-    let record = |finding| Known::of(to_json(&FindingRecord::new(&finding)));
-    analyzer.findings().map(record)
+    analyzer.findings().map(|of| finding(&of))
 }

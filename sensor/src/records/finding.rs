@@ -158,6 +158,8 @@ pub(crate) struct FindingRecord<'a> {
     capture: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     suppressed: Option<SuppressedPart<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held_by: Option<&'a str>,
     sensor: SensorRecord<'a>,
 }
 
@@ -194,6 +196,7 @@ impl<'a> FindingRecord<'a> {
             },
             capture: &finding.capture,
             suppressed: None,
+            held_by: None,
             sensor: SensorRecord {
                 name: &finding.sensor.0,
                 version: &finding.sensor.1,
@@ -203,6 +206,12 @@ impl<'a> FindingRecord<'a> {
 }
 
 impl<'a> FindingRecord<'a> {
+    /// The record of a finding that a storm holds back.
+    pub(crate) fn held_by(mut self, storm: &'a str) -> Self {
+        self.held_by = Some(storm);
+        self
+    }
+
     /// The record of a finding that is hidden.
     pub(crate) fn hidden_by(mut self, by: &'a Suppression) -> Self {
         self.suppressed = Some(SuppressedPart {

@@ -254,6 +254,20 @@ pub(crate) fn findings(analyzer: &Analyzer) -> String {
     page.finish()
 }
 
+/// Every finding that is held back.
+pub(crate) fn held(all: impl Iterator<Item = Finding>) -> String {
+    let mut page = Page::for_stdout();
+    let mut findings = Findings::new(all, usize::MAX);
+    let note = match findings.by_severity() {
+        none if none.is_empty() => "none".to_owned(),
+        counts => counts,
+    };
+    page.heading("Findings held back", &note);
+    page.newline();
+    tables::findings(&mut page, &mut findings, "");
+    page.finish()
+}
+
 /// Every finding that is hidden, and what hides them.
 pub(crate) fn hidden(analyzer: &Analyzer) -> String {
     let mut page = Page::for_stdout();
