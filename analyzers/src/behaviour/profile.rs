@@ -22,7 +22,7 @@ use crate::identity::{
     Evidence, GrantView, Identity, ModelUse, PrincipalKind, PrincipalView, Reason, Registered, Scheme,
     UsedEndpoint, judge,
 };
-use crate::intent::Standing;
+use crate::intent::{Standing, Watch};
 use crate::llm::LlmCall;
 use crate::settings::Settings;
 use crate::store::Row;
@@ -202,6 +202,9 @@ pub(crate) struct Profile {
     /// How it stands to what it is declared to be there for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) standing: Option<Box<Standing>>,
+    /// What a policy for it may be drawn up from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) watched: Option<Box<Watch>>,
 }
 
 impl Row for Profile {
@@ -251,6 +254,7 @@ impl Profile {
             refused: Refused::default(),
             taint: Taint::default(),
             standing: None,
+            watched: None,
         }
     }
 
@@ -442,6 +446,12 @@ impl Profile {
 
     pub(crate) fn endpoint_count(&self) -> usize {
         self.endpoints.len()
+    }
+
+    /// Whether a credential names it.
+    pub(crate) fn is_named(&self) -> bool {
+        let credential = Evidence::parse(&self.decided_by).is_some_and(Evidence::is_credential);
+        credential && self.name.is_some()
     }
 
     /// What the registry of agents says of it.
