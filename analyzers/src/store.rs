@@ -10,7 +10,7 @@ use reassembly::Timestamp;
 
 /// Version of every stored row. A row of another version is refused, not guessed at. It goes up with each change of a
 /// struct that rows are made of; a test holds the form of the rows against it.
-pub const VERSION: u32 = 8;
+pub const VERSION: u32 = 9;
 
 /// State that can be stored and that knows when it was last of use.
 pub(crate) trait Row: Serialize + DeserializeOwned {

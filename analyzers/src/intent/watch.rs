@@ -14,24 +14,25 @@ use crate::behaviour::{Activity, failure};
 use crate::id::Id;
 use crate::identity::PrincipalKind;
 
-/// Endpoints of one caller that are told apart: as many as there are bits in [`Step::before`].
-const STEPS: usize = 64;
+/// Endpoints of one caller that are told apart; at most as many as there are bits in [`Step::before`].
+const STEPS: usize = 40;
 
 /// Operations of batches.
-const BATCHED: usize = 32;
+const BATCHED: usize = 16;
 
 /// Tasks that may go on, as for those that are judged.
 const UNITS: usize = 8;
 const OVER: Duration = Duration::from_secs(30 * 60);
 
 /// Distinct objects that are told apart in one task, hour or day.
-const OBJECTS: usize = 256;
+const OBJECTS: usize = 48;
 
 /// Calls of an endpoint that makes way for another: it was hardly used.
 const RARE: u64 = 2;
 
 /// One endpoint.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(from = "Row", into = "Row")]
 struct Step {
     endpoint: Id,
     calls: u64,
@@ -45,22 +46,48 @@ struct Step {
     before: u64,
 }
 
+/// A step as it is stored: rows are many.
+type Row = (Id, u64, u64, u32, u32, u64, u64);
+
+impl From<Row> for Step {
+    fn from((endpoint, calls, done, day, days, units, before): Row) -> Self {
+        Self {
+            endpoint,
+            calls,
+            done,
+            day,
+            days,
+            units,
+            before,
+        }
+    }
+}
+
+impl From<Step> for Row {
+    fn from(s: Step) -> Self {
+        (s.endpoint, s.calls, s.done, s.day, s.days, s.units, s.before)
+    }
+}
+
 /// How much was used.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "(u64, u64, u64, u64)", into = "(u64, u64, u64, u64)")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Amounts", into = "Amounts")]
 pub struct Used {
     /// Calls, each of a batch by itself.
     pub calls: u64,
-    /// Distinct objects; more than 256 are not told apart.
-    pub objects: u64,
+    /// Distinct objects; nothing when there were too many to be told apart.
+    pub objects: Option<u64>,
     /// Of bodies, both ways.
     pub bytes: u64,
     /// Of language models, both ways.
     pub tokens: u64,
 }
 
-impl From<(u64, u64, u64, u64)> for Used {
-    fn from((calls, objects, bytes, tokens): (u64, u64, u64, u64)) -> Self {
+/// The same as it is stored.
+type Amounts = (u64, Option<u64>, u64, u64);
+
+impl From<Amounts> for Used {
+    fn from((calls, objects, bytes, tokens): Amounts) -> Self {
         Self {
             calls,
             objects,
@@ -70,9 +97,20 @@ impl From<(u64, u64, u64, u64)> for Used {
     }
 }
 
-impl From<Used> for (u64, u64, u64, u64) {
+impl From<Used> for Amounts {
     fn from(used: Used) -> Self {
         (used.calls, used.objects, used.bytes, used.tokens)
+    }
+}
+
+impl Default for Used {
+    fn default() -> Self {
+        Self {
+            calls: 0,
+            objects: Some(0),
+            bytes: 0,
+            tokens: 0,
+        }
     }
 }
 
@@ -80,7 +118,7 @@ impl Used {
     fn max(self, other: Self) -> Self {
         Self {
             calls: self.calls.max(other.calls),
-            objects: self.objects.max(other.objects),
+            objects: self.objects.zip(other.objects).map(|(a, b)| a.max(b)),
             bytes: self.bytes.max(other.bytes),
             tokens: self.tokens.max(other.tokens),
         }
@@ -116,7 +154,8 @@ impl Tally {
                 self.objects.insert(place, object);
             }
         }
-        self.used.objects = self.objects.len() as u64;
+        let count = self.objects.len();
+        self.used.objects = (count <= OBJECTS).then_some(count as u64);
         self.used
     }
 }
@@ -183,7 +222,7 @@ impl Watch {
             } else {
                 1
             },
-            objects: 0,
+            objects: Some(0),
             bytes: activity.request.message.body_bytes.saturating_add(answer),
             tokens,
         };
@@ -369,4 +408,73 @@ pub struct StepView {
     pub units: u64,
     /// Endpoints that had been used with success before its first call in every one of these tasks.
     pub after: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Call, Scene, agent_token};
+
+    fn watched(scene: &Scene) -> WatchView {
+        scene.analyzer.watched().next().expect("somebody is watched").2
+    }
+
+    #[test]
+    fn only_an_order_that_held_in_every_task_is_kept() {
+        let mut scene = Scene::new();
+        let token = agent_token("a", 0);
+        for task in 0..6 {
+            scene.wait(7200);
+            // The third task leaves the look out, and in the fifth it fails.
+            if task != 2 {
+                let status = if task == 4 { 404 } else { 200 };
+                scene.send(&Call::get("/look").bearer(&token).status(status));
+            }
+            scene.send(&Call::get("/list").bearer(&token));
+            scene.send(&Call::new("POST", "/pay").bearer(&token));
+        }
+        let seen = watched(&scene);
+        let endpoints = scene.endpoints();
+        let id = |template: &str| {
+            endpoints
+                .iter()
+                .find(|e| e.template == template)
+                .unwrap()
+                .id
+                .clone()
+        };
+        let step = |template: &str| seen.steps.iter().find(|s| s.endpoint == id(template)).unwrap();
+        assert_eq!(step("/pay").after, [id("/list")]);
+        assert_eq!(step("/list").after, Vec::<String>::new());
+        assert_eq!(
+            (step("/look").calls, step("/look").done, step("/look").units),
+            (5, 4, 5)
+        );
+        assert_eq!((seen.units, seen.calls, seen.most[0].calls), (6, 17, 3));
+    }
+
+    #[test]
+    fn people_are_not_watched_and_rows_have_a_ceiling() {
+        let mut scene = Scene::new();
+        scene.send(
+            &Call::get("/a").agent("Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0"),
+        );
+        assert_eq!(scene.analyzer.watched().count(), 0);
+        let token = agent_token("a", 0);
+        for n in 0..400_u64 {
+            let path = format!(
+                "/p{}/x{}",
+                char::from(b'a' + (n % 26) as u8),
+                "y".repeat(1 + n as usize % 40)
+            );
+            scene.send(&Call::get(format!("{path}?order_id={n}")).bearer(&token));
+        }
+        let seen = watched(&scene);
+        assert!(
+            seen.steps.len() <= STEPS && seen.untold > 0,
+            "{}",
+            seen.steps.len()
+        );
+        assert_eq!(seen.calls, 400);
+    }
 }

@@ -421,6 +421,7 @@ fn budgets(out: &mut String, watched: &WatchView, margin: f64) {
             bytes,
             tokens,
         } = most;
+        let objects = objects.unwrap_or(0);
         let seen: Vec<String> = [
             (calls, "call"),
             (objects, "object"),
@@ -428,7 +429,7 @@ fn budgets(out: &mut String, watched: &WatchView, margin: f64) {
             (tokens, "token"),
         ]
         .iter()
-        .filter(|(most, what)| *most > 0 && !(*what == "object" && *most > 256))
+        .filter(|(most, _)| *most > 0)
         .map(|(most, what)| count(*most, what))
         .collect();
         let _ = write!(
@@ -442,8 +443,7 @@ fn budgets(out: &mut String, watched: &WatchView, margin: f64) {
             }
         };
         limit("calls", calls, 1);
-        // More than that are not told apart.
-        limit("objects", if objects > 256 { 0 } else { objects }, 1);
+        limit("objects", objects, 1);
         limit("bytes", bytes, 1000);
         limit("tokens", tokens, 1);
     }
