@@ -15,7 +15,7 @@ use crate::finding::{Finding, Suppressed};
 use crate::id::{Id, Seed};
 use crate::identity::signals::Signals;
 use crate::identity::{PrincipalView, Resolver, Scheme};
-use crate::intent::Verdict;
+use crate::intent::{Verdict, WatchView};
 use crate::inventory::compare::{self, Comparison};
 use crate::inventory::declared::Suppression;
 use crate::inventory::endpoint::Seen;
@@ -465,6 +465,26 @@ impl Analyzer {
         all.into_iter().map(move |(id, p)| PrincipalView {
             reaches: reaches.remove(&id).unwrap_or_default(),
             ..p.view(&self.settings)
+        })
+    }
+
+    /// What AI agents and services were seen to do, as far as an intent policy may be drawn up from it, with who they are; sorted
+    /// by id. The flag tells whether a credential names them.
+    pub fn watched(&self) -> impl Iterator<Item = (PrincipalView, bool, WatchView)> {
+        let all = self.behaviour.profiles.sorted().into_iter();
+        all.filter_map(|(_, p)| {
+            let watched = p.watched.as_ref()?.view();
+            Some((p.view(&self.settings), p.is_named(), watched))
+        })
+    }
+
+    /// Principals that an intent policy is about, sorted by id: who, as which agent of it, calls judged, and calls out of intent.
+    pub fn judged(&self) -> impl Iterator<Item = (PrincipalView, String, u64, u64)> {
+        let all = self.behaviour.profiles.sorted().into_iter();
+        all.filter_map(|(_, p)| {
+            let standing = p.standing.as_ref()?;
+            let agent = standing.agent.clone();
+            Some((p.view(&self.settings), agent, standing.calls, standing.outside))
         })
     }
 

@@ -1,5 +1,6 @@
 //! The command line: what may be asked for, in words for the person who asks.
 
+mod intent;
 mod queries;
 
 use std::path::PathBuf;
@@ -8,6 +9,9 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+pub(crate) use intent::{
+    IntentCheckArgs, IntentCommand, IntentDiffArgs, IntentGenerateArgs, IntentKeygenArgs, IntentSignArgs,
+};
 pub(crate) use queries::{
     AcceptArgs, AccessReviewArgs, AgentsArgs, AgentsCommand, AgentsGraphArgs, AgentsListArgs, AgentsShowArgs,
     CheckArgs, DeclaredArgs, DiffArgs, ExplainArgs, ExportArgs, ExportFormat, FilterArgs, FindingsArgs,
@@ -109,6 +113,19 @@ pub(crate) enum Command {
         tapline check --policy policy.toml --store DIR --accepted accepted.toml --fail-on high"
     )]
     Check(CheckArgs),
+    /// Say what agents are there for: draw up, check, compare and sign intent policies
+    #[command(after_long_help = "Examples:\n  \
+        tapline intent generate --store DIR > intent.toml        what agents were seen to do, to be reviewed\n  \
+        tapline intent check intent.toml monday.pcap             what would be out of intent\n  \
+        tapline intent diff old.toml new.toml                    which rules came, went and changed\n  \
+        tapline intent keygen --out reviewer                     reviewer.key and reviewer.pub\n  \
+        tapline intent sign intent.toml --key reviewer.key       intent.toml.sig\n  \
+        tapline replay monday.pcap --intent intent.toml          findings\n\n\
+        docs/intent.md tells how policies are written.")]
+    Intent {
+        #[command(subcommand)]
+        command: IntentCommand,
+    },
     /// Accept endpoints as they are now, in a file that `check` knows
     #[command(after_long_help = "Examples:\n  \
         tapline accept --store DIR --all --by ana --why 'first inventory'\n  \
@@ -244,7 +261,7 @@ pub(crate) struct CaptureArgs {
 }
 
 /// What replay and capture share.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct RunArgs {
     /// Configuration file (TOML); see `tapline config default`
     #[arg(long, value_name = "FILE")]

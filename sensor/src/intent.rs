@@ -7,6 +7,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use analyzers::intent::Policies;
+use analyzers::intent::signature::{self, PublicKey};
 use analyzers::spec::Problem;
 use anyhow::{Context as _, bail};
 
@@ -29,23 +30,102 @@ pub(crate) fn files(config: &Config, more: &[PathBuf]) -> Vec<(&'static str, Pat
         .collect()
 }
 
-/// Reads the policies.
+/// Reads the policies and says what they hold.
 ///
 /// # Errors
 ///
-/// A file that cannot be read; every mistake in one.
+/// A file that cannot be read; every mistake in one; one that is not signed as it must be.
 pub(crate) fn load(config: &Config, more: &[PathBuf]) -> anyhow::Result<Policies> {
-    let mut policies = Policies::default();
-    for path in paths(config, more) {
-        add(&mut policies, &path)?;
-    }
+    let (policies, notes) = quietly(config, more)?;
+    notes.iter().for_each(|note| message::info(note));
     Ok(policies)
 }
 
-/// Reads a policy and says what it holds.
-fn add(policies: &mut Policies, path: &Path) -> anyhow::Result<()> {
+/// Reads the policies; gives what they hold, in words.
+///
+/// # Errors
+///
+/// As above.
+pub(crate) fn quietly(config: &Config, more: &[PathBuf]) -> anyhow::Result<(Policies, Vec<String>)> {
+    let mut policies = Policies::default();
+    let mut notes = Vec::new();
+    let keys = trusted(config)?;
+    for path in paths(config, more) {
+        notes.push(add(&mut policies, &path, &keys)?);
+    }
+    Ok((policies, notes))
+}
+
+/// The keys that are trusted.
+///
+/// # Errors
+///
+/// One that cannot be read, or is none.
+fn trusted(config: &Config) -> anyhow::Result<Vec<PublicKey>> {
+    let mut keys = Vec::new();
+    for text in &config.intent.trusted_keys {
+        let path = Path::new(text);
+        let read = match path.exists() {
+            true => std::fs::read_to_string(path)
+                .with_context(|| format!("cannot read the public key {text} (intent.trusted_keys)"))?,
+            false => text.clone(),
+        };
+        let key = PublicKey::read(&read).map_err(|wrong| {
+            // What is no file may be anything, also a key that should not be there.
+            let name = if path.exists() {
+                text.as_str()
+            } else {
+                "an entry that is no file"
+            };
+            anyhow::anyhow!("{name} (intent.trusted_keys) cannot be used: {wrong}")
+        })?;
+        keys.push(key);
+    }
+    Ok(keys)
+}
+
+/// The file of the signature of a policy.
+pub(crate) fn signature_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".sig");
+    name.into()
+}
+
+/// Whether a trusted key signed a policy; gives its short name.
+///
+/// # Errors
+///
+/// Why the policy is refused.
+pub(crate) fn verified(path: &Path, text: &str, keys: &[PublicKey]) -> anyhow::Result<String> {
+    let name = path.display();
+    let beside = signature_of(path);
+    let signature = match std::fs::read_to_string(&beside) {
+        Ok(signature) => signature,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => bail!(
+            "the intent policy {name} is refused: it is not signed, and intent.trusted_keys is set; \
+             `tapline intent sign {name} --key KEY` writes {}",
+            beside.display()
+        ),
+        Err(error) => {
+            return Err(error).with_context(|| format!("cannot read the signature {}", beside.display()));
+        }
+    };
+    signature::verify(text, &signature, keys).map_err(|wrong| {
+        anyhow::anyhow!(
+            "the intent policy {name} is refused, for its signature {} does not count: {wrong}",
+            beside.display()
+        )
+    })
+}
+
+/// Reads a policy; gives what it holds, in words.
+fn add(policies: &mut Policies, path: &Path, keys: &[PublicKey]) -> anyhow::Result<String> {
     let name = path.display().to_string();
     let text = read(path)?;
+    let signed = match keys {
+        [] => String::new(),
+        keys => format!(", signed by {}", verified(path, &text, keys)?),
+    };
     let before = policies.counts();
     policies
         .add(&name, &text)
@@ -59,8 +139,7 @@ fn add(policies: &mut Policies, path: &Path) -> anyhow::Result<()> {
     ];
     parts.extend((budgets > 0).then(|| many(budgets, "budget")));
     parts.extend((forbids > 0).then(|| many(forbids, "prohibition")));
-    message::info(&format!("{name}: {}", parts.join(", ")));
-    Ok(())
+    Ok(format!("{name}: {}{signed}", parts.join(", ")))
 }
 
 /// The text of a policy.

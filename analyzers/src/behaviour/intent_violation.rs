@@ -17,7 +17,7 @@
 //!
 //! Source: OWASP API6:2023, API5:2023; ASI01:2026, ASI02:2026, ASI10:2026; LLM06:2025.
 //!
-//! Blind to: of policies, what callers do that no policy names; a name of a GraphQL operation that is not what it does; learned, destinations that an answer had shown, such as those of an instruction hidden in a text that the agent read; operations that are
+//! Blind to: of policies, what callers do that no policy names, and a name of a GraphQL operation that is not what it does; learned, destinations that an answer had shown, such as those of an instruction hidden in a text that the agent read; operations that are
 //! new or take new destinations all the time (opening pages, inviting strangers); what is sent by a person.
 //!
 //! Quiet when: the operation often takes something new; the destination was mentioned before; the server refused; the host is watched for

@@ -25,7 +25,7 @@ use crate::identity::{
     Evidence, GrantView, Identity, ModelUse, PrincipalKind, PrincipalView, Reason, Registered, Scheme,
     UsedEndpoint, judge,
 };
-use crate::intent::Standing;
+use crate::intent::{Standing, Watch};
 use crate::llm::LlmCall;
 use crate::settings::Settings;
 use crate::store::Row;
@@ -216,6 +216,9 @@ pub(crate) struct Profile {
     /// How it stands to what it is declared to be there for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) standing: Option<Box<Standing>>,
+    /// What a policy for it may be drawn up from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) watched: Option<Box<Watch>>,
 }
 
 impl Row for Profile {
@@ -270,6 +273,7 @@ impl Profile {
             taint: Taint::default(),
             reached: Reached::default(),
             standing: None,
+            watched: None,
         }
     }
 
@@ -484,6 +488,12 @@ impl Profile {
 
     pub(crate) fn endpoint_count(&self) -> usize {
         self.endpoints.len()
+    }
+
+    /// Whether a credential names it.
+    pub(crate) fn is_named(&self) -> bool {
+        let credential = Evidence::parse(&self.decided_by).is_some_and(Evidence::is_credential);
+        credential && self.name.is_some()
     }
 
     /// What the registry of agents says of it.

@@ -224,6 +224,7 @@ impl Behaviour {
         let whom = (agent.map(|agent| agent.name.as_str()), credited);
         let hash = object.map(|(object, _)| object.hash);
         self.verdict = intent::observe(activity, whom, hash, &mut profile.standing, world, ledger);
+        intent::watch(activity, hash, &mut profile.watched);
         if self.verdict.as_ref().is_some_and(|verdict| !verdict.inside) {
             profile.doing.report();
         }

@@ -54,6 +54,9 @@ pub(crate) fn observe(
     let agent = policies.of(&who)?;
     let unit = activity.unit?;
     let standing = standing.get_or_insert_default();
+    if standing.agent != agent.name {
+        standing.agent.clone_from(&agent.name);
+    }
     standing.turn(unit, activity.ts);
     let mut decided: Option<Verdict> = None;
     for (number, deed) in Deed::all(activity, &world.settings.hash_key).iter().enumerate() {

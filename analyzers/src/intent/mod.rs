@@ -17,13 +17,17 @@ mod fields;
 mod file;
 mod judge;
 mod report;
+pub mod signature;
 mod standing;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 pub(crate) use judge::observe;
 pub(crate) use report::explain;
 pub(crate) use standing::Standing;
+pub use watch::{StepView, Used, WatchView};
+pub(crate) use watch::{Watch, watch};
 
 use action::What;
 use fields::Needs;
@@ -95,24 +99,10 @@ impl Policies {
     pub fn agents(&self) -> impl Iterator<Item = AgentView<'_>> {
         self.agents.iter().map(|agent| AgentView {
             name: &agent.name,
+            whom: agent.whom(),
             mode: agent.mode,
             severity: agent.severity,
-            goals: agent.goals.iter().map(|g| g.name.as_str()).collect(),
-            permits: agent
-                .permits
-                .iter()
-                .map(|p| (p.id.as_str(), p.in_words()))
-                .collect(),
-            budgets: agent
-                .budgets
-                .iter()
-                .map(|b| (b.id.as_str(), b.in_words()))
-                .collect(),
-            forbids: agent
-                .forbids
-                .iter()
-                .map(|f| (f.id.as_str(), f.in_words()))
-                .collect(),
+            rules: agent.rules(),
         })
     }
 
@@ -143,18 +133,14 @@ impl Policies {
 pub struct AgentView<'a> {
     /// What people call it.
     pub name: &'a str,
+    /// Whom it is about, in words.
+    pub whom: Vec<String>,
     /// What is made of its calls that are outside.
     pub mode: Mode,
     /// Severity of these, when enforced.
     pub severity: Severity,
-    /// Its goals.
-    pub goals: Vec<&'a str>,
-    /// Its permits, by id, in words.
-    pub permits: Vec<(&'a str, String)>,
-    /// Its budgets, by id, in words.
-    pub budgets: Vec<(&'a str, String)>,
-    /// What it must never do, by id, in words.
-    pub forbids: Vec<(&'a str, String)>,
+    /// Its rules in words, by what they are (goal, permit, budget, forbid) and id.
+    pub rules: Vec<(&'static str, &'a str, String)>,
 }
 
 /// Whether a call was in intent, and what decided it.
@@ -201,6 +187,50 @@ struct Agent {
     permits: Vec<Permit>,
     forbids: Vec<Forbid>,
     budgets: Vec<Budget>,
+}
+
+impl Agent {
+    fn whom(&self) -> Vec<String> {
+        let plain = |what: &str, list: &[String]| -> Vec<String> {
+            list.iter().map(|text| format!("{what} {text}")).collect()
+        };
+        let mut out = plain("id", &self.ids);
+        out.extend(plain("client", &self.clients));
+        out.extend(
+            self.claims
+                .iter()
+                .map(|(claim, value)| format!("claim {claim}={value}")),
+        );
+        out.extend(plain("registry", &self.registry));
+        out.extend(self.kinds.iter().map(|kind| format!("kind {}", kind.name())));
+        out
+    }
+
+    fn rules(&self) -> Vec<(&'static str, &str, String)> {
+        let goals = self
+            .goals
+            .iter()
+            .map(|g| ("goal", g.name.as_str(), String::new()));
+        let on = |hosts: &[HostGlob]| {
+            let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
+            hosts.join(", ")
+        };
+        let permits = self.permits.iter().map(|p| {
+            let goal = self.goals.get(p.goal).map_or("", |g| g.name.as_str());
+            let words = format!("{}, on {}, for “{goal}”", p.in_words(), on(&p.hosts));
+            ("permit", p.id.as_str(), words)
+        });
+        let budgets = self
+            .budgets
+            .iter()
+            .map(|b| ("budget", b.id.as_str(), b.in_words()));
+        let forbids = self.forbids.iter().map(|f| {
+            let severity = f.severity.unwrap_or(self.severity);
+            let words = format!("{}, on {}, {}", f.in_words(), on(&f.hosts), severity.name());
+            ("forbid", f.id.as_str(), words)
+        });
+        goals.chain(permits).chain(budgets).chain(forbids).collect()
+    }
 }
 
 #[derive(Debug, Clone)]

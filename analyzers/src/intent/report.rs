@@ -58,7 +58,10 @@ pub(super) fn tell(
         Mode::Enforce => outside.severity,
         Mode::Observe => outside.severity.min(Severity::Low),
     };
+    // Asking for what is not there does nothing: agents make paths up.
+    let nowhere = matches!(activity.status, Some(404 | 405 | 410 | 501)) && outside.reason == "not_permitted";
     let severity = match case.failed || outside.reason == "unreadable" {
+        _ if nowhere => Severity::Info,
         true => less(wanted),
         false => wanted,
     };
@@ -273,10 +276,15 @@ pub(crate) fn explain(finding: &Finding) -> String {
         ),
         _ => format!("{did}, which {rule} forbids: {}.", expected("permitted")),
     };
-    let actions = finding.observed_list("actions");
-    let more = match actions.len() {
-        0 | 1 => String::new(),
-        count => format!(" So were {} other kinds of calls.", count - 1),
+    let mut actions = finding.observed_list("actions");
+    actions.retain(|action| *action != text("action"));
+    let more = match actions.as_slice() {
+        [] => String::new(),
+        [first, second, rest @ ..] if rest.len() >= 2 => {
+            let rest = rest.len();
+            format!(" Against the same rule: {first}, {second} and {rest} other kinds of calls.")
+        }
+        all => format!(" Against the same rule: {}.", all.join(", ")),
     };
     let mode = match text("mode") {
         "observe" => " The policy is being tried out (mode observe).",

@@ -106,6 +106,8 @@ impl Unit {
 /// What a caller with a policy did so far.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Standing {
+    /// The agent of the policy by which it was judged last.
+    pub(crate) agent: String,
     /// Calls that were judged, and those of them that were outside.
     pub(crate) calls: u64,
     pub(crate) outside: u64,

@@ -522,6 +522,7 @@ fn a_policy_may_be_tried_out_and_refused_attempts_weigh_less() {
         ("observe", 403, Severity::Info),
         ("enforce", 200, Severity::Critical),
         ("enforce", 403, Severity::High),
+        ("enforce", 404, Severity::Info),
     ] {
         let mut scene = scene(&format!(
             "[policy]\nmode = '{mode}'\nseverity = 'critical'\n[[agent]]\nname = 'x'\nclient = 'refund'\nhost = '*'\n{goal}"

@@ -11,6 +11,7 @@ mod doctor;
 mod explain;
 mod export;
 mod graph;
+mod intent;
 mod inventory;
 mod list;
 mod overrides;
@@ -36,6 +37,7 @@ pub(crate) fn run(cli: Cli) -> Result<Status, Failure> {
         Command::Show(args) => show::show(&args),
         Command::Diff(args) => diff::diff(&args),
         Command::Check(args) => check::check(&args),
+        Command::Intent { command } => intent::intent(&command),
         Command::Accept(args) => accept::accept(&args),
         Command::Override(args) => overrides::set_override(&args),
         Command::Export(args) => export::export(&args),

@@ -61,6 +61,36 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<Status, Failure> {
     })
 }
 
+/// Replays captures and keeps what was learned to itself: no store, no output. For commands that ask what would be.
+pub(super) fn rehearse(files: &[PathBuf], args: &RunArgs) -> Result<Desk, Failure> {
+    let mut config = configuration(args)?;
+    config.store.directory = PathBuf::new();
+    config.kafka.brokers = String::new();
+    config.intent.policies = Vec::new();
+    let stop = Stop::on_signals();
+    let progress = Progress::default();
+    let inputs = Inputs::open(files, 1 << 20, &progress, &stop);
+    if let Some(why) = inputs.unreadable() {
+        let why: Vec<String> = why.iter().map(ToString::to_string).collect();
+        return Err(Failure::input(anyhow::anyhow!(why.join("\n"))));
+    }
+    let desk = desk(args, &config, None)?;
+    let total = total_bytes(files);
+    let bar = summary::progress::Bar::start(total, &progress);
+    let limits = config.reassembly_limits();
+    let result = pipeline::replay(inputs, total, limits, &[], desk, 1, &stop);
+    bar.finish();
+    let (run, desk) = result.map_err(Failure::input)?;
+    run.damage.iter().for_each(|damage| message::error(damage));
+    match run.stopped {
+        Some(stopped) => Err(Failure::input(anyhow::anyhow!(
+            "stopped by {} before the end of the captures",
+            stopped.signal
+        ))),
+        None => Ok(desk),
+    }
+}
+
 pub(super) fn capture(args: &CaptureArgs) -> Result<Status, Failure> {
     let config = configuration(&args.run)?;
     check_outputs(&args.run, &config, &[], &[])?;

@@ -324,6 +324,10 @@ keys! {
         /// order and within which budgets. Calls of a declared agent that no goal permits are findings (`intent_violation`).
         /// `--intent` adds to them. docs/intent.md tells their form.
         policies: Vec<String> = Vec::new(), Rule::Text("a file", |t| !t.trim().is_empty());
+        /// Public keys of those who may sign intent policies, each a file or the key itself, as `tapline intent keygen` writes
+        /// them. Once one is named, a policy without a signature of one of these keys beside it (`FILE.sig`, by
+        /// `tapline intent sign`) is refused.
+        trusted_keys: Vec<String> = Vec::new(), Rule::Text("a file or a public key", |t| !t.trim().is_empty());
     }
 
     /// Classes of personal and secret data.
