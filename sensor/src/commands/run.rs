@@ -74,7 +74,7 @@ pub(super) fn rehearse(files: &[PathBuf], args: &RunArgs) -> Result<Desk, Failur
         let why: Vec<String> = why.iter().map(ToString::to_string).collect();
         return Err(Failure::input(anyhow::anyhow!(why.join("\n"))));
     }
-    let desk = desk(args, &config, None)?;
+    let desk = desk(args, &config, None, files)?;
     let total = total_bytes(files);
     let bar = summary::progress::Bar::start(total, &progress);
     let limits = config.reassembly_limits();
