@@ -593,3 +593,35 @@ fn what_is_frozen_is_not_learned_and_what_is_forgotten_is_learned_anew() {
     assert_eq!(night_shifts(registry("frozen_since = 2026-03-18")), (7, true));
     assert!(!night_shifts(registry("learn_since = 2026-03-24")).1);
 }
+
+/// What each dimension finds goes untold without it. Those of which the labelled set has no attack earn their place here.
+#[test]
+fn each_dimension_finds_what_is_not_told_without_it() {
+    use super::explained::{growers, payers, strayed, wanderers};
+    let plays: [(&str, fn(&mut Scene), Kind); 12] = [
+        ("rates", strayed, Kind::RateAnomaly),
+        ("endpoints", strayed, Kind::NewEndpointForPrincipal),
+        ("order", wanderers, Kind::SequenceAnomaly),
+        ("owners", snoopers, Kind::Bola),
+        ("destinations", payers, Kind::IntentViolation),
+        ("days", growers, Kind::SlowExfiltration),
+        ("days", creepers, Kind::BaselinePoisonSuspected),
+        ("peers", creepers, Kind::PeerOutlier),
+        ("customs", usurpers, Kind::BflaAccess),
+        ("customs", climbers, Kind::MassAssignment),
+        ("models", runaways, Kind::AgentRunaway),
+        ("epochs", updated, Kind::AgentChanged),
+    ];
+    for (name, play, kind) in plays {
+        let count = |leave_out: Vec<String>| {
+            let mut scene = Scene::with(crate::Settings {
+                leave_out,
+                ..crate::Settings::default()
+            });
+            play(&mut scene);
+            told(&scene, kind).len()
+        };
+        assert!(count(Vec::new()) > 0, "{}", kind.name());
+        assert_eq!(count(vec![name.to_owned()]), 0, "{} without {name}", kind.name());
+    }
+}

@@ -78,7 +78,7 @@ fn seekers(scene: &mut Scene) {
 }
 
 /// A caller that leaves its ways after three days.
-fn strayed(scene: &mut Scene) {
+pub(super) fn strayed(scene: &mut Scene) {
     for hour in 0..72u64 {
         scene.now = (START + hour * 3600) * 1_000_000_000;
         let token = agent_token("steady", hour);
@@ -629,7 +629,7 @@ fn deputies(scene: &mut Scene) {
 }
 
 /// An agent that calls what it always calls, in no order.
-fn wanderers(scene: &mut Scene) {
+pub(super) fn wanderers(scene: &mut Scene) {
     super::tasks::working(scene);
     let token = agent_token("w", 5 * 24);
     for n in 0..60u64 {
@@ -639,7 +639,7 @@ fn wanderers(scene: &mut Scene) {
 }
 
 /// An agent that gets a little more each day.
-fn growers(scene: &mut Scene) {
+pub(super) fn growers(scene: &mut Scene) {
     for day in (0..30u64).filter(|day| day % 7 < 5) {
         scene.now = (START + day * 86_400) * 1_000_000_000;
         let rows = "x".repeat(100_000 + day as usize * 1500);
@@ -652,7 +652,7 @@ fn growers(scene: &mut Scene) {
 }
 
 /// An agent that pays somebody nobody ever mentioned.
-fn payers(scene: &mut Scene) {
+pub(super) fn payers(scene: &mut Scene) {
     super::tasks::paying(scene);
     let token = agent_token("p", 9 * 24);
     scene.send(&super::tasks::pay(&token, "GB29NWBK60161331926819", "gift"));
