@@ -10,7 +10,7 @@ use reassembly::Exchange;
 
 /// What docs/operating.md states for a caller, whatever it sends, and for an ordinary one.
 const EACH: i64 = 256 << 10;
-const USUAL: i64 = 32 << 10;
+const USUAL: i64 = 36 << 10;
 
 /// Ordinary callers with their calls, and greedy ones: these have done all that makes them grow twice over.
 const ORDINARY: (u64, u64) = (200, 200);
