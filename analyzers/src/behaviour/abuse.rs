@@ -267,7 +267,13 @@ fn an_amount_beyond_all_others_is_told_without_saying_it() {
 
 /// An agent that books the same seat until somebody stops it.
 pub(super) fn runaways(scene: &mut Scene) {
-    let token = agent_token("loop", 0);
+    for n in 0..10u64 {
+        at(scene, 0, n * 2400);
+        let call = Call::tool("book_seat", &format!(r#"{{"flight":"LH454","seat":"{n}C"}}"#));
+        scene.send(&call.bearer(&agent_token("loop", n / 2)));
+    }
+    at(scene, 0, 8 * 3600);
+    let token = agent_token("loop", 8);
     for _ in 0..14 {
         scene.wait(3);
         scene.send(&Call::tool("book_seat", r#"{"flight":"LH454","seat":"12A"}"#).bearer(&token));
@@ -379,7 +385,7 @@ fn doors_that_are_tried_are_told_and_doors_that_are_used_are_not() {
         (0..3).for_each(|_| _ = scene.send(&Call::get("/x").bearer(&token)));
     }
     let found = told(&scene, Kind::AuthFailureBurst).len() + told(&scene, Kind::CredentialStuffing).len();
-    assert_eq!(found, 1, "the ended token alone: {:?}", scene.words());
+    assert_eq!(found, 0, "{:?}", scene.words());
 }
 
 /// Somebody who worked for a week, was gone for a month, and is back from elsewhere with another job.
@@ -624,4 +630,60 @@ fn each_dimension_finds_what_is_not_told_without_it() {
         assert!(count(Vec::new()) > 0, "{}", kind.name());
         assert_eq!(count(vec![name.to_owned()]), 0, "{} without {name}", kind.name());
     }
+}
+
+/// Agents that read what belongs to all besides what is theirs: that says nothing of what is theirs.
+#[test]
+fn a_catalogue_that_all_read_hides_no_theft() {
+    let mut scene = Scene::new();
+    for day in 0..4 {
+        files_of_day(&mut scene, day);
+        for (place, agent) in ["a", "b", "c"].iter().enumerate() {
+            let token = agent_token(agent, day * 24 + 8);
+            let own = 700_000 + day * 100 + place as u64 * 10;
+            let list = format!(r#"[{{"article_id":"p-{own}"}}]"#);
+            scene.send(&Call::get("/articles").bearer(&token).answer(list));
+            for n in 0..6 {
+                scene.wait(2);
+                let other = 700_000 + day * 100 + (place as u64 + n) % 3 * 10;
+                scene.send(&Call::get(format!("/articles/p-{other}")).bearer(&token));
+            }
+        }
+    }
+    at(&mut scene, 4, 0);
+    scene.told.clear();
+    scene.send(&read(file(1, 20), &agent_token("a", 4 * 24)));
+    let found = told(&scene, Kind::Bola);
+    assert_eq!(
+        (found.len(), found[0].severity),
+        (1, Severity::Medium),
+        "{:?}",
+        scene.words()
+    );
+}
+
+/// A scope that is renamed for all, and a beat of the heart.
+#[test]
+fn what_all_do_at_once_is_a_release_and_what_beats_slowly_runs_nowhere() {
+    let mut scene = Scene::new();
+    refunding(&mut scene);
+    for n in 0..4 {
+        scene.wait(60);
+        let token = scoped(&format!("clerk{n}"), "refunds.write", 11);
+        scene.send(&json("POST", "/refunds", r#"{"n":1}"#).bearer(&token));
+    }
+    let told_of = |scene: &Scene, kind| {
+        told(scene, kind)
+            .iter()
+            .filter(|f| f.severity > Severity::Low)
+            .count()
+    };
+    assert_eq!(told_of(&scene, Kind::BflaAccess), 2, "{:?}", scene.words());
+    let mut scene = Scene::new();
+    let token = agent_token("beats", 0);
+    for _ in 0..400 {
+        scene.wait(29);
+        scene.send(&json("POST", "/heartbeat", r#"{"up":true}"#).bearer(&token));
+    }
+    assert_eq!(told(&scene, Kind::AgentRunaway).len(), 0, "{:?}", scene.words());
 }

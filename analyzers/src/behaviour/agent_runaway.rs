@@ -4,7 +4,8 @@
 //! again with the same arguments and succeed. It has run away when
 //! - one task has more calls of models than any before, beyond twice the most, with a chance below one in ten thousand, and at least forty;
 //! - its calls of models took three times the tokens of the largest task before, and at least 200,000; or
-//! - the same call that changes something succeeded twelve times in one task.
+//! - the same call that changes something succeeded twelve times in one task, more than twice as often as in any task before, less than ten seconds apart in the
+//!   mean; forty times while it is not known how often it is made.
 //!
 //! Medium; high at four times the bound.
 //!
@@ -12,7 +13,9 @@
 //!
 //! Blind to: loops that change their arguments each time and call no model; tasks of a caller and group without a past (for models).
 //!
-//! Quiet when: reading is repeated (waiting for a job to be done); calls fail (see `retry_storm`); tasks were as long before.
+//! Quiet when: GET is repeated (waiting for a job to be done), or what beats slowly (heartbeats, metrics); calls fail (see `retry_storm`); tasks were as long before.
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -36,6 +39,10 @@ const TOKENS: u64 = 200_000;
 /// The same change in one task.
 const SAME: u32 = 12;
 
+/// The same while it is not known how often it is made; and the longest pause in the mean.
+const UNKNOWN: u32 = 40;
+const PACE: Duration = Duration::from_secs(10);
+
 /// Times the bound at which it matters more.
 const MUCH: u32 = 4;
 
@@ -56,6 +63,11 @@ pub(crate) struct Spent {
 }
 
 impl Spent {
+    /// How often the change that was made most often succeeded.
+    pub(crate) fn repeats(&self) -> Option<u32> {
+        self.changes.iter().map(|(_, times)| *times).max()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.models == 0 && self.changes.is_empty()
     }
@@ -111,8 +123,17 @@ pub(super) fn observe(
         *times = times.saturating_add(1);
         // Without a body or an object there is nothing that could be the same.
         let says = !activity.request.message.body.is_empty();
-        if *times >= SAME && says {
-            reason = Some(("same_change", u64::from(*times), u64::from(SAME), 0));
+        let times = *times;
+        let usual = count_of(Some(&own.repeats), Some(&group.repeats), 2.0);
+        let bound = match usual {
+            Some(usual) => usual.beyond.ceil().max(f64::from(SAME)) as u32,
+            // Nobody knows yet how it works: what beats slowly is a heart.
+            None => UNKNOWN,
+        };
+        let quick = unit.last.since(unit.first) <= PACE * times;
+        if times >= bound && says && quick {
+            let tasks = usual.map_or(0, |usual| usual.learned);
+            reason = Some(("same_change", u64::from(times), u64::from(bound), tasks));
         }
     } else {
         return;

@@ -12,7 +12,7 @@
 //! Blind to: tokens that do not say what they allow, at endpoints with ordinary names; functions that only one caller uses; roles that share a scope
 //! (`openid`).
 //!
-//! Quiet when: the call was refused; what is told is not learned, but a call on a third day is.
+//! Quiet when: the call was refused; a third caller does the same within two days (a scope was renamed); what is told is not learned, but a call on a third day is.
 
 use serde_json::json;
 
@@ -70,6 +70,14 @@ pub(super) fn observe(
         && matches!(activity.kind, PrincipalKind::AiAgent | PrincipalKind::Service);
     let today = day_of(activity.ts);
     let habit = told.1 >= HABIT && told.0 < today;
+    let (lacks, machine) =
+        match known && (lacks || machine) && custom.changes_with(activity.identity.id, today) {
+            true => {
+                custom.forget_scopes();
+                (false, false)
+            }
+            false => (lacks, machine),
+        };
     if !known || habit || activity.identity.by_address || !(lacks || machine) {
         custom.count(activity.identity.id, person);
         if !scopes.is_empty() {

@@ -3,7 +3,7 @@
 //! Remembers, for each host, to whom answers have shown which object (the latest four thousand). An object is a caller's when answers have
 //! shown it to that caller alone; callers of one person, and those that act for one, count as one. For each template it counts how often objects
 //! are read by the one they were shown to and by others. Where others practically never do that (less than one in fifty, of thirty or more),
-//! a read that is answered is told when nothing had ever shown the object to who reads it, and it was shown to somebody else alone. Who often reads what
+//! a read that is answered is told when nothing had ever shown the object to who reads it, and it was shown to somebody else alone. Who often reads there what
 //! was shown to others (one in sixty, or on a fourth day) is one of a team, and not told of.
 //!
 //! Medium; high from the third object of one task on, and when the answer has personal, card or health data; a step lower when three other objects were

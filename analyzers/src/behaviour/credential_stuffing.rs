@@ -7,9 +7,10 @@
 //!
 //! Source: OWASP API2:2023; MITRE ATT&CK T1110.004; OWASP Automated Threats OAT-008.
 //!
-//! Blind to: lists worked off over many addresses; names that stand neither in a body of JSON or a form, nor in a credential.
+//! Blind to: lists worked off over many addresses; names that stand neither in a body of JSON or a form, nor in a credential; failures that are answered
+//! like successes (a redirect, or status 200 with an error in the body).
 //!
-//! Quiet when: many people behind one address log in, most with success.
+//! Quiet when: many people behind one address log in, most with success; credentials that were accepted before have ended.
 
 use crate::finding::Finding;
 use crate::finding::words::{many, sentence, span};

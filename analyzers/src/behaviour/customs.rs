@@ -36,6 +36,9 @@ pub(crate) struct Custom {
     /// Requests with a body in which such fields could stand.
     #[serde(default)]
     pub(crate) bodies: u32,
+    /// Callers that did what was not the custom, a bit each, and the day since 1970 on which the first of them did.
+    #[serde(default)]
+    odd: (u64, u32),
     #[serde(default)]
     pub(crate) amounts: Usual,
     /// Calls that one call leads to.
@@ -77,6 +80,24 @@ impl Custom {
     /// Different callers, sixty-four at most, and fewer when two have the same bit.
     pub(crate) fn callers(&self) -> u32 {
         self.callers.count_ones()
+    }
+
+    /// Notes a caller that does what is not the custom. True when three have done so within two days: then that is a deploy, and another
+    /// custom.
+    pub(crate) fn changes_with(&mut self, who: Id, day: u32) -> bool {
+        const DEPLOY: u32 = 3;
+        let (callers, first) = &mut self.odd;
+        if day > first.saturating_add(1) {
+            (*callers, *first) = (0, day);
+        }
+        *callers |= 1 << (who.short() >> 9 & 63);
+        callers.count_ones() >= DEPLOY
+    }
+
+    /// Forgets which scopes callers had.
+    pub(crate) fn forget_scopes(&mut self) {
+        self.scoped = 0;
+        self.scopes.clear();
     }
 
     /// Takes the scopes of a token that was let in.

@@ -50,14 +50,17 @@ pub(crate) struct Habits {
     pub(crate) sequence: Sequence,
     #[serde(default)]
     pub(crate) surprise: Usual,
-    /// Reads of objects that were shown to it alone, or to another one alone.
-    #[serde(default)]
-    pub(crate) reads: Read,
+    /// By template: reads of objects that were shown to it alone, or to another one alone.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) reads: BTreeMap<Id, Read>,
     /// Of a unit of work that calls models: how often, and the tokens it takes.
     #[serde(default)]
     pub(crate) turns: Usual,
     #[serde(default)]
     pub(crate) tokens: Usual,
+    /// Of a unit of work: how often the same change succeeded.
+    #[serde(default)]
+    pub(crate) repeats: Usual,
     /// Amounts sent, by endpoint.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) amounts: BTreeMap<Id, Usual>,
@@ -97,6 +100,7 @@ impl Habits {
         }
         self.changes.learn(unit.changed.len() as f64);
         self.sequence.learn(&unit.order);
+        self.take_repeats(unit);
         if unit.spent.models > 0 {
             self.turns.learn(f64::from(unit.spent.models));
             self.tokens.learn(unit.spent.tokens as f64);
@@ -107,8 +111,17 @@ impl Habits {
         }
     }
 
+    /// Learns how often a task made the same change.
+    fn take_repeats(&mut self, unit: &Unit) {
+        if let Some(most) = unit.spent.repeats() {
+            self.repeats.learn(f64::from(most));
+        }
+    }
+
     /// Learns a task of which something was reported, when that has gone on for days.
     pub(crate) fn take_reported(&mut self, unit: &Unit) {
+        // A loop that comes in each task is how it works, or nobody minds.
+        self.take_repeats(unit);
         let day = (unit.first.seconds() / 86_400) as u32;
         let (last, days) = self.reported;
         if day <= last {

@@ -77,11 +77,16 @@ impl Row for Logins {
     }
 }
 
-/// Whether an exchange is a try to be let in, and failed.
-fn outcome(activity: &Activity<'_>) -> Option<bool> {
+/// Whether an exchange is a try to be let in, and failed. `known` says that its credential was accepted before: one that has ended is
+/// no guess.
+fn outcome(activity: &Activity<'_>, known: bool) -> Option<bool> {
     let status = activity.status?;
-    if status == 401 && activity.identity.credential.is_some() {
-        return Some(true);
+    if activity.identity.credential.is_some() && !known {
+        match status {
+            401 => return Some(true),
+            200..=299 => return Some(false),
+            _ => {}
+        }
     }
     if activity.request.method() != "POST" {
         return None;
@@ -103,8 +108,8 @@ fn outcome(activity: &Activity<'_>) -> Option<bool> {
 }
 
 /// Whose run it is, when there has to be one.
-pub(super) fn subject(activity: &Activity<'_>, seed: Seed) -> Option<Id> {
-    outcome(activity)?;
+pub(super) fn subject(activity: &Activity<'_>, known: bool, seed: Seed) -> Option<Id> {
+    outcome(activity, known)?;
     let address = activity.identity.address.to_string();
     let hash = seed.wide(address.as_bytes());
     let host = activity.host_name();
@@ -112,8 +117,8 @@ pub(super) fn subject(activity: &Activity<'_>, seed: Seed) -> Option<Id> {
 }
 
 /// Whether it is of interest when nothing is known of the client.
-pub(super) fn begins(activity: &Activity<'_>) -> bool {
-    outcome(activity) == Some(true)
+pub(super) fn begins(activity: &Activity<'_>, known: bool) -> bool {
+    outcome(activity, known) == Some(true)
 }
 
 /// The name that is tried: of the body, or the credential itself.
@@ -157,8 +162,14 @@ fn name(activity: &Activity<'_>, seed: Seed) -> u32 {
 
 impl Logins {
     /// Looks at one try.
-    pub(super) fn observe(&mut self, activity: &Activity<'_>, subject: Id, seed: Seed, ledger: &mut Ledger) {
-        let Some(failed) = outcome(activity) else {
+    pub(super) fn observe(
+        &mut self,
+        activity: &Activity<'_>,
+        (subject, known): (Id, bool),
+        seed: Seed,
+        ledger: &mut Ledger,
+    ) {
+        let Some(failed) = outcome(activity, known) else {
             return;
         };
         if activity.ts.since(self.last) > QUIET {

@@ -230,6 +230,11 @@ impl Owners {
 }
 
 impl Read {
+    /// How many there were.
+    pub(crate) fn made(&self) -> u32 {
+        self.own.saturating_add(self.foreign)
+    }
+
     pub(crate) fn count_own(&mut self) {
         self.own = self.own.saturating_add(1);
         if self.own >= 1 << 20 {

@@ -9,6 +9,7 @@ use super::endpoint_discovery_scan::{self, Scan};
 use super::habits::{Group, Habits, PLACES};
 use super::logins::{self, Logins};
 use super::objects::{Object, handed_out};
+use super::owners::Read;
 use super::peers::Feature;
 use super::profile::Profile;
 use super::usual::{Usual, make_room};
@@ -241,6 +242,11 @@ impl Behaviour {
         scope_unused::observe(activity, &mut profile.touched, since, world.seed, ledger);
         let settled = learned && profile.is_settled();
         let (known, proofs) = (&mut self.credentials, &mut self.proofs);
+        let used = identity
+            .credential
+            .as_ref()
+            .and_then(|credential| known.get(credential.id))
+            .is_some_and(|known| known.uses > 0);
         let granted = credentials::observe(activity, known, proofs, settled, world, ledger);
         if let Some(granted) = granted {
             profile.granted(granted, activity.ts);
@@ -261,11 +267,11 @@ impl Behaviour {
                 .entry(scan, Scan::default)
                 .observe(activity, scan, ledger);
         }
-        if let Some(client) = logins::subject(activity, world.seed)
-            && (logins::begins(activity) || self.logins.get(client).is_some())
+        if let Some(client) = logins::subject(activity, used, world.seed)
+            && (logins::begins(activity, used) || self.logins.get(client).is_some())
         {
             let logins = self.logins.entry(client, Logins::default);
-            logins.observe(activity, client, world.seed, ledger);
+            logins.observe(activity, (client, used), world.seed, ledger);
         }
         // What this response shows explains later calls, not the one that it answers.
         self.found.clear();
@@ -396,8 +402,10 @@ fn at_work(
         }
         sums.changes = unit.changed.len().saturating_sub(changed) as f32;
         let known = explained || shown.contains(object.last);
-        let reads = (&mut owners, &mut habits.reads);
         if looks(Dimension::Owners) {
+            make_room(&mut habits.reads, PLACES, Read::made);
+            let reads = habits.reads.entry(activity.place.template).or_default();
+            let reads = (&mut owners, reads);
             bola::observe(activity, unit, (object, known), reads, learned, ledger);
         }
         if explained || !looks(Dimension::Objects) {

@@ -102,6 +102,8 @@ pub(super) fn observe(
         all.learn(amount);
         return;
     };
+    // What comes each month is learned by and by.
+    own.learn(beyond(&usual));
     let severity = match amount >= MUCH * usual.most() {
         true => Severity::High,
         false => Severity::Medium,

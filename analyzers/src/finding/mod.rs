@@ -300,8 +300,6 @@ impl Kind {
                 | Self::AgentHijack
                 | Self::CascadeDetected
                 | Self::DormantReactivated
-                | Self::CredentialStuffing
-                | Self::AuthFailureBurst
                 | Self::AgentRunaway
                 | Self::UnusualAmount
                 | Self::MassAssignment

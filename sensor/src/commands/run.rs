@@ -61,8 +61,9 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<Status, Failure> {
     })
 }
 
-/// Replays captures and keeps what was learned to itself: no store, no output. For commands that ask what would be.
-pub(super) fn rehearse(files: &[PathBuf], args: &RunArgs) -> Result<Desk, Failure> {
+/// Replays captures and keeps what was learned to itself: no store, no output. For commands that ask what would be. The status says
+/// whether all of them could be read.
+pub(super) fn rehearse(files: &[PathBuf], args: &RunArgs) -> Result<(Desk, Status), Failure> {
     let mut config = configuration(args)?;
     config.store.directory = PathBuf::new();
     config.kafka.brokers = String::new();
@@ -87,7 +88,9 @@ pub(super) fn rehearse(files: &[PathBuf], args: &RunArgs) -> Result<Desk, Failur
             "stopped by {} before the end of the captures",
             stopped.signal
         ))),
-        None => Ok(desk),
+        // What was readable is used, and that there was more is told by the status.
+        None if !run.damage.is_empty() => Ok((desk, Status::Input)),
+        None => Ok((desk, Status::Done)),
     }
 }
 

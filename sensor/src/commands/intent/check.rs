@@ -26,7 +26,7 @@ pub(super) fn check(args: &IntentCheckArgs) -> Result<Status, Failure> {
         let name = message::clean(&args.policy.display().to_string());
         return super::super::print(&format!("{name}: no mistakes\n"));
     }
-    let desk = rehearse(
+    let (desk, whole) = rehearse(
         &args.captures,
         &RunArgs {
             config: args.config.clone(),
@@ -50,8 +50,8 @@ pub(super) fn check(args: &IntentCheckArgs) -> Result<Status, Failure> {
     super::super::print(&page(&policies, &judged, &found))?;
     // Asking for what is not there does nothing, and is told as info.
     Ok(match found.iter().all(|f| f.severity == Severity::Info) {
-        true => Status::Done,
-        false => Status::Violations,
+        true => whole,
+        false => whole.max(Status::Violations),
     })
 }
 

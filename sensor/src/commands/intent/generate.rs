@@ -23,6 +23,7 @@ pub(super) fn generate(args: &IntentGenerateArgs) -> Result<Status, Failure> {
             "from what? give captures, or a store with --store DIR"
         )));
     }
+    let mut whole = Status::Done;
     let text = match &args.store {
         Some(dir) => {
             let declared = DeclaredArgs {
@@ -40,7 +41,9 @@ pub(super) fn generate(args: &IntentGenerateArgs) -> Result<Status, Failure> {
                 workers: 1,
                 ..RunArgs::default()
             };
-            draft(rehearse(&args.captures, &run)?.analyzer(), args)?
+            let (desk, status) = rehearse(&args.captures, &run)?;
+            whole = status;
+            draft(desk.analyzer(), args)?
         }
     };
     // What is given out can be read back; were it not so, that is a defect to be told here and not by whoever uses it.
@@ -52,7 +55,7 @@ pub(super) fn generate(args: &IntentGenerateArgs) -> Result<Status, Failure> {
         ))
     })?;
     let Some(out) = &args.out else {
-        return super::super::print(&text);
+        return Ok(super::super::print(&text)?.max(whole));
     };
     super::super::write_out(out, &text)?;
     let [agents, _, permits, budgets, _] = policies.counts();
@@ -63,7 +66,7 @@ pub(super) fn generate(args: &IntentGenerateArgs) -> Result<Status, Failure> {
         intent::many(permits, "permit"),
         intent::many(budgets, "budget")
     ));
-    Ok(Status::Done)
+    Ok(whole)
 }
 
 /// The text of the policy.
