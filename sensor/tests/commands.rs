@@ -170,12 +170,15 @@ fn a_table_for_spreadsheets_has_a_cell_for_each_name() {
     }
 }
 
-/// Runs a shell line; `$T` is the binary and `$S` the store.
+/// Runs a shell line beside the store; `$T` is the binary and `$S` the store, by a name that is
+/// short wherever the project lies: pages repeat it in commands to copy, which no page may break.
 fn shell(line: &str) -> Output {
+    let store = Path::new(store());
     Command::new("bash")
         .args(["-c", line])
+        .current_dir(store.parent().expect("a folder"))
         .env("T", env!("CARGO_BIN_EXE_tapline"))
-        .env("S", store())
+        .env("S", store.file_name().expect("a name"))
         .env_remove("NO_COLOR")
         .env("TERM", "xterm")
         .output()
