@@ -19,7 +19,7 @@ use crate::records::a2a::AgentRecord;
 use crate::records::endpoint::EndpointRecord;
 use crate::records::finding::{FindingRecord, kind_name};
 use crate::records::flow::FlowRecord;
-use crate::records::health::HealthRecord;
+use crate::records::health::{self, HealthRecord};
 use crate::records::mcp::ServerRecord;
 use crate::records::principal::PrincipalRecord;
 use crate::records::time::NANOS_PER_DAY;
@@ -396,16 +396,15 @@ impl Desk {
             name: &self.settings.sensor,
             version: env!("CARGO_PKG_VERSION"),
         };
-        let record = HealthRecord::new(
-            sensor,
-            now.0,
+        let state = health::State {
             drops,
-            self.outputs.published(),
-            counters,
-            &self.coverage,
-            &given_up,
-            &suppressed,
-        );
+            published: self.outputs.published(),
+            reassembly: counters,
+            coverage: &self.coverage,
+            analysis: &given_up,
+            suppressed: &suppressed,
+        };
+        let record = HealthRecord::new(sensor, now.0, &state);
         let name = self.settings.sensor.clone();
         let value = json(&record);
         self.outputs

@@ -61,7 +61,7 @@ fn read(id: u64, token: &str) -> Call {
 pub(super) fn snoopers(scene: &mut Scene) {
     files(scene);
     let token = agent_token("a", 4 * 24);
-    for n in 20..24 {
+    for n in 20..27 {
         scene.wait(5);
         scene.send(&read(file(1, n), &token));
     }
@@ -82,6 +82,22 @@ fn a_file_that_was_shown_to_somebody_else_alone_is_told_at_the_first() {
         .find(|p| p.name.as_deref() == Some("b"));
     let b = b.unwrap();
     assert!(owner == b.id || b.subject.as_deref() == Some(owner), "{owner}");
+}
+
+/// A stream ends with what the store has, and tells how far the reader reached.
+#[test]
+fn the_last_words_of_a_reader_of_others_have_all_that_it_read() {
+    let mut scene = Scene::new();
+    snoopers(&mut scene);
+    scene.analyzer.finish();
+    scene.told.extend(std::iter::from_fn(|| scene.analyzer.poll()));
+    let kept = &scene.found(Kind::Bola)[0];
+    let last = told(&scene, Kind::Bola).pop().unwrap();
+    assert_eq!(last.observed["objects"], kept.observed["objects"]);
+    assert!(
+        last.count >= 6 && last.blast_radius.as_ref().is_some_and(|r| r.objects >= 6),
+        "{last:?}"
+    );
 }
 
 #[test]
@@ -604,7 +620,8 @@ fn what_is_frozen_is_not_learned_and_what_is_forgotten_is_learned_anew() {
 #[test]
 fn each_dimension_finds_what_is_not_told_without_it() {
     use super::explained::{growers, payers, strayed, wanderers};
-    let plays: [(&str, fn(&mut Scene), Kind); 12] = [
+    type Play = (&'static str, fn(&mut Scene), Kind);
+    let plays: [Play; 12] = [
         ("rates", strayed, Kind::RateAnomaly),
         ("endpoints", strayed, Kind::NewEndpointForPrincipal),
         ("order", wanderers, Kind::SequenceAnomaly),

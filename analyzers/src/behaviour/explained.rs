@@ -602,7 +602,6 @@ fn agents(scene: &mut Scene) {
 /// A scene and the settings that it is played with.
 type Play = (fn(&mut Scene), fn() -> crate::Settings);
 
-/// Every revision told of every scene, and what is kept at the end.
 /// An agent that may not delete an order, and a server of tools that does it for whoever asks.
 fn deputies(scene: &mut Scene) {
     let agent = agent_token("helper", 0);
@@ -704,6 +703,7 @@ fn tight() -> crate::Settings {
     }
 }
 
+/// Every revision told of every scene, and what is kept at the end.
 fn all() -> Vec<Finding> {
     let mut all = Vec::new();
     let plays: [Play; 32] = [

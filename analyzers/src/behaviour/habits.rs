@@ -21,7 +21,7 @@ use crate::id::Id;
 use crate::store::Row;
 
 /// Endpoints of which something is kept; those learned from least make way.
-pub(super) const PLACES: usize = 64;
+const PLACES: usize = 64;
 
 /// Values from which on a principal's own are enough to judge by.
 const OWN: u32 = 8;
@@ -86,10 +86,15 @@ const FORGOTTEN: u32 = 14;
 
 /// Puts a value where it belongs, while there is room.
 pub(crate) fn learn(all: &mut BTreeMap<Id, Usual>, id: Id, value: f64) {
+    place_for(all, id, Usual::learned).learn(value);
+}
+
+/// The place of an endpoint or template in a table; in a full one those that weigh least make way, when it has none yet.
+pub(super) fn place_for<V: Default>(all: &mut BTreeMap<Id, V>, id: Id, weight: impl Fn(&V) -> u32) -> &mut V {
     if !all.contains_key(&id) {
-        make_room(all, PLACES, Usual::learned);
+        make_room(all, PLACES, weight);
     }
-    all.entry(id).or_default().learn(value);
+    all.entry(id).or_default()
 }
 
 impl Habits {
@@ -245,5 +250,26 @@ impl Group {
         if !strange {
             self.habits.hours.count_of(who, ts);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_table_makes_room_for_what_is_new_alone() {
+        let id = |n: usize| Id::of(&[&n.to_le_bytes()]);
+        let mut all: BTreeMap<Id, u32> = BTreeMap::new();
+        for n in 0..PLACES {
+            *place_for(&mut all, id(n), |count| *count) = n as u32;
+        }
+        for _ in 0..10 {
+            *place_for(&mut all, id(PLACES - 1), |count| *count) += 1;
+        }
+        assert_eq!(all.len(), PLACES);
+        place_for(&mut all, id(PLACES), |count| *count);
+        assert_eq!(all.len(), PLACES - PLACES / 4 + 1);
+        assert!(all.contains_key(&id(PLACES - 1)) && !all.contains_key(&id(0)));
     }
 }

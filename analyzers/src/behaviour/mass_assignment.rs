@@ -157,6 +157,8 @@ pub(super) fn observe(
         .as_ref()
         .map_or(&[][..], |r| r.message.body.as_slice());
     let answer = &answer[..answer.len().min(SEARCHED)];
+    // Looked at when something is told of, and then once.
+    let mut taken = None;
     for (name, value) in fields {
         let hash = seed.hash(name.as_bytes()) as u32;
         // What comes for the fourth time was told three times.
@@ -170,9 +172,8 @@ pub(super) fn observe(
             (0..3).for_each(|_| custom.take_field(hash));
             continue;
         }
-        let echoed = protected(answer)
-            .iter()
-            .any(|(other, taken)| *other == name && *taken == value);
+        let taken = taken.get_or_insert_with(|| protected(answer));
+        let echoed = taken.contains(&(name, value));
         let severity = match echoed {
             true => Severity::High,
             false => Severity::Medium,

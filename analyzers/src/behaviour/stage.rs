@@ -6,13 +6,13 @@ use super::days::Sums;
 use super::dimension::{Dimension, Dimensions};
 use super::doing::Unit;
 use super::endpoint_discovery_scan::{self, Scan};
-use super::habits::{Group, Habits, PLACES};
+use super::habits::{Group, Habits, place_for};
 use super::logins::{self, Logins};
 use super::objects::{Object, handed_out};
 use super::owners::Read;
 use super::peers::Feature;
 use super::profile::Profile;
-use super::usual::{Usual, make_room};
+use super::usual::Usual;
 use super::{
     Activity, agent_changed, agent_identity_mismatch, agent_on_human_token, agent_runaway,
     baseline_poison_suspected, bfla_access, bola, bola_enumeration, cascade_detected, code_exec_tool_call,
@@ -388,8 +388,7 @@ fn at_work(
         bfla_access::observe(activity, custom, unit, told, world.seed, ledger);
         mass_assignment::observe(activity, custom, unit, world.seed, ledger);
         if let Some(amount) = unusual_amount::amount(activity) {
-            make_room(&mut habits.amounts, PLACES, Usual::learned);
-            let own = habits.amounts.entry(activity.place.template).or_default();
+            let own = place_for(&mut habits.amounts, activity.place.template, Usual::learned);
             unusual_amount::observe(activity, amount, (own, &mut custom.amounts), unit, ledger);
         }
     }
@@ -403,8 +402,7 @@ fn at_work(
         sums.changes = unit.changed.len().saturating_sub(changed) as f32;
         let known = explained || shown.contains(object.last);
         if looks(Dimension::Owners) {
-            make_room(&mut habits.reads, PLACES, Read::made);
-            let reads = habits.reads.entry(activity.place.template).or_default();
+            let reads = place_for(&mut habits.reads, activity.place.template, Read::made);
             let reads = (&mut owners, reads);
             bola::observe(activity, unit, (object, known), reads, learned, ledger);
         }

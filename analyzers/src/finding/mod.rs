@@ -242,7 +242,15 @@ impl Kind {
     /// Whether it is something that a caller does, rather than how something is set up.
     #[must_use]
     pub fn is_done(self) -> bool {
-        self.comes_back() || self == Self::CredentialShared
+        self.comes_back()
+            || matches!(
+                self,
+                Self::CredentialShared
+                    | Self::AuthFailureBurst
+                    | Self::CredentialStuffing
+                    | Self::PeerOutlier
+                    | Self::BaselinePoisonSuspected
+            )
     }
 
     /// Whether it is only unusual: a change of the caller explains it, see `agent_changed`.
@@ -286,7 +294,8 @@ impl Kind {
     pub fn comes_back(self) -> bool {
         matches!(
             self,
-            Self::BolaEnumeration
+            Self::Bola
+                | Self::BolaEnumeration
                 | Self::RateAnomaly
                 | Self::EndpointDiscoveryScan
                 | Self::RetryStorm

@@ -195,37 +195,40 @@ pub(crate) struct HealthRecord<'a> {
     suppressions: Vec<SuppressionPart>,
 }
 
+/// What a record on the health topic is made from.
+pub(crate) struct State<'a> {
+    /// Of a live capture.
+    pub(crate) drops: Option<Drops>,
+    /// With Kafka: records confirmed, waiting in the spool, shed.
+    pub(crate) published: Option<(u64, u64, u64)>,
+    pub(crate) reassembly: &'a Counters,
+    pub(crate) coverage: &'a Coverage,
+    /// What analysis gave up, by name.
+    pub(crate) analysis: &'a [(&'static str, u64)],
+    pub(crate) suppressed: &'a [Suppressed],
+}
+
 impl<'a> HealthRecord<'a> {
-    /// The record at packet time `ts`; `drops` only for a live capture, `published` only with Kafka: confirmed,
-    /// waiting in the spool, shed.
-    pub(crate) fn new(
-        sensor: SensorRecord<'a>,
-        ts: u64,
-        drops: Option<Drops>,
-        published: Option<(u64, u64, u64)>,
-        reassembly: &'a Counters,
-        coverage: &'a Coverage,
-        analysis: &'a [(&'static str, u64)],
-        suppressed: &[Suppressed],
-    ) -> Self {
+    /// The record at packet time `ts`.
+    pub(crate) fn new(sensor: SensorRecord<'a>, ts: u64, state: &State<'a>) -> Self {
         Self {
             v: super::VERSION,
             sensor,
             ts: Rfc3339(ts),
-            capture: drops.map(|d| CapturePart {
+            capture: state.drops.as_ref().map(|d| CapturePart {
                 received: d.received,
                 kernel_dropped: d.kernel,
                 interface_dropped: d.interface,
             }),
-            kafka: published.map(|(delivered, spooled, shed)| KafkaPart {
+            kafka: state.published.map(|(delivered, spooled, shed)| KafkaPart {
                 delivered,
                 spooled,
                 shed,
             }),
-            reassembly: CountersPart(reassembly),
-            coverage: coverage.into(),
-            analysis: GivenUp(analysis),
-            suppressions: suppressed.iter().map(Into::into).collect(),
+            reassembly: CountersPart(state.reassembly),
+            coverage: state.coverage.into(),
+            analysis: GivenUp(state.analysis),
+            suppressions: state.suppressed.iter().map(Into::into).collect(),
         }
     }
 }
@@ -289,7 +292,18 @@ mod tests {
                 revisions: 3,
             })
             .collect();
-        let record = HealthRecord::new(sensor, 5, None, None, &counters, &coverage, &[], &suppressed);
+        let record = HealthRecord::new(
+            sensor,
+            5,
+            &State {
+                drops: None,
+                published: None,
+                reassembly: &counters,
+                coverage: &coverage,
+                analysis: &[],
+                suppressed: &suppressed,
+            },
+        );
         let record = serde_json::to_value(&record).unwrap();
         let schema = serde_json::from_str(include_str!("../../schemas/health.json")).unwrap();
         let validator = jsonschema::validator_for(&schema).unwrap();
