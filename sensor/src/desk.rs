@@ -4,17 +4,18 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
-use analyzers::{Analyzer, Finding};
-use reassembly::{Counters, Event, Exchange, Flags, Timestamp};
+use analyzers::{Analyzer, Attributed, Finding, InventoryStage};
+use reassembly::{Counters, Exchange, Flags, Flow, PartOf, Timestamp};
 use serde::Serialize;
 
+use crate::calendar::{Calendar, Due};
 use crate::coverage::{self, Alarm, Coverage};
+use crate::downstream::Tick;
 use crate::known::state::Learned;
 use crate::message;
 use crate::output::Outputs;
 use crate::output::kafka::Delivery;
 use crate::output::record::{Record, Topic};
-use crate::pipeline::Item;
 use crate::records::a2a::AgentRecord;
 use crate::records::endpoint::EndpointRecord;
 use crate::records::finding::{FindingRecord, kind_name};
@@ -22,15 +23,9 @@ use crate::records::flow::FlowRecord;
 use crate::records::health::{self, HealthRecord};
 use crate::records::mcp::ServerRecord;
 use crate::records::principal::PrincipalRecord;
-use crate::records::time::NANOS_PER_DAY;
 use crate::records::{SensorRecord, exchange, part, to_json};
 use crate::source::Drops;
 use crate::store::{Day, Store};
-
-/// How often, in packet time, a live capture publishes inventory, agents and health again.
-const REPUBLISH: Duration = Duration::from_secs(60);
-/// Exchanges after which a replay writes what it learned to the store.
-const SNAPSHOT_EXCHANGES: u64 = 200_000;
 
 /// What was last published of each key, as a hash, so that only changes are published again.
 #[derive(Default)]
@@ -108,11 +103,8 @@ pub(crate) struct Desk {
     store: Option<Store>,
     settings: DeskSettings,
     line: Vec<u8>,
-    since_snapshot: u64,
     /// The day of the last exchange, in packet time, that the store does not have in its history yet.
     day: Option<u64>,
-    next_snapshot: Option<Timestamp>,
-    next_publish: Option<Timestamp>,
     endpoints: Published,
     principals: Published,
     store_failed: bool,
@@ -143,9 +135,6 @@ impl Desk {
             coverage: Coverage::new(settings.one_sided_percent),
             settings,
             line: Vec::with_capacity(4096),
-            since_snapshot: 0,
-            next_snapshot: None,
-            next_publish: None,
             endpoints: Published::default(),
             principals: Published::default(),
             store_failed: false,
@@ -206,45 +195,61 @@ impl Desk {
         self.store.is_none() && self.outputs.all_over()
     }
 
-    /// Handles one item.
+    /// When this desk writes and publishes what was learned.
+    pub(crate) fn calendar(&self) -> Calendar {
+        Calendar::new(self.settings.live, self.settings.snapshot_every, self.day)
+    }
+
+    /// Hands the inventory stage over to another thread; until it is back nothing may be asked of it here.
+    pub(crate) fn part_with_inventory(&mut self) -> Box<InventoryStage> {
+        std::mem::replace(&mut self.analyzer.inventory, Box::new(InventoryStage::empty()))
+    }
+
+    /// Takes the inventory stage back.
+    pub(crate) fn take_inventory(&mut self, stage: Box<InventoryStage>) {
+        self.analyzer.inventory = stage;
+    }
+
+    /// Handles an exchange; `attributed` is what the inventory stage said of it, when that is in another thread.
     #[inline]
-    pub(crate) fn take(&mut self, item: Item) {
-        match item {
-            Item::Event(Event::Exchange(exchange)) => {
-                self.incomplete += ended_early(&exchange);
-                self.coverage.exchange(&exchange);
-                self.turn_page(exchange.ts());
-                let labels = self.analyzer.observe(&exchange);
-                if let Some(lines) = &mut self.outputs.exchanges {
-                    self.line.clear();
-                    exchange::write(&mut self.line, &exchange, &labels, self.settings.reveal);
-                    lines.line(&self.line);
-                }
-                self.drain_findings();
-                self.since_snapshot += 1;
-                if self.since_snapshot >= SNAPSHOT_EXCHANGES {
-                    self.snapshot(false);
-                }
-            }
-            Item::Event(Event::Part(of)) => {
-                self.analyzer.observe_part(&of);
-                if let Some(lines) = &mut self.outputs.parts {
-                    self.line.clear();
-                    part::write(&mut self.line, &of);
-                    lines.line(&self.line);
-                }
-            }
-            Item::Event(Event::Flow(flow)) => {
-                if let Some(alarm) = self.coverage.flow(&flow) {
-                    tell(alarm);
-                }
-                self.analyzer.observe_flow(&flow);
-                self.drain_findings();
-                if let Some(lines) = &mut self.outputs.flows {
-                    lines.line(&to_json(&FlowRecord::new(&flow, &self.settings.hash_key.0)));
-                }
-            }
-            Item::Tick(now, counters, drops) => self.tick(now, &counters, drops),
+    pub(crate) fn exchange(&mut self, exchange: &Exchange, attributed: Option<Attributed>) {
+        self.incomplete += ended_early(exchange);
+        self.coverage.exchange(exchange);
+        let labels = match attributed {
+            Some(attributed) => self.analyzer.behaviour.observe(exchange, attributed),
+            None => self.analyzer.observe(exchange),
+        };
+        if let Some(lines) = &mut self.outputs.exchanges {
+            self.line.clear();
+            exchange::write(&mut self.line, exchange, &labels, self.settings.reveal);
+            lines.line(&self.line);
+        }
+        self.drain_findings();
+    }
+
+    /// Lets the inventory stage see a part of an exchange that is not over, when it is here.
+    pub(crate) fn learn_part(&mut self, of: &PartOf) {
+        self.analyzer.observe_part(of);
+    }
+
+    /// Handles a part of an exchange that is not over.
+    pub(crate) fn part(&mut self, of: &PartOf) {
+        if let Some(lines) = &mut self.outputs.parts {
+            self.line.clear();
+            part::write(&mut self.line, of);
+            lines.line(&self.line);
+        }
+    }
+
+    /// Handles a flow that is over.
+    pub(crate) fn flow(&mut self, flow: &Flow) {
+        if let Some(alarm) = self.coverage.flow(flow) {
+            tell(alarm);
+        }
+        self.analyzer.observe_flow(flow);
+        self.drain_findings();
+        if let Some(lines) = &mut self.outputs.flows {
+            lines.line(&to_json(&FlowRecord::new(flow, &self.settings.hash_key.0)));
         }
     }
 
@@ -266,24 +271,32 @@ impl Desk {
         }
     }
 
-    /// What a live capture does from time to time. In a replay nothing depends on it.
-    fn tick(&mut self, now: Timestamp, counters: &Counters, drops: Option<Drops>) {
-        if !self.settings.live {
-            return;
+    /// What a live capture does each second. In a replay nothing depends on it.
+    pub(crate) fn tick(&mut self) {
+        if self.settings.live {
+            self.outputs.flush();
         }
-        self.outputs.flush();
-        if now
-            >= *self
-                .next_snapshot
-                .get_or_insert_with(|| now.plus(self.settings.snapshot_every))
-        {
-            self.next_snapshot = Some(now.plus(self.settings.snapshot_every));
-            self.snapshot(false);
-        }
-        if now >= *self.next_publish.get_or_insert_with(|| now.plus(REPUBLISH)) {
-            self.next_publish = Some(now.plus(REPUBLISH));
-            self.publish_learned(now);
-            self.publish_health(now, counters, drops);
+    }
+
+    /// Writes or publishes what was learned. Both stages have to be here; `tick` is at hand in a live capture.
+    pub(crate) fn attend(&mut self, due: Due, tick: Option<&Tick>) {
+        match due {
+            Due::Day(day) => {
+                if self.day.is_some() {
+                    self.snapshot(true);
+                }
+                self.day = Some(day);
+            }
+            Due::Snapshot => self.snapshot(false),
+            Due::Tick { snapshot, publish } => {
+                if snapshot {
+                    self.snapshot(false);
+                }
+                if let Some(tick) = tick.filter(|_| publish) {
+                    self.publish_learned(tick.now);
+                    self.publish_health(tick.now, &tick.counters, tick.drops);
+                }
+            }
         }
     }
 
@@ -319,23 +332,8 @@ impl Desk {
         self.publish_health(now, counters, drops);
     }
 
-    /// Before the first exchange of a day, what the day before ends with goes into the history.
-    #[inline]
-    fn turn_page(&mut self, now: Timestamp) {
-        let day = now.0 / NANOS_PER_DAY;
-        match self.day {
-            Some(known) if day <= known => {}
-            None => self.day = Some(day),
-            Some(_) => {
-                self.snapshot(true);
-                self.day = Some(day);
-            }
-        }
-    }
-
     /// Writes what was learned since the last time; at the end of a day, or of the run, the history too.
     fn snapshot(&mut self, with_history: bool) {
-        self.since_snapshot = 0;
         let Some(store) = &mut self.store else { return };
         let mut written = store.write(self.analyzer.take_changes(), self.day);
         if let Some(number) = self

@@ -19,6 +19,9 @@ mod source;
 
 mod pipeline;
 
+mod calendar;
+mod downstream;
+
 mod coverage;
 mod desk;
 

@@ -73,6 +73,12 @@ impl InventoryStage {
         }
     }
 
+    /// A stage that stands where another one was taken away: small, and knows nothing.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self::new(Arc::default())
+    }
+
     /// Takes one exchange, in the order in which exchanges were completed. What comes of it goes to
     /// [`BehaviourStage::observe`](super::BehaviourStage::observe), in the same order.
     pub fn observe(&mut self, exchange: &Exchange) -> Attributed {
