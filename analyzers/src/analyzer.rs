@@ -139,6 +139,19 @@ impl Analyzer {
         labels
     }
 
+    /// The settings in force.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.behaviour.settings
+    }
+
+    /// Takes other settings into force, between two exchanges: see [`Settings::while_running`]. What was learned stays, and is
+    /// seen as after a restart with these settings.
+    pub fn reconfigure(&mut self, settings: &Arc<Settings>) {
+        self.inventory.reconfigure(settings);
+        self.behaviour.reconfigure(settings);
+    }
+
     /// Takes one part of an exchange that is not over: see [`InventoryStage::observe_part`].
     pub fn observe_part(&mut self, of: &PartOf) {
         self.inventory.observe_part(of);

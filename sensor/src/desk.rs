@@ -24,6 +24,7 @@ use crate::records::health::{self, HealthRecord};
 use crate::records::mcp::ServerRecord;
 use crate::records::principal::PrincipalRecord;
 use crate::records::{SensorRecord, exchange, part, to_json};
+use crate::reload::Reloaded;
 use crate::source::Drops;
 use crate::store::{Day, Store};
 
@@ -208,6 +209,22 @@ impl Desk {
     /// Takes the inventory stage back.
     pub(crate) fn take_inventory(&mut self, stage: Box<InventoryStage>) {
         self.analyzer.inventory = stage;
+    }
+
+    /// Takes other settings into force in the inventory stage, when that is here.
+    pub(crate) fn reconfigure_inventory(&mut self, reloaded: &Reloaded) {
+        self.analyzer.inventory.reconfigure(&reloaded.settings);
+    }
+
+    /// Takes other settings into force in everything else.
+    pub(crate) fn reconfigure(&mut self, reloaded: &Reloaded) {
+        self.analyzer.behaviour.reconfigure(&reloaded.settings);
+        // Without the note, commands over the store show the files of before: not worth ending a capture for.
+        if let Some(store) = &self.store
+            && let Err(error) = store.note_declared(&reloaded.noted)
+        {
+            message::warn(&format!("{error:#}"));
+        }
     }
 
     /// Handles an exchange; `attributed` is what the inventory stage said of it, when that is in another thread.

@@ -21,6 +21,7 @@ use reassembly::{Counters, Event, Exchange, Flow, Message, PartOf, Timestamp};
 
 use crate::calendar::{Calendar, Due};
 use crate::desk::Desk;
+use crate::reload::Reloaded;
 use crate::source::Drops;
 
 /// Events handed to another thread at once, and how many such parcels may wait for each. Together with the bytes below
@@ -35,6 +36,8 @@ pub(crate) enum Item {
     Event(Event),
     /// Packet time has come this far, with what was seen and lost until then.
     Tick(Box<Tick>),
+    /// From here on other settings are in force.
+    Reload(Box<Reloaded>),
 }
 
 /// Packet time, and what was seen and lost until then.
@@ -46,10 +49,11 @@ pub(crate) struct Tick {
 
 /// What passes from the inventory stage to the desk.
 enum Step {
-    Exchange(Box<Exchange>, Attributed),
+    Exchange(Box<Exchange>, Box<Attributed>),
     Part(Box<PartOf>),
     Flow(Box<Flow>),
     Tick,
+    Reload(Box<Reloaded>),
 }
 
 enum ToDesk {
@@ -202,6 +206,10 @@ fn here(desk: &mut Desk, calendar: &mut Calendar, item: Item) {
             desk.part(&of);
         }
         Item::Event(Event::Flow(flow)) => desk.flow(&flow),
+        Item::Reload(reloaded) => {
+            desk.reconfigure_inventory(&reloaded);
+            desk.reconfigure(&reloaded);
+        }
         Item::Tick(tick) => {
             desk.tick();
             if let Some(due) = calendar.tick(tick.now) {
@@ -242,7 +250,7 @@ impl Front {
                     if let Some(due) = self.calendar.before(exchange.ts()) {
                         self.lend(&mut out, due, None)?;
                     }
-                    let attributed = self.stage.observe(&exchange);
+                    let attributed = Box::new(self.stage.observe(&exchange));
                     out.push(Step::Exchange(exchange, attributed));
                     if let Some(due) = self.calendar.after() {
                         self.lend(&mut out, due, None)?;
@@ -253,6 +261,10 @@ impl Front {
                     out.push(Step::Part(of));
                 }
                 Item::Event(Event::Flow(flow)) => out.push(Step::Flow(flow)),
+                Item::Reload(reloaded) => {
+                    self.stage.reconfigure(&reloaded.settings);
+                    out.push(Step::Reload(reloaded));
+                }
                 Item::Tick(tick) => match self.calendar.tick(tick.now) {
                     Some(due) => self.lend(&mut out, due, Some(tick))?,
                     None => out.push(Step::Tick),
@@ -288,10 +300,11 @@ fn work_at_desk(
         pause();
         match message {
             ToDesk::Steps(steps) => steps.into_iter().for_each(|step| match step {
-                Step::Exchange(exchange, attributed) => desk.exchange(&exchange, Some(attributed)),
+                Step::Exchange(exchange, attributed) => desk.exchange(&exchange, Some(*attributed)),
                 Step::Part(of) => desk.part(&of),
                 Step::Flow(flow) => desk.flow(&flow),
                 Step::Tick => desk.tick(),
+                Step::Reload(reloaded) => desk.reconfigure(&reloaded),
             }),
             ToDesk::Loan(stage, due, tick) => {
                 desk.take_inventory(stage);

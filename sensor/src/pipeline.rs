@@ -10,6 +10,7 @@ use reassembly::{Counters, Limits, Packet, Reassembler, Timestamp};
 use crate::desk::Desk;
 use crate::downstream::{Downstream, Item, Tick};
 use crate::keylog::{self, KeyLog};
+use crate::reload::Reload;
 use crate::signals::Stop;
 use crate::source::capture::{Capture, FileError, Piece};
 use crate::source::file::Inputs;
@@ -218,7 +219,7 @@ fn replay_one(capture: &mut Capture, stages: &mut Stages, stop: &Stop) -> Result
     Ok(true)
 }
 
-/// Captures until `stop`, `duration` has passed, or the interface goes away.
+/// Captures until `stop`, `duration` has passed, or the interface goes away; takes over what `reload` reads.
 ///
 /// # Errors
 ///
@@ -229,7 +230,7 @@ pub(crate) fn capture(
     desk: Desk,
     workers: u8,
     duration: Option<Duration>,
-    stop: &Stop,
+    (stop, mut reload): (&Stop, Reload),
 ) -> anyhow::Result<(Run, Desk)> {
     let mut stages = Stages::new(limits, Downstream::new(desk, workers, || {}));
     let mut run = Run {
@@ -266,6 +267,9 @@ pub(crate) fn capture(
             if stages.tick_due() {
                 let drops = live.drops();
                 stages.tick(Some(drops));
+            }
+            if let Some(reloaded) = reload.poll() {
+                stages.downstream.take(Item::Reload(Box::new(reloaded)));
             }
             if idle {
                 stages.downstream.hand_over();

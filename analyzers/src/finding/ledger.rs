@@ -361,6 +361,8 @@ pub(crate) struct Ledger {
     now: Timestamp,
     /// Revisions that each suppression kept back, by its place in the file.
     kept_back: Vec<u64>,
+    /// And those of suppressions that are no longer in force.
+    kept_back_before: u64,
     budgets: Budgets,
     /// Findings held back by budgets in this run.
     held_back: u64,
@@ -410,7 +412,17 @@ impl Ledger {
             budgets: Budgets::new(settings),
             held_back: 0,
             kept_back: vec![0; settings.declared.suppressions.iter().count()],
+            kept_back_before: 0,
         }
+    }
+
+    /// Takes other settings into force. What was told in the window that goes on counts against the new budgets too.
+    pub(crate) fn reconfigure(&mut self, settings: &Settings) {
+        self.kept_back_before = self.kept_back();
+        self.kept_back = vec![0; settings.declared.suppressions.iter().count()];
+        self.declared = Arc::clone(&settings.declared);
+        self.sensor.0.clone_from(&settings.sensor_name);
+        self.budgets = Budgets::new(settings);
     }
 
     /// Takes the unit of work of the exchange that is looked at next, and counts what that adds: to the unit, and to every finding
@@ -858,7 +870,7 @@ impl Ledger {
 
     /// Revisions kept back by suppressions in this run.
     pub(crate) fn kept_back(&self) -> u64 {
-        self.kept_back.iter().sum()
+        self.kept_back_before + self.kept_back.iter().sum::<u64>()
     }
 
     /// What each suppression hides at the latest packet time.

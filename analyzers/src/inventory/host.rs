@@ -224,6 +224,15 @@ impl Inventory {
         }
     }
 
+    /// Takes other declarations into force: where exchanges belong is found anew, as after a restart.
+    pub(crate) fn declare(&mut self, declared: Arc<Declared>) {
+        self.declared = declared;
+        self.recent.clear();
+        self.older.clear();
+        self.sums.clear();
+        self.summed.clear();
+    }
+
     /// Counts a call that names an object, and whether there was none of that name.
     pub(crate) fn count_object(&mut self, place: &Place, missing: bool) {
         let leaf = place.leaf.and_then(|id| self.endpoints.get_mut(id));

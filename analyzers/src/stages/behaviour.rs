@@ -48,6 +48,15 @@ impl BehaviourStage {
         }
     }
 
+    /// Takes other settings into force, between two exchanges: see [`Settings::while_running`]. What was learned stays.
+    pub fn reconfigure(&mut self, settings: &Arc<Settings>) {
+        self.looks_at = Dimensions::without(&settings.leave_out);
+        self.egress = Networks::parse(&settings.shared_egress).0;
+        self.llm_allowed = Allowed::new(&settings.llm_allowed);
+        self.ledger.reconfigure(settings);
+        self.settings = Arc::clone(settings);
+    }
+
     /// Takes one exchange with what the inventory stage said of it.
     pub fn observe(&mut self, exchange: &Exchange, attributed: Attributed) -> Labels {
         self.take(exchange, attributed, true).0

@@ -79,6 +79,14 @@ impl InventoryStage {
         Self::new(Arc::default())
     }
 
+    /// Takes other settings into force, between two exchanges: see [`Settings::while_running`]. What was learned stays.
+    pub fn reconfigure(&mut self, settings: &Arc<Settings>) {
+        self.nations = Nations::parse(&settings.national_ids);
+        self.resolver.reconfigure(settings);
+        self.inventory.declare(Arc::clone(&settings.declared));
+        self.settings = Arc::clone(settings);
+    }
+
     /// Takes one exchange, in the order in which exchanges were completed. What comes of it goes to
     /// [`BehaviourStage::observe`](super::BehaviourStage::observe), in the same order.
     pub fn observe(&mut self, exchange: &Exchange) -> Attributed {

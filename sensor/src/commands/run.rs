@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use analyzers::Analyzer;
 
-use crate::args::{CaptureArgs, ReplayArgs, Reveal, RunArgs};
-use crate::config::{self, Config};
+use crate::args::{CaptureArgs, ReplayArgs, RunArgs};
+use crate::config::Config;
 use crate::declared::{self, Noted, Tell};
 use crate::desk::{Desk, DeskSettings, HashKey};
 use crate::exit::{Failure, Status};
@@ -17,6 +17,7 @@ use crate::output::Outputs;
 use crate::output::kafka::{Delivery, KafkaConfig, KafkaSink, Mode};
 use crate::output::lines::Taken;
 use crate::pipeline::{self, Run};
+use crate::reload::Reload;
 use crate::signals::Stop;
 use crate::source::file::{Inputs, Progress, total_bytes};
 use crate::source::live::{Live, LiveError, LiveSettings};
@@ -49,7 +50,7 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<Status, Failure> {
         config.reassembly_limits(),
         &key_logs,
         desk,
-        args.run.workers,
+        args.run.cores(),
         &stop,
     );
     bar.finish();
@@ -123,14 +124,15 @@ pub(super) fn capture(args: &CaptureArgs) -> Result<Status, Failure> {
     })?;
     let stop = Stop::on_signals();
     let desk = desk(&args.run, &config, Some(&interface), &[])?;
+    let reload = Reload::on_hangup(&args.run, &interface, &config, desk.analyzer().settings().clone());
     message::info(&format!("listening on {interface}; Ctrl-C stops"));
     let (run, desk) = pipeline::capture(
         live,
         config.reassembly_limits(),
         desk,
-        args.run.workers,
+        args.run.cores(),
         args.duration,
-        &stop,
+        (&stop, reload),
     )
     .map_err(Failure::input)?;
     conclude(&run, desk, &args.run, &config, &interface)
@@ -138,22 +140,13 @@ pub(super) fn capture(args: &CaptureArgs) -> Result<Status, Failure> {
 
 /// The configuration with the command line's options laid over it.
 fn configuration(args: &RunArgs) -> Result<Config, Failure> {
-    let mut config = config::from_file(args.config.as_deref()).map_err(Failure::usage)?;
+    let config = args.config().map_err(Failure::usage)?;
     let level = match config.log.level.as_str() {
         "error" => Level::Error,
         "warn" => Level::Warn,
         _ => Level::Info,
     };
     message::set(level, config.log.json);
-    if let Some(dir) = &args.store {
-        config.store.directory.clone_from(dir);
-    }
-    if let Some(brokers) = &args.kafka {
-        config.kafka.brokers = brokers.clone();
-    }
-    if args.reveal.contains(&Reveal::Query) {
-        config.privacy.reveal = vec!["query".into()];
-    }
     Ok(config)
 }
 
