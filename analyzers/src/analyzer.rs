@@ -1,6 +1,7 @@
 //! The stages tied together: one exchange in, labels and findings out.
 
 use std::cell::OnceCell;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use crate::finding::ledger::Ledger;
 use crate::finding::{Finding, Suppressed};
 use crate::id::{Id, Seed};
 use crate::identity::signals::Signals;
-use crate::identity::{PrincipalView, Resolver, Scheme};
+use crate::identity::{PrincipalKind, PrincipalView, Resolver, Scheme};
 use crate::intent::{Verdict, WatchView};
 use crate::inventory::compare::{self, Comparison};
 use crate::inventory::declared::Suppression;
@@ -466,6 +467,12 @@ impl Analyzer {
             reaches: reaches.remove(&id).unwrap_or_default(),
             ..p.view(&self.settings)
         })
+    }
+
+    /// How many principals there are of each kind. Looks at each of them, and makes nothing.
+    #[must_use]
+    pub fn principal_counts(&self) -> BTreeMap<PrincipalKind, usize> {
+        self.behaviour.profiles.count_by(|p| p.kind)
     }
 
     /// What AI agents and services were seen to do, as far as an intent policy may be drawn up from it, with who they are; sorted

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use analyzers::{Analyzer, Finding};
+use analyzers::{Analyzer, Finding, PrincipalKind};
 use reassembly::{Counters, Event, Exchange, Flags, Timestamp};
 use serde::Serialize;
 
 use crate::coverage::{self, Alarm, Coverage};
 use crate::known::state::Learned;
-use crate::message;
+use crate::message::{self, Level};
 use crate::output::Outputs;
 use crate::output::kafka::Delivery;
 use crate::output::record::{Record, Topic};
@@ -25,10 +26,13 @@ use crate::records::principal::PrincipalRecord;
 use crate::records::time::NANOS_PER_DAY;
 use crate::records::{SensorRecord, exchange, part, to_json};
 use crate::source::Drops;
+use crate::status::{self, Board, FindingCounts, StoreWork, Work};
 use crate::store::{Day, Store};
 
 /// How often, in packet time, a live capture publishes inventory, agents and health again.
 const REPUBLISH: Duration = Duration::from_secs(60);
+/// How often callers and endpoints are counted, which looks at each of them.
+const COUNT: Duration = Duration::from_secs(10);
 /// Exchanges after which a replay writes what it learned to the store.
 const SNAPSHOT_EXCHANGES: u64 = 200_000;
 
@@ -99,6 +103,8 @@ pub(crate) struct DeskSettings {
     pub(crate) history_days: u64,
     /// Where records are published, in words that differ between places.
     pub(crate) destination: Option<String>,
+    /// Where it is told how a capture goes on.
+    pub(crate) board: Option<Arc<Board>>,
 }
 
 /// Analysis and what follows it.
@@ -118,6 +124,18 @@ pub(crate) struct Desk {
     store_failed: bool,
     incomplete: u64,
     coverage: Coverage,
+    told: Told,
+}
+
+/// What is counted for those who ask how a capture goes on.
+#[derive(Default)]
+struct Told {
+    flows_ended: u64,
+    findings: FindingCounts,
+    store: StoreWork,
+    endpoints: usize,
+    principals: Vec<(&'static str, usize)>,
+    counted: Option<Instant>,
 }
 
 impl Desk {
@@ -150,6 +168,7 @@ impl Desk {
             principals: Published::default(),
             store_failed: false,
             incomplete: 0,
+            told: Told::default(),
         };
         if known {
             // Of a store only what changes from here on is published again.
@@ -235,6 +254,7 @@ impl Desk {
                 }
             }
             Item::Event(Event::Flow(flow)) => {
+                self.told.flows_ended += 1;
                 if let Some(alarm) = self.coverage.flow(&flow) {
                     tell(alarm);
                 }
@@ -252,6 +272,15 @@ impl Desk {
         let mut any = false;
         while let Some(finding) = self.analyzer.poll() {
             any = true;
+            let counts = self
+                .told
+                .findings
+                .entry((finding.kind, finding.severity))
+                .or_default();
+            match finding.revision {
+                1 => counts.0 += 1,
+                _ => counts.1 += 1,
+            }
             let value = to_json(&FindingRecord::new(&finding));
             if let Some(lines) = &mut self.outputs.findings {
                 lines.line(&value);
@@ -285,6 +314,39 @@ impl Desk {
             self.publish_learned(now);
             self.publish_health(now, counters, drops);
         }
+        self.tell_board(now);
+    }
+
+    /// Tells those who ask how it goes on.
+    fn tell_board(&mut self, now: Timestamp) {
+        let Some(board) = &self.settings.board else {
+            return;
+        };
+        let told = &mut self.told;
+        if told.counted.is_none_or(|at| at.elapsed() >= COUNT) {
+            told.counted = Some(Instant::now());
+            told.endpoints = self.analyzer.endpoint_count();
+            let counts = self.analyzer.principal_counts();
+            told.principals = PrincipalKind::ALL
+                .map(|kind| (kind.name(), counts.get(&kind).copied().unwrap_or(0)))
+                .into();
+        }
+        let one_sided = self.coverage.one_sided();
+        let (flows, seen_once) = one_sided.window();
+        board.tell_work(Work {
+            now,
+            flows_ended: told.flows_ended,
+            coverage: *self.coverage.total(),
+            silent_flows: self.coverage.silent(),
+            one_sided: (flows, seen_once, one_sided.alarm()),
+            given_up: self.analyzer.counters(),
+            findings: told.findings.clone(),
+            endpoints: told.endpoints,
+            principals: told.principals.clone(),
+            store: (self.store.is_some() || self.store_failed).then_some(told.store),
+            kafka: self.outputs.publishing(),
+            outputs_failed: self.outputs.failed_names(),
+        });
     }
 
     /// Ends the input: what is left is decided, written, published and stored.
@@ -337,6 +399,7 @@ impl Desk {
     fn snapshot(&mut self, with_history: bool) {
         self.since_snapshot = 0;
         let Some(store) = &mut self.store else { return };
+        let began = Instant::now();
         let mut written = store.write(self.analyzer.take_changes(), self.day);
         if let Some(number) = self
             .day
@@ -356,8 +419,14 @@ impl Desk {
                 "{error:#}; what is learned from here on is not kept, everything else goes on"
             ));
             self.store_failed = true;
+            self.told.store.failed += 1;
             self.store = None;
             self.analyzer.forget_changes();
+        } else {
+            let of = &mut self.told.store;
+            of.written += 1;
+            of.last_success = Some(status::clock_seconds());
+            of.last_seconds = began.elapsed().as_secs_f64();
         }
     }
 
@@ -428,16 +497,28 @@ fn ended_early(exchange: &Exchange) -> u64 {
 
 /// Says that one direction is missing, or is there again.
 fn tell(alarm: Alarm) {
-    match alarm {
-        Alarm::Raised { flows, one_sided } => message::warn(&format!(
-            "one direction only: {} were seen in one direction; mirror both, or requests stay without answers",
-            coverage::share(flows, one_sided)
-        )),
-        Alarm::Cleared { flows, one_sided } => message::info(&format!(
-            "both directions are seen again: {} were seen in one direction only",
-            coverage::share(flows, one_sided)
-        )),
-    }
+    let (level, text, flows, one_sided) = match alarm {
+        Alarm::Raised { flows, one_sided } => (
+            Level::Warn,
+            format!(
+                "one direction only: {} were seen in one direction; mirror both, or requests stay without answers",
+                coverage::share(flows, one_sided)
+            ),
+            flows,
+            one_sided,
+        ),
+        Alarm::Cleared { flows, one_sided } => (
+            Level::Info,
+            format!(
+                "both directions are seen again: {} were seen in one direction only",
+                coverage::share(flows, one_sided)
+            ),
+            flows,
+            one_sided,
+        ),
+    };
+    let fields = [("flows", flows.into()), ("one_sided", one_sided.into())];
+    message::event(level, &text, &fields);
 }
 
 fn json(record: &impl Serialize) -> Vec<u8> {

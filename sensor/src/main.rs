@@ -18,6 +18,7 @@ mod keylog;
 mod source;
 
 mod pipeline;
+mod status;
 
 mod coverage;
 mod desk;
@@ -44,6 +45,7 @@ use clap::Parser as _;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    message::of_defects();
     signals::survive_file_size_limit();
     match commands::run(args::Cli::parse()) {
         Ok(status) => status.into(),

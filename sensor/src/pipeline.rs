@@ -18,6 +18,7 @@ use crate::source::capture::{Capture, FileError, Piece};
 use crate::source::file::Inputs;
 use crate::source::live::{Live, LiveError};
 use crate::source::{Drops, Step};
+use crate::status::{Board, Stage, Wire};
 
 /// How often, in packet time, the analysis is told the time and the counters.
 const TICK: Duration = Duration::from_secs(1);
@@ -72,19 +73,23 @@ enum Downstream {
         bytes: usize,
         full: Arc<AtomicBool>,
         desk: JoinHandle<Desk>,
+        board: Option<Arc<Board>>,
     },
 }
 
 impl Downstream {
-    fn new(mut desk: Desk, workers: u8) -> Self {
+    fn new(mut desk: Desk, workers: u8, board: Option<Arc<Board>>) -> Self {
         if workers <= 1 {
             return Self::Here(Box::new(desk));
         }
         let (sender, receiver) = sync_channel::<Vec<Item>>(PARCELS);
         let full = Arc::new(AtomicBool::new(false));
         let tell = Arc::clone(&full);
+        board.iter().for_each(|board| board.parcels_may_wait(PARCELS));
+        let emptied = board.clone();
         let thread = std::thread::spawn(move || {
             for parcel in receiver {
+                emptied.iter().for_each(|board| board.parcel_taken());
                 for item in parcel {
                     desk.take(item);
                 }
@@ -100,6 +105,7 @@ impl Downstream {
             bytes: 0,
             full,
             desk: thread,
+            board,
         }
     }
 
@@ -111,6 +117,7 @@ impl Downstream {
                 sender,
                 parcel,
                 bytes,
+                board,
                 ..
             } => {
                 let held = |m: &reassembly::Message| m.body.len();
@@ -125,6 +132,7 @@ impl Downstream {
                 parcel.push(item);
                 if parcel.len() >= PARCEL_EVENTS || *bytes >= PARCEL_BYTES {
                     *bytes = 0;
+                    board.iter().for_each(|board| board.parcel_sent());
                     // The other side ends only after this one; were it gone, finish() tells.
                     let _ = sender.send(std::mem::replace(parcel, Vec::with_capacity(PARCEL_EVENTS)));
                 }
@@ -138,11 +146,13 @@ impl Downstream {
             sender,
             parcel,
             bytes,
+            board,
             ..
         } = self
             && !parcel.is_empty()
         {
             *bytes = 0;
+            board.iter().for_each(|board| board.parcel_sent());
             let _ = sender.send(std::mem::take(parcel));
         }
     }
@@ -175,16 +185,21 @@ struct Stages {
     now: Timestamp,
     next_tick: Timestamp,
     first: Option<Timestamp>,
+    /// Time of the last packet, for those who ask.
+    last_packet: Option<Timestamp>,
+    board: Option<Arc<Board>>,
 }
 
 impl Stages {
-    fn new(limits: Limits, desk: Desk, workers: u8) -> Self {
+    fn new(limits: Limits, desk: Desk, workers: u8, board: Option<Arc<Board>>) -> Self {
         Self {
             reassembler: Reassembler::new(limits),
-            downstream: Downstream::new(desk, workers),
+            downstream: Downstream::new(desk, workers, board.clone()),
             now: Timestamp::default(),
             next_tick: Timestamp::default(),
             first: None,
+            last_packet: None,
+            board,
         }
     }
 
@@ -196,6 +211,7 @@ impl Stages {
         if packet.ts > self.now {
             self.now = packet.ts;
         }
+        self.last_packet = Some(packet.ts);
         self.reassembler.push(packet);
         self.drain();
     }
@@ -213,8 +229,19 @@ impl Stages {
 
     fn tick(&mut self, drops: Option<Drops>) {
         self.next_tick = self.now.plus(TICK);
+        let counters = self.reassembler.counters();
+        if let (Some(board), Some(drops)) = (&self.board, drops) {
+            board.tell_wire(Wire {
+                counters,
+                drops,
+                open_flows: self.reassembler.open_flows(),
+                flow_memory: self.reassembler.weight(),
+                now: self.now,
+                last_packet: self.last_packet,
+            });
+        }
         self.downstream
-            .take(Item::Tick(self.now, Box::new(self.reassembler.counters()), drops));
+            .take(Item::Tick(self.now, Box::new(counters), drops));
     }
 
     fn finish(mut self, mut run: Run) -> anyhow::Result<(Run, Desk)> {
@@ -246,7 +273,7 @@ pub(crate) fn replay(
     workers: u8,
     stop: &Stop,
 ) -> anyhow::Result<(Run, Desk)> {
-    let mut stages = Stages::new(limits, desk, workers);
+    let mut stages = Stages::new(limits, desk, workers, None);
     for log in key_logs {
         keylog::tell(&log.name, &stages.reassembler.add_secrets(&log.text));
     }
@@ -336,14 +363,18 @@ pub(crate) fn capture(
     workers: u8,
     duration: Option<Duration>,
     stop: &Stop,
+    board: Option<Arc<Board>>,
 ) -> anyhow::Result<(Run, Desk)> {
-    let mut stages = Stages::new(limits, desk, workers);
+    board.iter().for_each(|board| board.reach(Stage::Capturing));
+    let mut stages = Stages::new(limits, desk, workers, board.clone());
     let mut run = Run {
         readable: 1,
         ..Run::default()
     };
     let deadline = duration.map(|d| Instant::now() + d);
     let mut count = 0_u32;
+    // Packet time stands still when the clock is set back. What is told of the run must not.
+    let mut next_tick = Instant::now();
     loop {
         let idle = match live.next() {
             Ok(Step::Packet(packet)) => {
@@ -369,7 +400,8 @@ pub(crate) fn capture(
         };
         count = count.wrapping_add(1);
         if idle || count.is_multiple_of(256) {
-            if stages.tick_due() {
+            if stages.tick_due() || Instant::now() >= next_tick {
+                next_tick = Instant::now() + TICK;
                 let drops = live.drops();
                 stages.tick(Some(drops));
             }
@@ -384,6 +416,7 @@ pub(crate) fn capture(
             break;
         }
     }
+    board.iter().for_each(|board| board.reach(Stage::Ending));
     run.drops = Some(live.drops());
     stages.finish(run)
 }

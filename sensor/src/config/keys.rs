@@ -394,12 +394,19 @@ keys! {
         options: BTreeMap<String, String> = BTreeMap::new(), Rule::Any;
     }
 
+    /// Numbers and health over HTTP, of a live capture: `/metrics` for Prometheus, `/healthz`, `/readyz`.
+    http: HttpSection {
+        /// Address to answer on, when `--listen` is not given, such as `127.0.0.1:9464` or `[::]:9464`. Empty answers nowhere. There
+        /// is no password: it tells numbers alone, and whoever reaches it reads them.
+        listen: String = String::new(), Rule::Text("an address with a port, such as 127.0.0.1:9464", |t| t.is_empty() || t.parse::<std::net::SocketAddr>().is_ok());
+    }
+
     /// Messages on standard error.
     log: LogSection {
         /// How much is said.
         level: String = "info".into(), Rule::OneOf(&["error", "warn", "info"]);
-        /// One JSON object a line instead of words.
-        json: bool = false, Rule::Any;
+        /// `"text"` is for people. `"json"` writes one object a line: `time` by the clock, `level`, `message` and what belongs to it.
+        format: String = "text".into(), Rule::OneOf(&["text", "json"]);
     }
 }
 

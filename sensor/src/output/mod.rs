@@ -11,6 +11,7 @@ use anyhow::Context as _;
 
 use crate::args::RunArgs;
 use crate::message;
+use crate::status::KafkaWork;
 use kafka::{Delivery, KafkaSink};
 use lines::{Lines, Taken};
 use record::Record;
@@ -118,6 +119,17 @@ impl Outputs {
     /// What Kafka confirmed, keeps waiting, and shed so far.
     pub(crate) fn published(&self) -> Option<(u64, u64, u64)> {
         self.kafka.as_ref().map(KafkaSink::so_far)
+    }
+
+    /// How publishing to Kafka goes on.
+    pub(crate) fn publishing(&self) -> Option<KafkaWork> {
+        self.kafka.as_ref().map(KafkaSink::work)
+    }
+
+    /// Names of the files that cannot be written any more.
+    pub(crate) fn failed_names(&self) -> Vec<String> {
+        let failed = self.lines().filter(|lines| lines.failed());
+        failed.map(|lines| lines.name().to_owned()).collect()
     }
 
     /// Waits a little for what was published to be confirmed.

@@ -1,0 +1,250 @@
+//! A capture that tells how it goes on: what was sent is what `/metrics` says, and `/healthz` says in words what is wrong.
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use support::exposition::{self, Metrics, labelled, value};
+use support::net::{Cable, ok, send_if_asked, wait_for};
+use support::{folder, lines, testdata};
+
+const LISTEN: &str = "127.0.0.1:9464";
+
+fn address() -> SocketAddr {
+    LISTEN.parse().expect("an address")
+}
+
+#[test]
+fn sender() {
+    send_if_asked();
+}
+
+#[test]
+fn the_reader_of_metrics_is_strict() {
+    exposition::the_reader_is_strict();
+}
+
+fn capture(cable: &Cable, more: &[&str]) -> Child {
+    cable
+        .within(env!("CARGO_BIN_EXE_tapline"))
+        .args(["capture", "-i", "span", "--listen", LISTEN])
+        .args(more)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the sensor starts")
+}
+
+fn ready(cable: &Cable) {
+    wait_for("the sensor to be ready", || {
+        cable.get(address(), "/readyz").0 == 200
+    });
+}
+
+fn metrics(cable: &Cable) -> Metrics {
+    let (status, text) = cable.get(address(), "/metrics");
+    assert_eq!(status, 200);
+    exposition::read(&text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+/// Ends it as a service manager does; what it said.
+fn end(mut sensor: Child) -> (Option<i32>, String) {
+    assert!(ok("kill", &["-TERM", &sensor.id().to_string()]));
+    let mut said = String::new();
+    std::io::Read::read_to_string(&mut sensor.stderr.take().expect("a pipe"), &mut said).expect("text");
+    (sensor.wait().expect("it ends").code(), said)
+}
+
+/// Frames of a capture file, and their bytes.
+fn frames(file: &Path) -> (f64, f64) {
+    let mut capture = pcap::Capture::from_file(file).expect("a capture");
+    let (mut frames, mut bytes) = (0, 0);
+    while let Ok(packet) = capture.next_packet() {
+        frames += 1;
+        bytes += packet.data.len();
+    }
+    (f64::from(frames), bytes as f64)
+}
+
+fn summed(metrics: &Metrics, name: &str) -> f64 {
+    metrics[name].samples.values().sum()
+}
+
+#[test]
+fn what_was_sent_is_what_metrics_say() {
+    let Some(cable) = Cable::new("m") else { return };
+    let out = folder("status-metrics");
+    let at = |name: &str| out.join(name).display().to_string();
+    let config = at("tapline.toml");
+    fs::write(&config, "[store]\nsnapshot_every = \"1s\"\n").expect("written");
+    let demo = testdata("demo.pcap");
+    let (sent, bytes) = frames(&demo);
+    let exchanges = at("replayed.jsonl");
+    let replayed = support::tapline(&[
+        "replay",
+        &demo.display().to_string(),
+        "--exchanges",
+        &exchanges,
+        "--flows",
+        &at("replayed-flows.jsonl"),
+    ]);
+    assert_eq!(replayed.status.code(), Some(0));
+    let exchanges = lines(Path::new(&exchanges)).len() as f64;
+    let flows = lines(Path::new(&at("replayed-flows.jsonl"))).len() as f64;
+
+    let sensor = capture(
+        &cable,
+        &[
+            "--config",
+            &config,
+            "--workers",
+            "2",
+            "--store",
+            &at("store"),
+            "--findings",
+            &at("findings.jsonl"),
+            "--exchanges",
+            &at("exchanges.jsonl"),
+        ],
+    );
+    ready(&cable);
+    let before = metrics(&cable);
+    assert_eq!(value(&before, "tapline_ready"), 1.0);
+    // The first finding of a kind is an increase, so it is there from the start.
+    assert_eq!(
+        labelled(
+            &before,
+            "tapline_findings_total",
+            &[("kind", "missing_auth"), ("severity", "medium")]
+        ),
+        0.0
+    );
+    assert_eq!(
+        before["tapline_findings_total"].samples.len(),
+        analyzers::finding::CATALOGUE.len()
+    );
+
+    cable.send(&demo, "sender");
+    wait_for("all frames", || {
+        let now = metrics(&cable);
+        value(&now, "tapline_packets_total") >= sent
+            && value(&now, "tapline_store_snapshots_total") >= 2.0
+            && value(&now, "tapline_endpoints") > 0.0
+    });
+    let now = metrics(&cable);
+    assert_eq!(value(&now, "tapline_packets_total"), sent);
+    assert_eq!(value(&now, "tapline_packet_bytes_total"), bytes);
+    assert_eq!(value(&now, "tapline_capture_received_packets_total"), sent);
+    assert_eq!(value(&now, "tapline_capture_kernel_dropped_packets_total"), 0.0);
+    assert_eq!(
+        value(&now, "tapline_capture_interface_dropped_packets_total"),
+        0.0
+    );
+    // Exchanges that go on when a capture ends are given out then.
+    let seen = value(&now, "tapline_exchanges_total");
+    assert!(
+        seen > exchanges * 0.9 && seen <= exchanges,
+        "{seen} of {exchanges}"
+    );
+    let ended = value(&now, "tapline_flows_ended_total");
+    let open = value(&now, "tapline_flows_open");
+    assert!(
+        ended > 0.0 && ended + open >= flows * 0.9,
+        "{ended} + {open} of {flows}"
+    );
+    let decoded = labelled(&now, "tapline_coverage_ratio", &[("kind", "decoded")]);
+    assert!(decoded > 0.5 && decoded <= 1.0, "{decoded}");
+    let shares = summed(&now, "tapline_coverage_ratio");
+    assert!((shares - 1.0).abs() < 1e-9, "{shares}");
+    assert!(summed(&now, "tapline_principals") > 1.0);
+    assert!(value(&now, "process_resident_memory_bytes") > 1e6);
+    assert!(value(&now, "tapline_flow_memory_limit_bytes") > value(&now, "tapline_flow_memory_bytes"));
+    assert_eq!(value(&now, "tapline_analysis_queue_capacity_parcels"), 8.0);
+    assert_eq!(value(&now, "tapline_analysis_queue_parcels"), 0.0);
+    assert_eq!(value(&now, "tapline_store_snapshot_failures_total"), 0.0);
+    let clock = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("a clock")
+        .as_secs_f64();
+    let last = value(&now, "tapline_store_last_snapshot_timestamp_seconds");
+    assert!(clock - last < 10.0 && last <= clock, "{last} at {clock}");
+    let stamped = value(&now, "tapline_last_packet_timestamp_seconds");
+    assert!(clock - stamped < 60.0 && stamped <= clock, "{stamped} at {clock}");
+    assert_eq!(cable.get(address(), "/healthz"), (200, "healthy\n".to_owned()));
+
+    // Labels come from lists of the program.
+    let labels: BTreeSet<&str> = now
+        .values()
+        .flat_map(|of| of.samples.keys())
+        .flat_map(|labels| labels.keys().map(String::as_str))
+        .collect();
+    assert_eq!(
+        labels,
+        ["kind", "severity", "table", "version"].into_iter().collect()
+    );
+    let (_, text) = cable.get(address(), "/metrics");
+    assert!(!text.contains("acme"), "{text}");
+
+    // What was told until now is in the file.
+    let told = lines(Path::new(&at("findings.jsonl")));
+    let (new, again): (Vec<_>, Vec<_>) = told.iter().partition(|f| f["revision"] == 1);
+    let after = metrics(&cable);
+    assert!(!new.is_empty());
+    assert_eq!(summed(&after, "tapline_findings_total"), new.len() as f64);
+    assert_eq!(
+        summed(&after, "tapline_finding_revisions_total"),
+        again.len() as f64
+    );
+    let (status, said) = end(sensor);
+    assert_eq!(status, Some(0), "{said}");
+    assert!(
+        said.contains("metrics and health are at http://127.0.0.1:9464/"),
+        "{said}"
+    );
+    assert_eq!(
+        lines(Path::new(&at("exchanges.jsonl"))).len() as f64,
+        exchanges,
+        "{said}"
+    );
+}
+
+#[test]
+fn an_output_that_takes_nothing_is_told_in_words() {
+    let Some(cable) = Cable::new("h") else { return };
+    // With another one beside it: when nobody takes anything any more, a capture ends.
+    let findings = folder("status-full").join("findings.jsonl").display().to_string();
+    let sensor = capture(&cable, &["--exchanges", "/dev/full", "--findings", &findings]);
+    ready(&cable);
+    assert_eq!(cable.get(address(), "/healthz"), (200, "healthy\n".to_owned()));
+    cable.send(&testdata("demo.pcap"), "sender");
+    wait_for("the output to fail", || cable.get(address(), "/healthz").0 == 503);
+    let (_, text) = cable.get(address(), "/healthz");
+    assert_eq!(
+        text,
+        "not healthy\noutput: /dev/full cannot be written and is incomplete\n"
+    );
+    let now = metrics(&cable);
+    assert_eq!(value(&now, "tapline_healthy"), 0.0);
+    assert_eq!(value(&now, "tapline_outputs_failed"), 1.0);
+    // It still captures.
+    assert_eq!(cable.get(address(), "/readyz").0, 200);
+    assert_eq!(end(sensor).0, Some(4));
+}
+
+#[test]
+fn an_address_that_is_taken_is_told_before_anything_is_opened() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address").to_string();
+    let run = support::tapline(&["capture", "-i", "lo", "--listen", &address]);
+    assert_eq!(run.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&run.stderr).into_owned();
+    assert!(
+        said.contains(&format!("cannot listen on {address} (http.listen, --listen)")),
+        "{said}"
+    );
+}
