@@ -18,6 +18,7 @@ mod keylog;
 mod source;
 
 mod pipeline;
+mod privileges;
 mod status;
 
 mod coverage;

@@ -160,4 +160,33 @@ mod tests {
         assert!(!line.contains('\n'));
         assert!(serde_json::from_str::<Value>(&line).is_ok_and(|v| v.is_object()));
     }
+
+    const DEFECT: &str = "TAPLINE_TEST_DEFECT";
+
+    /// Does nothing unless the test below asks for it.
+    #[test]
+    fn inside() {
+        if let Some(text) = std::env::var_os(DEFECT) {
+            of_defects();
+            let text = text.to_string_lossy();
+            // Rust's words for this hold the text.
+            let _ = &text[1..2];
+        }
+    }
+
+    #[test]
+    fn a_defect_says_where_it_is_and_nothing_of_what_was_read() {
+        let run = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "message::tests::inside", "--nocapture"])
+            .env(DEFECT, "\u{fc}hunter2canary")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&run.stderr).into_owned();
+        assert!(!run.status.success(), "{said}");
+        assert!(
+            said.contains("a defect in tapline at sensor/src/message.rs:"),
+            "{said}"
+        );
+        assert!(!said.contains("hunter2canary"), "{said}");
+    }
 }

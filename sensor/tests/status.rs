@@ -248,3 +248,217 @@ fn an_address_that_is_taken_is_told_before_anything_is_opened() {
         "{said}"
     );
 }
+
+/// What proc_pid_status(5) says of the process behind `ip netns exec`, which becomes the program that it runs.
+fn status_of(sensor: &Child) -> std::collections::BTreeMap<String, String> {
+    fs::read_to_string(format!("/proc/{}/status", sensor.id()))
+        .expect("it runs")
+        .lines()
+        .filter_map(|line| line.split_once(":\t"))
+        .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
+        .collect()
+}
+
+const NONE: &str = "0000000000000000";
+
+/// A folder of the user `nobody`, where everybody gets to.
+fn of_nobody() -> (tempfile::TempDir, u32) {
+    use std::os::unix::fs::{PermissionsExt as _, chown};
+    let passwd = fs::read_to_string("/etc/passwd").expect("users");
+    let nobody = passwd
+        .lines()
+        .find_map(|line| line.strip_prefix("nobody:"))
+        .expect("nobody");
+    let ids: Vec<u32> = nobody.split(':').filter_map(|id| id.parse().ok()).collect();
+    let dir = tempfile::tempdir().expect("a folder");
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("rights");
+    chown(dir.path(), Some(ids[0]), Some(ids[1])).expect("an owner");
+    (dir, ids[0])
+}
+
+#[test]
+fn after_the_interface_is_open_nothing_is_left_but_what_a_capture_needs() {
+    let Some(cable) = Cable::new("p") else { return };
+    let (dir, nobody) = of_nobody();
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    let config = at("tapline.toml");
+    let text = "[capture]\nuser = \"nobody\"\n[store]\nsnapshot_every = \"1s\"\n[log]\nformat = \"json\"\n";
+    fs::write(&config, text).expect("written");
+    let (store, findings) = (at("store"), at("findings.jsonl"));
+    // Nobody listens on the discard port, so records wait in the spool.
+    let sensor = capture(
+        &cable,
+        &[
+            "--config",
+            &config,
+            "--workers",
+            "2",
+            "--store",
+            &store,
+            "--findings",
+            &findings,
+            "--kafka",
+            "127.0.0.1:9",
+        ],
+    );
+    ready(&cable);
+    let status = status_of(&sensor);
+    for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
+        assert_eq!(status[set], NONE, "{set}");
+    }
+    let id = nobody.to_string();
+    for who in ["Uid", "Gid"] {
+        let ids: Vec<&str> = status[who].split_whitespace().collect();
+        assert_eq!(ids.len(), 4);
+        assert!(
+            who == "Gid" || ids.iter().all(|n| *n == id),
+            "{who}: {}",
+            status[who]
+        );
+        assert!(!ids.contains(&"0"), "{who}: {}", status[who]);
+    }
+    assert!(!status["Groups"].split_whitespace().any(|group| group == "0"));
+    assert_eq!(status["NoNewPrivs"], "1");
+    assert_eq!(status["Seccomp"], "2");
+    // Every thread, also those of the server and of librdkafka.
+    let tasks = fs::read_dir(format!("/proc/{}/task", sensor.id())).expect("threads");
+    let mut threads = 0;
+    for task in tasks {
+        let path = task.expect("a thread").path().join("status");
+        let text = fs::read_to_string(path).expect("a thread");
+        assert!(text.contains(&format!("CapEff:\t{NONE}")), "{text}");
+        assert!(
+            text.contains("Seccomp:\t2") && text.contains("NoNewPrivs:\t1"),
+            "{text}"
+        );
+        threads += 1;
+    }
+    assert!(threads > 3, "{threads} threads");
+
+    // It goes on: packets, store, spool and outputs.
+    let demo = testdata("demo.pcap");
+    let (sent, _) = frames(&demo);
+    cable.send(&demo, "sender");
+    wait_for("packets, snapshots and records in the spool", || {
+        let now = metrics(&cable);
+        value(&now, "tapline_packets_total") >= sent
+            && value(&now, "tapline_store_snapshots_total") >= 2.0
+            && value(&now, "tapline_kafka_spooled_records") > 0.0
+    });
+    let now = metrics(&cable);
+    assert_eq!(value(&now, "tapline_store_snapshot_failures_total"), 0.0);
+    assert_eq!(value(&now, "tapline_kafka_up"), 0.0);
+    assert_eq!(value(&now, "tapline_kafka_spool_up"), 1.0);
+    assert_eq!(cable.get(address(), "/healthz"), (200, "healthy\n".to_owned()));
+    let (code, said) = end(sensor);
+    assert_eq!(code, Some(4), "records wait, and that is told: {said}");
+    assert!(!lines(Path::new(&findings)).is_empty());
+    let listed = support::tapline(&["inventory", "--store", &store, "--json"]);
+    assert!(listed.status.success() && !listed.stdout.is_empty());
+    assert!(
+        support::files(&Path::new(&store).join("spool"))
+            .iter()
+            .any(|file| fs::metadata(file).expect("a file").len() > 1000)
+    );
+
+    // Each message is an object with time, level and text, and tells what is in force.
+    let told: Vec<serde_json::Value> = said
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect();
+    for message in &told {
+        assert!(
+            message["time"]
+                .as_str()
+                .is_some_and(|t| t.starts_with("20") && t.ends_with('Z')),
+            "{message}"
+        );
+        assert!(
+            message["level"].is_string() && message["message"].is_string(),
+            "{message}"
+        );
+    }
+    assert!(
+        told.iter().any(|message| message["in_force"][0] == "user nobody"),
+        "{said}"
+    );
+    assert!(
+        told.iter().any(|message| message["interface"] == "span"),
+        "{said}"
+    );
+}
+
+#[test]
+fn the_one_capability_that_a_capture_needs_is_dropped_too() {
+    let Some(cable) = Cable::new("c") else { return };
+    if !ok("setpriv", &["--version"]) {
+        eprintln!("skipped: there is no setpriv");
+        return;
+    }
+    let (dir, nobody) = of_nobody();
+    let store = dir.path().join("store").display().to_string();
+    // As a service manager does with a user of its own and AmbientCapabilities=CAP_NET_RAW.
+    let id = nobody.to_string();
+    let sensor = cable
+        .within("setpriv")
+        .args(["--reuid", &id, "--regid", &id, "--clear-groups"])
+        .args([
+            "--bounding-set",
+            "-all,+net_raw",
+            "--inh-caps",
+            "-all,+net_raw",
+            "--ambient-caps",
+            "-all,+net_raw",
+        ])
+        .args([
+            env!("CARGO_BIN_EXE_tapline"),
+            "capture",
+            "-i",
+            "span",
+            "--listen",
+            LISTEN,
+            "--store",
+            &store,
+        ])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    ready(&cable);
+    let status = status_of(&sensor);
+    for set in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
+        assert_eq!(status[set], NONE, "{set}");
+    }
+    assert_eq!(status["NoNewPrivs"], "1");
+    let demo = testdata("demo.pcap");
+    let (sent, _) = frames(&demo);
+    cable.send(&demo, "sender");
+    wait_for("packets", || {
+        value(&metrics(&cable), "tapline_packets_total") >= sent
+    });
+    let (code, said) = end(sensor);
+    assert_eq!(code, Some(0), "{said}");
+}
+
+#[test]
+fn a_user_that_may_not_be_become_is_told() {
+    let dir = folder("status-user");
+    let config = dir.join("tapline.toml");
+    fs::write(&config, "[capture]\nuser = \"no-such-user-here\"\n").expect("written");
+    let run = support::tapline(&[
+        "capture",
+        "-i",
+        "lo",
+        "--duration",
+        "1s",
+        "--config",
+        &config.display().to_string(),
+    ]);
+    let said = support::said(&run);
+    if said.contains("not allowed to capture") {
+        eprintln!("skipped: this machine does not allow to capture");
+        return;
+    }
+    assert_eq!(run.status.code(), Some(2), "{said}");
+    assert!(said.contains("there is no user no-such-user-here"), "{said}");
+}

@@ -19,6 +19,7 @@ use crate::output::Outputs;
 use crate::output::kafka::{Delivery, KafkaConfig, KafkaSink, Mode};
 use crate::output::lines::Taken;
 use crate::pipeline::{self, Run};
+use crate::privileges::{self, Needs};
 use crate::signals::Stop;
 use crate::source::file::{Inputs, Progress, total_bytes};
 use crate::source::live::{Live, LiveError, LiveSettings};
@@ -132,6 +133,7 @@ pub(super) fn capture(args: &CaptureArgs) -> Result<Status, Failure> {
         LiveError::Filter { .. } => Failure::usage(error),
         _ => Failure::input(error),
     })?;
+    give_away(&args.run, &config)?;
     let stop = Stop::on_signals();
     let board = listener.map(|listener| tell_on(listener, &config)).transpose()?;
     board.iter().for_each(|board| board.reach(Stage::Reading));
@@ -152,6 +154,33 @@ pub(super) fn capture(args: &CaptureArgs) -> Result<Status, Failure> {
     )
     .map_err(Failure::input)?;
     conclude(&run, desk, &args.run, &config, &interface)
+}
+
+/// Gives away what a capture does not need any more, now that the interface is open and no thread has been started.
+fn give_away(args: &RunArgs, config: &Config) -> Result<(), Failure> {
+    let kafka = config.kafka();
+    let store = Some(&config.store.directory).filter(|dir| !dir.as_os_str().is_empty());
+    let spool = kafka.as_ref().and_then(|kafka| kafka.spool_dir.as_ref());
+    let needs = Needs {
+        folders: store.into_iter().chain(spool).cloned().collect(),
+        files: Outputs::files(args),
+        network: kafka.is_some(),
+    };
+    let capture = &config.capture;
+    let given = privileges::give_away(&capture.user, capture.confine, &needs).map_err(Failure::usage)?;
+    message::event(
+        Level::Info,
+        &format!("the interface is open; from here on: {}", given.done.join(", ")),
+        &[("in_force", given.done.clone().into())],
+    );
+    if !given.missing.is_empty() {
+        message::event(
+            Level::Warn,
+            &format!("goes on without {}", given.missing.join(", ")),
+            &[("missing", given.missing.clone().into())],
+        );
+    }
+    Ok(())
 }
 
 /// Answers on `listener` from now on.

@@ -109,6 +109,12 @@ keys! {
         buffer: Size = Size(64 << 20), Rule::Range(1 << 20, 2047 << 20);
         /// Whether to take frames that are not addressed to this machine. A mirror port needs it.
         promiscuous: bool = true, Rule::Any;
+        /// User that the process becomes once the interface is open, when root starts it. Store, spool, outputs and the files that this
+        /// configuration names must be that user's to read and write. Empty stays whoever it is. Capabilities are dropped either way.
+        user: String = String::new(), Rule::Any;
+        /// Whether the process also has the kernel refuse what it never does once the interface is open: running programs, opening raw
+        /// sockets, writing anywhere but in store, spool and outputs (seccomp, Landlock). What the kernel does not have is told.
+        confine: bool = true, Rule::Any;
     }
 
     /// Tunnels that mirrors wrap packets in. ERSPAN, GRE, IP in IP, GTP-U, Teredo and others need no setting.

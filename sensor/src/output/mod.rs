@@ -4,7 +4,7 @@ pub(crate) mod kafka;
 pub(crate) mod lines;
 pub(crate) mod record;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -57,6 +57,15 @@ impl Outputs {
     /// When two outputs are one file, or an output is an input or something else that is in use.
     pub(crate) fn check(args: &RunArgs, taken: &Taken<'_>) -> anyhow::Result<()> {
         lines::check_paths(&wanted(args), taken).map_err(anyhow::Error::msg)
+    }
+
+    /// The files that the command line asks for.
+    pub(crate) fn files(args: &RunArgs) -> Vec<PathBuf> {
+        wanted(args)
+            .into_iter()
+            .filter(|(_, path)| path.as_os_str() != "-")
+            .map(|(_, path)| path.to_owned())
+            .collect()
     }
 
     /// Opens what the command line asks for. What is in the files stays until [`Self::begin`].
