@@ -38,6 +38,19 @@ pub(crate) struct Given {
     pub(crate) missing: Vec<String>,
 }
 
+/// Makes use of the right to open an interface where the process has it and it is not in force, as with a file that was given
+/// `cap_net_raw+p`. A file with `+ep` does not even start where the capability is taken away, as in a container that only replays.
+pub(crate) fn take_up() {
+    if let Ok(mut sets) = rustix::thread::capabilities(None)
+        && sets.permitted.contains(CapabilitySet::NET_RAW)
+        && !sets.effective.contains(CapabilitySet::NET_RAW)
+    {
+        sets.effective |= CapabilitySet::NET_RAW;
+        // Without it the interface does not open, and that is told.
+        let _ = rustix::thread::set_capabilities(None, sets);
+    }
+}
+
 /// Gives all of it away. `user` is empty when the process stays whose it is; `confine` is about Landlock and seccomp.
 ///
 /// # Errors

@@ -462,3 +462,50 @@ fn a_user_that_may_not_be_become_is_told() {
     assert_eq!(run.status.code(), Some(2), "{said}");
     assert!(said.contains("there is no user no-such-user-here"), "{said}");
 }
+
+/// ICMP errors about ports that nobody listens on, which the kernel of the namespace sent.
+fn unreachable(cable: &Cable) -> u64 {
+    let output = cable
+        .within("cat")
+        .arg("/proc/net/snmp")
+        .output()
+        .expect("counters");
+    let text = String::from_utf8(output.stdout).expect("text");
+    let icmp: Vec<Vec<&str>> = text
+        .lines()
+        .filter_map(|line| Some(line.strip_prefix("Icmp: ")?.split(' ').collect()))
+        .collect();
+    let place = icmp[0]
+        .iter()
+        .position(|name| *name == "OutDestUnreachs")
+        .expect("it");
+    icmp[1][place].parse().expect("a number")
+}
+
+#[test]
+fn what_a_mirror_sends_to_this_machine_is_not_answered() {
+    let Some(cable) = Cable::new("t") else { return };
+    let dir = folder("status-hold");
+    let config = dir.join("tapline.toml");
+    let send = || {
+        let sent = cable
+            .within("bash")
+            .args([
+                "-c",
+                "for n in 1 2 3; do echo x > /dev/udp/127.0.0.1/4789; sleep 0.1; done",
+            ])
+            .status()
+            .expect("bash runs");
+        assert!(sent.code().is_some());
+    };
+    for (ports, answered) in [("[]", true), ("[4789]", false)] {
+        fs::write(&config, format!("[tunnels]\nhold_ports = {ports}\n")).expect("written");
+        let sensor = capture(&cable, &["--config", &config.display().to_string()]);
+        ready(&cable);
+        let before = unreachable(&cable);
+        send();
+        let errors = unreachable(&cable) - before;
+        assert_eq!(errors > 0, answered, "{errors} ICMP errors with {ports}");
+        assert_eq!(end(sensor).0, Some(0));
+    }
+}

@@ -22,6 +22,7 @@ use crate::pipeline::{self, Run};
 use crate::privileges::{self, Needs};
 use crate::signals::Stop;
 use crate::source::file::{Inputs, Progress, total_bytes};
+use crate::source::hold;
 use crate::source::live::{Live, LiveError, LiveSettings};
 use crate::status::{Board, Stage, server};
 use crate::store::Store;
@@ -119,6 +120,7 @@ pub(super) fn capture(args: &CaptureArgs) -> Result<Status, Failure> {
     } else {
         Some(server::listen(&listen).map_err(Failure::usage)?)
     };
+    privileges::take_up();
     let live = Live::open(&LiveSettings {
         interface: interface.clone(),
         filter: args
@@ -133,6 +135,7 @@ pub(super) fn capture(args: &CaptureArgs) -> Result<Status, Failure> {
         LiveError::Filter { .. } => Failure::usage(error),
         _ => Failure::input(error),
     })?;
+    let _held = hold::hold(&config.tunnels.hold_ports).map_err(Failure::usage)?;
     give_away(&args.run, &config)?;
     let stop = Stop::on_signals();
     let board = listener.map(|listener| tell_on(listener, &config)).transpose()?;

@@ -123,6 +123,9 @@ keys! {
         vxlan_ports: Vec<u16> = vec![4789, 8472], Rule::Range(1, 65_535);
         /// UDP ports that carry GENEVE.
         geneve_ports: Vec<u16> = vec![6081], Rule::Range(1, 65_535);
+        /// UDP ports that a live capture holds open and does not read, when the mirror sends to an address of this very machine, as
+        /// those of clouds do. Without that the kernel answers what arrives with ICMP errors. docs/deploy.md tells when.
+        hold_ports: Vec<u16> = Vec::new(), Rule::Range(1, 65_535);
     }
 
     /// What is made of packets, from an interface or from files.

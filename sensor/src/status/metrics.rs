@@ -172,6 +172,12 @@ impl Board {
             work.outputs_failed.len(),
         );
         process(&mut text, &Process::now());
+        text.one(
+            "process_start_time_seconds",
+            Gauge,
+            "Start time of the process since unix epoch in seconds.",
+            self.started_at,
+        );
         text.0
     }
 
@@ -434,10 +440,139 @@ fn process(text: &mut Text, process: &Process) {
         "Number of OS threads in the process.",
         process.threads,
     );
-    text.maybe(
-        "process_start_time_seconds",
-        Gauge,
-        "Start time of the process since unix epoch in seconds.",
-        process.start,
-    );
+}
+
+#[cfg(test)]
+#[path = "../../tests/support/exposition.rs"]
+#[allow(dead_code, reason = "the tests of captures use the rest")]
+mod exposition;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::Path;
+
+    use reassembly::{Counters, Timestamp};
+
+    use super::super::{KafkaWork, StoreWork};
+    use super::*;
+
+    /// What a capture with everything prints.
+    fn everything() -> String {
+        let board = Board::new(1 << 20);
+        board.reach(Stage::Capturing);
+        board.tell_wire(Wire {
+            counters: Counters::default(),
+            drops: crate::source::Drops::default(),
+            open_flows: 0,
+            flow_memory: 0,
+            now: Timestamp(2_000_000_000),
+            last_packet: Some(Timestamp(1)),
+        });
+        let analyzer = analyzers::Analyzer::new(analyzers::Settings::default());
+        board.tell_work(Work {
+            now: Timestamp(1_500_000_000),
+            given_up: analyzer.counters(),
+            principals: analyzers::PrincipalKind::ALL.map(|kind| (kind.name(), 0)).into(),
+            store: Some(StoreWork {
+                last_success: Some(1.5),
+                ..StoreWork::default()
+            }),
+            kafka: Some(KafkaWork::default()),
+            ..Work::default()
+        });
+        board.metrics()
+    }
+
+    #[test]
+    fn everything_is_what_prometheus_reads() {
+        let text = everything();
+        let metrics = exposition::read(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        assert!(metrics.len() > 100, "{}", metrics.len());
+        assert!((exposition::value(&metrics, "tapline_analysis_lag_seconds") - 0.5).abs() < 1e-9);
+        let names: BTreeSet<&str> = metrics.keys().map(String::as_str).collect();
+        for (name, _, _) in Counters::default().named() {
+            assert!(names.contains(format!("tapline_{name}_total").as_str()), "{name}");
+        }
+    }
+
+    /// Expressions of PromQL in the file: of alerts lines `expr:`, of dashboards members `expr`.
+    fn expressions(name: &str) -> Vec<String> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy").join(name);
+        let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        if name.ends_with(".yaml") {
+            let lines = text.lines();
+            return lines
+                .filter_map(|l| l.trim().strip_prefix("expr: ").map(str::to_owned))
+                .collect();
+        }
+        fn collect(value: &serde_json::Value, into: &mut Vec<String>) {
+            match value {
+                serde_json::Value::Object(map) => {
+                    for (name, value) in map {
+                        match value.as_str() {
+                            Some(text) if name == "expr" || name == "query" => into.push(text.to_owned()),
+                            _ => collect(value, into),
+                        }
+                    }
+                }
+                serde_json::Value::Array(list) => list.iter().for_each(|value| collect(value, into)),
+                _ => {}
+            }
+        }
+        let mut found = Vec::new();
+        collect(&serde_json::from_str(&text).unwrap(), &mut found);
+        found
+    }
+
+    #[test]
+    fn whatever_alerts_and_dashboard_ask_for_is_printed() {
+        let metrics = exposition::read(&everything()).unwrap();
+        let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
+        let mut asked = BTreeSet::new();
+        for file in ["prometheus/alerts.yaml", "grafana/tapline.json"] {
+            let before = asked.len();
+            for expression in expressions(file) {
+                let mut rest = expression.as_str();
+                while let Some(at) = rest.find(|c: char| is_word(c)) {
+                    let from = &rest[at..];
+                    let word = &from[..from.find(|c: char| !is_word(c)).unwrap_or(from.len())];
+                    rest = &from[word.len()..];
+                    if !word.starts_with("tapline_") && !word.starts_with("process_") {
+                        continue;
+                    }
+                    let metric = metrics
+                        .get(word)
+                        .unwrap_or_else(|| panic!("{file}: there is no {word} in {expression}"));
+                    asked.insert(word.to_owned());
+                    // What is asked of its labels; those that Prometheus adds aside.
+                    let inside = rest
+                        .strip_prefix('{')
+                        .and_then(|r| r.split_once('}'))
+                        .map_or("", |(i, _)| i);
+                    for matcher in inside.split(',').filter(|m| !m.is_empty()) {
+                        let (label, value) = matcher.split_once('=').unwrap();
+                        if label == "instance" {
+                            continue;
+                        }
+                        let value = value.trim_matches('"');
+                        assert!(
+                            metric
+                                .samples
+                                .keys()
+                                .any(|of| of.get(label).is_some_and(|is| is == value)),
+                            "{file}: {word} has no {matcher}"
+                        );
+                    }
+                    // A counter is looked at as it grows.
+                    if metric.kind == "counter" && !expression.contains(&format!("{word} > ")) {
+                        let around = expression.contains("rate(") || expression.contains("increase(");
+                        assert!(around, "{file}: {word} is a counter in {expression}");
+                    }
+                }
+            }
+            assert!(asked.len() > before + 5, "{file} asks for little");
+        }
+    }
 }

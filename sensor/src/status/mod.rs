@@ -112,6 +112,8 @@ pub(crate) enum Stage {
 #[derive(Debug)]
 pub(crate) struct Board {
     started: Instant,
+    /// The same by the clock.
+    started_at: f64,
     stage: AtomicU64,
     wire: ArcSwapOption<Wire>,
     work: ArcSwap<Work>,
@@ -133,6 +135,7 @@ impl Board {
     pub(crate) fn new(flow_memory_most: u64) -> Self {
         Self {
             started: Instant::now(),
+            started_at: clock_seconds(),
             stage: AtomicU64::new(Stage::Opening as u64),
             wire: ArcSwapOption::empty(),
             work: ArcSwap::default(),

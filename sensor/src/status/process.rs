@@ -9,24 +9,17 @@ pub(super) struct Process {
     pub(super) virtual_memory: Option<u64>,
     pub(super) threads: Option<u64>,
     pub(super) cpu_seconds: Option<f64>,
-    /// Seconds since 1970.
-    pub(super) start: Option<f64>,
 }
 
 impl Process {
     pub(super) fn now() -> Self {
         let read = |name| fs::read_to_string(name).unwrap_or_default();
         let ticks = rustix::param::clock_ticks_per_second();
-        Self::of(
-            &read("/proc/self/status"),
-            &read("/proc/self/stat"),
-            &read("/proc/stat"),
-            ticks,
-        )
+        Self::of(&read("/proc/self/status"), &read("/proc/self/stat"), ticks)
     }
 
-    /// From the texts of proc_pid_status(5), proc_pid_stat(5) and proc_stat(5).
-    fn of(status: &str, stat: &str, system: &str, ticks: u64) -> Self {
+    /// From the texts of proc_pid_status(5) and proc_pid_stat(5), which a service also sees that sees of /proc nothing but processes.
+    fn of(status: &str, stat: &str, ticks: u64) -> Self {
         let line = |name: &str| {
             let rest = status.lines().find_map(|l| l.strip_prefix(name))?;
             rest.split_whitespace().next()?.parse::<u64>().ok()
@@ -37,16 +30,12 @@ impl Process {
             .map_or_else(Vec::new, |(_, rest)| rest.split_whitespace().collect());
         let field = |n: usize| fields.get(n).and_then(|f| f.parse::<u64>().ok());
         let seconds = |n: u64| n as f64 / ticks.max(1) as f64;
-        let boot = system
-            .lines()
-            .find_map(|l| l.strip_prefix("btime ")?.trim().parse::<f64>().ok());
         Self {
             resident: line("VmRSS:").map(|kib| kib * 1024),
             virtual_memory: line("VmSize:").map(|kib| kib * 1024),
             threads: line("Threads:"),
-            // utime and stime, fields 14 and 15; starttime is field 22.
+            // utime and stime, fields 14 and 15.
             cpu_seconds: field(11).zip(field(12)).map(|(u, s)| seconds(u + s)),
-            start: boot.zip(field(19)).map(|(boot, since)| boot + seconds(since)),
         }
     }
 }
@@ -60,7 +49,6 @@ mod tests {
         let of = Process::of(
             "Name:\tx\nVmSize:\t  4096 kB\nVmRSS:\t    12 kB\nThreads:\t3\n",
             "7 (a) b) S 1 1 1 0 -1 4194560 100 0 0 0 250 50 0 0 20 0 3 0 1000 4194304 3 18",
-            "cpu 1\nbtime 1700000000\n",
             100,
         );
         assert_eq!(
@@ -70,12 +58,11 @@ mod tests {
                 virtual_memory: Some(4 << 20),
                 threads: Some(3),
                 cpu_seconds: Some(3.0),
-                start: Some(1_700_000_010.0),
             }
         );
-        assert_eq!(Process::of("", "", "", 0), Process::default());
+        assert_eq!(Process::of("", "", 0), Process::default());
         let now = Process::now();
         assert!(now.resident.is_some_and(|bytes| bytes > 1 << 20), "{now:?}");
-        assert!(now.start.is_some_and(|at| at > 1_600_000_000.0), "{now:?}");
+        assert!(now.cpu_seconds.is_some(), "{now:?}");
     }
 }
