@@ -288,3 +288,124 @@ fn image_and_chart_agree() {
     let chart = fs::read_to_string(deploy("helm/tapline/Chart.yaml")).expect("a file");
     assert!(chart.contains(&format!("appVersion: \"{version}\"")), "{chart}");
 }
+
+/// Internet checksum of a header.
+fn checksum(header: &[u8]) -> u16 {
+    let sum: u32 = header
+        .chunks(2)
+        .map(|two| u32::from(u16::from_be_bytes([two[0], two[1]])))
+        .sum();
+    let folded = (sum & 0xffff) + (sum >> 16);
+    !u16::try_from((folded & 0xffff) + (folded >> 16)).expect("it is folded")
+}
+
+/// An IPv4 packet with a UDP datagram from the source of a mirror to the sensor.
+fn datagram(port: u16, payload: &[u8]) -> Vec<u8> {
+    let len = u16::try_from(payload.len() + 28).expect("it fits");
+    let mut ip = vec![0x45, 0];
+    ip.extend(len.to_be_bytes());
+    ip.extend([0, 0, 0x40, 0, 64, 17, 0, 0, 10, 200, 0, 1, 10, 200, 0, 2]);
+    let sum = checksum(&ip).to_be_bytes();
+    ip[10..12].copy_from_slice(&sum);
+    ip.extend(65_001_u16.to_be_bytes());
+    ip.extend(port.to_be_bytes());
+    ip.extend((len - 20).to_be_bytes());
+    // No checksum, as encapsulators send it (RFC 7348 section 5).
+    ip.extend([0, 0]);
+    ip.extend(payload);
+    ip
+}
+
+fn ethernet(packet: &[u8]) -> Vec<u8> {
+    let mut frame = vec![2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0];
+    frame.extend(packet);
+    frame
+}
+
+fn vxlan(frame: &[u8]) -> Vec<u8> {
+    let mut payload = vec![8, 0, 0, 0, 0, 0x12, 0x34, 0];
+    payload.extend(frame);
+    datagram(4789, &payload)
+}
+
+/// GENEVE with the options that a Gateway Load Balancer of AWS sends: endpoint, attachment, flow cookie.
+fn geneve(kind: u16, inner: &[u8]) -> Vec<u8> {
+    let mut payload = vec![0x08, 0];
+    payload.extend(kind.to_be_bytes());
+    payload.extend([0, 0, 0, 0]);
+    for (option, len) in [(1_u8, 2_u8), (2, 2), (3, 1)] {
+        payload.extend([1, 8, option, len]);
+        payload.extend(vec![7; usize::from(len) * 4]);
+    }
+    // Eight words of options: three heads and five of values.
+    payload.extend(inner);
+    datagram(6081, &payload)
+}
+
+/// The page on deploying says of each cloud how its mirror wraps packets. The demo in each of these wrappings is the same demo.
+#[test]
+fn what_clouds_wrap_packets_in_is_read_without_a_setting() {
+    let dir = folder("deploy-mirrors");
+    let demo = fs::read(support::testdata("demo.pcap")).expect("the demo");
+    // Little-endian pcap of Ethernet.
+    let word = |at: usize| u32::from_le_bytes(demo[at..at + 4].try_into().expect("four bytes"));
+    assert_eq!(word(20), 1);
+    let exchanges = |name: &str, capture: &Path| {
+        let out = dir.join(format!("{name}.jsonl")).display().to_string();
+        let arguments = ["replay", &capture.display().to_string(), "--exchanges", &out];
+        let run = support::tapline(&arguments);
+        assert!(run.status.success(), "{name}: {}", said(&run));
+        let mut seen: Vec<String> = support::lines(Path::new(&out))
+            .iter()
+            .map(|e| {
+                format!(
+                    "{} {} {} {} {}",
+                    e["ts"], e["method"], e["host"], e["target"], e["status"]
+                )
+            })
+            .collect();
+        seen.sort();
+        seen
+    };
+    let wanted = exchanges("plain", &support::testdata("demo.pcap"));
+    assert!(wanted.len() > 2000, "{}", wanted.len());
+    type Wrap = fn(&[u8]) -> Vec<u8>;
+    let wrappings: [(&str, Wrap); 4] = [
+        (
+            "AWS, to an interface or a network load balancer, and Azure",
+            |frame| ethernet(&vxlan(frame)),
+        ),
+        ("AWS, through a Gateway Load Balancer", |frame| {
+            ethernet(&geneve(0x0800, &vxlan(frame)))
+        }),
+        ("GCP, by Network Security Integration", |frame| {
+            ethernet(&geneve(0x6558, frame))
+        }),
+        ("a switch that mirrors into a VLAN", |frame| {
+            let mut tagged = frame[..12].to_vec();
+            tagged.extend([0x81, 0, 0, 42]);
+            tagged.extend(&frame[12..]);
+            tagged
+        }),
+    ];
+    for (name, wrap) in wrappings {
+        let mut out = demo[..24].to_vec();
+        let mut at = 24;
+        while at < demo.len() {
+            let len = usize::try_from(word(at + 8)).expect("a length");
+            let frame = wrap(&demo[at + 16..at + 16 + len]);
+            out.extend(&demo[at..at + 8]);
+            let len_now = u32::try_from(frame.len()).expect("a length").to_le_bytes();
+            out.extend(len_now);
+            out.extend(len_now);
+            out.extend(frame);
+            at += 16 + len;
+        }
+        let capture = dir.join("wrapped.pcap");
+        fs::write(&capture, out).expect("written");
+        assert!(
+            exchanges("wrapped", &capture) == wanted,
+            "{name}: other exchanges"
+        );
+    }
+}
