@@ -272,15 +272,12 @@ impl Desk {
         let mut any = false;
         while let Some(finding) = self.analyzer.poll() {
             any = true;
-            let counts = self
-                .told
-                .findings
-                .entry((finding.kind, finding.severity))
-                .or_default();
-            match finding.revision {
-                1 => counts.0 += 1,
-                _ => counts.1 += 1,
-            }
+            status::count_finding(
+                &mut self.told.findings,
+                finding.kind,
+                finding.severity,
+                finding.revision,
+            );
             let value = to_json(&FindingRecord::new(&finding));
             if let Some(lines) = &mut self.outputs.findings {
                 lines.line(&value);

@@ -397,6 +397,9 @@ fn the_one_capability_that_a_capture_needs_is_dropped_too() {
     }
     let (dir, nobody) = of_nobody();
     let store = dir.path().join("store").display().to_string();
+    // Without seccomp and Landlock, which would set no_new_privs too.
+    let config = dir.path().join("tapline.toml").display().to_string();
+    fs::write(&config, "[capture]\nconfine = false\n").expect("written");
     // As a service manager does with a user of its own and AmbientCapabilities=CAP_NET_RAW.
     let id = nobody.to_string();
     let sensor = cable
@@ -419,6 +422,8 @@ fn the_one_capability_that_a_capture_needs_is_dropped_too() {
             LISTEN,
             "--store",
             &store,
+            "--config",
+            &config,
         ])
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -429,6 +434,7 @@ fn the_one_capability_that_a_capture_needs_is_dropped_too() {
     for set in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
         assert_eq!(status[set], NONE, "{set}");
     }
+    assert_eq!(status["Seccomp"], "0");
     assert_eq!(status["NoNewPrivs"], "1");
     let demo = testdata("demo.pcap");
     let (sent, _) = frames(&demo);

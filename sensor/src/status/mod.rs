@@ -63,6 +63,15 @@ pub(crate) struct Work {
 /// Findings told, and revisions of them, by kind and severity.
 pub(crate) type FindingCounts = BTreeMap<(Kind, Severity), (u64, u64)>;
 
+/// Counts one record of a finding: the first revision is new, the others tell it again.
+pub(crate) fn count_finding(counts: &mut FindingCounts, kind: Kind, severity: Severity, revision: u32) {
+    let (new, again) = counts.entry((kind, severity)).or_default();
+    match revision {
+        0 | 1 => *new += 1,
+        _ => *again += 1,
+    }
+}
+
 /// What became of snapshots.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct StoreWork {
@@ -211,4 +220,30 @@ pub(crate) fn clock_seconds() -> f64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0.0, |since| since.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_finding_that_is_told_again_is_not_a_new_one() {
+        let mut counts = FindingCounts::new();
+        for (severity, revision) in [
+            (Severity::Low, 1),
+            (Severity::Low, 2),
+            (Severity::High, 3),
+            (Severity::Low, 1),
+        ] {
+            count_finding(&mut counts, Kind::MissingAuth, severity, revision);
+        }
+        let all: Vec<_> = counts.into_iter().collect();
+        assert_eq!(
+            all,
+            [
+                ((Kind::MissingAuth, Severity::Low), (2, 1)),
+                ((Kind::MissingAuth, Severity::High), (0, 1))
+            ]
+        );
+    }
 }
