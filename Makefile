@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 .DEFAULT_GOAL := help
-.PHONY: help demo test check corpus bench floods memory year ablation
+.PHONY: help demo test check corpus bench floods memory year ablation deb chart
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -45,6 +45,13 @@ check: ## what must hold before a change goes in: format, lints, docs, tests, fu
 corpus: ## templates of a million calls to 300 endpoints, in 20 orders (some minutes)
 	@deploy/install-deps build
 	$(CARGO) test --release -p analyzers --lib a_million_calls_does_not_matter -- --ignored --nocapture
+
+deb: ## the Debian package, below target/deb; as root also installed, run and purged in a Debian of its own
+	@deploy/install-deps build
+	@package=$$(deploy/deb/build) && echo "$$package" && if [ "$$(id -u)" = 0 ]; then deploy/deb/check "$$package"; fi
+
+chart: ## render the Helm chart and hold it against the schemas of Kubernetes (gets helm and the schemas the first time)
+	@deploy/helm/check
 
 bench: ## measure throughput, beside the yardsticks
 	@deploy/install-deps build

@@ -1,5 +1,6 @@
 //! The stages tied together: one exchange in, labels and findings out.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use crate::behaviour::profile::Profile;
 use crate::behaviour::stage::Behaviour;
 use crate::finding::{Finding, Suppressed};
 use crate::id::Id;
-use crate::identity::PrincipalView;
+use crate::identity::{PrincipalKind, PrincipalView};
 use crate::intent::{Verdict, WatchView};
 use crate::inventory::declared::Suppression;
 use crate::inventory::{EndpointView, Overview};
@@ -206,6 +207,12 @@ impl Analyzer {
     /// See [`InventoryStage::a2a_agents`].
     pub fn a2a_agents(&self) -> impl Iterator<Item = AgentView> {
         self.inventory.a2a_agents()
+    }
+
+    /// How many principals there are of each kind. Looks at each of them, and makes nothing.
+    #[must_use]
+    pub fn principal_counts(&self) -> BTreeMap<PrincipalKind, usize> {
+        self.behaviour.behaviour.profiles.count_by(|p| p.kind)
     }
 
     /// See [`InventoryStage::overview`].

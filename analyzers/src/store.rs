@@ -1,6 +1,6 @@
 //! A bounded table of learned state: what changed is remembered, and the row idle for longest makes way.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -174,6 +174,16 @@ impl<V: Row> Store<V> {
         let mut all: Vec<_> = self.rows.iter().map(|(id, e)| (*id, &e.row)).collect();
         all.sort_unstable_by_key(|(id, _)| *id);
         all
+    }
+
+    /// How many rows there are of each kind that `kind` tells apart.
+    pub(crate) fn count_by<K: Ord>(&self, kind: impl Fn(&V) -> K) -> BTreeMap<K, usize> {
+        let mut counts = BTreeMap::new();
+        #[expect(clippy::iter_over_hash_type, reason = "sums have no order")]
+        for entry in self.rows.values() {
+            *counts.entry(kind(&entry.row)).or_default() += 1;
+        }
+        counts
     }
 
     /// Rows that fit.

@@ -255,6 +255,9 @@ pub(crate) struct CaptureArgs {
     /// Take only what this filter lets through, in the language of tcpdump (configuration: capture.filter)
     #[arg(long, value_name = "BPF")]
     pub(crate) filter: Option<String>,
+    /// Answer /metrics, /healthz and /readyz on this address, e.g. 127.0.0.1:9464 (configuration: http.listen)
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<std::net::SocketAddr>,
     /// Stop after this long, e.g. 90s or 10m
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) duration: Option<std::time::Duration>,

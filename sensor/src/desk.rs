@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use analyzers::{Analyzer, Attributed, Finding, InventoryStage};
+use analyzers::{Analyzer, Attributed, Finding, InventoryStage, PrincipalKind};
 use reassembly::{Counters, Exchange, Flags, Flow, PartOf, Timestamp};
 use serde::Serialize;
 
@@ -12,7 +13,7 @@ use crate::calendar::{Calendar, Due};
 use crate::coverage::{self, Alarm, Coverage};
 use crate::downstream::Tick;
 use crate::known::state::Learned;
-use crate::message;
+use crate::message::{self, Level};
 use crate::output::Outputs;
 use crate::output::kafka::Delivery;
 use crate::output::record::{Record, Topic};
@@ -26,6 +27,7 @@ use crate::records::principal::PrincipalRecord;
 use crate::records::{SensorRecord, exchange, part, to_json};
 use crate::reload::Reloaded;
 use crate::source::Drops;
+use crate::status::{self, Board, FindingCounts, StoreWork, Work};
 use crate::store::{Day, Store};
 
 /// What was last published of each key, as a hash, so that only changes are published again.
@@ -95,6 +97,8 @@ pub(crate) struct DeskSettings {
     pub(crate) history_days: u64,
     /// Where records are published, in words that differ between places.
     pub(crate) destination: Option<String>,
+    /// Where it is told how a capture goes on.
+    pub(crate) board: Option<Arc<Board>>,
 }
 
 /// Analysis and what follows it.
@@ -111,6 +115,18 @@ pub(crate) struct Desk {
     store_failed: bool,
     incomplete: u64,
     coverage: Coverage,
+    told: Told,
+}
+
+/// What is counted for those who ask how a capture goes on.
+#[derive(Default)]
+struct Told {
+    flows_ended: u64,
+    findings: FindingCounts,
+    store: StoreWork,
+    endpoints: usize,
+    principals: Vec<(&'static str, usize)>,
+    given_up: Vec<(&'static str, u64)>,
 }
 
 impl Desk {
@@ -140,6 +156,7 @@ impl Desk {
             principals: Published::default(),
             store_failed: false,
             incomplete: 0,
+            told: Told::default(),
         };
         if known {
             // Of a store only what changes from here on is published again.
@@ -260,6 +277,7 @@ impl Desk {
 
     /// Handles a flow that is over.
     pub(crate) fn flow(&mut self, flow: &Flow) {
+        self.told.flows_ended += 1;
         if let Some(alarm) = self.coverage.flow(flow) {
             tell(alarm);
         }
@@ -274,6 +292,12 @@ impl Desk {
         let mut any = false;
         while let Some(finding) = self.analyzer.poll() {
             any = true;
+            status::count_finding(
+                &mut self.told.findings,
+                finding.kind,
+                finding.severity,
+                finding.revision,
+            );
             let value = to_json(&FindingRecord::new(&finding));
             if let Some(lines) = &mut self.outputs.findings {
                 lines.line(&value);
@@ -289,9 +313,10 @@ impl Desk {
     }
 
     /// What a live capture does each second. In a replay nothing depends on it.
-    pub(crate) fn tick(&mut self) {
+    pub(crate) fn tick(&mut self, now: Timestamp) {
         if self.settings.live {
             self.outputs.flush();
+            self.tell_board(now);
         }
     }
 
@@ -305,7 +330,14 @@ impl Desk {
                 self.day = Some(day);
             }
             Due::Snapshot => self.snapshot(false),
-            Due::Tick { snapshot, publish } => {
+            Due::Tick {
+                count,
+                snapshot,
+                publish,
+            } => {
+                if count && self.settings.board.is_some() {
+                    self.count();
+                }
                 if snapshot {
                     self.snapshot(false);
                 }
@@ -315,6 +347,39 @@ impl Desk {
                 }
             }
         }
+    }
+
+    /// Counts for those who ask, which looks at every endpoint and caller.
+    fn count(&mut self) {
+        let counts = self.analyzer.principal_counts();
+        let kinds = PrincipalKind::ALL.map(|kind| (kind.name(), counts.get(&kind).copied().unwrap_or(0)));
+        self.told.principals = kinds.into();
+        self.told.endpoints = self.analyzer.endpoint_count();
+        self.told.given_up = self.analyzer.counters();
+    }
+
+    /// Tells those who ask how it goes on.
+    fn tell_board(&mut self, now: Timestamp) {
+        let Some(board) = &self.settings.board else {
+            return;
+        };
+        let told = &self.told;
+        let one_sided = self.coverage.one_sided();
+        let (flows, seen_once) = one_sided.window();
+        board.tell_work(Work {
+            now,
+            flows_ended: told.flows_ended,
+            coverage: *self.coverage.total(),
+            silent_flows: self.coverage.silent(),
+            one_sided: (flows, seen_once, one_sided.alarm()),
+            given_up: told.given_up.clone(),
+            findings: told.findings.clone(),
+            endpoints: told.endpoints,
+            principals: told.principals.clone(),
+            store: (self.store.is_some() || self.store_failed).then_some(told.store),
+            kafka: self.outputs.publishing(),
+            outputs_failed: self.outputs.failed_names(),
+        });
     }
 
     /// Ends the input: what is left is decided, written, published and stored.
@@ -352,6 +417,7 @@ impl Desk {
     /// Writes what was learned since the last time; at the end of a day, or of the run, the history too.
     fn snapshot(&mut self, with_history: bool) {
         let Some(store) = &mut self.store else { return };
+        let began = Instant::now();
         let mut written = store.write(self.analyzer.take_changes(), self.day);
         if let Some(number) = self
             .day
@@ -371,8 +437,14 @@ impl Desk {
                 "{error:#}; what is learned from here on is not kept, everything else goes on"
             ));
             self.store_failed = true;
+            self.told.store.failed += 1;
             self.store = None;
             self.analyzer.forget_changes();
+        } else {
+            let of = &mut self.told.store;
+            of.written += 1;
+            of.last_success = Some(status::clock_seconds());
+            of.last_seconds = began.elapsed().as_secs_f64();
         }
     }
 
@@ -443,16 +515,28 @@ fn ended_early(exchange: &Exchange) -> u64 {
 
 /// Says that one direction is missing, or is there again.
 fn tell(alarm: Alarm) {
-    match alarm {
-        Alarm::Raised { flows, one_sided } => message::warn(&format!(
-            "one direction only: {} were seen in one direction; mirror both, or requests stay without answers",
-            coverage::share(flows, one_sided)
-        )),
-        Alarm::Cleared { flows, one_sided } => message::info(&format!(
-            "both directions are seen again: {} were seen in one direction only",
-            coverage::share(flows, one_sided)
-        )),
-    }
+    let (level, text, flows, one_sided) = match alarm {
+        Alarm::Raised { flows, one_sided } => (
+            Level::Warn,
+            format!(
+                "one direction only: {} were seen in one direction; mirror both, or requests stay without answers",
+                coverage::share(flows, one_sided)
+            ),
+            flows,
+            one_sided,
+        ),
+        Alarm::Cleared { flows, one_sided } => (
+            Level::Info,
+            format!(
+                "both directions are seen again: {} were seen in one direction only",
+                coverage::share(flows, one_sided)
+            ),
+            flows,
+            one_sided,
+        ),
+    };
+    let fields = [("flows", flows.into()), ("one_sided", one_sided.into())];
+    message::event(level, &text, &fields);
 }
 
 fn json(record: &impl Serialize) -> Vec<u8> {

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use analyzers::{Attributed, InventoryStage};
 use reassembly::{Counters, Event, Exchange, Flow, Message, PartOf, Timestamp};
@@ -23,6 +24,7 @@ use crate::calendar::{Calendar, Due};
 use crate::desk::Desk;
 use crate::reload::Reloaded;
 use crate::source::Drops;
+use crate::status::Board;
 
 /// Events handed to another thread at once, and how many such parcels may wait for each. Together with the bytes below
 /// this bounds what lies between the threads.
@@ -43,6 +45,8 @@ pub(crate) enum Item {
 /// Packet time, and what was seen and lost until then.
 pub(crate) struct Tick {
     pub(crate) now: Timestamp,
+    /// How long the capture goes on, by a clock that nobody sets.
+    pub(crate) up: Duration,
     pub(crate) counters: Counters,
     pub(crate) drops: Option<Drops>,
 }
@@ -52,7 +56,7 @@ enum Step {
     Exchange(Box<Exchange>, Box<Attributed>),
     Part(Box<PartOf>),
     Flow(Box<Flow>),
-    Tick,
+    Tick(Timestamp),
     Reload(Box<Reloaded>),
 }
 
@@ -71,6 +75,7 @@ pub(crate) enum Downstream {
         parcel: Vec<Item>,
         bytes: usize,
         full: Arc<AtomicBool>,
+        board: Option<Arc<Board>>,
         inventory: JoinHandle<()>,
         desk: JoinHandle<Desk>,
     },
@@ -79,7 +84,7 @@ pub(crate) enum Downstream {
 impl Downstream {
     /// With one worker everything happens in the calling thread. `pause` is called in each of the other threads before they take up
     /// something: nothing in the program, and in tests what upsets their timing.
-    pub(crate) fn new(mut desk: Desk, workers: u8, pause: fn()) -> Self {
+    pub(crate) fn new(mut desk: Desk, workers: u8, board: Option<Arc<Board>>, pause: fn()) -> Self {
         let calendar = desk.calendar();
         if workers <= 1 {
             return Self::Here(Box::new(desk), calendar);
@@ -94,7 +99,14 @@ impl Downstream {
             steps,
             returned,
         };
-        let inventory = std::thread::spawn(move || front.run(&items, pause));
+        board.iter().for_each(|board| board.parcels_may_wait(PARCELS));
+        let emptied = board.clone();
+        let inventory = std::thread::spawn(move || {
+            front.run(&items, || {
+                emptied.iter().for_each(|board| board.parcel_taken());
+                pause();
+            });
+        });
         let tell = Arc::clone(&full);
         let desk = std::thread::spawn(move || work_at_desk(desk, &to_desk, &give_back, &tell, pause));
         Self::Threads {
@@ -102,6 +114,7 @@ impl Downstream {
             parcel: Vec::with_capacity(PARCEL_EVENTS),
             bytes: 0,
             full,
+            board,
             inventory,
             desk,
         }
@@ -115,12 +128,14 @@ impl Downstream {
                 sender,
                 parcel,
                 bytes,
+                board,
                 ..
             } => {
                 *bytes += held(&item);
                 parcel.push(item);
                 if parcel.len() >= PARCEL_EVENTS || *bytes >= PARCEL_BYTES {
                     *bytes = 0;
+                    board.iter().for_each(|board| board.parcel_sent());
                     // The other side ends only after this one; were it gone, finish() tells.
                     let _ = sender.send(std::mem::replace(parcel, Vec::with_capacity(PARCEL_EVENTS)));
                 }
@@ -134,11 +149,13 @@ impl Downstream {
             sender,
             parcel,
             bytes,
+            board,
             ..
         } = self
             && !parcel.is_empty()
         {
             *bytes = 0;
+            board.iter().for_each(|board| board.parcel_sent());
             let _ = sender.send(std::mem::take(parcel));
         }
     }
@@ -211,10 +228,10 @@ fn here(desk: &mut Desk, calendar: &mut Calendar, item: Item) {
             desk.reconfigure(&reloaded);
         }
         Item::Tick(tick) => {
-            desk.tick();
-            if let Some(due) = calendar.tick(tick.now) {
+            if let Some(due) = calendar.tick(tick.up) {
                 desk.attend(due, Some(&tick));
             }
+            desk.tick(tick.now);
         }
     }
 }
@@ -231,9 +248,10 @@ struct Front {
 struct Gone;
 
 impl Front {
-    fn run(mut self, items: &Receiver<Vec<Item>>, pause: fn()) {
+    /// `taken` is called with each parcel.
+    fn run(mut self, items: &Receiver<Vec<Item>>, taken: impl Fn()) {
         for parcel in items {
-            pause();
+            taken();
             if self.parcel(parcel).is_err() {
                 return;
             }
@@ -265,9 +283,9 @@ impl Front {
                     self.stage.reconfigure(&reloaded.settings);
                     out.push(Step::Reload(reloaded));
                 }
-                Item::Tick(tick) => match self.calendar.tick(tick.now) {
+                Item::Tick(tick) => match self.calendar.tick(tick.up) {
                     Some(due) => self.lend(&mut out, due, Some(tick))?,
-                    None => out.push(Step::Tick),
+                    None => out.push(Step::Tick(tick.now)),
                 },
             }
         }
@@ -303,15 +321,13 @@ fn work_at_desk(
                 Step::Exchange(exchange, attributed) => desk.exchange(&exchange, Some(*attributed)),
                 Step::Part(of) => desk.part(&of),
                 Step::Flow(flow) => desk.flow(&flow),
-                Step::Tick => desk.tick(),
+                Step::Tick(now) => desk.tick(now),
                 Step::Reload(reloaded) => desk.reconfigure(&reloaded),
             }),
             ToDesk::Loan(stage, due, tick) => {
                 desk.take_inventory(stage);
-                if tick.is_some() {
-                    desk.tick();
-                }
                 desk.attend(due, tick.as_deref());
+                tick.iter().for_each(|tick| desk.tick(tick.now));
                 // It waits for this; were it gone, finish() tells.
                 let _ = give_back.send(desk.part_with_inventory());
             }

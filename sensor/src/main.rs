@@ -23,6 +23,9 @@ mod reload;
 mod calendar;
 mod downstream;
 
+mod privileges;
+mod status;
+
 mod coverage;
 mod desk;
 
@@ -48,6 +51,7 @@ use clap::Parser as _;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    message::of_defects();
     signals::survive_file_size_limit();
     match commands::run(args::Cli::parse()) {
         Ok(status) => status.into(),

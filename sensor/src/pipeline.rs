@@ -3,6 +3,7 @@
 //! With one worker all of it happens in the calling thread; with more, each stage of the analysis has a thread of its
 //! own. Events reach both in the same order either way, so the results are the same.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use reassembly::{Counters, Limits, Packet, Reassembler, Timestamp};
@@ -16,6 +17,7 @@ use crate::source::capture::{Capture, FileError, Piece};
 use crate::source::file::Inputs;
 use crate::source::live::{Live, LiveError};
 use crate::source::{Drops, Step};
+use crate::status::{Board, Stage, Wire};
 
 /// How often, in packet time, the analysis is told the time and the counters.
 const TICK: Duration = Duration::from_secs(1);
@@ -55,16 +57,23 @@ struct Stages {
     now: Timestamp,
     next_tick: Timestamp,
     first: Option<Timestamp>,
+    /// Time of the last packet, for those who ask.
+    last_packet: Option<Timestamp>,
+    board: Option<Arc<Board>>,
+    began: Instant,
 }
 
 impl Stages {
-    fn new(limits: Limits, downstream: Downstream) -> Self {
+    fn new(limits: Limits, downstream: Downstream, board: Option<Arc<Board>>) -> Self {
         Self {
             reassembler: Reassembler::new(limits),
             downstream,
             now: Timestamp::default(),
             next_tick: Timestamp::default(),
             first: None,
+            last_packet: None,
+            board,
+            began: Instant::now(),
         }
     }
 
@@ -76,6 +85,7 @@ impl Stages {
         if packet.ts > self.now {
             self.now = packet.ts;
         }
+        self.last_packet = Some(packet.ts);
         self.reassembler.push(packet);
         self.drain();
     }
@@ -93,9 +103,21 @@ impl Stages {
 
     fn tick(&mut self, drops: Option<Drops>) {
         self.next_tick = self.now.plus(TICK);
+        let counters = self.reassembler.counters();
+        if let (Some(board), Some(drops)) = (&self.board, drops) {
+            board.tell_wire(Wire {
+                counters,
+                drops,
+                open_flows: self.reassembler.open_flows(),
+                flow_memory: self.reassembler.weight(),
+                now: self.now,
+                last_packet: self.last_packet,
+            });
+        }
         self.downstream.take(Item::Tick(Box::new(Tick {
             now: self.now,
-            counters: self.reassembler.counters(),
+            up: self.began.elapsed(),
+            counters,
             drops,
         })));
     }
@@ -129,7 +151,7 @@ pub(crate) fn replay(
     workers: u8,
     stop: &Stop,
 ) -> anyhow::Result<(Run, Desk)> {
-    let downstream = Downstream::new(desk, workers, || {});
+    let downstream = Downstream::new(desk, workers, None, || {});
     replay_into(downstream, inputs, total, limits, key_logs, stop)
 }
 
@@ -141,7 +163,7 @@ fn replay_into(
     key_logs: &[KeyLog],
     stop: &Stop,
 ) -> anyhow::Result<(Run, Desk)> {
-    let mut stages = Stages::new(limits, downstream);
+    let mut stages = Stages::new(limits, downstream, None);
     for log in key_logs {
         keylog::tell(&log.name, &stages.reassembler.add_secrets(&log.text));
     }
@@ -231,14 +253,19 @@ pub(crate) fn capture(
     workers: u8,
     duration: Option<Duration>,
     (stop, mut reload): (&Stop, Reload),
+    board: Option<Arc<Board>>,
 ) -> anyhow::Result<(Run, Desk)> {
-    let mut stages = Stages::new(limits, Downstream::new(desk, workers, || {}));
+    board.iter().for_each(|board| board.reach(Stage::Capturing));
+    let downstream = Downstream::new(desk, workers, board.clone(), || {});
+    let mut stages = Stages::new(limits, downstream, board.clone());
     let mut run = Run {
         readable: 1,
         ..Run::default()
     };
     let deadline = duration.map(|d| Instant::now() + d);
     let mut count = 0_u32;
+    // Packet time stands still when the clock is set back. What is told of the run must not.
+    let mut next_tick = Instant::now();
     loop {
         let idle = match live.next() {
             Ok(Step::Packet(packet)) => {
@@ -264,7 +291,8 @@ pub(crate) fn capture(
         };
         count = count.wrapping_add(1);
         if idle || count.is_multiple_of(256) {
-            if stages.tick_due() {
+            if stages.tick_due() || Instant::now() >= next_tick {
+                next_tick = Instant::now() + TICK;
                 let drops = live.drops();
                 stages.tick(Some(drops));
             }
@@ -282,6 +310,7 @@ pub(crate) fn capture(
             break;
         }
     }
+    board.iter().for_each(|board| board.reach(Stage::Ending));
     run.drops = Some(live.drops());
     stages.finish(run)
 }
@@ -358,11 +387,12 @@ mod tests {
                 snapshot_every: Duration::from_secs(30),
                 history_days: 30,
                 destination: None,
+                board: None,
             };
             let desk = Desk::new(analyzer, outputs, Some(store), desk_settings);
             let (progress, stop) = (Progress::default(), Stop::on_signals());
             let inputs = Inputs::open(captures, 1 << 16, &progress, &stop);
-            let downstream = Downstream::new(desk, workers, pause);
+            let downstream = Downstream::new(desk, workers, None, pause);
             let (run, desk) =
                 replay_into(downstream, inputs, None, Limits::default(), &[], &stop).expect("a run");
             assert!(run.damage.is_empty() && !desk.store_failed());

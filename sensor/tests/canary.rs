@@ -330,6 +330,96 @@ fn no_secret_is_in_the_spool_or_messages_when_kafka_is_away() {
     watch.none();
 }
 
+/// Messages as JSON, which have fields of their own, and each line of which is an object.
+#[test]
+fn no_secret_is_in_messages_as_json() {
+    let mut watch = Watch::new("canary-json");
+    let config = watch.folder.join("tapline.toml");
+    fs::write(&config, "[log]\nformat = \"json\"\n").expect("written");
+    let config = config.display().to_string();
+    let cut = watch.folder.join("cut.pcap");
+    fs::write(&cut, &watch.canary.pcap[..watch.canary.pcap.len() - 11]).expect("written");
+    let whole = watch.capture.clone();
+    for (name, capture, more) in [
+        (
+            "whole",
+            &whole,
+            &["--config", &config, "--kafka", "127.0.0.1:9"][..],
+        ),
+        ("cut", &cut, &["--config", &config]),
+    ] {
+        watch.capture.clone_from(capture);
+        let (out, store) = (
+            watch.folder.join(format!("{name}.out")),
+            watch.folder.join(format!("{name}.store")),
+        );
+        let run = watch.replay(&out, &store, more);
+        watch.look_at_run(name, &run);
+        let text = String::from_utf8(run.stderr).expect("text");
+        assert!(text.lines().count() >= 2, "{text}");
+        for line in text.lines() {
+            let message: serde_json::Value =
+                serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+            assert!(
+                message["time"].is_string() && message["message"].is_string(),
+                "{line}"
+            );
+        }
+    }
+    watch.none();
+}
+
+#[test]
+fn sender() {
+    support::net::send_if_asked();
+}
+
+/// What a live capture says, and what it answers over HTTP while it goes on.
+#[test]
+fn no_secret_is_in_what_a_live_capture_tells() {
+    let Some(cable) = support::net::Cable::new("k") else {
+        return;
+    };
+    let mut watch = Watch::new("canary-live");
+    let config = watch.folder.join("tapline.toml");
+    fs::write(
+        &config,
+        "[log]\nformat = \"json\"\n[store]\nsnapshot_every = \"1s\"\n",
+    )
+    .expect("written");
+    let at = |name: &str| watch.folder.join(name).display().to_string();
+    let mut sensor = cable
+        .within(env!("CARGO_BIN_EXE_tapline"))
+        .args(["capture", "-i", "span", "--listen", "127.0.0.1:9464"])
+        .args(["--config", &at("tapline.toml"), "--store", &at("store")])
+        .args(["--findings", &at("findings.jsonl"), "--exchanges", "/dev/full"])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("the sensor starts");
+    let address = "127.0.0.1:9464".parse().expect("an address");
+    support::net::wait_for("the sensor", || cable.get(address, "/readyz").0 == 200);
+    cable.send(&watch.capture, "sender");
+    support::net::wait_for("findings and a full output", || {
+        let (_, text) = cable.get(address, "/metrics");
+        cable.get(address, "/healthz").0 == 503
+            && text
+                .lines()
+                .any(|line| line.starts_with("tapline_findings_total{") && !line.ends_with(" 0"))
+    });
+    for path in ["/metrics", "/healthz", "/readyz", "/"] {
+        let (_, text) = cable.get(address, path);
+        watch.look(path, text.as_bytes());
+    }
+    assert!(support::net::ok("kill", &["-TERM", &sensor.id().to_string()]));
+    let mut told = Vec::new();
+    std::io::Read::read_to_end(&mut sensor.stderr.take().expect("a pipe"), &mut told).expect("text");
+    sensor.wait().expect("it ends");
+    assert!(told.len() > 100, "{}", String::from_utf8_lossy(&told));
+    watch.look("messages", &told);
+    watch.none();
+}
+
 #[test]
 fn no_secret_is_in_messages_about_damaged_input() {
     let mut watch = Watch::new("canary-damaged");

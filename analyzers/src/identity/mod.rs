@@ -67,6 +67,9 @@ pub enum PrincipalKind {
 }
 
 impl PrincipalKind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::AiAgent, Self::Service, Self::Human, Self::Unknown];
+
     /// The name used in records.
     #[must_use]
     pub fn name(self) -> &'static str {

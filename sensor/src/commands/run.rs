@@ -1,6 +1,8 @@
 //! `tapline replay` and `tapline capture`.
 
+use std::net::TcpListener;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use analyzers::Analyzer;
 
@@ -17,10 +19,13 @@ use crate::output::Outputs;
 use crate::output::kafka::{Delivery, KafkaConfig, KafkaSink, Mode};
 use crate::output::lines::Taken;
 use crate::pipeline::{self, Run};
+use crate::privileges::{self, Needs};
 use crate::reload::Reload;
 use crate::signals::Stop;
 use crate::source::file::{Inputs, Progress, total_bytes};
+use crate::source::hold;
 use crate::source::live::{Live, LiveError, LiveSettings};
+use crate::status::{Board, Stage, server};
 use crate::store::Store;
 use crate::summary::{self, Kept};
 
@@ -41,7 +46,7 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<Status, Failure> {
         return Ok(Status::Input);
     }
     let key_logs = keylog::read(&args.keylog).map_err(Failure::usage)?;
-    let desk = desk(&args.run, &config, None, &args.files)?;
+    let desk = desk(&args.run, &config, None, &args.files, None)?;
     let total = total_bytes(&args.files);
     let bar = summary::progress::Bar::start(total, &progress);
     let result = pipeline::replay(
@@ -76,7 +81,7 @@ pub(super) fn rehearse(files: &[PathBuf], args: &RunArgs) -> Result<(Desk, Statu
         let why: Vec<String> = why.iter().map(ToString::to_string).collect();
         return Err(Failure::input(anyhow::anyhow!(why.join("\n"))));
     }
-    let desk = desk(args, &config, None, files)?;
+    let desk = desk(args, &config, None, files, None)?;
     let total = total_bytes(files);
     let bar = summary::progress::Bar::start(total, &progress);
     let limits = config.reassembly_limits();
@@ -108,6 +113,15 @@ pub(super) fn capture(args: &CaptureArgs) -> Result<Status, Failure> {
             "which interface? give one with -i, or set capture.interface; this machine has {known}"
         )));
     }
+    let listen = args
+        .listen
+        .map_or_else(|| config.http.listen.clone(), |address| address.to_string());
+    let listener = if listen.is_empty() {
+        None
+    } else {
+        Some(server::listen(&listen).map_err(Failure::usage)?)
+    };
+    privileges::take_up();
     let live = Live::open(&LiveSettings {
         interface: interface.clone(),
         filter: args
@@ -122,10 +136,18 @@ pub(super) fn capture(args: &CaptureArgs) -> Result<Status, Failure> {
         LiveError::Filter { .. } => Failure::usage(error),
         _ => Failure::input(error),
     })?;
+    let _held = hold::hold(&config.tunnels.hold_ports).map_err(Failure::usage)?;
+    give_away(&args.run, &config)?;
     let stop = Stop::on_signals();
-    let desk = desk(&args.run, &config, Some(&interface), &[])?;
+    let board = listener.map(|listener| tell_on(listener, &config)).transpose()?;
+    board.iter().for_each(|board| board.reach(Stage::Reading));
+    let desk = desk(&args.run, &config, Some(&interface), &[], board.clone())?;
     let reload = Reload::on_hangup(&args.run, &interface, &config, desk.analyzer().settings().clone());
-    message::info(&format!("listening on {interface}; Ctrl-C stops"));
+    message::event(
+        Level::Info,
+        &format!("listening on {interface}; Ctrl-C stops"),
+        &[("interface", interface.as_str().into())],
+    );
     let (run, desk) = pipeline::capture(
         live,
         config.reassembly_limits(),
@@ -133,9 +155,44 @@ pub(super) fn capture(args: &CaptureArgs) -> Result<Status, Failure> {
         args.run.cores(),
         args.duration,
         (&stop, reload),
+        board,
     )
     .map_err(Failure::input)?;
     conclude(&run, desk, &args.run, &config, &interface)
+}
+
+/// Gives away what a capture does not need any more, now that the interface is open and no thread has been started.
+fn give_away(args: &RunArgs, config: &Config) -> Result<(), Failure> {
+    let kafka = config.kafka();
+    let store = Some(&config.store.directory).filter(|dir| !dir.as_os_str().is_empty());
+    let spool = kafka.as_ref().and_then(|kafka| kafka.spool_dir.as_ref());
+    let needs = Needs {
+        folders: store.into_iter().chain(spool).cloned().collect(),
+        files: Outputs::files(args),
+        network: kafka.is_some(),
+    };
+    let capture = &config.capture;
+    let given = privileges::give_away(&capture.user, capture.confine, &needs).map_err(Failure::usage)?;
+    message::event(
+        Level::Info,
+        &format!("the interface is open; from here on: {}", given.done.join(", ")),
+        &[("in_force", given.done.clone().into())],
+    );
+    if !given.missing.is_empty() {
+        message::event(
+            Level::Warn,
+            &format!("goes on without {}", given.missing.join(", ")),
+            &[("missing", given.missing.clone().into())],
+        );
+    }
+    Ok(())
+}
+
+/// Answers on `listener` from now on.
+fn tell_on(listener: TcpListener, config: &Config) -> Result<Arc<Board>, Failure> {
+    let board = Arc::new(Board::new(config.limits.memory.0));
+    server::serve(listener, Arc::clone(&board)).map_err(Failure::usage)?;
+    Ok(board)
 }
 
 /// The configuration with the command line's options laid over it.
@@ -146,7 +203,7 @@ fn configuration(args: &RunArgs) -> Result<Config, Failure> {
         "warn" => Level::Warn,
         _ => Level::Info,
     };
-    message::set(level, config.log.json);
+    message::set(level, config.log.format == "json");
     Ok(config)
 }
 
@@ -212,6 +269,7 @@ fn desk(
     config: &Config,
     interface: Option<&str>,
     captures: &[PathBuf],
+    board: Option<Arc<Board>>,
 ) -> Result<Desk, Failure> {
     let live = interface.is_some();
     let mut learning = config.analysis_settings().map_err(Failure::usage)?;
@@ -258,6 +316,7 @@ fn desk(
         destination: config
             .kafka()
             .map(|kafka| format!("{} {}", kafka.brokers, kafka.topic_prefix)),
+        board,
     };
     Ok(Desk::new(analyzer, outputs, store, settings))
 }
@@ -293,7 +352,7 @@ fn conclude(
             true => Kept::PartlyIn(dir),
         };
         if args.has_output() {
-            message::info(&summary::short(run));
+            message::event(Level::Info, &summary::short(run), &in_numbers(run));
         } else {
             super::print(&summary::full(
                 title,
@@ -308,16 +367,38 @@ fn conclude(
         && let Some(delivery) = desk.finish_publishing(kafka.finish_timeout)
     {
         let text = delivery_in_words(&delivery, &kafka);
-        if delivery.complete() {
-            message::info(&text)
+        let level = if delivery.complete() {
+            Level::Info
         } else {
-            message::error(&text)
-        }
+            Level::Error
+        };
+        let fields = [
+            ("delivered", delivery.delivered.into()),
+            ("spooled", delivery.spooled.into()),
+            ("dropped", delivery.dropped.into()),
+        ];
+        message::event(level, &text, &fields);
     }
     if desk.failed() {
         status = status.max(Status::Output);
     }
     Ok(status)
+}
+
+/// What a run saw, as fields of the message that tells it.
+fn in_numbers(run: &Run) -> Vec<(&'static str, serde_json::Value)> {
+    let counters = &run.counters;
+    let mut fields = vec![
+        ("packets", counters.packets.into()),
+        ("flows", counters.flows.into()),
+        ("exchanges", counters.exchanges.into()),
+        ("gap_bytes", counters.gap_bytes.into()),
+    ];
+    if let Some(drops) = run.drops {
+        fields.push(("kernel_dropped", drops.kernel.into()));
+        fields.push(("interface_dropped", drops.interface.into()));
+    }
+    fields
 }
 
 /// What became of the records for Kafka.

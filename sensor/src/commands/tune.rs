@@ -96,6 +96,7 @@ fn told(args: &TuneArgs, config: &Config, stop: &Stop) -> Result<(Told, Status),
         snapshot_every: config.store.snapshot_every,
         history_days: 0,
         destination: None,
+        board: None,
     };
     let desk = Desk::new(Analyzer::new(learning), Outputs::default(), None, settings);
     let progress = Progress::default();

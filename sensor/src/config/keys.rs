@@ -112,6 +112,12 @@ keys! {
         buffer: Size = Size(64 << 20), Rule::Range(1 << 20, 2047 << 20);
         /// Whether to take frames that are not addressed to this machine. A mirror port needs it.
         promiscuous: bool = true, Rule::Any;
+        /// User that the process becomes once the interface is open, when root starts it. Store, spool, outputs and the files that this
+        /// configuration names must be that user's to read and write. Empty stays whoever it is. Capabilities are dropped either way.
+        user: String = String::new(), Rule::Any;
+        /// Whether the process also has the kernel refuse what it never does once the interface is open: running programs, opening raw
+        /// sockets, writing anywhere but in store, spool and outputs (seccomp, Landlock). What the kernel does not have is told.
+        confine: bool = true, Rule::Any;
     }
 
     /// Tunnels that mirrors wrap packets in. ERSPAN, GRE, IP in IP, GTP-U, Teredo and others need no setting.
@@ -120,6 +126,9 @@ keys! {
         vxlan_ports: Vec<u16> = vec![4789, 8472], Rule::Range(1, 65_535);
         /// UDP ports that carry GENEVE.
         geneve_ports: Vec<u16> = vec![6081], Rule::Range(1, 65_535);
+        /// UDP ports that a live capture holds open and does not read, when the mirror sends to an address of this very machine, as
+        /// those of clouds do. Without that the kernel answers what arrives with ICMP errors. docs/deploy.md tells when.
+        hold_ports: Vec<u16> = Vec::new(), Rule::Range(1, 65_535);
     }
 
     /// What is made of packets, from an interface or from files.
@@ -397,12 +406,19 @@ keys! {
         options: BTreeMap<String, String> = BTreeMap::new(), Rule::Any;
     }
 
+    /// Numbers and health over HTTP, of a live capture: `/metrics` for Prometheus, `/healthz`, `/readyz`.
+    http: HttpSection {
+        /// Address to answer on, when `--listen` is not given, such as `127.0.0.1:9464` or `[::]:9464`. Empty answers nowhere. There
+        /// is no password: it tells numbers alone, and whoever reaches it reads them.
+        listen: String = String::new(), Rule::Text("an address with a port, such as 127.0.0.1:9464", |t| t.is_empty() || t.parse::<std::net::SocketAddr>().is_ok());
+    }
+
     /// Messages on standard error.
     log: LogSection {
         /// How much is said.
         level: String = "info".into(), Rule::OneOf(&["error", "warn", "info"]);
-        /// One JSON object a line instead of words.
-        json: bool = false, Rule::Any;
+        /// `"text"` is for people. `"json"` writes one object a line: `time` by the clock, `level`, `message` and what belongs to it.
+        format: String = "text".into(), Rule::OneOf(&["text", "json"]);
     }
 }
 

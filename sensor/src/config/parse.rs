@@ -373,7 +373,7 @@ store = "x"
 linger.ms = 5
 acks = [1]
 [log]
-json = "yes"
+format = true
 "#
         ));
     }

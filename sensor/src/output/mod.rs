@@ -4,13 +4,14 @@ pub(crate) mod kafka;
 pub(crate) mod lines;
 pub(crate) mod record;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
 
 use crate::args::RunArgs;
 use crate::message;
+use crate::status::KafkaWork;
 use kafka::{Delivery, KafkaSink};
 use lines::{Lines, Taken};
 use record::Record;
@@ -56,6 +57,15 @@ impl Outputs {
     /// When two outputs are one file, or an output is an input or something else that is in use.
     pub(crate) fn check(args: &RunArgs, taken: &Taken<'_>) -> anyhow::Result<()> {
         lines::check_paths(&wanted(args), taken).map_err(anyhow::Error::msg)
+    }
+
+    /// The files that the command line asks for.
+    pub(crate) fn files(args: &RunArgs) -> Vec<PathBuf> {
+        wanted(args)
+            .into_iter()
+            .filter(|(_, path)| path.as_os_str() != "-")
+            .map(|(_, path)| path.to_owned())
+            .collect()
     }
 
     /// Opens what the command line asks for. What is in the files stays until [`Self::begin`].
@@ -118,6 +128,17 @@ impl Outputs {
     /// What Kafka confirmed, keeps waiting, and shed so far.
     pub(crate) fn published(&self) -> Option<(u64, u64, u64)> {
         self.kafka.as_ref().map(KafkaSink::so_far)
+    }
+
+    /// How publishing to Kafka goes on.
+    pub(crate) fn publishing(&self) -> Option<KafkaWork> {
+        self.kafka.as_ref().map(KafkaSink::work)
+    }
+
+    /// Names of the files that cannot be written any more.
+    pub(crate) fn failed_names(&self) -> Vec<String> {
+        let failed = self.lines().filter(|lines| lines.failed());
+        failed.map(|lines| lines.name().to_owned()).collect()
     }
 
     /// Waits a little for what was published to be confirmed.

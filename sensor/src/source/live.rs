@@ -37,7 +37,7 @@ pub(crate) enum LiveError {
     Missing { name: String, known: String },
     /// Not allowed.
     #[error(
-        "not allowed to capture on {name}; run as root, or allow the program once: sudo setcap cap_net_raw,cap_net_admin+ep {program}"
+        "not allowed to capture on {name}; run as root, or allow the program once: sudo setcap cap_net_raw+ep {program}"
     )]
     NotAllowed { name: String, program: String },
     /// The filter is wrong.

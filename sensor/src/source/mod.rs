@@ -4,6 +4,7 @@
 
 pub(crate) mod capture;
 pub(crate) mod file;
+pub(crate) mod hold;
 pub(crate) mod live;
 mod pcap_file;
 mod pcapng;

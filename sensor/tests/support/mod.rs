@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses a part")]
 
+pub(crate) mod exposition;
+pub(crate) mod net;
 pub(crate) mod servers;
 
 use std::ffi::OsStr;

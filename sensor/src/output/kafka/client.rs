@@ -55,7 +55,7 @@ impl Context {
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         if self.verbose {
-            eprintln!("librdkafka: {level:?} {facility} {message}");
+            crate::message::info(&format!("librdkafka: {level:?} {facility} {message}"));
         }
     }
 

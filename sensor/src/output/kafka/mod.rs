@@ -37,7 +37,7 @@ pub(crate) use config::{KafkaConfig, Secret, check_option};
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -46,6 +46,7 @@ use self::publisher::Publisher;
 use self::queue::Queue;
 use self::spool::Spool;
 use super::record::Record;
+use crate::status::KafkaWork;
 
 /// What is wrong with the configuration, or with the files it names. A broker that does not answer
 /// is not among it: records wait in the spool then.
@@ -133,6 +134,14 @@ impl Delivery {
 struct Shared {
     delivered: AtomicU64,
     spooled: AtomicU64,
+    /// A broker answers.
+    up: AtomicBool,
+    spool_failed: AtomicBool,
+    /// Given up at the spool, refused for good, neither confirmed nor kept; entries of the spool that were damaged.
+    dropped_spool: AtomicU64,
+    dropped_refused: AtomicU64,
+    dropped_unkept: AtomicU64,
+    torn: AtomicU64,
     warnings: Mutex<Vec<String>>,
 }
 
@@ -235,6 +244,29 @@ impl KafkaSink {
         let delivered = self.shared.delivered.load(Ordering::Relaxed);
         let spooled = self.shared.spooled.load(Ordering::Relaxed);
         (delivered, spooled, self.queue.shed())
+    }
+
+    /// How it goes on, for those who ask.
+    pub(crate) fn work(&self) -> KafkaWork {
+        let (delivered, spooled, queue_full) = self.so_far();
+        let (queued, queued_bytes) = self.queue.held();
+        let shared = &self.shared;
+        let read = |of: &AtomicU64| of.load(Ordering::Relaxed);
+        KafkaWork {
+            up: shared.up.load(Ordering::Relaxed),
+            delivered,
+            spooled,
+            queued: queued as u64,
+            queued_bytes: queued_bytes as u64,
+            shed: [
+                queue_full,
+                read(&shared.dropped_spool),
+                read(&shared.dropped_refused),
+                read(&shared.dropped_unkept),
+            ],
+            torn: read(&shared.torn),
+            spool_failed: shared.spool_failed.load(Ordering::Relaxed),
+        }
     }
 
     /// Waits a little until what was sent so far is confirmed, so that [`Self::so_far`] tells how it went.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rdkafka::config::ClientConfig;
@@ -451,6 +451,16 @@ impl Publisher {
     }
 
     fn save_now_and_then(&mut self) {
+        let shared = Arc::clone(&self.shared);
+        let tell = |place: &AtomicU64, count| place.store(count, Ordering::Relaxed);
+        shared.up.store(matches!(self.link, Link::Up), Ordering::Relaxed);
+        shared.spool_failed.store(self.spool_failed, Ordering::Relaxed);
+        tell(&shared.dropped_refused, self.delivery.dropped_refused);
+        tell(&shared.dropped_unkept, self.delivery.dropped_unkept);
+        if let Some(spool) = &self.spool {
+            tell(&shared.dropped_spool, spool.shed);
+            tell(&shared.torn, spool.torn);
+        }
         if let Some(spool) = &mut self.spool {
             self.shared
                 .spooled

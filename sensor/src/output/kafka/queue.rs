@@ -151,6 +151,12 @@ impl Queue {
         self.lock().records == 0
     }
 
+    /// Records that wait here, and about the memory they take.
+    pub(super) fn held(&self) -> (usize, usize) {
+        let inner = self.lock();
+        (inner.records, inner.bytes)
+    }
+
     /// Records shed at this queue.
     pub(super) fn shed(&self) -> u64 {
         self.lock().shed
