@@ -2,6 +2,7 @@
 
 mod intent;
 mod queries;
+mod store;
 
 use std::path::PathBuf;
 
@@ -17,6 +18,7 @@ pub(crate) use queries::{
     CheckArgs, DeclaredArgs, DiffArgs, ExplainArgs, ExportArgs, ExportFormat, FilterArgs, FindingsArgs,
     GraphFormat, InventoryArgs, ListArgs, OverrideArgs, ShowArgs, SortBy, SuppressArgs, TuneArgs,
 };
+pub(crate) use store::{StoreBackupArgs, StoreCheckArgs, StoreCommand, StoreCompactArgs, StoreExportArgs};
 
 /// Listens to mirrored traffic and tells which APIs exist, who calls them, and what is wrong with it.
 #[derive(Debug, Parser)]
@@ -205,6 +207,16 @@ pub(crate) enum Command {
         Each configuration has a run of its own over all files, in their order, from nothing; no store is read or written. Keys \
         are those of the configuration (`tapline config default`), of the sections detection, learning, findings, token and limits.")]
     Tune(TuneArgs),
+    /// Look after a store: check it, copy it, make it smaller, write all of it out
+    #[command(after_long_help = "Examples:\n  \
+        tapline store check --store /var/lib/tapline               is it whole, and how old are its backups?\n  \
+        tapline store backup --store DIR --to /backup/tapline.db   a copy, also while a sensor writes\n  \
+        tapline store compact --store DIR --history-days 30        less room\n  \
+        tapline store export --store DIR > everything.jsonl        all records")]
+    Store {
+        #[command(subcommand)]
+        command: StoreCommand,
+    },
     /// Print the JSON Schema (2020-12) of a record, or the list of records
     Schema {
         /// Which record; without it, the names are listed

@@ -95,6 +95,8 @@ pub(crate) struct DeskSettings {
     pub(crate) one_sided_percent: u64,
     /// How often, in packet time, a live capture writes to the store.
     pub(crate) snapshot_every: Duration,
+    /// Bytes a second that a live capture writes to the store at most; zero for no bound.
+    pub(crate) write_rate: u64,
     /// Days of which the store remembers how it was; zero for none.
     pub(crate) history_days: u64,
     /// Where records are published, in words that differ between places.
@@ -222,7 +224,7 @@ impl Desk {
                 }
                 self.drain_findings();
                 self.since_snapshot += 1;
-                if self.since_snapshot >= SNAPSHOT_EXCHANGES {
+                if self.since_snapshot >= SNAPSHOT_EXCHANGES && !self.settings.live {
                     self.snapshot(false);
                 }
             }
@@ -277,8 +279,11 @@ impl Desk {
                 .next_snapshot
                 .get_or_insert_with(|| now.plus(self.settings.snapshot_every))
         {
-            self.next_snapshot = Some(now.plus(self.settings.snapshot_every));
-            self.snapshot(false);
+            let bytes = self.snapshot(false);
+            let rate = self.settings.write_rate;
+            let rest = bytes.saturating_mul(1000).checked_div(rate).unwrap_or(0);
+            let pause = self.settings.snapshot_every.max(Duration::from_millis(rest));
+            self.next_snapshot = Some(now.plus(pause));
         }
         if now >= *self.next_publish.get_or_insert_with(|| now.plus(REPUBLISH)) {
             self.next_publish = Some(now.plus(REPUBLISH));
@@ -314,6 +319,9 @@ impl Desk {
         self.publish_learned(now);
         self.outputs.flush();
         self.snapshot(true);
+        if let Some(store) = &mut self.store {
+            store.close();
+        }
         // The last health record tells what became of everything before it.
         self.outputs.settle();
         self.publish_health(now, counters, drops);
@@ -333,32 +341,35 @@ impl Desk {
         }
     }
 
-    /// Writes what was learned since the last time; at the end of a day, or of the run, the history too.
-    fn snapshot(&mut self, with_history: bool) {
+    /// Writes what was learned since the last time; at the end of a day, or of the run, the history too. Tells the bytes of
+    /// the rows.
+    fn snapshot(&mut self, with_history: bool) -> u64 {
         self.since_snapshot = 0;
-        let Some(store) = &mut self.store else { return };
+        let Some(store) = &mut self.store else { return 0 };
         let mut written = store.write(self.analyzer.take_changes(), self.day);
         if let Some(number) = self
             .day
             .filter(|_| with_history && self.settings.history_days > 0)
         {
             // A day that is not there after a crash is written when the next one begins, or at the end of the next run.
-            written = written.and_then(|()| {
+            written = written.and_then(|bytes| {
                 store.write_day(&Day {
                     number,
                     all: &Learned::of(&self.analyzer),
                     keep: self.settings.history_days,
-                })
+                })?;
+                Ok(bytes)
             });
         }
-        if let Err(error) = written {
+        written.unwrap_or_else(|error| {
             message::error(&format!(
                 "{error:#}; what is learned from here on is not kept, everything else goes on"
             ));
             self.store_failed = true;
             self.store = None;
             self.analyzer.forget_changes();
-        }
+            0
+        })
     }
 
     fn publish_learned(&mut self, now: Timestamp) {

@@ -168,6 +168,10 @@ fn every_option_named_by_itself_is_some_command_s() {
         "intent check",
         "intent sign",
         "doctor",
+        "store check",
+        "store backup",
+        "store compact",
+        "store export",
         "schema",
         "config",
     ] {

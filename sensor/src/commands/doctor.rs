@@ -2,15 +2,13 @@
 
 use std::path::Path;
 
-use analyzers::Analyzer;
-
 use crate::args::DoctorArgs;
 use crate::config::{self, Config};
 use crate::exit::{Failure, Status};
 use crate::jwks;
 use crate::message;
 use crate::source::live::{Live, LiveError, LiveSettings, interfaces};
-use crate::store::Store;
+use crate::store::{self, Store};
 
 /// How one point of the examination came out.
 enum Outcome {
@@ -160,22 +158,47 @@ fn store_point(config: &Config) -> Outcome {
     if dir.as_os_str().is_empty() {
         return Good("none asked for (--store DIR or store.directory keeps what is learned)".into());
     }
-    let existed = dir.exists();
-    // Damage shows only when everything is read.
-    let settings = config.analysis_settings().unwrap_or_default();
-    let opened = Store::open(dir).and_then(|store| store.for_key(&settings.hash_key));
-    let examined = opened.and_then(|store| {
-        store.examine()?;
-        store.restore(&mut Analyzer::new(settings))
-    });
-    if !existed {
-        // Looking must leave nothing behind.
-        let _ = std::fs::remove_dir_all(dir);
+    if !dir.exists() {
+        return match writable(dir) {
+            Ok(()) => Good(format!("{} will be made", dir.display())),
+            Err(cause) => Bad(
+                format!("cannot make the store {}: {cause}", dir.display()),
+                format!("sudo install -d -o $(id -un) {}", dir.display()),
+            ),
+        };
     }
-    match examined {
+    if let Err(cause) = writable(dir) {
+        return Bad(
+            format!("cannot write to the store {}: {cause}", dir.display()),
+            format!("sudo chown -R $(id -un) {}", dir.display()),
+        );
+    }
+    if !Store::database(dir).exists() && !dir.join("backup").exists() {
+        return Good(format!("{} can be written", dir.display()));
+    }
+    // Damage shows only when everything is read.
+    match store::examine(dir) {
+        Ok(report) if report.good => {}
+        Ok(report) => return Bad(report.problems.join("; "), report.mend),
+        Err(error) => {
+            let mend = error.mend();
+            return Bad(error.to_string(), mend);
+        }
+    }
+    let settings = config.analysis_settings().unwrap_or_default();
+    match Store::open_to_read(dir).and_then(|store| store.for_key(&settings.hash_key)) {
         Ok(_) => Good(format!("{} can be written", dir.display())),
         Err(error) => Bad(error.to_string(), error.mend()),
     }
+}
+
+/// Whether files can be made in a folder, or in the next one above it that is there. Nothing is left behind.
+fn writable(dir: &Path) -> std::io::Result<()> {
+    let there = dir.ancestors().find(|dir| dir.is_dir()).unwrap_or(Path::new("."));
+    let file = there.join(format!(".tapline-doctor-{}", std::process::id()));
+    let made = std::fs::File::create_new(&file).map(|_| ());
+    let _ = std::fs::remove_file(file);
+    made
 }
 
 /// Whether replay and capture could publish: their own start, up to the answer of a broker.

@@ -18,6 +18,7 @@ mod overrides;
 mod run;
 mod schema;
 mod show;
+mod store;
 mod suppress;
 mod tune;
 
@@ -49,6 +50,7 @@ pub(crate) fn run(cli: Cli) -> Result<Status, Failure> {
         Command::Explain(args) => explain::explain(&args),
         Command::Suppress(args) => suppress::suppress(&args),
         Command::Tune(args) => tune::tune(&args),
+        Command::Store { command } => store::store(&command),
         Command::Schema { record } => schema::schema(record),
         Command::Config { command } => config::config(&command),
         Command::Doctor(args) => doctor::doctor(&args),

@@ -20,7 +20,7 @@ use crate::pipeline::{self, Run};
 use crate::signals::Stop;
 use crate::source::file::{Inputs, Progress, total_bytes};
 use crate::source::live::{Live, LiveError, LiveSettings};
-use crate::store::Store;
+use crate::store::{self, Store, StoreError};
 use crate::summary::{self, Kept};
 
 pub(super) fn replay(args: &ReplayArgs) -> Result<Status, Failure> {
@@ -228,25 +228,26 @@ fn desk(
     learning.keys = jwks::load(config).map_err(Failure::usage)?.into();
     learning.intents = intent::load(config, &args.intent).map_err(Failure::usage)?.into();
     let hash_key = learning.hash_key;
-    let mut analyzer = Analyzer::new(learning);
-    let store = if config.store.directory.as_os_str().is_empty() {
-        None
+    let dir = &config.store.directory;
+    let (store, analyzer) = if dir.as_os_str().is_empty() {
+        (None, Analyzer::new(learning))
     } else {
-        let store = Store::open(&config.store.directory)
-            .and_then(|store| store.for_key(&hash_key))
-            .map_err(|error| match error.is_full() {
-                true => Failure::output(error),
-                false => Failure::usage(error),
-            })?;
-        store.restore(&mut analyzer).map_err(Failure::usage)?;
+        let not_usable = |error: StoreError| match error.is_full() {
+            true => Failure::output(error),
+            false => Failure::usage(error),
+        };
+        let begun = store::begin(dir, &hash_key, config.backups(), || {
+            Analyzer::new(learning.clone())
+        });
+        let begun = begun.map_err(not_usable)?;
+        let say = if begun.lost { message::warn } else { message::info };
+        begun.told.iter().for_each(|text| say(text));
+        let store = begun.store;
         store
             .note_declared(&Noted::of(config, &args.spec))
             .and_then(|()| store.note_captures(captures))
-            .map_err(|error| match error.is_full() {
-                true => Failure::output(error),
-                false => Failure::usage(error),
-            })?;
-        Some(store)
+            .map_err(not_usable)?;
+        (Some(store), begun.analyzer)
     };
     let mut outputs = Outputs::open(args).map_err(Failure::usage)?;
     if let Some(kafka) = config.kafka() {
@@ -261,6 +262,7 @@ fn desk(
         hash_key: HashKey(hash_key),
         one_sided_percent: config.wire.one_sided_percent,
         snapshot_every: config.store.snapshot_every,
+        write_rate: config.store.write_rate.0,
         history_days: config.store.history_days,
         destination: config
             .kafka()

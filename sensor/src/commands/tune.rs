@@ -94,6 +94,7 @@ fn told(args: &TuneArgs, config: &Config, stop: &Stop) -> Result<(Told, Status),
         hash_key: HashKey(hash_key),
         one_sided_percent: 0,
         snapshot_every: config.store.snapshot_every,
+        write_rate: 0,
         history_days: 0,
         destination: None,
     };

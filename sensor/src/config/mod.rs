@@ -20,6 +20,7 @@ use reassembly::Limits;
 
 use crate::output;
 use crate::output::kafka::KafkaConfig;
+use crate::store::BackupSettings;
 
 /// The key in force when none is set. It is in the source, so it protects nothing.
 pub(crate) fn is_default_hash_key(config: &Config) -> bool {
@@ -114,6 +115,15 @@ impl Config {
             settings.hash_key = key;
         }
         Ok(settings)
+    }
+
+    /// How copies of the store are made beside it.
+    pub(crate) fn backups(&self) -> BackupSettings {
+        BackupSettings {
+            every: self.store.backup_every,
+            keep: self.store.backups,
+            rate: self.store.write_rate.0,
+        }
     }
 
     /// Settings of the Kafka sink; `None` when no broker is named.
