@@ -1,5 +1,6 @@
 //! The command line: what may be asked for, in words for the person who asks.
 
+mod audit;
 mod intent;
 mod queries;
 mod store;
@@ -10,6 +11,7 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+pub(crate) use audit::{AuditCommand, AuditShowArgs, AuditVerifyArgs};
 pub(crate) use intent::{
     IntentCheckArgs, IntentCommand, IntentDiffArgs, IntentGenerateArgs, IntentKeygenArgs, IntentSignArgs,
 };
@@ -216,6 +218,15 @@ pub(crate) enum Command {
     Store {
         #[command(subcommand)]
         command: StoreCommand,
+    },
+    /// What was configured, who changed what, and the life of every finding, as a chain of hashes beside the store
+    #[command(after_long_help = "Examples:\n  \
+        tapline audit verify --store /var/lib/tapline           was anything changed, taken out or moved?\n  \
+        tapline audit show --store DIR --last 20                what happened last\n  \
+        tapline audit show --store DIR --finding 55bb90a8       the life of one finding")]
+    Audit {
+        #[command(subcommand)]
+        command: AuditCommand,
     },
     /// Print the JSON Schema (2020-12) of a record, or the list of records
     Schema {

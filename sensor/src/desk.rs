@@ -8,6 +8,7 @@ use analyzers::{Analyzer, Finding};
 use reassembly::{Counters, Event, Exchange, Flags, Timestamp};
 use serde::Serialize;
 
+use crate::audit::Audit;
 use crate::coverage::{self, Alarm, Coverage};
 use crate::known::state::Learned;
 use crate::message;
@@ -23,7 +24,7 @@ use crate::records::health::{self, HealthRecord};
 use crate::records::mcp::ServerRecord;
 use crate::records::principal::PrincipalRecord;
 use crate::records::time::NANOS_PER_DAY;
-use crate::records::{SensorRecord, exchange, part, to_json};
+use crate::records::{Rfc3339, SensorRecord, exchange, part, to_json};
 use crate::source::Drops;
 use crate::store::{Day, Store};
 
@@ -153,6 +154,10 @@ impl Desk {
             store_failed: false,
             incomplete: 0,
         };
+        if let Some(audit) = &mut desk.outputs.audit {
+            let known = desk.analyzer.findings().map(|f| (f.id, f.severity));
+            audit.knows(known);
+        }
         if known {
             // Of a store only what changes from here on is published again.
             desk.endpoints
@@ -254,6 +259,9 @@ impl Desk {
         let mut any = false;
         while let Some(finding) = self.analyzer.poll() {
             any = true;
+            if let Some(audit) = &mut self.outputs.audit {
+                audit.finding(&finding);
+            }
             let value = to_json(&FindingRecord::new(&finding));
             if let Some(lines) = &mut self.outputs.findings {
                 lines.line(&value);
@@ -318,6 +326,9 @@ impl Desk {
         }
         self.publish_learned(now);
         self.outputs.flush();
+        if let Some(audit) = &mut self.outputs.audit {
+            audit.add("run_ended", serde_json::json!({ "packet_time": Rfc3339(now.0) }));
+        }
         self.snapshot(true);
         if let Some(store) = &mut self.store {
             store.close();
@@ -345,6 +356,7 @@ impl Desk {
     /// the rows.
     fn snapshot(&mut self, with_history: bool) -> u64 {
         self.since_snapshot = 0;
+        self.note_hidden();
         let Some(store) = &mut self.store else { return 0 };
         let mut written = store.write(self.analyzer.take_changes(), self.day);
         if let Some(number) = self
@@ -361,6 +373,11 @@ impl Desk {
                 Ok(bytes)
             });
         }
+        if let Some(audit) = &self.outputs.audit {
+            // The trail first: a store must not speak of records that never reached the disk.
+            audit.sync();
+            written = written.and_then(|bytes| store.note_audit(audit.head()).map(|()| bytes));
+        }
         written.unwrap_or_else(|error| {
             message::error(&format!(
                 "{error:#}; what is learned from here on is not kept, everything else goes on"
@@ -370,6 +387,19 @@ impl Desk {
             self.analyzer.forget_changes();
             0
         })
+    }
+
+    /// Tells the audit trail which findings suppressions hide.
+    fn note_hidden(&mut self) {
+        let Some(audit) = &mut self.outputs.audit else {
+            return;
+        };
+        let hidden = self.analyzer.hidden_findings();
+        let hidden = hidden.into_iter().map(|(finding, by)| {
+            let by = serde_json::json!({ "owner": by.owner, "line": by.line });
+            (finding.id, by)
+        });
+        audit.hidden(&hidden.collect());
     }
 
     fn publish_learned(&mut self, now: Timestamp) {
@@ -414,6 +444,7 @@ impl Desk {
             coverage: &self.coverage,
             analysis: &given_up,
             suppressed: &suppressed,
+            audit: self.outputs.audit.as_ref().map(Audit::head),
         };
         let record = HealthRecord::new(sensor, now.0, &state);
         let name = self.settings.sensor.clone();

@@ -24,6 +24,7 @@ mod desk;
 
 mod records;
 
+mod audit;
 mod output;
 mod store;
 mod summary;

@@ -1,10 +1,11 @@
 //! `tapline replay` and `tapline capture`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use analyzers::Analyzer;
 
 use crate::args::{CaptureArgs, ReplayArgs, Reveal, RunArgs};
+use crate::audit::{Audit, InForce};
 use crate::config::{self, Config};
 use crate::declared::{self, Noted, Tell};
 use crate::desk::{Desk, DeskSettings, HashKey};
@@ -243,11 +244,12 @@ fn desk(
         let say = if begun.lost { message::warn } else { message::info };
         begun.told.iter().for_each(|text| say(text));
         let store = begun.store;
+        let trail = audit_trail(dir, args, config, live, &begun.told, begun.lost);
         store
             .note_declared(&Noted::of(config, &args.spec))
             .and_then(|()| store.note_captures(captures))
             .map_err(not_usable)?;
-        (Some(store), begun.analyzer)
+        (Some((store, trail)), begun.analyzer)
     };
     let mut outputs = Outputs::open(args).map_err(Failure::usage)?;
     if let Some(kafka) = config.kafka() {
@@ -255,6 +257,8 @@ fn desk(
         outputs.publish_to(KafkaSink::start(&kafka, mode).map_err(Failure::usage)?);
     }
     outputs.begin().map_err(Failure::usage)?;
+    let (store, trail) = store.unzip();
+    outputs.audit = trail.flatten();
     let settings = DeskSettings {
         reveal: config.privacy.reveal.iter().any(|r| r == "query"),
         sensor: config.sensor.name.clone(),
@@ -269,6 +273,44 @@ fn desk(
             .map(|kafka| format!("{} {}", kafka.brokers, kafka.topic_prefix)),
     };
     Ok(Desk::new(analyzer, outputs, store, settings))
+}
+
+/// The audit trail of the store in `dir`, with a record of what this run has in force and how that differs from the run before.
+fn audit_trail(
+    dir: &Path,
+    args: &RunArgs,
+    config: &Config,
+    live: bool,
+    told: &[String],
+    lost: bool,
+) -> Option<Audit> {
+    let files = (args.config.iter())
+        .map(|path| ("the configuration", path.clone()))
+        .chain(declared::files(config, &args.spec))
+        .chain(jwks::files(config))
+        .chain(intent::files(config, &args.intent));
+    let begin = || -> std::io::Result<Audit> {
+        let mut audit = Audit::open(dir)?;
+        let last = audit.last("run_started");
+        let command = if live { "capture" } else { "replay" };
+        let record = InForce::of(config, files).record(command, last.as_ref());
+        audit.append("run_started", record)?;
+        for text in told {
+            let what = if lost { "store_lost" } else { "store_told" };
+            audit.append(what, serde_json::json!({ "message": text }))?;
+        }
+        Ok(audit)
+    };
+    match begin() {
+        Ok(audit) => Some(audit),
+        Err(error) => {
+            message::error(&format!(
+                "the audit trail in {} cannot be written: {error}; this run is not in it",
+                dir.display()
+            ));
+            None
+        }
+    }
 }
 
 fn title(files: &[PathBuf]) -> String {

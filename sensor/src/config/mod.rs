@@ -10,7 +10,7 @@ mod value;
 
 pub(crate) use keys::Config;
 pub(crate) use parse::{Mistakes, check, is_section, load, place, set};
-pub(crate) use show::{default_file, in_force};
+pub(crate) use show::{default_file, differing, in_force};
 pub(crate) use value::quoted;
 
 use std::path::{Path, PathBuf};

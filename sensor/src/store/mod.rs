@@ -26,6 +26,7 @@ use std::time::SystemTime;
 use analyzers::{Analyzer, Change, Table};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, params};
 
+use crate::audit::Head;
 use crate::declared::Noted;
 
 use backup::Backups;
@@ -54,6 +55,8 @@ const SNAPSHOT: &str = "snapshot";
 const WRITTEN: &str = "written";
 /// Name of the note that says that a database is a copy that somebody asked for; the first snapshot takes it away.
 const COPY: &str = "copy";
+/// Name of the note about how far the audit trail goes.
+const AUDIT: &str = "audit";
 
 /// Why a store cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -496,6 +499,27 @@ impl Store {
     pub(crate) fn note_declared(&self, noted: &Noted) -> Result<(), StoreError> {
         let text = serde_json::to_string(noted).unwrap_or_default();
         format::note(&self.connection, DECLARED, &text).map_err(|e| self.unwritable(&e))
+    }
+
+    /// How far the audit trail went when that was last noted.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub(crate) fn noted_audit(&self) -> Result<Option<Head>, StoreError> {
+        Ok(self
+            .noted(AUDIT)?
+            .and_then(|text| serde_json::from_str(&text).ok()))
+    }
+
+    /// Notes how far the audit trail goes, so that its end cannot be cut off alone.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub(crate) fn note_audit(&self, head: &Head) -> Result<(), StoreError> {
+        let text = serde_json::to_string(head).unwrap_or_default();
+        format::note(&self.connection, AUDIT, &text).map_err(|e| self.unwritable(&e))
     }
 
     /// The capture files of the last replays with this store, the latest last; none of a live capture.
