@@ -417,6 +417,9 @@ pub(crate) struct DoctorArgs {
     /// Kafka that is to be used (configuration: kafka.brokers)
     #[arg(long, value_name = "BROKERS", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) kafka: Option<String>,
+    /// Also tell what is as it should be
+    #[arg(long)]
+    pub(crate) all: bool,
 }
 
 fn read_size(text: &str) -> Result<usize, String> {

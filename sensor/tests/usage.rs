@@ -519,6 +519,7 @@ fn doctor_says_what_is_missing_and_how_to_mend_it() {
         "nosuch0",
         "--kafka",
         "127.0.0.1:1",
+        "--all",
     ]);
     let said_so = text(&output.stdout);
     assert_eq!(output.status.code(), Some(2), "{}", said(&output));

@@ -718,6 +718,11 @@ impl Store {
     }
 }
 
+/// How many copies lie beside the store in `dir`.
+pub(crate) fn copies(dir: &Path) -> u64 {
+    backup::generations(dir).len() as u64
+}
+
 /// Which snapshot a database has.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Snapshot {

@@ -1,5 +1,8 @@
 //! `tapline doctor`: what this machine and configuration need, and how to mend what is missing.
 
+mod host;
+mod interface;
+
 use std::path::Path;
 
 use crate::args::DoctorArgs;
@@ -21,8 +24,11 @@ enum Outcome {
 
 use Outcome::{Bad, Doubtful, Good};
 
+/// A point of the examination, with its name.
+type Point = (&'static str, Outcome);
+
 pub(super) fn doctor(args: &DoctorArgs) -> Result<Status, Failure> {
-    let mut points: Vec<(&str, Outcome)> = Vec::new();
+    let mut points: Vec<Point> = Vec::new();
     let config = match args
         .config
         .as_deref()
@@ -68,6 +74,7 @@ pub(super) fn doctor(args: &DoctorArgs) -> Result<Status, Failure> {
         },
     ));
     points.push(("capture", capture(&interface, &config)));
+    points.extend(interface::points(&interface, &config, config.capture.snaplen));
     let mut config = config;
     if let Some(dir) = &args.store {
         config.store.directory.clone_from(dir);
@@ -77,13 +84,23 @@ pub(super) fn doctor(args: &DoctorArgs) -> Result<Status, Failure> {
     }
     points.push(("store", store_point(&config)));
     points.push(("kafka", kafka(&config)));
+    points.extend(topics(&config));
+    host::clock(&config, &mut points);
+    host::disks(&config, &mut points);
+    host::limits(&mut points);
+    host::memory(&config, &mut points);
 
     let mut text = String::new();
     let mut bad = 0;
+    let mut notes = 0;
     for (name, outcome) in &points {
         let (mark, said, mend) = match outcome {
+            Good(_) if !args.all => continue,
             Good(said) => ("ok  ", said, None),
-            Doubtful(said, mend) => ("note", said, Some(mend)),
+            Doubtful(said, mend) => {
+                notes += 1;
+                ("note", said, Some(mend))
+            }
             Bad(said, mend) => {
                 bad += 1;
                 ("FAIL", said, Some(mend))
@@ -95,12 +112,17 @@ pub(super) fn doctor(args: &DoctorArgs) -> Result<Status, Failure> {
             text.push_str(&format!("{:21}mend: {}\n", "", message::clean(mend)));
         }
     }
-    text.push_str(&match bad {
-        0 => "\nReady.\n".to_owned(),
-        1 => "\n1 point needs mending.\n".to_owned(),
-        n => format!("\n{n} points need mending.\n"),
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    text.push_str(&match (bad, notes) {
+        (0, 0) => "Ready.\n".to_owned(),
+        (0, 1) => "Ready, with 1 note.\n".to_owned(),
+        (0, notes) => format!("Ready, with {notes} notes.\n"),
+        (1, _) => "1 point needs mending.\n".to_owned(),
+        (bad, _) => format!("{bad} points need mending.\n"),
     });
-    super::print(&text)?;
+    crate::commands::print(&text)?;
     Ok(if bad == 0 { Status::Done } else { Status::Usage })
 }
 
@@ -222,4 +244,24 @@ fn kafka(config: &Config) -> Outcome {
         }
         Err(error) => Bad(error.to_string(), String::new()),
     }
+}
+
+/// Topics that are there and are not as they should be; those that are missing are made by the first run.
+fn topics(config: &Config) -> Vec<Point> {
+    let Some(kafka) = config.kafka() else {
+        return Vec::new();
+    };
+    let said = kafka.look_at_topics().unwrap_or_default();
+    let point = |(topic, said): (String, String)| {
+        let policy = match said.contains("anything but compact") {
+            true => "compact",
+            false => "delete",
+        };
+        let brokers = &kafka.brokers;
+        let mend = format!(
+            "kafka-configs.sh --bootstrap-server {brokers} --alter --topic {topic} --add-config cleanup.policy={policy}"
+        );
+        ("topics", Doubtful(said, mend))
+    };
+    said.into_iter().map(point).collect()
 }
