@@ -1,8 +1,8 @@
 //! The desk at which results are handled: analysis, and from there to every output and the store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use analyzers::{Analyzer, Finding};
 use reassembly::{Counters, Event, Exchange, Flags, Timestamp};
@@ -32,6 +32,8 @@ use crate::store::{Day, Store};
 const REPUBLISH: Duration = Duration::from_secs(60);
 /// Exchanges after which a replay writes what it learned to the store.
 const SNAPSHOT_EXCHANGES: u64 = 200_000;
+/// Findings that wait for the store at most; they are published without it then.
+const MOST_KEPT_BACK: usize = 4096;
 
 /// What was last published of each key, as a hash, so that only changes are published again.
 #[derive(Default)]
@@ -114,8 +116,15 @@ pub(crate) struct Desk {
     since_snapshot: u64,
     /// The day of the last exchange, in packet time, that the store does not have in its history yet.
     day: Option<u64>,
-    next_snapshot: Option<Timestamp>,
-    next_publish: Option<Timestamp>,
+    /// When a live capture does what it does from time to time, by a clock that nobody sets: that of packets may step back.
+    next_snapshot: Option<Instant>,
+    next_publish: Option<Instant>,
+    /// Findings that are published once the store has them, so that what was confirmed outlives this process.
+    kept_back: Vec<Record>,
+    /// No snapshot before this, so that the rate of writing keeps to its bound.
+    rests_until: Option<Instant>,
+    /// The store could not be written; what it should have waits for room.
+    store_waits: bool,
     endpoints: Published,
     principals: Published,
     store_failed: bool,
@@ -149,6 +158,9 @@ impl Desk {
             since_snapshot: 0,
             next_snapshot: None,
             next_publish: None,
+            kept_back: Vec::new(),
+            rests_until: None,
+            store_waits: false,
             endpoints: Published::default(),
             principals: Published::default(),
             store_failed: false,
@@ -195,12 +207,12 @@ impl Desk {
 
     /// Whether an output or the store could not take everything.
     pub(crate) fn failed(&mut self) -> bool {
-        self.store_failed || self.outputs.failed()
+        self.store_failed || self.store_waits || self.outputs.failed()
     }
 
     /// Whether what was learned is no longer kept, although it should be.
     pub(crate) fn store_failed(&self) -> bool {
-        self.store_failed
+        self.store_failed || self.store_waits
     }
 
     /// Requests and responses of which the end was not seen, though no byte before it is missing.
@@ -267,8 +279,15 @@ impl Desk {
                 lines.line(&value);
             }
             if self.outputs.publishes() {
-                self.outputs.publish(finding_record(&finding, value));
+                let record = finding_record(&finding, value);
+                match self.settings.live && self.store.is_some() {
+                    true => self.kept_back.push(record),
+                    false => self.outputs.publish(record),
+                }
             }
+        }
+        if self.kept_back.len() >= MOST_KEPT_BACK {
+            self.publish_kept_back();
         }
         // There are few, and somebody may be waiting for them.
         if let Some(lines) = self.outputs.findings.as_mut().filter(|_| any) {
@@ -282,19 +301,23 @@ impl Desk {
             return;
         }
         self.outputs.flush();
-        if now
-            >= *self
-                .next_snapshot
-                .get_or_insert_with(|| now.plus(self.settings.snapshot_every))
-        {
+        let clock = Instant::now();
+        let next = *self
+            .next_snapshot
+            .get_or_insert_with(|| clock + self.settings.snapshot_every);
+        // Findings do not wait for the next snapshot, as long as the last one is not being rested from.
+        let resting = self.rests_until.is_some_and(|until| clock < until);
+        if clock >= next || !(self.kept_back.is_empty() || resting) {
             let bytes = self.snapshot(false);
             let rate = self.settings.write_rate;
             let rest = bytes.saturating_mul(1000).checked_div(rate).unwrap_or(0);
-            let pause = self.settings.snapshot_every.max(Duration::from_millis(rest));
-            self.next_snapshot = Some(now.plus(pause));
+            let rest = Duration::from_millis(rest);
+            self.rests_until = Some(clock + rest);
+            self.next_snapshot = Some(clock + self.settings.snapshot_every.max(rest));
         }
-        if now >= *self.next_publish.get_or_insert_with(|| now.plus(REPUBLISH)) {
-            self.next_publish = Some(now.plus(REPUBLISH));
+        self.publish_kept_back();
+        if clock >= *self.next_publish.get_or_insert_with(|| clock + REPUBLISH) {
+            self.next_publish = Some(clock + REPUBLISH);
             self.publish_learned(now);
             self.publish_health(now, counters, drops);
         }
@@ -330,6 +353,7 @@ impl Desk {
             audit.add("run_ended", serde_json::json!({ "packet_time": Rfc3339(now.0) }));
         }
         self.snapshot(true);
+        self.publish_kept_back();
         if let Some(store) = &mut self.store {
             store.close();
         }
@@ -358,7 +382,11 @@ impl Desk {
         self.since_snapshot = 0;
         self.note_hidden();
         let Some(store) = &mut self.store else { return 0 };
-        let mut written = store.write(self.analyzer.take_changes(), self.day);
+        let changes = self.analyzer.take_changes();
+        let mut written = match self.settings.live {
+            true => store.write_or_hold(changes, self.day),
+            false => store.write(changes, self.day),
+        };
         if let Some(number) = self
             .day
             .filter(|_| with_history && self.settings.history_days > 0)
@@ -378,6 +406,22 @@ impl Desk {
             audit.sync();
             written = written.and_then(|bytes| store.note_audit(audit.head()).map(|()| bytes));
         }
+        if let Err(error) = &written
+            && error.is_full()
+            && store.holds()
+        {
+            if !self.store_waits {
+                message::error(&format!(
+                    "{error:#}; what is learned is held in memory until there is room, everything else goes on"
+                ));
+            }
+            self.store_waits = true;
+            return 0;
+        }
+        if self.store_waits && written.is_ok() {
+            message::info("there is room again, and the store has all that was learned meanwhile");
+            self.store_waits = false;
+        }
         written.unwrap_or_else(|error| {
             message::error(&format!(
                 "{error:#}; what is learned from here on is not kept, everything else goes on"
@@ -387,6 +431,13 @@ impl Desk {
             self.analyzer.forget_changes();
             0
         })
+    }
+
+    /// Publishes the findings that the store has now, or that cannot wait for it.
+    fn publish_kept_back(&mut self) {
+        for record in self.kept_back.drain(..) {
+            self.outputs.publish(record);
+        }
     }
 
     /// Tells the audit trail which findings suppressions hide.
@@ -484,6 +535,16 @@ fn tell(alarm: Alarm) {
 
 fn json(record: &impl Serialize) -> Vec<u8> {
     to_json(record)
+}
+
+/// The latest revisions of these findings, by id and number of the revision, as they are published.
+pub(crate) fn told_again(analyzer: &Analyzer, told: &BTreeSet<(String, u64)>) -> Vec<Record> {
+    let known = analyzer
+        .findings()
+        .filter(|f| told.contains(&(f.id.clone(), u64::from(f.revision))));
+    known
+        .map(|finding| finding_record(&finding, to_json(&FindingRecord::new(&finding))))
+        .collect()
 }
 
 fn finding_record(finding: &Finding, value: Vec<u8>) -> Record {

@@ -344,6 +344,8 @@ pub(crate) fn capture(
     };
     let deadline = duration.map(|d| Instant::now() + d);
     let mut count = 0_u32;
+    // The clock of packets may step back, and what is done every second must go on.
+    let mut ticked = Instant::now();
     loop {
         let idle = match live.next() {
             Ok(Step::Packet(packet)) => {
@@ -369,7 +371,8 @@ pub(crate) fn capture(
         };
         count = count.wrapping_add(1);
         if idle || count.is_multiple_of(256) {
-            if stages.tick_due() {
+            if stages.tick_due() || ticked.elapsed() >= TICK {
+                ticked = Instant::now();
                 let drops = live.drops();
                 stages.tick(Some(drops));
             }

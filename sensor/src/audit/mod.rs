@@ -16,7 +16,7 @@
 mod trail;
 mod verify;
 
-pub(crate) use trail::{Audit, Head, files};
+pub(crate) use trail::{Audit, Head, Unsure, files, unsure};
 pub(crate) use verify::{Line, read, verify};
 
 use std::collections::BTreeMap;

@@ -327,6 +327,47 @@ impl Audit {
     }
 }
 
+/// What the run before told, when it did not come to its end: whether that reached its place nobody knows.
+#[derive(Debug, Default)]
+pub(crate) struct Unsure {
+    /// Findings with the number of their revision.
+    pub(crate) told: BTreeSet<(String, u64)>,
+    /// When that run began, in milliseconds since 1970.
+    pub(crate) since_ms: u64,
+}
+
+/// Findings looked for at most, the latest.
+const MOST_UNSURE: usize = 10_000;
+
+/// Of the store in `dir`, what its last run told without coming to its end.
+pub(crate) fn unsure(dir: &Path) -> Unsure {
+    let mut unsure = Unsure::default();
+    for path in files(dir).iter().rev() {
+        let text = fs::read(path).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        for line in text.lines().rev() {
+            if line.contains("\"what\":\"run_ended\"") || unsure.told.len() >= MOST_UNSURE {
+                return unsure;
+            }
+            let is_start = line.contains("\"what\":\"run_started\"");
+            if !is_start && !line.contains("\"what\":\"finding_") {
+                continue;
+            }
+            let record: Value = serde_json::from_str(line).unwrap_or_default();
+            let time = record["time"].as_str().and_then(Rfc3339::parse);
+            unsure.since_ms = time.map_or(unsure.since_ms, |time| time.0 / 1_000_000);
+            if is_start {
+                return unsure;
+            }
+            let about = &record["about"];
+            if let (Some(id), Some(revision)) = (about["finding"].as_str(), about["revision"].as_u64()) {
+                unsure.told.insert((id.to_owned(), revision));
+            }
+        }
+    }
+    unsure
+}
+
 /// The last whole line of a file, and the bytes behind it that are no whole line.
 fn last_line(file: &mut File, length: u64) -> io::Result<(Option<Line>, Option<u64>)> {
     let from = length.saturating_sub(LONGEST);

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use analyzers::Analyzer;
 
 use crate::args::{CaptureArgs, ReplayArgs, Reveal, RunArgs};
-use crate::audit::{Audit, InForce};
+use crate::audit::{self, Audit, InForce, Unsure};
 use crate::config::{self, Config};
 use crate::declared::{self, Noted, Tell};
-use crate::desk::{Desk, DeskSettings, HashKey};
+use crate::desk::{self, Desk, DeskSettings, HashKey};
 use crate::exit::{Failure, Status};
 use crate::intent;
 use crate::jwks;
@@ -230,6 +230,7 @@ fn desk(
     learning.intents = intent::load(config, &args.intent).map_err(Failure::usage)?.into();
     let hash_key = learning.hash_key;
     let dir = &config.store.directory;
+    let mut unsure = Unsure::default();
     let (store, analyzer) = if dir.as_os_str().is_empty() {
         (None, Analyzer::new(learning))
     } else {
@@ -244,6 +245,7 @@ fn desk(
         let say = if begun.lost { message::warn } else { message::info };
         begun.told.iter().for_each(|text| say(text));
         let store = begun.store;
+        unsure = audit::unsure(dir);
         let trail = audit_trail(dir, args, config, live, &begun.told, begun.lost);
         store
             .note_declared(&Noted::of(config, &args.spec))
@@ -254,7 +256,12 @@ fn desk(
     let mut outputs = Outputs::open(args).map_err(Failure::usage)?;
     if let Some(kafka) = config.kafka() {
         let mode = if live { Mode::Live } else { Mode::Replay };
-        outputs.publish_to(KafkaSink::start(&kafka, mode).map_err(Failure::usage)?);
+        let again = desk::told_again(&analyzer, &unsure.told);
+        let again: Vec<_> = again
+            .into_iter()
+            .map(|record| (record, unsure.since_ms))
+            .collect();
+        outputs.publish_to(KafkaSink::start_after(&kafka, mode, &again).map_err(Failure::usage)?);
     }
     outputs.begin().map_err(Failure::usage)?;
     let (store, trail) = store.unzip();

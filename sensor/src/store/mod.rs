@@ -17,6 +17,7 @@ mod check;
 mod format;
 mod history;
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
@@ -55,6 +56,8 @@ const SNAPSHOT: &str = "snapshot";
 const WRITTEN: &str = "written";
 /// Name of the note that says that a database is a copy that somebody asked for; the first snapshot takes it away.
 const COPY: &str = "copy";
+/// Bytes of rows that wait for room on the disk at most.
+const MOST_HELD: usize = 64 << 20;
 /// Name of the note about how far the audit trail goes.
 const AUDIT: &str = "audit";
 
@@ -153,6 +156,8 @@ pub(crate) struct Store {
     snapshot: u64,
     /// Copies made while this store is written.
     backups: Option<Backups>,
+    /// What could not be written for want of room, by table and key.
+    held: BTreeMap<(Table, String), Option<Vec<u8>>>,
     /// Held for as long as the store is open for writing.
     _lock: Option<File>,
 }
@@ -297,6 +302,7 @@ impl Store {
             sums: false,
             snapshot: 0,
             backups: None,
+            held: BTreeMap::new(),
             _lock: lock,
         })
     }
@@ -398,6 +404,44 @@ impl Store {
             Ok(known) if known != self.key => Err(StoreError::OtherKey { dir: self.dir }),
             _ => Ok(self),
         }
+    }
+
+    /// Writes a snapshot as [`Self::write`] does. What finds no room on the disk is held, within a bound, and written with the next
+    /// snapshot that finds it.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written; [`Self::holds`] tells whether it is held.
+    pub(crate) fn write_or_hold(
+        &mut self,
+        changes: impl Iterator<Item = Change>,
+        up_to: Option<u64>,
+    ) -> Result<u64, StoreError> {
+        let mut held = std::mem::take(&mut self.held);
+        held.extend(changes.map(|Change { table, key, value }| ((table, key), value)));
+        let all = held.iter().map(|((table, key), value)| Change {
+            table: *table,
+            key: key.clone(),
+            value: value.clone(),
+        });
+        let written = self.write(all, up_to);
+        if let Err(error) = &written
+            && error.is_full()
+        {
+            let bytes: usize = held
+                .iter()
+                .map(|((_, key), value)| key.len() + value.as_ref().map_or(0, Vec::len))
+                .sum();
+            if bytes <= MOST_HELD {
+                self.held = held;
+            }
+        }
+        written
+    }
+
+    /// Whether what could not be written waits for room.
+    pub(crate) fn holds(&self) -> bool {
+        !self.held.is_empty()
     }
 
     /// Writes a snapshot: all of it or nothing. `up_to` is the day of the last exchange in it. Tells the bytes of its rows.
