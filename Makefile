@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 .DEFAULT_GOAL := help
-.PHONY: help demo test check corpus bench floods memory year ablation deb chart
+.PHONY: help demo test check corpus bench floods memory faults year ablation deb chart
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -71,6 +71,18 @@ memory: ## what 50,000 endpoints and 100,000 callers take, and what somebody may
 	@for of in ordinary everything walks tasks refused; do \
 	    $(CARGO) run --release --quiet -p benches --bin callers $$of || exit 1; \
 	done
+
+faults: ## break things under a live capture with store and Kafka: fifty kills, full disks, interface and broker down (five minutes, root)
+	@deploy/install-deps test
+	@deploy/kafka/broker fetch
+	@$(CARGO) test --test faults --no-run --quiet -p tapline
+	@$(CARGO) test --quiet -p tapline --test faults -- --include-ignored --list 2>/dev/null | sed -n 's/: test$$//p' | grep -v '^sender$$' | \
+	    while read -r name; do \
+	        begin=$$(date +%s); said=$$($(CARGO) test --quiet -p tapline --test faults -- --include-ignored --exact "$$name" --nocapture 2>&1); status=$$?; \
+	        case "$$said" in *skipped:*) mark=skipped ;; *) if [ $$status = 0 ]; then mark=holds; else mark=FAILED; fi ;; esac; \
+	        printf '%-8s %4s s  %s\n' "$$mark" "$$(( $$(date +%s) - begin ))" "$$(printf %s "$$name" | tr _ ' ')"; \
+	        [ $$status = 0 ] || { printf '%s\n' "$$said"; exit 1; }; \
+	    done
 
 year: ## a year of packet time of 200 callers whose habits change: what is told of them, by kind and cause (a minute)
 	@deploy/install-deps build

@@ -1,13 +1,17 @@
 //! The command line: what may be asked for, in words for the person who asks.
 
+mod audit;
 mod intent;
 mod queries;
+mod store;
 
 use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+
+pub(crate) use audit::{AuditCommand, AuditShowArgs, AuditVerifyArgs};
 
 use crate::config::{self, Config, Mistakes};
 
@@ -19,6 +23,7 @@ pub(crate) use queries::{
     CheckArgs, DeclaredArgs, DiffArgs, ExplainArgs, ExportArgs, ExportFormat, FilterArgs, FindingsArgs,
     GraphFormat, InventoryArgs, ListArgs, OverrideArgs, ShowArgs, SortBy, SuppressArgs, TuneArgs,
 };
+pub(crate) use store::{StoreBackupArgs, StoreCheckArgs, StoreCommand, StoreCompactArgs, StoreExportArgs};
 
 /// Listens to mirrored traffic and tells which APIs exist, who calls them, and what is wrong with it.
 #[derive(Debug, Parser)]
@@ -207,6 +212,25 @@ pub(crate) enum Command {
         Each configuration has a run of its own over all files, in their order, from nothing; no store is read or written. Keys \
         are those of the configuration (`tapline config default`), of the sections detection, learning, findings, token and limits.")]
     Tune(TuneArgs),
+    /// Look after a store: check it, copy it, make it smaller, write all of it out
+    #[command(after_long_help = "Examples:\n  \
+        tapline store check --store /var/lib/tapline               is it whole, and how old are its backups?\n  \
+        tapline store backup --store DIR --to /backup/tapline.db   a copy, also while a sensor writes\n  \
+        tapline store compact --store DIR --history-days 30        less room\n  \
+        tapline store export --store DIR > everything.jsonl        all records")]
+    Store {
+        #[command(subcommand)]
+        command: StoreCommand,
+    },
+    /// What was configured, who changed what, and the life of every finding, as a chain of hashes beside the store
+    #[command(after_long_help = "Examples:\n  \
+        tapline audit verify --store /var/lib/tapline           was anything changed, taken out or moved?\n  \
+        tapline audit show --store DIR --last 20                what happened last\n  \
+        tapline audit show --store DIR --finding 55bb90a8       the life of one finding")]
+    Audit {
+        #[command(subcommand)]
+        command: AuditCommand,
+    },
     /// Print the JSON Schema (2020-12) of a record, or the list of records
     Schema {
         /// Which record; without it, the names are listed
@@ -427,6 +451,9 @@ pub(crate) struct DoctorArgs {
     /// Kafka that is to be used (configuration: kafka.brokers)
     #[arg(long, value_name = "BROKERS", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) kafka: Option<String>,
+    /// Also tell what is as it should be
+    #[arg(long)]
+    pub(crate) all: bool,
 }
 
 fn read_size(text: &str) -> Result<usize, String> {

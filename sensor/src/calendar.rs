@@ -72,15 +72,16 @@ impl Calendar {
     #[inline]
     pub(crate) fn after(&mut self) -> Option<Due> {
         self.since_snapshot += 1;
-        if self.since_snapshot < SNAPSHOT_EXCHANGES {
+        if self.live || self.since_snapshot < SNAPSHOT_EXCHANGES {
             return None;
         }
         self.since_snapshot = 0;
         Some(Due::Snapshot)
     }
 
-    /// What is due when a live capture has gone on for this long. In a replay nothing depends on it.
-    pub(crate) fn tick(&mut self, up: Duration) -> Option<Due> {
+    /// What is due when a live capture has gone on for this long; `asked` is whether the desk asks for a snapshot before its time. In
+    /// a replay nothing depends on it.
+    pub(crate) fn tick(&mut self, up: Duration, asked: bool) -> Option<Due> {
         if !self.live {
             return None;
         }
@@ -92,11 +93,8 @@ impl Calendar {
             due
         };
         let count = every(&mut self.next_count, COUNT);
-        let snapshot = every(&mut self.next_snapshot, self.snapshot_every);
+        let snapshot = every(&mut self.next_snapshot, self.snapshot_every) || asked;
         let publish = every(&mut self.next_publish, REPUBLISH);
-        if snapshot {
-            self.since_snapshot = 0;
-        }
         (count || snapshot || publish).then_some(Due::Tick {
             count,
             snapshot,
@@ -128,10 +126,10 @@ mod tests {
         let mut replay = Calendar::new(false, Duration::from_secs(30), None);
         let due = (0..2 * SNAPSHOT_EXCHANGES).filter(|_| replay.after().is_some());
         assert_eq!(due.count(), 2);
-        assert_eq!(replay.tick(Duration::from_secs(90)), None);
+        assert_eq!(replay.tick(Duration::from_secs(90), true), None);
         let mut live = Calendar::new(true, Duration::from_secs(30), None);
         let due: Vec<_> = (0..=90)
-            .filter_map(|s| match live.tick(Duration::from_secs(s))? {
+            .filter_map(|s| match live.tick(Duration::from_secs(s), s == 45)? {
                 Due::Tick {
                     count: _,
                     snapshot,
@@ -141,9 +139,17 @@ mod tests {
                 due => panic!("{due:?}"),
             })
             .collect();
-        assert_eq!(due, [(30, true, false), (60, true, true), (90, true, false)]);
+        assert_eq!(
+            due,
+            [
+                (30, true, false),
+                (45, true, false),
+                (60, true, true),
+                (90, true, false)
+            ]
+        );
         assert!(matches!(
-            live.tick(Duration::from_secs(101)),
+            live.tick(Duration::from_secs(101), false),
             Some(Due::Tick { count: true, .. })
         ));
     }

@@ -1,6 +1,6 @@
 //! The desk at which results are handled: analysis, and from there to every output and the store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,6 +9,7 @@ use analyzers::{Analyzer, Attributed, Finding, InventoryStage, PrincipalKind};
 use reassembly::{Counters, Exchange, Flags, Flow, PartOf, Timestamp};
 use serde::Serialize;
 
+use crate::audit::Audit;
 use crate::calendar::{Calendar, Due};
 use crate::coverage::{self, Alarm, Coverage};
 use crate::downstream::Tick;
@@ -24,11 +25,14 @@ use crate::records::flow::FlowRecord;
 use crate::records::health::{self, HealthRecord};
 use crate::records::mcp::ServerRecord;
 use crate::records::principal::PrincipalRecord;
-use crate::records::{SensorRecord, exchange, part, to_json};
+use crate::records::{Rfc3339, SensorRecord, exchange, part, to_json};
 use crate::reload::Reloaded;
 use crate::source::Drops;
 use crate::status::{self, Board, FindingCounts, StoreWork, Work};
 use crate::store::{Day, Store};
+
+/// Findings that wait for the store at most; they are published without it then.
+const MOST_KEPT_BACK: usize = 4096;
 
 /// What was last published of each key, as a hash, so that only changes are published again.
 #[derive(Default)]
@@ -93,6 +97,8 @@ pub(crate) struct DeskSettings {
     pub(crate) one_sided_percent: u64,
     /// How often, in packet time, a live capture writes to the store.
     pub(crate) snapshot_every: Duration,
+    /// Bytes a second that a live capture writes to the store at most; zero for no bound.
+    pub(crate) write_rate: u64,
     /// Days of which the store remembers how it was; zero for none.
     pub(crate) history_days: u64,
     /// Where records are published, in words that differ between places.
@@ -110,6 +116,12 @@ pub(crate) struct Desk {
     line: Vec<u8>,
     /// The day of the last exchange, in packet time, that the store does not have in its history yet.
     day: Option<u64>,
+    /// Findings that are published once the store has them, so that what was confirmed outlives this process.
+    kept_back: Vec<Record>,
+    /// No snapshot before this, so that the rate of writing keeps to its bound.
+    rests_until: Option<Instant>,
+    /// The store could not be written; what it should have waits for room.
+    store_waits: bool,
     endpoints: Published,
     principals: Published,
     store_failed: bool,
@@ -152,12 +164,19 @@ impl Desk {
             coverage: Coverage::new(settings.one_sided_percent),
             settings,
             line: Vec::with_capacity(4096),
+            kept_back: Vec::new(),
+            rests_until: None,
+            store_waits: false,
             endpoints: Published::default(),
             principals: Published::default(),
             store_failed: false,
             incomplete: 0,
             told: Told::default(),
         };
+        if let Some(audit) = &mut desk.outputs.audit {
+            let known = desk.analyzer.findings().map(|f| (f.id, f.severity));
+            audit.knows(known);
+        }
         if known {
             // Of a store only what changes from here on is published again.
             desk.endpoints
@@ -195,12 +214,12 @@ impl Desk {
 
     /// Whether an output or the store could not take everything.
     pub(crate) fn failed(&mut self) -> bool {
-        self.store_failed || self.outputs.failed()
+        self.store_failed || self.store_waits || self.outputs.failed()
     }
 
     /// Whether what was learned is no longer kept, although it should be.
     pub(crate) fn store_failed(&self) -> bool {
-        self.store_failed
+        self.store_failed || self.store_waits
     }
 
     /// Requests and responses of which the end was not seen, though no byte before it is missing.
@@ -236,6 +255,9 @@ impl Desk {
     /// Takes other settings into force in everything else.
     pub(crate) fn reconfigure(&mut self, reloaded: &Reloaded) {
         self.analyzer.behaviour.reconfigure(&reloaded.settings);
+        if let Some(audit) = &mut self.outputs.audit {
+            audit.reloaded(&reloaded.in_force);
+        }
         // Without the note, commands over the store show the files of before: not worth ending a capture for.
         if let Some(store) = &self.store
             && let Err(error) = store.note_declared(&reloaded.noted)
@@ -298,13 +320,23 @@ impl Desk {
                 finding.severity,
                 finding.revision,
             );
+            if let Some(audit) = &mut self.outputs.audit {
+                audit.finding(&finding);
+            }
             let value = to_json(&FindingRecord::new(&finding));
             if let Some(lines) = &mut self.outputs.findings {
                 lines.line(&value);
             }
             if self.outputs.publishes() {
-                self.outputs.publish(finding_record(&finding, value));
+                let record = finding_record(&finding, value);
+                match self.settings.live && self.store.is_some() {
+                    true => self.kept_back.push(record),
+                    false => self.outputs.publish(record),
+                }
             }
+        }
+        if self.kept_back.len() >= MOST_KEPT_BACK {
+            self.publish_kept_back();
         }
         // There are few, and somebody may be waiting for them.
         if let Some(lines) = self.outputs.findings.as_mut().filter(|_| any) {
@@ -320,6 +352,16 @@ impl Desk {
         }
     }
 
+    /// Whether the last snapshot is being rested from.
+    fn rests(&self) -> bool {
+        self.rests_until.is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Whether a snapshot is worth having before its time: findings wait for it.
+    pub(crate) fn asks_for_snapshot(&self) -> bool {
+        !self.kept_back.is_empty() && !self.rests()
+    }
+
     /// Writes or publishes what was learned. Both stages have to be here; `tick` is at hand in a live capture.
     pub(crate) fn attend(&mut self, due: Due, tick: Option<&Tick>) {
         match due {
@@ -329,7 +371,9 @@ impl Desk {
                 }
                 self.day = Some(day);
             }
-            Due::Snapshot => self.snapshot(false),
+            Due::Snapshot => {
+                self.snapshot(false);
+            }
             Due::Tick {
                 count,
                 snapshot,
@@ -338,9 +382,13 @@ impl Desk {
                 if count && self.settings.board.is_some() {
                     self.count();
                 }
-                if snapshot {
-                    self.snapshot(false);
+                if snapshot && !self.rests() {
+                    let bytes = self.snapshot(false);
+                    let rest = bytes.saturating_mul(1000).checked_div(self.settings.write_rate);
+                    let rest = Duration::from_millis(rest.unwrap_or(0));
+                    self.rests_until = Some(Instant::now() + rest);
                 }
+                self.publish_kept_back();
                 if let Some(tick) = tick.filter(|_| publish) {
                     self.publish_learned(tick.now);
                     self.publish_health(tick.now, &tick.counters, tick.drops);
@@ -408,31 +456,72 @@ impl Desk {
         }
         self.publish_learned(now);
         self.outputs.flush();
+        if let Some(audit) = &mut self.outputs.audit {
+            audit.add("run_ended", serde_json::json!({ "packet_time": Rfc3339(now.0) }));
+        }
         self.snapshot(true);
+        self.publish_kept_back();
+        if let Some(store) = &mut self.store {
+            store.close();
+        }
         // The last health record tells what became of everything before it.
         self.outputs.settle();
         self.publish_health(now, counters, drops);
     }
 
-    /// Writes what was learned since the last time; at the end of a day, or of the run, the history too.
-    fn snapshot(&mut self, with_history: bool) {
-        let Some(store) = &mut self.store else { return };
+    /// Writes what was learned since the last time; at the end of a day, or of the run, the history too. Tells the bytes of
+    /// the rows.
+    fn snapshot(&mut self, with_history: bool) -> u64 {
+        self.note_hidden();
+        let Some(store) = &mut self.store else { return 0 };
         let began = Instant::now();
-        let mut written = store.write(self.analyzer.take_changes(), self.day);
+        let changes = self.analyzer.take_changes();
+        let mut written = match self.settings.live {
+            true => store.write_or_hold(changes, self.day),
+            false => store.write(changes, self.day),
+        };
         if let Some(number) = self
             .day
             .filter(|_| with_history && self.settings.history_days > 0)
         {
             // A day that is not there after a crash is written when the next one begins, or at the end of the next run.
-            written = written.and_then(|()| {
+            written = written.and_then(|bytes| {
                 store.write_day(&Day {
                     number,
                     all: &Learned::of(&self.analyzer),
                     keep: self.settings.history_days,
-                })
+                })?;
+                Ok(bytes)
             });
         }
-        if let Err(error) = written {
+        if let Some(audit) = &self.outputs.audit {
+            // The trail first: a store must not speak of records that never reached the disk.
+            audit.sync();
+            written = written.and_then(|bytes| store.note_audit(audit.head()).map(|()| bytes));
+        }
+        if let Err(error) = &written
+            && error.is_full()
+            && store.holds()
+        {
+            if !self.store_waits {
+                message::error(&format!(
+                    "{error:#}; what is learned is held in memory until there is room, everything else goes on"
+                ));
+            }
+            self.store_waits = true;
+            return 0;
+        }
+        if self.store_waits && written.is_ok() {
+            message::info("there is room again, and the store has all that was learned meanwhile");
+            self.store_waits = false;
+        }
+        if written.is_ok() {
+            let of = &mut self.told.store;
+            of.written += 1;
+            of.last_success = Some(status::clock_seconds());
+            of.last_seconds = began.elapsed().as_secs_f64();
+        }
+        written.unwrap_or_else(|error| {
             message::error(&format!(
                 "{error:#}; what is learned from here on is not kept, everything else goes on"
             ));
@@ -440,12 +529,28 @@ impl Desk {
             self.told.store.failed += 1;
             self.store = None;
             self.analyzer.forget_changes();
-        } else {
-            let of = &mut self.told.store;
-            of.written += 1;
-            of.last_success = Some(status::clock_seconds());
-            of.last_seconds = began.elapsed().as_secs_f64();
+            0
+        })
+    }
+
+    /// Publishes the findings that the store has now, or that cannot wait for it.
+    fn publish_kept_back(&mut self) {
+        for record in self.kept_back.drain(..) {
+            self.outputs.publish(record);
         }
+    }
+
+    /// Tells the audit trail which findings suppressions hide.
+    fn note_hidden(&mut self) {
+        let Some(audit) = &mut self.outputs.audit else {
+            return;
+        };
+        let hidden = self.analyzer.hidden_findings();
+        let hidden = hidden.into_iter().map(|(finding, by)| {
+            let by = serde_json::json!({ "owner": by.owner, "line": by.line });
+            (finding.id, by)
+        });
+        audit.hidden(&hidden.collect());
     }
 
     fn publish_learned(&mut self, now: Timestamp) {
@@ -490,6 +595,7 @@ impl Desk {
             coverage: &self.coverage,
             analysis: &given_up,
             suppressed: &suppressed,
+            audit: self.outputs.audit.as_ref().map(Audit::head),
         };
         let record = HealthRecord::new(sensor, now.0, &state);
         let name = self.settings.sensor.clone();
@@ -541,6 +647,16 @@ fn tell(alarm: Alarm) {
 
 fn json(record: &impl Serialize) -> Vec<u8> {
     to_json(record)
+}
+
+/// The latest revisions of these findings, by id and number of the revision, as they are published.
+pub(crate) fn told_again(analyzer: &Analyzer, told: &BTreeSet<(String, u64)>) -> Vec<Record> {
+    let known = analyzer
+        .findings()
+        .filter(|f| told.contains(&(f.id.clone(), u64::from(f.revision))));
+    known
+        .map(|finding| finding_record(&finding, to_json(&FindingRecord::new(&finding))))
+        .collect()
 }
 
 fn finding_record(finding: &Finding, value: Vec<u8>) -> Record {

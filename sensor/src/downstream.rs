@@ -93,11 +93,13 @@ impl Downstream {
         let (steps, to_desk) = sync_channel::<ToDesk>(PARCELS);
         let (give_back, returned) = channel();
         let full = Arc::new(AtomicBool::new(false));
+        let asked = Arc::new(AtomicBool::new(false));
         let front = Front {
             stage: desk.part_with_inventory(),
             calendar,
             steps,
             returned,
+            asked: Arc::clone(&asked),
         };
         board.iter().for_each(|board| board.parcels_may_wait(PARCELS));
         let emptied = board.clone();
@@ -108,7 +110,8 @@ impl Downstream {
             });
         });
         let tell = Arc::clone(&full);
-        let desk = std::thread::spawn(move || work_at_desk(desk, &to_desk, &give_back, &tell, pause));
+        let desk =
+            std::thread::spawn(move || work_at_desk(desk, &to_desk, &give_back, (&tell, &asked), pause));
         Self::Threads {
             sender,
             parcel: Vec::with_capacity(PARCEL_EVENTS),
@@ -228,7 +231,7 @@ fn here(desk: &mut Desk, calendar: &mut Calendar, item: Item) {
             desk.reconfigure(&reloaded);
         }
         Item::Tick(tick) => {
-            if let Some(due) = calendar.tick(tick.up) {
+            if let Some(due) = calendar.tick(tick.up, desk.asks_for_snapshot()) {
                 desk.attend(due, Some(&tick));
             }
             desk.tick(tick.now);
@@ -242,6 +245,8 @@ struct Front {
     calendar: Calendar,
     steps: SyncSender<ToDesk>,
     returned: Receiver<Box<InventoryStage>>,
+    /// The desk asks for a snapshot before its time.
+    asked: Arc<AtomicBool>,
 }
 
 /// The desk is gone: there was a defect in its thread, which is told when it is joined.
@@ -283,7 +288,7 @@ impl Front {
                     self.stage.reconfigure(&reloaded.settings);
                     out.push(Step::Reload(reloaded));
                 }
-                Item::Tick(tick) => match self.calendar.tick(tick.up) {
+                Item::Tick(tick) => match self.calendar.tick(tick.up, self.asked.load(Ordering::Relaxed)) {
                     Some(due) => self.lend(&mut out, due, Some(tick))?,
                     None => out.push(Step::Tick(tick.now)),
                 },
@@ -311,7 +316,7 @@ fn work_at_desk(
     mut desk: Desk,
     messages: &Receiver<ToDesk>,
     give_back: &Sender<Box<InventoryStage>>,
-    full: &AtomicBool,
+    (full, asked): (&AtomicBool, &AtomicBool),
     pause: fn(),
 ) -> Desk {
     for message in messages {
@@ -336,6 +341,7 @@ fn work_at_desk(
         if desk.wants_no_more() {
             full.store(true, Ordering::Relaxed);
         }
+        asked.store(desk.asks_for_snapshot(), Ordering::Relaxed);
     }
     desk
 }

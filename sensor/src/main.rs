@@ -31,6 +31,7 @@ mod desk;
 
 mod records;
 
+mod audit;
 mod output;
 mod store;
 mod summary;

@@ -264,8 +264,8 @@ pub(crate) fn capture(
     };
     let deadline = duration.map(|d| Instant::now() + d);
     let mut count = 0_u32;
-    // Packet time stands still when the clock is set back. What is told of the run must not.
-    let mut next_tick = Instant::now();
+    // The clock of packets may step back, and what is done every second must go on.
+    let mut ticked = Instant::now();
     loop {
         let idle = match live.next() {
             Ok(Step::Packet(packet)) => {
@@ -291,8 +291,8 @@ pub(crate) fn capture(
         };
         count = count.wrapping_add(1);
         if idle || count.is_multiple_of(256) {
-            if stages.tick_due() || Instant::now() >= next_tick {
-                next_tick = Instant::now() + TICK;
+            if stages.tick_due() || ticked.elapsed() >= TICK {
+                ticked = Instant::now();
                 let drops = live.drops();
                 stages.tick(Some(drops));
             }
@@ -385,6 +385,7 @@ mod tests {
                 hash_key: HashKey(settings.hash_key),
                 one_sided_percent: 20,
                 snapshot_every: Duration::from_secs(30),
+                write_rate: 0,
                 history_days: 30,
                 destination: None,
                 board: None,

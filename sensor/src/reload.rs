@@ -1,7 +1,7 @@
 //! The configuration read anew while a capture goes on (SIGHUP): in a thread of its own, so that no packet waits for it, and as a
 //! whole or not at all.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -9,8 +9,9 @@ use std::thread::JoinHandle;
 use analyzers::Settings;
 
 use crate::args::RunArgs;
+use crate::audit::InForce;
 use crate::config::keys::KEYS;
-use crate::config::{Config, differing};
+use crate::config::{Config, differences};
 use crate::declared::{self, Noted, Tell};
 use crate::message;
 use crate::{intent, jwks};
@@ -33,10 +34,12 @@ pub(crate) struct Reloaded {
     pub(crate) settings: Arc<Settings>,
     /// What the store notes of the files.
     pub(crate) noted: Noted,
+    /// What the audit trail notes.
+    pub(crate) in_force: InForce,
 }
 
 /// What was read, and the configuration that it was read from.
-type Read = Result<(Config, Settings, Noted), String>;
+type Read = Result<(Config, Settings, Noted, InForce), String>;
 
 /// Waits for the signal, and for what it asks for.
 pub(crate) struct Reload {
@@ -76,7 +79,7 @@ impl Reload {
             Err("reading it stopped because of a defect in tapline; please report it".to_owned())
         });
         match read {
-            Ok((config, settings, noted)) => Some(self.take(config, settings, noted)),
+            Ok((config, settings, noted, in_force)) => Some(self.take(&config, settings, noted, in_force)),
             Err(why) => {
                 message::error(&format!(
                     "the configuration was not taken over, and the one of before stays in force: {why}"
@@ -86,8 +89,8 @@ impl Reload {
         }
     }
 
-    fn take(&mut self, config: Config, settings: Settings, noted: Noted) -> Reloaded {
-        let changed = differing(&self.config, &config);
+    fn take(&mut self, config: &Config, settings: Settings, noted: Noted, in_force: InForce) -> Reloaded {
+        let changed = differences(&self.config, config);
         let (now, later): (Vec<_>, Vec<_>) = changed
             .into_iter()
             .partition(|(section, ..)| AT_ONCE.contains(section));
@@ -109,14 +112,24 @@ impl Reload {
         }
         // What is for the next start is told again as long as it is.
         for key in KEYS.iter().filter(|key| AT_ONCE.contains(&key.section)) {
-            (key.copy)(&mut self.config, &config);
+            (key.copy)(&mut self.config, config);
         }
         self.running = Arc::new(settings.while_running(&self.running));
         Reloaded {
             settings: Arc::clone(&self.running),
             noted,
+            in_force,
         }
     }
+}
+
+/// The files of the operator that are in force: what each is, and where it lies.
+pub(crate) fn files(args: &RunArgs, config: &Config) -> impl Iterator<Item = (&'static str, PathBuf)> {
+    (args.config.iter())
+        .map(|path| ("the configuration", path.clone()))
+        .chain(declared::files(config, &args.spec))
+        .chain(jwks::files(config))
+        .chain(intent::files(config, &args.intent))
 }
 
 fn read(args: &RunArgs, interface: &str) -> Read {
@@ -130,5 +143,6 @@ fn read(args: &RunArgs, interface: &str) -> Read {
     settings.keys = jwks::load(&config).map_err(said)?.into();
     settings.intents = intent::load(&config, &args.intent).map_err(said)?.into();
     let noted = Noted::of(&config, &args.spec);
-    Ok((config, settings, noted))
+    let in_force = InForce::of(&config, files(args, &config));
+    Ok((config, settings, noted, in_force))
 }

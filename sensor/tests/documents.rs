@@ -121,7 +121,8 @@ fn every_option_of_tapline_is_in_its_help() {
             let mut help = support::tapline(&[*subcommand, "--help"]);
             assert!(help.status.success(), "{name}: tapline has no `{subcommand}`");
             let below = words.get(1).filter(|word| word.starts_with(char::is_alphabetic));
-            if let (true, Some(below)) = (["config", "agents"].contains(subcommand), below) {
+            if let (true, Some(below)) = (["config", "agents", "audit", "store"].contains(subcommand), below)
+            {
                 help = support::tapline(&[*subcommand, *below, "--help"]);
                 assert!(help.status.success(), "{name}: no `tapline {command}`");
             }
@@ -168,6 +169,12 @@ fn every_option_named_by_itself_is_some_command_s() {
         "intent check",
         "intent sign",
         "doctor",
+        "audit verify",
+        "audit show",
+        "store check",
+        "store backup",
+        "store compact",
+        "store export",
         "schema",
         "config",
     ] {

@@ -177,7 +177,7 @@ fn doctor_signs_in_as_a_run_does() {
              connect_timeout = \"60s\"\n{sasl}"
         );
         fs::write(&settings, text).expect("the configuration");
-        let run = tapline(&["doctor", "--config", &settings.display().to_string()]);
+        let run = tapline(&["doctor", "--all", "--config", &settings.display().to_string()]);
         let shown = String::from_utf8_lossy(&run.stdout).into_owned();
         assert!(shown.contains(wanted), "no `{wanted}` in\n{shown}");
         assert_eq!(

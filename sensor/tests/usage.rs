@@ -519,6 +519,7 @@ fn doctor_says_what_is_missing_and_how_to_mend_it() {
         "nosuch0",
         "--kafka",
         "127.0.0.1:1",
+        "--all",
     ]);
     let said_so = text(&output.stdout);
     assert_eq!(output.status.code(), Some(2), "{}", said(&output));
@@ -549,8 +550,19 @@ fn doctor_says_what_mends_a_damaged_store() {
     let said_so = text(&output.stdout);
     assert_eq!(output.status.code(), Some(2), "{}", said(&output));
     assert!(
-        said_so.contains("FAIL  store") && said_so.contains(&format!("mend: mv {name}/tapline.db")),
+        said_so.contains("FAIL  store")
+            && said_so.contains(&format!(
+                "mend: start the sensor: it goes on from {name}/backup/1.db"
+            )),
         "{said_so}"
     );
     assert!(!said_so.contains("install -d"), "{said_so}");
+    fs::remove_dir_all(store.join("backup")).expect("the copies");
+    let said_so = text(&tapline(&["doctor", "--store", &name]).stdout);
+    assert!(
+        said_so.contains(&format!(
+            "mend: put a copy of your own in the place of {name}/tapline.db"
+        )),
+        "{said_so}"
+    );
 }

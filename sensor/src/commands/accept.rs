@@ -3,6 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::args::AcceptArgs;
+use crate::audit;
 use crate::exit::{Failure, Status};
 use crate::known::Source;
 use crate::known::accepted::{Accepted, Entry};
@@ -82,7 +83,13 @@ pub(super) fn accept(args: &AcceptArgs) -> Result<Status, Failure> {
         message::info(&format!("{file} was not changed (--dry-run)"));
         return Ok(Status::Done);
     }
-    super::replace(&args.accepted, &accepted.text())?;
+    let before = std::fs::read_to_string(&args.accepted).unwrap_or_default();
+    let after = accepted.text();
+    super::replace(&args.accepted, &after)?;
+    let mut about = audit::change(&args.accepted, &before, &after);
+    about["endpoints"] = chosen.len().into();
+    about["by"] = args.by.clone().into();
+    audit::note(&args.store, "endpoints_accepted", about);
     message::info(&format!(
         "{file}: {} endpoint{} accepted in all; commit it, and check with: tapline check --accepted {file} --policy FILE",
         accepted.entries.len(),

@@ -3,6 +3,7 @@
 mod accept;
 mod access_review;
 mod agents;
+mod audit;
 mod check;
 mod completions;
 mod config;
@@ -18,6 +19,7 @@ mod overrides;
 mod run;
 mod schema;
 mod show;
+mod store;
 mod suppress;
 mod tune;
 
@@ -49,6 +51,8 @@ pub(crate) fn run(cli: Cli) -> Result<Status, Failure> {
         Command::Explain(args) => explain::explain(&args),
         Command::Suppress(args) => suppress::suppress(&args),
         Command::Tune(args) => tune::tune(&args),
+        Command::Store { command } => store::store(&command),
+        Command::Audit { command } => audit::audit(&command),
         Command::Schema { record } => schema::schema(record),
         Command::Config { command } => config::config(&command),
         Command::Doctor(args) => doctor::doctor(&args),

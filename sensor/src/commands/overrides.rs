@@ -6,6 +6,7 @@ use analyzers::Kind;
 use analyzers::inventory::declared::Overrides;
 
 use crate::args::{DeclaredArgs, OverrideArgs};
+use crate::audit;
 use crate::config::place;
 use crate::exit::{Failure, Status};
 use crate::known::Source;
@@ -89,6 +90,9 @@ pub(super) fn set_override(args: &OverrideArgs) -> Result<Status, Failure> {
         return Ok(Status::Done);
     }
     super::replace(&file, &done.text)?;
+    if let Some(dir) = &args.store {
+        audit::note(dir, "override_set", audit::change(&file, &before, &done.text));
+    }
     if noted {
         message::info(&format!("{name} was changed; a run reads it when it begins"));
     } else {

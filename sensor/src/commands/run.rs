@@ -1,15 +1,16 @@
 //! `tapline replay` and `tapline capture`.
 
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use analyzers::Analyzer;
 
 use crate::args::{CaptureArgs, ReplayArgs, RunArgs};
+use crate::audit::{self, Audit, InForce, Unsure};
 use crate::config::Config;
 use crate::declared::{self, Noted, Tell};
-use crate::desk::{Desk, DeskSettings, HashKey};
+use crate::desk::{self, Desk, DeskSettings, HashKey};
 use crate::exit::{Failure, Status};
 use crate::intent;
 use crate::jwks;
@@ -20,13 +21,13 @@ use crate::output::kafka::{Delivery, KafkaConfig, KafkaSink, Mode};
 use crate::output::lines::Taken;
 use crate::pipeline::{self, Run};
 use crate::privileges::{self, Needs};
-use crate::reload::Reload;
+use crate::reload::{self, Reload};
 use crate::signals::Stop;
 use crate::source::file::{Inputs, Progress, total_bytes};
 use crate::source::hold;
 use crate::source::live::{Live, LiveError, LiveSettings};
 use crate::status::{Board, Stage, server};
-use crate::store::Store;
+use crate::store::{self, Store, StoreError};
 use crate::summary::{self, Kept};
 
 pub(super) fn replay(args: &ReplayArgs) -> Result<Status, Failure> {
@@ -279,32 +280,43 @@ fn desk(
     learning.keys = jwks::load(config).map_err(Failure::usage)?.into();
     learning.intents = intent::load(config, &args.intent).map_err(Failure::usage)?.into();
     let hash_key = learning.hash_key;
-    let mut analyzer = Analyzer::new(learning);
-    let store = if config.store.directory.as_os_str().is_empty() {
-        None
+    let dir = &config.store.directory;
+    let mut unsure = Unsure::default();
+    let (store, analyzer) = if dir.as_os_str().is_empty() {
+        (None, Analyzer::new(learning))
     } else {
-        let store = Store::open(&config.store.directory)
-            .and_then(|store| store.for_key(&hash_key))
-            .map_err(|error| match error.is_full() {
-                true => Failure::output(error),
-                false => Failure::usage(error),
-            })?;
-        store.restore(&mut analyzer).map_err(Failure::usage)?;
+        let not_usable = |error: StoreError| match error.is_full() {
+            true => Failure::output(error),
+            false => Failure::usage(error),
+        };
+        let begun = store::begin(dir, &hash_key, config.backups(), || {
+            Analyzer::new(learning.clone())
+        });
+        let begun = begun.map_err(not_usable)?;
+        let say = if begun.lost { message::warn } else { message::info };
+        begun.told.iter().for_each(|text| say(text));
+        let store = begun.store;
+        unsure = audit::unsure(dir);
+        let trail = audit_trail(dir, args, config, live, &begun.told, begun.lost);
         store
             .note_declared(&Noted::of(config, &args.spec))
             .and_then(|()| store.note_captures(captures))
-            .map_err(|error| match error.is_full() {
-                true => Failure::output(error),
-                false => Failure::usage(error),
-            })?;
-        Some(store)
+            .map_err(not_usable)?;
+        (Some((store, trail)), begun.analyzer)
     };
     let mut outputs = Outputs::open(args).map_err(Failure::usage)?;
     if let Some(kafka) = config.kafka() {
         let mode = if live { Mode::Live } else { Mode::Replay };
-        outputs.publish_to(KafkaSink::start(&kafka, mode).map_err(Failure::usage)?);
+        let again = desk::told_again(&analyzer, &unsure.told);
+        let again: Vec<_> = again
+            .into_iter()
+            .map(|record| (record, unsure.since_ms))
+            .collect();
+        outputs.publish_to(KafkaSink::start_after(&kafka, mode, &again).map_err(Failure::usage)?);
     }
     outputs.begin().map_err(Failure::usage)?;
+    let (store, trail) = store.unzip();
+    outputs.audit = trail.flatten();
     let settings = DeskSettings {
         reveal: config.privacy.reveal.iter().any(|r| r == "query"),
         sensor: config.sensor.name.clone(),
@@ -312,6 +324,7 @@ fn desk(
         hash_key: HashKey(hash_key),
         one_sided_percent: config.wire.one_sided_percent,
         snapshot_every: config.store.snapshot_every,
+        write_rate: config.store.write_rate.0,
         history_days: config.store.history_days,
         destination: config
             .kafka()
@@ -319,6 +332,40 @@ fn desk(
         board,
     };
     Ok(Desk::new(analyzer, outputs, store, settings))
+}
+
+/// The audit trail of the store in `dir`, with a record of what this run has in force and how that differs from the run before.
+fn audit_trail(
+    dir: &Path,
+    args: &RunArgs,
+    config: &Config,
+    live: bool,
+    told: &[String],
+    lost: bool,
+) -> Option<Audit> {
+    let files = reload::files(args, config);
+    let begin = || -> std::io::Result<Audit> {
+        let mut audit = Audit::open(dir)?;
+        let last = audit.last("run_started");
+        let command = if live { "capture" } else { "replay" };
+        let record = InForce::of(config, files).record(command, last.as_ref());
+        audit.append("run_started", record)?;
+        for text in told {
+            let what = if lost { "store_lost" } else { "store_told" };
+            audit.append(what, serde_json::json!({ "message": text }))?;
+        }
+        Ok(audit)
+    };
+    match begin() {
+        Ok(audit) => Some(audit),
+        Err(error) => {
+            message::error(&format!(
+                "the audit trail in {} cannot be written: {error}; this run is not in it",
+                dir.display()
+            ));
+            None
+        }
+    }
 }
 
 fn title(files: &[PathBuf]) -> String {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use analyzers::inventory::declared::Suppressions;
 
 use crate::args::SuppressArgs;
+use crate::audit;
 use crate::config::quoted;
 use crate::exit::{Failure, Status};
 use crate::known::{Known, Source};
@@ -49,6 +50,12 @@ pub(super) fn suppress(args: &SuppressArgs) -> Result<Status, Failure> {
         return Ok(Status::Done);
     }
     super::replace(&file, &after)?;
+    let mut about = audit::change(&file, &before, &after);
+    about["finding"] = finding.text("id").into();
+    about["alike"] = args.alike.into();
+    about["owner"] = args.owner.clone().into();
+    about["until"] = args.until.clone().into();
+    audit::note(&args.store, "suppression_added", about);
     let same = |noted: &Path| std::path::absolute(&file).is_ok_and(|full| full == noted);
     match noted.as_deref().is_some_and(same) {
         true => message::info(&format!(

@@ -358,6 +358,14 @@ keys! {
         directory: PathBuf = PathBuf::new(), Rule::Any;
         /// How often a live capture writes what it learned. A crash loses no more than that.
         snapshot_every: Duration = seconds(60), Rule::Range(SECOND, DAY);
+        /// Bytes a second that a live capture writes to the store at most, on average: after a large snapshot the next one waits
+        /// for longer. Backups are copied at this rate too. Zero is no bound.
+        write_rate: Size = Size(8 << 20), Rule::Range(0, 1 << 40);
+        /// How often a copy of the store is made beside it, from which a run goes on when the store is found damaged. What was
+        /// learned after the copy is lost then. Each copy takes as much room as the store. Zero makes none.
+        backup_every: Duration = seconds(3600), Rule::Range(0, 365 * DAY);
+        /// Copies that are kept beside the store.
+        backups: u64 = 1, Rule::Range(1, 24);
         /// Days of packet time for which the store remembers how it was, so that `tapline diff` can tell what changed.
         /// Zero remembers nothing.
         history_days: u64 = 90, Rule::Range(0, 3650);

@@ -10,7 +10,7 @@ mod value;
 
 pub(crate) use keys::Config;
 pub(crate) use parse::{Mistakes, check, is_section, load, place, set};
-pub(crate) use show::{default_file, in_force};
+pub(crate) use show::{default_file, differing, in_force};
 pub(crate) use value::quoted;
 
 use std::path::{Path, PathBuf};
@@ -20,6 +20,7 @@ use reassembly::Limits;
 
 use crate::output;
 use crate::output::kafka::KafkaConfig;
+use crate::store::BackupSettings;
 
 /// The key in force when none is set. It is in the source, so it protects nothing.
 pub(crate) fn is_default_hash_key(config: &Config) -> bool {
@@ -116,6 +117,15 @@ impl Config {
         Ok(settings)
     }
 
+    /// How copies of the store are made beside it.
+    pub(crate) fn backups(&self) -> BackupSettings {
+        BackupSettings {
+            every: self.store.backup_every,
+            keep: self.store.backups,
+            rate: self.store.write_rate.0,
+        }
+    }
+
     /// Settings of the Kafka sink; `None` when no broker is named.
     pub(crate) fn kafka(&self) -> Option<KafkaConfig> {
         (!self.kafka.brokers.trim().is_empty()).then(|| self.kafka_settings())
@@ -202,7 +212,7 @@ impl Config {
 }
 
 /// Keys that differ between two configurations: section, name, and both values as TOML with secrets masked.
-pub(crate) fn differing(
+pub(crate) fn differences(
     before: &Config,
     after: &Config,
 ) -> Vec<(&'static str, &'static str, String, String)> {

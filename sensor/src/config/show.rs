@@ -32,6 +32,18 @@ pub(crate) fn default_file() -> String {
     out
 }
 
+/// Keys that differ from their defaults, by section and name, as TOML with secrets masked.
+pub(crate) fn differing(config: &Config) -> std::collections::BTreeMap<String, String> {
+    let defaults = Config::default();
+    let shown = KEYS
+        .iter()
+        .map(|key| (key, (key.show)(config), (key.show)(&defaults)));
+    shown
+        .filter(|(_, value, default)| value != default)
+        .map(|(key, value, _)| (format!("{}.{}", key.section, key.name), value))
+        .collect()
+}
+
 /// What is in force, secrets masked; keys that differ from their default are marked.
 pub(crate) fn in_force(config: &Config) -> String {
     let mut out = String::new();

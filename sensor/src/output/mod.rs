@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use crate::args::RunArgs;
+use crate::audit::Audit;
 use crate::message;
 use crate::status::KafkaWork;
 use kafka::{Delivery, KafkaSink};
@@ -45,6 +46,8 @@ pub(crate) struct Outputs {
     pub(crate) agents: Option<Lines>,
     pub(crate) mcp: Option<Lines>,
     pub(crate) a2a: Option<Lines>,
+    /// The audit trail, when there is a store.
+    pub(crate) audit: Option<Audit>,
     kafka: Option<KafkaSink>,
     delivery: Option<Delivery>,
 }

@@ -7,6 +7,7 @@ use serde::ser::{SerializeMap, Serializer};
 
 use super::SensorRecord;
 use super::time::Rfc3339;
+use crate::audit::Head;
 use crate::coverage::{Amounts, Coverage, Server};
 use crate::source::Drops;
 
@@ -193,6 +194,8 @@ pub(crate) struct HealthRecord<'a> {
     analysis: GivenUp<'a>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     suppressions: Vec<SuppressionPart>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audit: Option<&'a Head>,
 }
 
 /// What a record on the health topic is made from.
@@ -206,6 +209,8 @@ pub(crate) struct State<'a> {
     /// What analysis gave up, by name.
     pub(crate) analysis: &'a [(&'static str, u64)],
     pub(crate) suppressed: &'a [Suppressed],
+    /// How far the audit trail goes, when there is one.
+    pub(crate) audit: Option<&'a Head>,
 }
 
 impl<'a> HealthRecord<'a> {
@@ -229,6 +234,7 @@ impl<'a> HealthRecord<'a> {
             coverage: state.coverage.into(),
             analysis: GivenUp(state.analysis),
             suppressions: state.suppressed.iter().map(Into::into).collect(),
+            audit: state.audit,
         }
     }
 }
@@ -302,6 +308,7 @@ mod tests {
                 coverage: &coverage,
                 analysis: &[],
                 suppressed: &suppressed,
+                audit: None,
             },
         );
         let record = serde_json::to_value(&record).unwrap();

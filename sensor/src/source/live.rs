@@ -1,11 +1,12 @@
 //! A network interface, through libpcap. Frames are only ever read: nothing here can send one.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pcap::{Active, Capture, Precision};
 use reassembly::{LinkType, Packet, Timestamp};
 
 use super::{Drops, Step};
+use crate::message;
 
 /// How long the kernel may keep frames back before it hands them over.
 const HAND_OVER: Duration = Duration::from_millis(20);
@@ -13,6 +14,8 @@ const HAND_OVER: Duration = Duration::from_millis(20);
 /// takes, and through signals, so that a quiet interface could not be left. Ten gigabits a second fill six
 /// megabytes in this time.
 const NAP: Duration = Duration::from_millis(5);
+/// How often it is looked whether an interface without frames is up.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// What to capture, and how.
 #[derive(Debug, Clone)]
@@ -55,6 +58,12 @@ pub(crate) struct Live {
     link: LinkType,
     nanoseconds: bool,
     drops: Drops,
+    /// When it was last looked whether the interface is up.
+    looked: Instant,
+    /// No frame came the last time.
+    idle: bool,
+    /// Since when it is down.
+    down: Option<Instant>,
     /// libpcap counts in 32 bits; the last reading tells by how much to go on.
     last: (u32, u32, u32),
 }
@@ -101,6 +110,9 @@ impl Live {
             link: if link == LinkType(12) { LinkType::RAW } else { link },
             nanoseconds,
             drops: Drops::default(),
+            looked: Instant::now(),
+            idle: false,
+            down: None,
             last: (0, 0, 0),
         })
     }
@@ -112,6 +124,10 @@ impl Live {
     /// When the interface can no longer be read, as when it goes away.
     pub(crate) fn next(&mut self) -> Result<Step<'_>, LiveError> {
         let unit = if self.nanoseconds { 1 } else { 1000 };
+        if self.idle || self.down.is_some() {
+            self.idle = false;
+            self.look();
+        }
         match self.capture.next_packet() {
             Ok(packet) => {
                 let header = packet.header;
@@ -126,6 +142,7 @@ impl Live {
                 }))
             }
             Err(pcap::Error::TimeoutExpired) => {
+                self.idle = true;
                 std::thread::sleep(NAP);
                 Ok(Step::Idle)
             }
@@ -134,6 +151,33 @@ impl Live {
                 name: self.name.clone(),
                 cause: plain(&cause),
             }),
+        }
+    }
+
+    /// Says when the interface goes down, and when it is up again: libpcap waits for that without a word.
+    fn look(&mut self) {
+        if self.looked.elapsed() < LOOK {
+            return;
+        }
+        self.looked = Instant::now();
+        let up = is_up(&self.name);
+        match self.down {
+            None if up == Some(false) => {
+                self.down = Some(self.looked);
+                message::warn(&format!(
+                    "{} is down, and nothing is captured until it is up: sudo ip link set {} up",
+                    self.name, self.name
+                ));
+            }
+            Some(since) if up == Some(true) => {
+                self.down = None;
+                message::warn(&format!(
+                    "{} is up again after {} s, of which nothing was seen",
+                    self.name,
+                    since.elapsed().as_secs()
+                ));
+            }
+            _ => {}
         }
     }
 
@@ -150,6 +194,14 @@ impl Live {
         }
         self.drops
     }
+}
+
+/// Whether an interface is up; nothing when that cannot be told, as of `any`.
+fn is_up(name: &str) -> Option<bool> {
+    let flags = std::fs::read_to_string(format!("/sys/class/net/{name}/flags")).ok()?;
+    let flags = u32::from_str_radix(flags.trim().trim_start_matches("0x"), 16).ok()?;
+    // IFF_UP of netdevice(7).
+    Some(flags & 1 == 1)
 }
 
 /// Names of the interfaces of this machine, sorted.

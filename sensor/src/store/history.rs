@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
-use super::{Store, StoreError, in_words};
+use super::{Store, StoreError, format, in_words};
 use crate::known::state::{About, Everything, Facts, State};
 use crate::records::time::NANOS_PER_DAY;
 
@@ -20,9 +20,9 @@ const MOST_BYTES: i64 = 256 << 20;
 /// Bytes of one row when it is unpacked.
 const MOST_OF_ONE: usize = 16 << 20;
 
-/// The table; also made in a store of before it was there.
+/// The table.
 pub(super) const TABLE: &str = "CREATE TABLE IF NOT EXISTS history
-    (about TEXT NOT NULL, key TEXT NOT NULL, day INTEGER NOT NULL, value BLOB, PRIMARY KEY (about, key, day))
+    (about TEXT NOT NULL, key TEXT NOT NULL, day INTEGER NOT NULL, value BLOB, sum INTEGER, PRIMARY KEY (about, key, day))
     WITHOUT ROWID;";
 
 /// A day to be written.
@@ -73,9 +73,13 @@ fn write(transaction: &Transaction<'_>, day: &Day<'_>) -> rusqlite::Result<()> {
             }
         }
         let mut put = transaction.prepare_cached(
-            "INSERT INTO history (about, key, day, value) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (about, key, day) DO UPDATE SET value = excluded.value",
+            "INSERT INTO history (about, key, day, value, sum) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (about, key, day) DO UPDATE SET value = excluded.value, sum = excluded.sum",
         )?;
+        let mut put = |key: &str, value: Option<&[u8]>| {
+            let sum = format::of_history(about.name(), key, number, value);
+            put.execute(params![about.name(), key, number, value, sum])
+        };
         let mut last = transaction.prepare_cached(
             "SELECT value FROM history WHERE about = ?1 AND key = ?2 AND day < ?3 ORDER BY day DESC LIMIT 1",
         )?;
@@ -89,12 +93,12 @@ fn write(transaction: &Transaction<'_>, day: &Day<'_>) -> rusqlite::Result<()> {
                 None
             };
             if old.is_none_or(|old| old != value) {
-                put.execute(params![about.name(), key, number, packed(&value)])?;
+                put(&key, Some(&packed(&value)))?;
                 here.remove(&key);
             }
         }
         for key in gone {
-            put.execute(params![about.name(), key, number, None::<Vec<u8>>])?;
+            put(&key, None)?;
             here.remove(&key);
         }
         // What an earlier writing of the same day said, and is no longer so at its end.
@@ -117,13 +121,17 @@ fn write(transaction: &Transaction<'_>, day: &Day<'_>) -> rusqlite::Result<()> {
 
 /// A day in the table of notes; `again` whether a later one takes its place.
 fn note(transaction: &Transaction<'_>, name: &str, day: u64, again: bool) -> rusqlite::Result<()> {
-    let sql = if again {
-        "INSERT INTO meta (name, value) VALUES (?1, ?2)
-         ON CONFLICT (name) DO UPDATE SET value = max(CAST(value AS INTEGER), CAST(excluded.value AS INTEGER))"
-    } else {
-        "INSERT INTO meta (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO NOTHING"
+    let sql = "SELECT value FROM meta WHERE name = ?1";
+    let known: Option<String> = transaction
+        .query_row(sql, params![name], |row| row.get(0))
+        .optional()?;
+    let known = known.and_then(|text| text.parse::<u64>().ok());
+    let day = match known {
+        Some(known) if again => known.max(day),
+        Some(known) => known,
+        None => day,
     };
-    transaction.execute(sql, params![name, day.to_string()])?;
+    format::note(transaction, name, &day.to_string())?;
     Ok(())
 }
 
@@ -207,6 +215,20 @@ impl Store {
             transaction.commit()
         };
         history(&mut self.connection).map_err(|e| self.unwritable(&e))
+    }
+
+    /// Leaves out what only tells of days before `from`.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written; the history is as it was.
+    pub(super) fn forget_history(&mut self, from: u64) -> Result<(), StoreError> {
+        let forget = |connection: &mut Connection| -> rusqlite::Result<()> {
+            let transaction = connection.transaction()?;
+            prune(&transaction, from)?;
+            transaction.commit()
+        };
+        forget(&mut self.connection).map_err(|e| self.unwritable(&e))
     }
 
     /// How far the history goes; nothing when no day was ever written.

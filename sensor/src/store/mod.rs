@@ -2,9 +2,22 @@
 //!
 //! One row for each row of the analysis, and one transaction for each snapshot: a crash at any moment leaves the
 //! state of the last snapshot. One process writes at a time, others may read meanwhile.
+//!
+//! ```text
+//! DIR/tapline.db          the database, with a sum beside each row
+//! DIR/lock                held by the process that writes
+//! DIR/backup/1.db …       verified copies, the newest first
+//! DIR/backup/last         number and time of the last snapshot, to tell when the database has lost it
+//! DIR/damaged/            what was last found damaged
+//! ```
 
+mod backup;
+mod begin;
+mod check;
+mod format;
 mod history;
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
@@ -12,10 +25,17 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use analyzers::{Analyzer, Change, Table};
-use rusqlite::{Connection, ErrorCode, OpenFlags, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, params};
 
+use crate::audit::Head;
 use crate::declared::Noted;
 
+use backup::Backups;
+use format::Format;
+
+pub(crate) use backup::{BackupSettings, copy_to};
+pub(crate) use begin::begin;
+pub(crate) use check::{Report, examine};
 pub(crate) use history::{Day, Reach};
 
 /// Name of the database in the store's folder.
@@ -30,10 +50,16 @@ const DECLARED: &str = "declared in";
 const CAPTURES: &str = "captures";
 /// Capture files noted; those of the latest replays.
 const MOST_CAPTURES: usize = 32;
-/// Marks a database as ours ("TAPL").
-const APPLICATION: i32 = 0x5441_504c;
-/// Version of what is kept: the tables below have had one form only, so it is that of the rows.
-const VERSION: i32 = analyzers::STORE_VERSION.cast_signed();
+/// Name of the note about the number of the last snapshot.
+const SNAPSHOT: &str = "snapshot";
+/// Name of the note about the time by the clock of the last snapshot.
+const WRITTEN: &str = "written";
+/// Name of the note that says that a database is a copy that somebody asked for; the first snapshot takes it away.
+const COPY: &str = "copy";
+/// Bytes of rows that wait for room on the disk at most.
+const MOST_HELD: usize = 64 << 20;
+/// Name of the note about how far the audit trail goes.
+const AUDIT: &str = "audit";
 
 /// Why a store cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -52,22 +78,37 @@ pub(crate) enum StoreError {
     NotOurs { path: String },
     /// Written by a later version.
     #[error(
-        "the store {dir} was written by a newer tapline (format {found}, this one knows up to {VERSION}); use that version, or give another --store"
+        "the store {dir} was written by a newer tapline (format {found}, this one knows up to {}); use that version, or give another --store",
+        Format::CURRENT
     )]
-    Newer { dir: String, found: i32 },
+    Newer { dir: String, found: Format },
     /// Written by an earlier version.
     #[error(
-        "the store {dir} was written by an older tapline (format {found}, this one reads {VERSION}) and cannot be carried over; move {dir}/{DATABASE} away to begin anew, or give another --store"
+        "the store {dir} was written by an older tapline (format {found}, this one reads {}) and cannot be carried over; move {dir}/{DATABASE} and {dir}/backup away to begin anew, or give another --store",
+        Format::CURRENT
     )]
-    Older { dir: String, found: i32 },
+    Older { dir: String, found: Format },
     /// Learned by a sensor that hashes otherwise.
     #[error(
         "the store {dir} was learned with another privacy.hash_key, so nobody in it would be known again; give that key, or another --store"
     )]
     OtherKey { dir: String },
     /// Damaged.
-    #[error("the store {dir} is damaged: {cause}; move {dir}/{DATABASE} away to begin anew")]
+    #[error(
+        "the store {dir} is damaged: {cause}; `tapline store check --store {dir}` tells what is whole: the next run goes on from the \
+         last whole backup, and where there is none move {dir}/{DATABASE} and {dir}/backup away to begin anew"
+    )]
     Damaged { dir: String, cause: String },
+    /// Damaged, and so is every backup of it.
+    #[error(
+        "the store {dir} is damaged ({cause}), and it has no whole backup ({backups}); put a copy of your own in the place of \
+         {dir}/{DATABASE}, or move {dir}/{DATABASE} and {dir}/backup away to begin anew"
+    )]
+    Lost {
+        dir: String,
+        cause: String,
+        backups: String,
+    },
     /// Cannot be written.
     #[error("cannot write to the store {dir}: {cause}")]
     Write { dir: String, cause: String, full: bool },
@@ -86,8 +127,11 @@ impl StoreError {
     pub(crate) fn mend(&self) -> String {
         match self {
             Self::Folder { dir, .. } => format!("sudo install -d -o $(id -un) {dir}"),
-            Self::Newer { dir, .. } | Self::Older { dir, .. } | Self::Damaged { dir, .. } => {
-                format!("mv {dir}/{DATABASE} {dir}/{DATABASE}.old, or put a backup in its place")
+            Self::Damaged { dir, .. } => format!("tapline store check --store {dir}"),
+            Self::Newer { dir, .. } | Self::Older { dir, .. } | Self::Lost { dir, .. } => {
+                format!(
+                    "mkdir {dir}/old && mv {dir}/{DATABASE}* {dir}/backup {dir}/old/, or put a copy in their place"
+                )
             }
             Self::NotOurs { path } => format!("mv {path} {path}.old, or give another --store"),
             Self::Write { dir, full: true, .. } => format!("df {dir}; ulimit -f"),
@@ -106,6 +150,14 @@ pub(crate) struct Store {
     connection: Connection,
     /// What tells the hash key of this run from others; empty when only read.
     key: String,
+    /// Whether there are sums beside the rows.
+    sums: bool,
+    /// Number of the last snapshot.
+    snapshot: u64,
+    /// Copies made while this store is written.
+    backups: Option<Backups>,
+    /// What could not be written for want of room, by table and key.
+    held: BTreeMap<(Table, String), Option<Vec<u8>>>,
     /// Held for as long as the store is open for writing.
     _lock: Option<File>,
 }
@@ -128,11 +180,16 @@ impl Store {
             cause,
         })?;
         let lock = lock(dir)?;
+        Self::open_locked(dir, Some(lock))
+    }
+
+    /// Opens it for writing with the lock of the folder at hand.
+    fn open_locked(dir: &Path, lock: Option<File>) -> Result<Self, StoreError> {
         let path = dir.join(DATABASE);
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut store = Self::connect(dir, &path, flags, Some(lock))?;
+        let mut store = Self::connect(dir, &path, flags, lock)?;
         store.prepare(&path)?;
         Ok(store)
     }
@@ -169,7 +226,7 @@ impl Store {
             Err(_) => false,
         };
         if pending {
-            let opened = Self::connect(dir, &path, flags, None).and_then(|store| {
+            let opened = Self::connect(dir, &path, flags, None).and_then(|mut store| {
                 store.check(&path)?;
                 Ok(store)
             });
@@ -184,9 +241,15 @@ impl Store {
         }
         // Without it the database is whole by itself. SQLite would make a log all the same, in the name of whoever
         // reads; taken as unchangeable it needs none.
-        let uri = format!("file:{}?immutable=1", percent(&path));
-        let store = Self::connect(dir, Path::new(&uri), flags | OpenFlags::SQLITE_OPEN_URI, None)?;
-        store.check(&path)?;
+        Self::open_unchangeable(dir, &path)
+    }
+
+    /// Opens a database that nobody writes to, for reading. `dir` is the folder that messages name.
+    fn open_unchangeable(dir: &Path, path: &Path) -> Result<Self, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let uri = format!("file:{}?immutable=1", percent(path));
+        let mut store = Self::connect(dir, Path::new(&uri), flags | OpenFlags::SQLITE_OPEN_URI, None)?;
+        store.check(path)?;
         Ok(store)
     }
 
@@ -236,6 +299,10 @@ impl Store {
             dir,
             connection,
             key: String::new(),
+            sums: false,
+            snapshot: 0,
+            backups: None,
+            held: BTreeMap::new(),
             _lock: lock,
         })
     }
@@ -246,29 +313,32 @@ impl Store {
             .map_err(|e| trouble(&self.dir, path, &e))
     }
 
-    fn check(&self, path: &Path) -> Result<(), StoreError> {
-        if self.pragma(path, "application_id")? != APPLICATION {
+    /// Whether the database is a store that this program can read.
+    fn check(&mut self, path: &Path) -> Result<(), StoreError> {
+        let ours = self.pragma(path, "application_id")? == format::APPLICATION;
+        let found = Format::of(self.pragma(path, "user_version")?);
+        if (!ours || !found.is_readable()) && format::is_noted_as_ours(&self.connection) {
+            return Err(self.damaged("its head does not say what it is".into()));
+        }
+        if !ours {
             return Err(StoreError::NotOurs {
                 path: path.display().to_string(),
             });
         }
-        let found = self.pragma(path, "user_version")?;
-        if found > VERSION {
-            return Err(StoreError::Newer {
-                dir: self.dir.clone(),
-                found,
+        if !found.is_readable() {
+            let dir = self.dir.clone();
+            return Err(match found > Format::CURRENT {
+                true => StoreError::Newer { dir, found },
+                false => StoreError::Older { dir, found },
             });
         }
-        if found < VERSION {
-            return Err(StoreError::Older {
-                dir: self.dir.clone(),
-                found,
-            });
-        }
+        self.sums = found.has_sums();
+        let number = self.noted(SNAPSHOT).ok().flatten();
+        self.snapshot = number.and_then(|text| text.parse().ok()).unwrap_or(0);
         Ok(())
     }
 
-    /// Makes the tables in a new database, or checks that an old one is ours.
+    /// Makes the tables in a new database, or checks that an old one is ours and carries it over.
     fn prepare(&mut self, path: &Path) -> Result<(), StoreError> {
         let tables: i64 = self
             .connection
@@ -276,27 +346,49 @@ impl Store {
             .map_err(|e| trouble(&self.dir, path, &e))?;
         if tables > 0 {
             self.check(path)?;
-            let made = self.connection.execute_batch(history::TABLE);
-            return made.map_err(|e| trouble(&self.dir, path, &e));
+            if !self.sums {
+                let old = Format {
+                    tables: 1,
+                    ..Format::CURRENT
+                };
+                format::migrate(&mut self.connection, old).map_err(|e| trouble(&self.dir, path, &e))?;
+                self.sums = true;
+            }
+            return Ok(());
         }
-        let make = || -> rusqlite::Result<()> {
-            self.connection.pragma_update(None, "journal_mode", "WAL")?;
-            // With WAL this keeps the database whole through a crash of the machine too; the last snapshot may
-            // be missing then.
-            self.connection.pragma_update(None, "synchronous", "NORMAL")?;
-            self.connection.execute_batch(&format!(
-                "BEGIN;
-                 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-                 CREATE TABLE learned (kind TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL,
-                                       PRIMARY KEY (kind, key)) WITHOUT ROWID;
-                 {}
-                 PRAGMA application_id = {APPLICATION};
-                 PRAGMA user_version = {VERSION};
-                 COMMIT;",
-                history::TABLE
-            ))
-        };
-        make().map_err(|e| trouble(&self.dir, path, &e))
+        // With WAL this keeps the database whole through a crash of the machine too; the last snapshot may be missing then.
+        self.connection
+            .pragma_update(None, "synchronous", "NORMAL")
+            .and_then(|()| format::make(&self.connection))
+            .map_err(|e| trouble(&self.dir, path, &e))?;
+        self.sums = true;
+        Ok(())
+    }
+
+    fn damaged(&self, cause: String) -> StoreError {
+        StoreError::Damaged {
+            dir: self.dir.clone(),
+            cause,
+        }
+    }
+
+    /// A note, when there is one.
+    fn noted(&self, name: &str) -> Result<Option<String>, StoreError> {
+        self.connection
+            .query_row("SELECT value FROM meta WHERE name = ?1", params![name], |row| {
+                row.get(0)
+            })
+            .optional()
+            .map_err(|e| self.damaged(in_words(&e)))
+    }
+
+    /// Number and time of the last snapshot; nothing while none was written.
+    pub(crate) fn last_snapshot(&self) -> Option<Snapshot> {
+        let written = self.noted(WRITTEN).ok().flatten()?;
+        Some(Snapshot {
+            number: self.snapshot,
+            written,
+        })
     }
 
     /// The store for a run with this hash key. It remembers the key, by a hash, with the first snapshot.
@@ -314,7 +406,45 @@ impl Store {
         }
     }
 
-    /// Writes a snapshot: all of it or nothing. `up_to` is the day of the last exchange in it.
+    /// Writes a snapshot as [`Self::write`] does. What finds no room on the disk is held, within a bound, and written with the next
+    /// snapshot that finds it.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written; [`Self::holds`] tells whether it is held.
+    pub(crate) fn write_or_hold(
+        &mut self,
+        changes: impl Iterator<Item = Change>,
+        up_to: Option<u64>,
+    ) -> Result<u64, StoreError> {
+        let mut held = std::mem::take(&mut self.held);
+        held.extend(changes.map(|Change { table, key, value }| ((table, key), value)));
+        let all = held.iter().map(|((table, key), value)| Change {
+            table: *table,
+            key: key.clone(),
+            value: value.clone(),
+        });
+        let written = self.write(all, up_to);
+        if let Err(error) = &written
+            && error.is_full()
+        {
+            let bytes: usize = held
+                .iter()
+                .map(|((_, key), value)| key.len() + value.as_ref().map_or(0, Vec::len))
+                .sum();
+            if bytes <= MOST_HELD {
+                self.held = held;
+            }
+        }
+        written
+    }
+
+    /// Whether what could not be written waits for room.
+    pub(crate) fn holds(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// Writes a snapshot: all of it or nothing. `up_to` is the day of the last exchange in it. Tells the bytes of its rows.
     ///
     /// # Errors
     ///
@@ -323,23 +453,30 @@ impl Store {
         &mut self,
         changes: impl Iterator<Item = Change>,
         up_to: Option<u64>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<u64, StoreError> {
         let key = &self.key;
+        let number = self.snapshot + 1;
+        let written = now();
+        let mut bytes = 0;
         let snapshot = |connection: &mut Connection| -> rusqlite::Result<()> {
             let mut any = false;
             let transaction = connection.transaction()?;
             {
                 let mut put = transaction.prepare_cached(
-                    "INSERT INTO learned (kind, key, value) VALUES (?1, ?2, ?3)
-                                     ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value",
+                    "INSERT INTO learned (kind, key, value, sum) VALUES (?1, ?2, ?3, ?4)
+                     ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value, sum = excluded.sum",
                 )?;
                 let mut remove =
                     transaction.prepare_cached("DELETE FROM learned WHERE kind = ?1 AND key = ?2")?;
-                for change in changes {
+                for Change { table, key, value } in changes {
                     any = true;
-                    match &change.value {
-                        Some(value) => put.execute(params![change.table.name(), change.key, value])?,
-                        None => remove.execute(params![change.table.name(), change.key])?,
+                    let kind = table.name();
+                    match &value {
+                        Some(value) => {
+                            bytes += (key.len() + value.len()) as u64;
+                            put.execute(params![kind, key, value, format::of_learned(kind, &key, value)])?
+                        }
+                        None => remove.execute(params![kind, key])?,
                     };
                 }
                 let up_to = up_to.map_or(String::new(), |day| day.to_string());
@@ -347,14 +484,13 @@ impl Store {
                     ("tapline", env!("CARGO_PKG_VERSION")),
                     ("hash key", key),
                     (LEARNED_UP_TO, &up_to),
+                    (SNAPSHOT, &number.to_string()),
+                    (WRITTEN, &written),
                 ];
                 for (name, value) in notes.into_iter().filter(|(_, value)| !value.is_empty()) {
-                    transaction.execute(
-                        "INSERT INTO meta (name, value) VALUES (?1, ?2)
-                         ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-                        params![name, value],
-                    )?;
+                    format::note(&transaction, name, value)?;
                 }
+                transaction.execute("DELETE FROM meta WHERE name = ?1", params![COPY])?;
                 // What was published to whatever place is the state of before.
                 if any {
                     transaction.execute("DELETE FROM meta WHERE name LIKE 'published to %'", [])?;
@@ -362,7 +498,20 @@ impl Store {
             }
             transaction.commit()
         };
-        snapshot(&mut self.connection).map_err(|e| self.unwritable(&e))
+        snapshot(&mut self.connection).map_err(|e| self.unwritable(&e))?;
+        self.snapshot = number;
+        if let Some(backups) = &mut self.backups {
+            backups.note_snapshot(&Snapshot { number, written });
+            backups.consider();
+        }
+        Ok(bytes)
+    }
+
+    /// The end of a run: a last copy, when it is time for one.
+    pub(crate) fn close(&mut self) {
+        if let Some(backups) = &mut self.backups {
+            backups.finish();
+        }
     }
 
     fn unwritable(&self, error: &rusqlite::Error) -> StoreError {
@@ -393,12 +542,28 @@ impl Store {
     /// When it cannot be written.
     pub(crate) fn note_declared(&self, noted: &Noted) -> Result<(), StoreError> {
         let text = serde_json::to_string(noted).unwrap_or_default();
-        let done = self.connection.execute(
-            "INSERT INTO meta (name, value) VALUES (?1, ?2)
-             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-            params![DECLARED, text],
-        );
-        done.map(|_| ()).map_err(|e| self.unwritable(&e))
+        format::note(&self.connection, DECLARED, &text).map_err(|e| self.unwritable(&e))
+    }
+
+    /// How far the audit trail went when that was last noted.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub(crate) fn noted_audit(&self) -> Result<Option<Head>, StoreError> {
+        Ok(self
+            .noted(AUDIT)?
+            .and_then(|text| serde_json::from_str(&text).ok()))
+    }
+
+    /// Notes how far the audit trail goes, so that its end cannot be cut off alone.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub(crate) fn note_audit(&self, head: &Head) -> Result<(), StoreError> {
+        let text = serde_json::to_string(head).unwrap_or_default();
+        format::note(&self.connection, AUDIT, &text).map_err(|e| self.unwritable(&e))
     }
 
     /// The capture files of the last replays with this store, the latest last; none of a live capture.
@@ -426,12 +591,7 @@ impl Store {
         all.drain(..all.len().saturating_sub(MOST_CAPTURES));
         // A name that is no text is not noted, and neither are those beside it.
         let text = serde_json::to_string(&all).unwrap_or_default();
-        let done = self.connection.execute(
-            "INSERT INTO meta (name, value) VALUES (?1, ?2)
-             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-            params![CAPTURES, text],
-        );
-        done.map(|_| ()).map_err(|e| self.unwritable(&e))
+        format::note(&self.connection, CAPTURES, &text).map_err(|e| self.unwritable(&e))
     }
 
     /// The day of the last exchange that is in the store, counted from 1970.
@@ -443,25 +603,118 @@ impl Store {
         found.ok()?.parse().ok()
     }
 
-    /// Reads every page.
+    /// Reads every page and holds every row against its sum.
     ///
     /// # Errors
     ///
-    /// When one of them is damaged.
+    /// When a page or a row is damaged.
     pub(crate) fn examine(&self) -> Result<(), StoreError> {
-        let damaged = |cause: String| StoreError::Damaged {
-            dir: self.dir.clone(),
-            cause,
-        };
+        let broken = |e: rusqlite::Error| self.damaged(in_words(&e));
         let found: String = self
             .connection
             .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
-            .map_err(|e| damaged(in_words(&e)))?;
-        match found.lines().last() {
-            Some("ok") => Ok(()),
-            // The first line only names the database.
-            last => Err(damaged(last.unwrap_or_default().to_owned())),
+            .map_err(broken)?;
+        // The first line only names the database.
+        let last = found.lines().last().unwrap_or_default();
+        if last != "ok" {
+            return Err(self.damaged(last.to_owned()));
         }
+        if !self.sums {
+            return Ok(());
+        }
+        let wrong =
+            |what: &str, key: &str| self.damaged(format!("row {key} of {what} is not what was written"));
+        let mut statement = self
+            .connection
+            .prepare("SELECT name, value, sum FROM meta")
+            .map_err(broken)?;
+        let mut rows = statement.query([]).map_err(broken)?;
+        while let Some(row) = rows.next().map_err(broken)? {
+            let read =
+                || -> rusqlite::Result<(String, String, i64)> { Ok((row.get(0)?, row.get(1)?, row.get(2)?)) };
+            let (name, value, sum) = read().map_err(broken)?;
+            if format::of_note(&name, &value) != sum {
+                return Err(self.damaged("a note of it is not what was written".to_owned()));
+            }
+        }
+        let mut statement = self
+            .connection
+            .prepare("SELECT kind, key, value, sum FROM learned")
+            .map_err(broken)?;
+        let mut rows = statement.query([]).map_err(broken)?;
+        while let Some(row) = rows.next().map_err(broken)? {
+            let read = || -> rusqlite::Result<(String, String, Vec<u8>, i64)> {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            };
+            let (kind, key, value, sum) = read().map_err(broken)?;
+            if format::of_learned(&kind, &key, &value) != sum {
+                return Err(wrong(&kind, &key));
+            }
+        }
+        let mut statement = self
+            .connection
+            .prepare("SELECT about, key, day, value, sum FROM history")
+            .map_err(broken)?;
+        let mut rows = statement.query([]).map_err(broken)?;
+        while let Some(row) = rows.next().map_err(broken)? {
+            type Row = (String, String, i64, Option<Vec<u8>>, i64);
+            let read = || -> rusqlite::Result<Row> {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+            };
+            let (about, key, day, value, sum) = read().map_err(broken)?;
+            if format::of_history(&about, &key, day, value.as_deref()) != sum {
+                return Err(wrong("the history", &key));
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives back the room of what was removed from the store in `dir`, and leaves out history older than so many days. Tells its
+    /// bytes before and after.
+    ///
+    /// # Errors
+    ///
+    /// When it is in use or damaged, or the disk has no room for a second copy.
+    pub(crate) fn compact(dir: &Path, history_days: Option<u64>) -> Result<(u64, u64), StoreError> {
+        let path = dir.join(DATABASE);
+        if !path.exists() {
+            return Err(StoreError::Missing {
+                dir: dir.display().to_string(),
+            });
+        }
+        let size = || {
+            let files = ["", "-wal"].map(|rest| dir.join(format!("{DATABASE}{rest}")));
+            files
+                .iter()
+                .map(|f| fs::metadata(f).map_or(0, |m| m.len()))
+                .sum::<u64>()
+        };
+        let mut store = Self::open(dir)?;
+        // Rebuilding a damaged database would make its damage look whole.
+        store.examine()?;
+        let before = size();
+        if let (Some(days), Some(reach)) = (history_days, store.reach()?) {
+            store.forget_history((reach.to + 1).saturating_sub(days))?;
+        }
+        // The rebuilt database is written to the log, and from there to its place.
+        let room = rustix::fs::statvfs(dir).map_or(u64::MAX, |fs| fs.f_bavail.saturating_mul(fs.f_frsize));
+        if room < before.saturating_mul(2) {
+            return Err(StoreError::Write {
+                dir: dir.display().to_string(),
+                cause: format!(
+                    "rebuilding it takes up to {} MiB of room for a while, and the disk has {} MiB",
+                    (before >> 19) + 1,
+                    room >> 20
+                ),
+                full: true,
+            });
+        }
+        store
+            .connection
+            .execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE);")
+            .map_err(|e| store.unwritable(&e))?;
+        drop(store);
+        Ok((before, size()))
     }
 
     /// Whether all that is kept was published to this place, by this version, which writes records in the same form.
@@ -477,11 +730,8 @@ impl Store {
 
     /// Notes that all that is kept was published to this place. Without the note it is published again.
     pub(crate) fn note_published(&self, to: &str) {
-        let _ = self.connection.execute(
-            "INSERT INTO meta (name, value) VALUES (?1, ?2)
-             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-            params![format!("published to {to}"), env!("CARGO_PKG_VERSION")],
-        );
+        let name = format!("published to {to}");
+        let _ = format::note(&self.connection, &name, env!("CARGO_PKG_VERSION"));
     }
 
     /// Puts everything that was kept back into `analyzer`, which has learned nothing yet.
@@ -490,10 +740,7 @@ impl Store {
     ///
     /// When a row cannot be read.
     pub(crate) fn restore(&self, analyzer: &mut Analyzer) -> Result<u64, StoreError> {
-        let damaged = |cause: String| StoreError::Damaged {
-            dir: self.dir.clone(),
-            cause,
-        };
+        let damaged = |cause: String| self.damaged(cause);
         let sql = |e: rusqlite::Error| damaged(in_words(&e));
         let mut rows_read = 0;
         for table in Table::ALL {
@@ -513,6 +760,37 @@ impl Store {
         }
         Ok(rows_read)
     }
+}
+
+/// How many copies lie beside the store in `dir`.
+pub(crate) fn copies(dir: &Path) -> u64 {
+    backup::generations(dir).len() as u64
+}
+
+/// Which snapshot a database has.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Snapshot {
+    /// Counted from 1 since the store was made.
+    pub(crate) number: u64,
+    /// When it was written, by the clock of the machine.
+    pub(crate) written: String,
+}
+
+impl std::fmt::Display for Snapshot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // To the second: it is for people.
+        let second = self.written.get(..19).unwrap_or(&self.written);
+        write!(f, "snapshot {} of {} UTC", self.number, second.replace('T', " "))
+    }
+}
+
+/// Now, by the clock of the machine.
+fn now() -> String {
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    let nanos = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
+    String::from_utf8_lossy(&crate::records::Rfc3339(nanos).ascii()).into_owned()
 }
 
 /// What the files of a store look like from outside: when a writer changes them, one of these changes.
@@ -578,7 +856,8 @@ fn trouble(dir: &str, path: &Path, error: &rusqlite::Error) -> StoreError {
         Some(ErrorCode::NotADatabase) => StoreError::NotOurs {
             path: path.display().to_string(),
         },
-        Some(ErrorCode::DatabaseCorrupt) => StoreError::Damaged {
+        // What SQLite has no better name for are statements that do not fit what is there: tables missing, a head of no known form.
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::Unknown) => StoreError::Damaged {
             dir,
             cause: in_words(error),
         },
@@ -628,5 +907,7 @@ fn in_words(error: &rusqlite::Error) -> String {
     }
 }
 
+#[cfg(test)]
+mod damage_tests;
 #[cfg(test)]
 mod tests;

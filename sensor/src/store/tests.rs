@@ -168,16 +168,19 @@ fn what_is_not_a_store_of_this_version_is_named() {
     let of_version = |version: i32| {
         move |path: &Path| {
             drop(Store::open(path.parent().unwrap()).unwrap());
+            // Of another version is what says so twice: in its head, and in its notes.
             Connection::open(path)
                 .unwrap()
-                .execute_batch(&format!("PRAGMA user_version = {version}"))
+                .execute_batch(&format!(
+                    "PRAGMA user_version = {version}; DELETE FROM meta WHERE name = 'format'"
+                ))
                 .unwrap();
         }
     };
     let said = complaint(&of_version(99));
-    assert!(matches!(said, StoreError::Newer { found: 99, .. }), "{said}");
+    assert!(matches!(said, StoreError::Newer { .. }), "{said}");
     let said = complaint(&of_version(1));
-    assert!(matches!(said, StoreError::Older { found: 1, .. }), "{said}");
+    assert!(matches!(said, StoreError::Older { .. }), "{said}");
     assert!(said.to_string().contains("to begin anew"), "{said}");
     let dir = tempfile::tempdir().unwrap();
     assert!(matches!(

@@ -207,6 +207,20 @@ impl KafkaConfig {
         Ok(client::reach(&producer, &self.brokers, self.connect_timeout))
     }
 
+    /// Topics that are there and have another cleanup than they should, each with what that means.
+    pub(crate) fn look_at_topics(&self) -> Result<Vec<(String, String)>, KafkaError> {
+        let client = self.client()?;
+        // One that does not answer was told already.
+        if self.try_out()?.is_err() {
+            return Ok(Vec::new());
+        }
+        Ok(super::topics::look(
+            &client,
+            &self.topic_prefix,
+            self.connect_timeout,
+        ))
+    }
+
     /// What librdkafka says of these settings together, without asking any broker.
     pub(crate) fn check_together(&self) -> Result<(), KafkaError> {
         let nobody = Self {

@@ -169,17 +169,27 @@ const SETTLE: Duration = Duration::from_secs(5);
 const SETTLE_IDLE: Duration = Duration::from_secs(1);
 
 impl KafkaSink {
-    /// Checks the configuration, opens the spool and asks the broker for an answer.
+    /// Starts with nothing that an earlier process may have sent.
+    #[cfg(test)]
+    pub(crate) fn start(config: &KafkaConfig, mode: Mode) -> Result<Self, KafkaError> {
+        Self::start_after(config, mode, &[])
+    }
+
+    /// Checks the configuration, opens the spool and asks the broker for an answer. First sent is what an earlier process may
+    /// have sent, each with the time, in milliseconds since 1970, from which on it may have: unless it is in its topic already.
     ///
-    /// A broker that cannot be reached is told by [`Self::warnings`]; the sink
-    /// works all the same, on its spool, and goes on trying.
+    /// A broker that cannot be reached is told by [`Self::warnings`]; the sink works all the same, on its spool, and goes on trying.
     ///
     /// # Errors
     ///
     /// Only for what the operator has to correct in the configuration.
-    pub(crate) fn start(config: &KafkaConfig, mode: Mode) -> Result<Self, KafkaError> {
+    pub(crate) fn start_after(
+        config: &KafkaConfig,
+        mode: Mode,
+        perhaps_sent: &[(Record, u64)],
+    ) -> Result<Self, KafkaError> {
         let client = config.client()?;
-        let spool = match &config.spool_dir {
+        let mut spool = match &config.spool_dir {
             Some(dir) => {
                 let opened = Spool::open(dir, config.spool_bytes);
                 Some(opened.map_err(|error| KafkaError::Spool {
@@ -189,6 +199,12 @@ impl KafkaSink {
             }
             None => None,
         };
+        if let (Some(spool), Some(dir)) = (&mut spool, &config.spool_dir) {
+            spool.prepend(perhaps_sent).map_err(|error| KafkaError::Spool {
+                dir: dir.clone(),
+                error,
+            })?;
+        }
         let queue = Arc::new(Queue::new(config.queue_records, config.queue_bytes));
         let shared = Arc::new(Shared::default());
         let mut publisher = Publisher::new(

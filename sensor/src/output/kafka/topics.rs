@@ -80,13 +80,47 @@ pub(super) fn ensure(config: &ClientConfig, prefix: &str, at_most: Duration) -> 
         }
     }
 
+    warnings.extend(
+        policies_amiss(&admin, &existing, prefix, &options)
+            .into_iter()
+            .map(|(_, said)| said),
+    );
+    warnings
+}
+
+/// Of these topics those that have another cleanup than they should, with what that means. Nothing is made or changed.
+pub(super) fn look(config: &ClientConfig, prefix: &str, at_most: Duration) -> Vec<(String, String)> {
+    let Ok(admin) = AdminClient::from_config_and_context(config, Context::new(config)) else {
+        return Vec::new();
+    };
+    let options = AdminOptions::new()
+        .request_timeout(Some(at_most))
+        .operation_timeout(Some(at_most));
+    let Ok(metadata) = admin.inner().fetch_metadata(None, at_most) else {
+        return Vec::new();
+    };
+    let names = ALL.map(|topic| name(prefix, topic));
+    let existing: Vec<String> = (metadata.topics().iter())
+        .map(|topic| topic.name().to_owned())
+        .filter(|name| names.contains(name))
+        .collect();
+    policies_amiss(&admin, &existing, prefix, &options)
+}
+
+fn policies_amiss(
+    admin: &AdminClient<Context>,
+    existing: &[String],
+    prefix: &str,
+    options: &AdminOptions,
+) -> Vec<(String, String)> {
+    let mut amiss = Vec::new();
     let there: Vec<ResourceSpecifier<'_>> = existing
         .iter()
         .map(|name| ResourceSpecifier::Topic(name))
         .collect();
     if !there.is_empty() {
         // Without the right to read settings there is nothing to compare; writing may work still.
-        let settings = block_on(admin.describe_configs(&there, &options)).unwrap_or_default();
+        let settings = block_on(admin.describe_configs(&there, options)).unwrap_or_default();
         for resource in settings.into_iter().flatten() {
             let rdkafka::admin::OwnedResourceSpecifier::Topic(found) = &resource.specifier else {
                 continue;
@@ -99,11 +133,11 @@ pub(super) fn ensure(config: &ClientConfig, prefix: &str, at_most: Duration) -> 
                 .find(|topic| name(prefix, *topic) == *found)
                 .map(cleanup);
             if let (Some(policy), Some(wanted)) = (policy, wanted) {
-                warnings.extend(compare(found, policy, wanted));
+                amiss.extend(compare(found, policy, wanted).map(|said| (found.clone(), said)));
             }
         }
     }
-    warnings
+    amiss
 }
 
 fn compare(name: &str, policy: &str, wanted: &str) -> Option<String> {

@@ -1,8 +1,9 @@
 //! `tapline doctor`: what this machine and configuration need, and how to mend what is missing.
 
-use std::path::Path;
+mod host;
+mod interface;
 
-use analyzers::Analyzer;
+use std::path::Path;
 
 use crate::args::DoctorArgs;
 use crate::config::{self, Config};
@@ -10,7 +11,7 @@ use crate::exit::{Failure, Status};
 use crate::jwks;
 use crate::message;
 use crate::source::live::{Live, LiveError, LiveSettings, interfaces};
-use crate::store::Store;
+use crate::store::{self, Store};
 
 /// How one point of the examination came out.
 enum Outcome {
@@ -23,8 +24,11 @@ enum Outcome {
 
 use Outcome::{Bad, Doubtful, Good};
 
+/// A point of the examination, with its name.
+type Point = (&'static str, Outcome);
+
 pub(super) fn doctor(args: &DoctorArgs) -> Result<Status, Failure> {
-    let mut points: Vec<(&str, Outcome)> = Vec::new();
+    let mut points: Vec<Point> = Vec::new();
     let config = match args
         .config
         .as_deref()
@@ -70,6 +74,7 @@ pub(super) fn doctor(args: &DoctorArgs) -> Result<Status, Failure> {
         },
     ));
     points.push(("capture", capture(&interface, &config)));
+    points.extend(interface::points(&interface, &config, config.capture.snaplen));
     let mut config = config;
     if let Some(dir) = &args.store {
         config.store.directory.clone_from(dir);
@@ -79,13 +84,23 @@ pub(super) fn doctor(args: &DoctorArgs) -> Result<Status, Failure> {
     }
     points.push(("store", store_point(&config)));
     points.push(("kafka", kafka(&config)));
+    points.extend(topics(&config));
+    host::clock(&config, &mut points);
+    host::disks(&config, &mut points);
+    host::limits(&mut points);
+    host::memory(&config, &mut points);
 
     let mut text = String::new();
     let mut bad = 0;
+    let mut notes = 0;
     for (name, outcome) in &points {
         let (mark, said, mend) = match outcome {
+            Good(_) if !args.all => continue,
             Good(said) => ("ok  ", said, None),
-            Doubtful(said, mend) => ("note", said, Some(mend)),
+            Doubtful(said, mend) => {
+                notes += 1;
+                ("note", said, Some(mend))
+            }
             Bad(said, mend) => {
                 bad += 1;
                 ("FAIL", said, Some(mend))
@@ -97,12 +112,17 @@ pub(super) fn doctor(args: &DoctorArgs) -> Result<Status, Failure> {
             text.push_str(&format!("{:21}mend: {}\n", "", message::clean(mend)));
         }
     }
-    text.push_str(&match bad {
-        0 => "\nReady.\n".to_owned(),
-        1 => "\n1 point needs mending.\n".to_owned(),
-        n => format!("\n{n} points need mending.\n"),
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    text.push_str(&match (bad, notes) {
+        (0, 0) => "Ready.\n".to_owned(),
+        (0, 1) => "Ready, with 1 note.\n".to_owned(),
+        (0, notes) => format!("Ready, with {notes} notes.\n"),
+        (1, _) => "1 point needs mending.\n".to_owned(),
+        (bad, _) => format!("{bad} points need mending.\n"),
     });
-    super::print(&text)?;
+    crate::commands::print(&text)?;
     Ok(if bad == 0 { Status::Done } else { Status::Usage })
 }
 
@@ -160,22 +180,47 @@ fn store_point(config: &Config) -> Outcome {
     if dir.as_os_str().is_empty() {
         return Good("none asked for (--store DIR or store.directory keeps what is learned)".into());
     }
-    let existed = dir.exists();
-    // Damage shows only when everything is read.
-    let settings = config.analysis_settings().unwrap_or_default();
-    let opened = Store::open(dir).and_then(|store| store.for_key(&settings.hash_key));
-    let examined = opened.and_then(|store| {
-        store.examine()?;
-        store.restore(&mut Analyzer::new(settings))
-    });
-    if !existed {
-        // Looking must leave nothing behind.
-        let _ = std::fs::remove_dir_all(dir);
+    if !dir.exists() {
+        return match writable(dir) {
+            Ok(()) => Good(format!("{} will be made", dir.display())),
+            Err(cause) => Bad(
+                format!("cannot make the store {}: {cause}", dir.display()),
+                format!("sudo install -d -o $(id -un) {}", dir.display()),
+            ),
+        };
     }
-    match examined {
+    if let Err(cause) = writable(dir) {
+        return Bad(
+            format!("cannot write to the store {}: {cause}", dir.display()),
+            format!("sudo chown -R $(id -un) {}", dir.display()),
+        );
+    }
+    if !Store::database(dir).exists() && !dir.join("backup").exists() {
+        return Good(format!("{} can be written", dir.display()));
+    }
+    // Damage shows only when everything is read.
+    match store::examine(dir) {
+        Ok(report) if report.good => {}
+        Ok(report) => return Bad(report.problems.join("; "), report.mend),
+        Err(error) => {
+            let mend = error.mend();
+            return Bad(error.to_string(), mend);
+        }
+    }
+    let settings = config.analysis_settings().unwrap_or_default();
+    match Store::open_to_read(dir).and_then(|store| store.for_key(&settings.hash_key)) {
         Ok(_) => Good(format!("{} can be written", dir.display())),
         Err(error) => Bad(error.to_string(), error.mend()),
     }
+}
+
+/// Whether files can be made in a folder, or in the next one above it that is there. Nothing is left behind.
+fn writable(dir: &Path) -> std::io::Result<()> {
+    let there = dir.ancestors().find(|dir| dir.is_dir()).unwrap_or(Path::new("."));
+    let file = there.join(format!(".tapline-doctor-{}", std::process::id()));
+    let made = std::fs::File::create_new(&file).map(|_| ());
+    let _ = std::fs::remove_file(file);
+    made
 }
 
 /// Whether replay and capture could publish: their own start, up to the answer of a broker.
@@ -199,4 +244,24 @@ fn kafka(config: &Config) -> Outcome {
         }
         Err(error) => Bad(error.to_string(), String::new()),
     }
+}
+
+/// Topics that are there and are not as they should be; those that are missing are made by the first run.
+fn topics(config: &Config) -> Vec<Point> {
+    let Some(kafka) = config.kafka() else {
+        return Vec::new();
+    };
+    let said = kafka.look_at_topics().unwrap_or_default();
+    let point = |(topic, said): (String, String)| {
+        let policy = match said.contains("anything but compact") {
+            true => "compact",
+            false => "delete",
+        };
+        let brokers = &kafka.brokers;
+        let mend = format!(
+            "kafka-configs.sh --bootstrap-server {brokers} --alter --topic {topic} --add-config cleanup.policy={policy}"
+        );
+        ("topics", Doubtful(said, mend))
+    };
+    said.into_iter().map(point).collect()
 }
