@@ -1,38 +1,24 @@
 //! The stages tied together: one exchange in, labels and findings out.
 
-use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use reassembly::{Exchange, Flow, FlowRef, Message, PartOf, Request, Response};
+use reassembly::{Exchange, Flow, FlowRef, PartOf};
 
-use crate::a2a::{self, A2a, A2aLabels, AgentView};
+use crate::a2a::{A2aLabels, AgentView};
 use crate::behaviour::profile::Profile;
-use crate::behaviour::stage::{Behaviour, World};
-use crate::behaviour::{Activity, Dimensions, bola_enumeration, is_text, named, shadow_llm_use};
-use crate::finding::ledger::Ledger;
+use crate::behaviour::stage::Behaviour;
 use crate::finding::{Finding, Suppressed};
-use crate::id::{Id, Seed};
-use crate::identity::signals::Signals;
-use crate::identity::{PrincipalKind, PrincipalView, Resolver, Scheme};
+use crate::id::Id;
+use crate::identity::{PrincipalKind, PrincipalView};
 use crate::intent::{Verdict, WatchView};
-use crate::inventory::compare::{self, Comparison};
 use crate::inventory::declared::Suppression;
-use crate::inventory::endpoint::Seen;
-use crate::inventory::host::Inventory;
-use crate::inventory::posture;
-use crate::inventory::rpc;
-use crate::inventory::sensitive::{self, Carried, Nations, Passed, Rules};
-use crate::inventory::shape::body::Names;
-use crate::inventory::shape::drift::{self, Learning};
 use crate::inventory::{EndpointView, Overview};
-use crate::keys::Moment;
-use crate::llm::{self, Allowed, LlmCall, Streams};
-use crate::marks::Marks;
-use crate::mcp::{self, Mcp, McpLabels, ServerView};
-use crate::network::Networks;
+use crate::llm::LlmCall;
+use crate::mcp::{self, McpLabels, ServerView};
 use crate::settings::Settings;
+use crate::stages::{BehaviourStage, InventoryStage};
 use crate::store::{Row, Store, decode, encode};
 use crate::work::Joined;
 
@@ -124,422 +110,171 @@ pub struct RestoreError {
 /// Exchanges in; endpoints, principals and findings out.
 ///
 /// ```text
-/// exchange ─▶ identity ─▶ inventory stage ─activity─▶ behaviour stage ─▶ ledger
-///             no state    keyed by host               keyed by principal
+/// exchange ─▶ identity ─▶ inventory stage ─attributed─▶ behaviour stage ─▶ ledger
+///             no state    keyed by host                 keyed by principal
 /// ```
 #[derive(Debug)]
 pub struct Analyzer {
-    settings: Settings,
-    looks_at: Dimensions,
-    seed: Seed,
-    egress: Networks,
-    llm_allowed: Allowed,
-    nations: Nations,
-    resolver: Resolver,
-    inventory: Inventory,
-    comparison: Comparison,
-    behaviour: Behaviour,
-    mcp: Mcp,
-    a2a: A2a,
-    ledger: Ledger,
-    /// Of the response at hand.
-    marks: Marks,
-    passed: Passed,
-    names: Names,
-    /// Answers of language models that are still coming.
-    streams: Streams,
-    unread: u64,
-    /// Requests without a credential of which bytes were lost.
-    cut: u64,
+    /// What is keyed by host.
+    pub inventory: Box<InventoryStage>,
+    /// What is keyed by principal, and the ledger.
+    pub behaviour: Box<BehaviourStage>,
 }
 
 impl Analyzer {
     /// An analyzer that has learned nothing.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        let seed = Seed::new(&settings.hash_key);
+        let settings = Arc::new(settings);
         Self {
-            looks_at: Dimensions::without(&settings.leave_out),
-            seed,
-            // The sensor checks networks when it reads its configuration; what is wrong matches nothing.
-            egress: Networks::parse(&settings.shared_egress).0,
-            llm_allowed: Allowed::new(&settings.llm_allowed),
-            nations: Nations::parse(&settings.national_ids),
-            resolver: Resolver::new(&settings),
-            inventory: Inventory::new(seed, settings.max_endpoints, Arc::clone(&settings.declared)),
-            comparison: Comparison::new(settings.max_endpoints.div_ceil(4)),
-            behaviour: Behaviour::new(settings.max_principals),
-            mcp: Mcp::new(seed, settings.max_endpoints, settings.max_principals),
-            a2a: A2a::new(seed, settings.max_endpoints),
-            ledger: Ledger::new(&settings),
-            marks: Marks::default(),
-            passed: Passed::default(),
-            names: Names::new(seed),
-            streams: Streams::default(),
-            unread: 0,
-            cut: 0,
-            settings,
+            inventory: Box::new(InventoryStage::new(Arc::clone(&settings))),
+            behaviour: Box::new(BehaviourStage::new(settings)),
         }
     }
 
     /// Takes one exchange, in the order in which exchanges were completed.
     pub fn observe(&mut self, exchange: &Exchange) -> Labels {
-        self.stages(exchange, true)
+        let attributed = self.inventory.observe(exchange);
+        let (labels, marks) = self.behaviour.observe_here(exchange, attributed);
+        self.inventory.take_back(marks);
+        labels
     }
 
-    /// Takes one part of an exchange that is not over, before the exchange itself: of streams of language models, what they
-    /// cost is told at their end, which may be far behind what is kept of a body.
+    /// The settings in force.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.behaviour.settings
+    }
+
+    /// Takes other settings into force, between two exchanges: see [`Settings::while_running`]. What was learned stays, and is
+    /// seen as after a restart with these settings.
+    pub fn reconfigure(&mut self, settings: &Arc<Settings>) {
+        self.inventory.reconfigure(settings);
+        self.behaviour.reconfigure(settings);
+    }
+
+    /// Takes one part of an exchange that is not over: see [`InventoryStage::observe_part`].
     pub fn observe_part(&mut self, of: &PartOf) {
-        let id = exchange_id(&of.flow, of.exchange);
-        self.streams.observe(id, of, &self.settings.hash_key);
+        self.inventory.observe_part(of);
     }
 
-    /// Takes a flow that has ended: of what is encrypted, its hello tells whom it is with.
+    /// Takes a flow that has ended: see [`BehaviourStage::observe_flow`].
     pub fn observe_flow(&mut self, flow: &Flow) {
-        shadow_llm_use::observe_flow(flow, &self.llm_allowed, &self.settings, &mut self.ledger);
+        self.behaviour.observe_flow(flow);
     }
 
     /// Takes one exchange into the inventory, with what comes of comparing it, and leaves out the behaviour of who called:
     /// for those who ask what there is, and for measuring.
     pub fn take_inventory(&mut self, exchange: &Exchange) -> Labels {
-        self.stages(exchange, false)
-    }
-
-    fn stages(&mut self, exchange: &Exchange, behaviour: bool) -> Labels {
-        let exchange_id = exchange_id(&exchange.flow, exchange.index);
-        let streamed = self.streams.take(exchange_id);
-        let Some(request) = &exchange.request else {
-            // Without a request there is nobody to name and nothing that was called.
-            self.unread += 1;
-            return Labels {
-                exchange: exchange_id.to_string(),
-                ..Labels::default()
-            };
-        };
-        let mut signals = Signals::gather(request, &self.settings);
-        let answered = exchange.response.as_ref();
-        let mut call = rpc::detect(request, answered, &signals, &self.settings.hash_key);
-        let key = &self.settings.hash_key;
-        let agent = a2a::Seen::read(exchange, request, &signals, call.as_ref(), key, self.seed);
-        signals.calls_agent = agent.as_ref().is_some_and(a2a::Seen::is_call);
-        let client = call.as_ref().and_then(|call| call.client.clone());
-        signals.mcp_client = client.as_deref();
-        signals.mcp_begins = call.as_ref().is_some_and(|call| call.method == "initialize");
-        signals.answered(answered);
-        let signals = signals;
-        let moment = Moment::of(exchange);
-        let identity = self
-            .resolver
-            .resolve(&signals, exchange.flow.client.ip(), moment, &self.settings);
-        if identity.scheme == Scheme::None && request.message.head_cut {
-            // The credential may be among the fields that were lost: what is left names nobody, and an
-            // answer to it says nothing about who is let in.
-            self.cut += 1;
-            return Labels {
-                exchange: exchange_id.to_string(),
-                ..Labels::default()
-            };
-        }
-        let mut llm = None;
-        if call.is_none() && signals.json {
-            llm = llm::read(request, answered, streamed, &self.settings.hash_key, self.seed).map(Box::new);
-            call = llm.as_deref().map(LlmCall::operation);
-        }
-
-        let texts = mcp::texts(exchange, request, &signals, call.as_ref());
-        let spoken = texts
-            .as_deref()
-            .and_then(|texts| mcp::Seen::read(exchange, request, texts, &signals, &self.settings.hash_key));
-
-        // Inventory stage, keyed by host.
-        let readable = exchange
-            .response
-            .as_ref()
-            .filter(|r| r.status < 400 && is_text(&r.message));
-        let text = readable.map(|r| r.message.body.as_slice());
-        let carried = self.carried(request, exchange.response.as_ref());
-        let ts = exchange.ts();
-        let declared = &*self.settings.declared;
-        let (_, host_name) = self.inventory.host_name(request, exchange);
-        let check = compare::check(declared, exchange, request, &host_name);
-        let seen = Seen {
-            exchange,
-            exchange_id,
-            identity: &identity,
-            scheme: identity.scheme,
-            ts,
-            check: check.as_ref(),
-            learn: Learning {
-                seed: self.seed,
-                exchanges: self.settings.learn_exchanges,
-                period: self.settings.learn_period.as_secs(),
-            },
-            carried: &carried,
-            names: &self.names,
-            crowded: self.inventory.is_crowded(),
-        };
-        let unknown_operation = call
-            .as_ref()
-            .is_some_and(|call| is_unknown_operation(exchange, call));
-        let (host, place) = self
-            .inventory
-            .observe(request, call.as_ref(), unknown_operation, &seen);
-        let mut activity = Activity {
-            exchange,
-            request,
-            exchange_id,
-            ts,
-            identity: &identity,
-            kind: identity.kind,
-            name: identity.name.as_deref(),
-            signals: &signals,
-            scheme: identity.scheme,
-            host: None,
-            endpoint: None,
-            place: &place,
-            call: call.as_ref(),
-            batch: spoken.as_ref().filter(|s| s.batch).map_or(&[], |s| &s.calls),
-            llm: llm.as_deref(),
-            status: rpc::status(exchange),
-            carried: &carried,
-            thresholds: &self.settings.thresholds,
-            unit: None,
-            unit_calls: 0,
-            changed: None,
-            trace: OnceCell::new(),
-        };
-        let object =
-            named(&activity, self.seed).map(|object| (object, bola_enumeration::is_missing(&activity)));
-        if let Some((_, missing)) = object {
-            self.inventory.count_object(&place, missing);
-        }
-        let drift = self.inventory.take_drift();
-        activity.host = self.inventory.hosts.get(host);
-        activity.endpoint = self.inventory.proven(&place);
-
-        self.comparison.observe(
-            &activity,
-            (host, &host_name),
-            check.as_ref(),
-            &self.inventory,
-            &self.settings,
-            &mut self.ledger,
-        );
-
-        posture::tell(&activity, &self.settings, &mut self.ledger);
-
-        let mcp = match &spoken {
-            Some(seen) => Some(
-                self.mcp
-                    .observe(&activity, seen, &self.settings, &mut self.ledger),
-            ),
-            None => {
-                self.mcp.look_beside(&activity);
-                None
-            }
-        };
-
-        let a2a = agent.as_ref().map(|seen| {
-            self.a2a
-                .observe(&activity, seen, &self.settings, &mut self.ledger)
-        });
-
-        // Behaviour stage, keyed by principal.
-        let mut work = None;
-        if behaviour {
-            let world = World {
-                looks_at: self.looks_at,
-                settings: &self.settings,
-                seed: self.seed,
-                egress: &self.egress,
-                llm_allowed: &self.llm_allowed,
-                covers: &self.comparison.covers,
-            };
-            work = self.behaviour.observe(
-                &mut activity,
-                object,
-                text,
-                &mut self.marks,
-                &world,
-                &mut self.ledger,
-            );
-        }
-        if let Some(drift) = drift {
-            drift::observe(&activity, &drift, &mut self.ledger);
-        }
-        let grpc = call.is_none().then(|| rpc::grpc_method(exchange)).flatten();
-        let method = agent.as_ref().and_then(a2a::Seen::method);
-        Labels {
-            rpc_status: grpc.as_ref().and_then(|_| rpc::grpc_status(exchange)),
-            endpoint: activity.endpoint.map(|e| e.id.to_string()),
-            principal: Some(identity.text.to_string()),
-            rpc: match call {
-                Some(call) => Some((call.protocol.to_owned(), call.method, call.name)),
-                None => match method {
-                    Some(method) => Some(("a2a".to_owned(), method.to_owned(), None)),
-                    None => grpc.map(|method| ("grpc".to_owned(), method, None)),
-                },
-            },
-            mcp: mcp.map(Box::new),
-            intent: work.and_then(|_| self.behaviour.verdict.take()).map(Box::new),
-            work,
-            a2a: a2a.map(Box::new),
-            exchange: exchange_id.to_string(),
-            llm,
-        }
-    }
-
-    /// Searches what an exchange carries for data of every class. What was answered with an error is not looked at. Leaves
-    /// the marks of the response.
-    fn carried(&mut self, request: &Request, response: Option<&Response>) -> Carried {
-        let mut carried = Carried::default();
-        let rules = Rules {
-            seed: self.seed,
-            nations: self.nations,
-            passed: &self.passed,
-        };
-        let marks = &mut self.marks;
-        let searched = |message: &Message, marks: &mut Marks| {
-            let body = &message.body[..message.body.len().min(sensitive::SEARCHED)];
-            marks.read(body);
-            sensitive::search(body, marks, message.field("content-type"), rules)
-        };
-        let Some(response) = response.filter(|r| r.status < 400) else {
-            return carried;
-        };
-        // A path without a query is nearly always made of names and ids, and those with a person in them are told by
-        // their template.
-        if request.query().is_some_and(|query| query.len() >= 8) {
-            carried.url = sensitive::search_target(request.target(), marks, rules);
-        }
-        let sent = &request.message;
-        if sent.body.len() >= 8 && is_data(sent) {
-            carried.request = searched(sent, marks);
-        }
-        if is_text(&response.message) {
-            carried.response = searched(&response.message, marks);
-        }
-        carried
+        let attributed = self.inventory.observe(exchange);
+        let (labels, marks) = self.behaviour.observe_findings(exchange, attributed);
+        self.inventory.take_back(marks);
+        labels
     }
 
     /// Ends the input: what is still being counted is decided.
     pub fn finish(&mut self) {
-        self.inventory.finish();
-        self.behaviour.graph.finish();
-        self.comparison
-            .finish(&self.inventory, &self.settings, &mut self.ledger);
-        self.ledger.finish();
+        let Self { inventory, behaviour } = self;
+        inventory.inventory.finish();
+        behaviour.behaviour.graph.finish();
+        inventory
+            .comparison
+            .finish(&inventory.inventory, &inventory.settings, &mut behaviour.ledger);
+        behaviour.ledger.finish();
     }
 
-    /// The oldest finding record not yet taken. Drain it after each [`Self::observe`].
+    /// The oldest finding record not yet taken: see [`BehaviourStage::poll`].
     pub fn poll(&mut self) -> Option<Finding> {
-        self.ledger.poll()
+        self.behaviour.poll()
     }
 
-    /// All endpoints that a server's answers have proven, sorted by host, template and method. Each is made when it
-    /// is asked for: all of them at once are larger than what they are made from.
+    /// See [`InventoryStage::endpoints`].
     pub fn endpoints(&self) -> impl Iterator<Item = EndpointView> {
-        self.inventory.views()
-    }
-
-    /// Servers of the Model Context Protocol with what is known of them, by host and path.
-    pub fn mcp_servers(&self) -> impl Iterator<Item = ServerView> {
-        self.mcp.views()
-    }
-
-    /// Agents of the Agent2Agent protocol with what is known of them, by host and path.
-    pub fn a2a_agents(&self) -> impl Iterator<Item = AgentView> {
-        self.a2a.views().into_iter()
+        self.inventory.endpoints()
     }
 
     /// How many endpoints [`Self::endpoints`] gives.
     #[must_use]
     pub fn endpoint_count(&self) -> usize {
-        self.inventory.count()
+        self.inventory.inventory.count()
     }
 
-    /// All principals, sorted by kind, then id. Each is made when it is asked for.
+    /// See [`InventoryStage::mcp_servers`].
+    pub fn mcp_servers(&self) -> impl Iterator<Item = ServerView> {
+        self.inventory.mcp_servers()
+    }
+
+    /// See [`InventoryStage::a2a_agents`].
+    pub fn a2a_agents(&self) -> impl Iterator<Item = AgentView> {
+        self.inventory.a2a_agents()
+    }
+
+    /// See [`InventoryStage::overview`].
+    #[must_use]
+    pub fn overview(&self) -> Overview {
+        self.inventory.overview()
+    }
+
+    /// See [`BehaviourStage::principals`].
     pub fn principals(&self) -> impl Iterator<Item = PrincipalView> {
-        let mut all = self.behaviour.profiles.sorted();
-        all.sort_by_key(|(_, p)| p.kind);
-        let mut reaches = self.behaviour.graph.views();
-        all.into_iter().map(move |(id, p)| PrincipalView {
-            reaches: reaches.remove(&id).unwrap_or_default(),
-            ..p.view(&self.settings)
-        })
+        self.behaviour.principals()
     }
 
     /// How many principals there are of each kind. Looks at each of them, and makes nothing.
     #[must_use]
     pub fn principal_counts(&self) -> BTreeMap<PrincipalKind, usize> {
-        self.behaviour.profiles.count_by(|p| p.kind)
+        self.behaviour.behaviour.profiles.count_by(|p| p.kind)
     }
 
-    /// What AI agents and services were seen to do, as far as an intent policy may be drawn up from it, with who they are; sorted
-    /// by id. The flag tells whether a credential names them.
+    /// See [`BehaviourStage::watched`].
     pub fn watched(&self) -> impl Iterator<Item = (PrincipalView, bool, WatchView)> {
-        let all = self.behaviour.profiles.sorted().into_iter();
-        all.filter_map(|(_, p)| {
-            let watched = p.watched.as_ref()?.view();
-            Some((p.view(&self.settings), p.is_named(), watched))
-        })
+        self.behaviour.watched()
     }
 
-    /// Principals that an intent policy is about, sorted by id: who, as which agent of it, calls judged, and calls out of intent.
+    /// See [`BehaviourStage::judged`].
     pub fn judged(&self) -> impl Iterator<Item = (PrincipalView, String, u64, u64)> {
-        let all = self.behaviour.profiles.sorted().into_iter();
-        all.filter_map(|(_, p)| {
-            let standing = p.standing.as_ref()?;
-            let agent = standing.agent.clone();
-            Some((p.view(&self.settings), agent, standing.calls, standing.outside))
-        })
+        self.behaviour.judged()
     }
 
-    /// How the specifications stand to what was seen.
-    #[must_use]
-    pub fn overview(&self) -> Overview {
-        self.comparison.overview(&self.settings)
-    }
-
-    /// The latest revision of every finding kept, by first time seen, then id. Each is made when it is asked for.
+    /// See [`BehaviourStage::findings`].
     pub fn findings(&self) -> impl Iterator<Item = Finding> {
-        self.ledger.latest()
+        self.behaviour.findings()
     }
 
-    /// The latest revision of every finding that is held back by a budget, with the id of the `alert_storm` that counts it.
+    /// See [`BehaviourStage::held_findings`].
     #[must_use]
     pub fn held_findings(&self) -> Vec<(Finding, String)> {
-        self.ledger.held()
+        self.behaviour.held_findings()
     }
 
-    /// What each suppression of the operator hides, in the order of their file.
+    /// See [`BehaviourStage::suppressed`].
     #[must_use]
     pub fn suppressed(&self) -> Vec<Suppressed> {
-        self.ledger.suppressed()
+        self.behaviour.suppressed()
     }
 
-    /// The latest revision of every finding that is hidden, with the suppression that hides it.
+    /// See [`BehaviourStage::hidden_findings`].
     #[must_use]
     pub fn hidden_findings(&self) -> Vec<(Finding, Suppression)> {
-        self.ledger.hidden()
+        self.behaviour.hidden_findings()
     }
 
     /// Stops remembering what changes: for those who will not call [`Self::take_changes`], for whom it would
     /// only grow.
     pub fn forget_changes(&mut self) {
-        self.inventory.endpoints.untrack();
-        self.inventory.hosts.untrack();
-        self.comparison.covers.untrack();
-        self.mcp.servers.untrack();
-        self.mcp.sessions.untrack();
-        self.a2a.agents.untrack();
-        self.behaviour.profiles.untrack();
-        self.behaviour.scans.untrack();
-        self.behaviour.logins.untrack();
-        self.behaviour.groups.untrack();
-        self.behaviour.credentials.untrack();
-        self.behaviour.graph.edges.untrack();
-        self.ledger.entries.untrack();
+        self.inventory.inventory.endpoints.untrack();
+        self.inventory.inventory.hosts.untrack();
+        self.inventory.comparison.covers.untrack();
+        self.inventory.mcp.servers.untrack();
+        self.inventory.mcp.sessions.untrack();
+        self.inventory.a2a.agents.untrack();
+        self.behaviour.behaviour.profiles.untrack();
+        self.behaviour.behaviour.scans.untrack();
+        self.behaviour.behaviour.logins.untrack();
+        self.behaviour.behaviour.groups.untrack();
+        self.behaviour.behaviour.credentials.untrack();
+        self.behaviour.behaviour.graph.edges.untrack();
+        self.behaviour.ledger.entries.untrack();
     }
 
     /// Rows changed since this was last called, sorted by table and key. Nothing after [`Self::forget_changes`].
@@ -548,19 +283,55 @@ impl Analyzer {
     /// of them at once may be as large as everything that was learned.
     pub fn take_changes(&mut self) -> impl Iterator<Item = Change> {
         // Ids are hexadecimal, so rows with a prefix come after those without.
-        changes(&mut self.inventory.endpoints, Table::Endpoints, "")
-            .chain(changes(&mut self.inventory.hosts, Table::Endpoints, HOST))
-            .chain(changes(&mut self.comparison.covers, Table::Endpoints, COVER))
-            .chain(changes(&mut self.mcp.servers, Table::Endpoints, SERVER))
-            .chain(changes(&mut self.mcp.sessions, Table::Endpoints, SESSION))
-            .chain(changes(&mut self.a2a.agents, Table::Endpoints, AGENT))
-            .chain(changes(&mut self.behaviour.profiles, Table::Principals, ""))
-            .chain(changes(&mut self.behaviour.graph.edges, Table::Principals, EDGE))
-            .chain(changes(&mut self.behaviour.groups, Table::Principals, GROUP))
-            .chain(changes(&mut self.behaviour.logins, Table::Principals, LOGINS))
-            .chain(changes(&mut self.behaviour.scans, Table::Principals, SCAN))
-            .chain(changes(&mut self.behaviour.credentials, Table::Credentials, ""))
-            .chain(changes(&mut self.ledger.entries, Table::Findings, ""))
+        changes(&mut self.inventory.inventory.endpoints, Table::Endpoints, "")
+            .chain(changes(
+                &mut self.inventory.inventory.hosts,
+                Table::Endpoints,
+                HOST,
+            ))
+            .chain(changes(
+                &mut self.inventory.comparison.covers,
+                Table::Endpoints,
+                COVER,
+            ))
+            .chain(changes(&mut self.inventory.mcp.servers, Table::Endpoints, SERVER))
+            .chain(changes(
+                &mut self.inventory.mcp.sessions,
+                Table::Endpoints,
+                SESSION,
+            ))
+            .chain(changes(&mut self.inventory.a2a.agents, Table::Endpoints, AGENT))
+            .chain(changes(
+                &mut self.behaviour.behaviour.profiles,
+                Table::Principals,
+                "",
+            ))
+            .chain(changes(
+                &mut self.behaviour.behaviour.graph.edges,
+                Table::Principals,
+                EDGE,
+            ))
+            .chain(changes(
+                &mut self.behaviour.behaviour.groups,
+                Table::Principals,
+                GROUP,
+            ))
+            .chain(changes(
+                &mut self.behaviour.behaviour.logins,
+                Table::Principals,
+                LOGINS,
+            ))
+            .chain(changes(
+                &mut self.behaviour.behaviour.scans,
+                Table::Principals,
+                SCAN,
+            ))
+            .chain(changes(
+                &mut self.behaviour.behaviour.credentials,
+                Table::Credentials,
+                "",
+            ))
+            .chain(changes(&mut self.behaviour.ledger.entries, Table::Findings, ""))
     }
 
     /// Puts a stored row back. Call before the first [`Self::observe`].
@@ -581,18 +352,23 @@ impl Analyzer {
             groups,
             graph,
             ..
-        } = &mut self.behaviour;
+        } = &mut self.behaviour.behaviour;
         let loaded = match (table, prefix) {
-            (Table::Endpoints, "") => load(&mut self.inventory.endpoints, bare, value, |e| Some(e.id)),
-            (Table::Endpoints, HOST) => load(&mut self.inventory.hosts, bare, value, |h| Some(h.id())),
-            (Table::Endpoints, COVER) => load(&mut self.comparison.covers, bare, value, |c| Some(c.id())),
-            (Table::Endpoints, SERVER) => {
-                read_row(bare, value, |s: &mcp::Server| Some(s.id)).map(|(id, row)| self.mcp.load(id, row))
+            (Table::Endpoints, "") => load(&mut self.inventory.inventory.endpoints, bare, value, |e| {
+                Some(e.id)
+            }),
+            (Table::Endpoints, HOST) => {
+                load(&mut self.inventory.inventory.hosts, bare, value, |h| Some(h.id()))
             }
-            (Table::Endpoints, SESSION) => load(&mut self.mcp.sessions, bare, value, |_| None),
-            (Table::Endpoints, AGENT) => load(&mut self.a2a.agents, bare, value, |a| Some(a.id)),
+            (Table::Endpoints, COVER) => load(&mut self.inventory.comparison.covers, bare, value, |c| {
+                Some(c.id())
+            }),
+            (Table::Endpoints, SERVER) => read_row(bare, value, |s: &mcp::Server| Some(s.id))
+                .map(|(id, row)| self.inventory.mcp.load(id, row)),
+            (Table::Endpoints, SESSION) => load(&mut self.inventory.mcp.sessions, bare, value, |_| None),
+            (Table::Endpoints, AGENT) => load(&mut self.inventory.a2a.agents, bare, value, |a| Some(a.id)),
             (Table::Principals, "") => read_row(bare, value, |p: &Profile| Some(p.id)).map(|(id, row)| {
-                self.ledger.is_now(row.last);
+                self.behaviour.ledger.is_now(row.last);
                 profiles.load(id, row);
             }),
             (Table::Principals, LOGINS) => load(logins, bare, value, |_| None),
@@ -600,7 +376,7 @@ impl Analyzer {
             (Table::Principals, EDGE) => load(&mut graph.edges, bare, value, |e| Some(e.id())),
             (Table::Principals, GROUP) => load(groups, bare, value, |_| None),
             (Table::Credentials, "") => load(credentials, bare, value, |_| None),
-            (Table::Findings, "") => load(&mut self.ledger.entries, bare, value, |e| Some(e.id)),
+            (Table::Findings, "") => load(&mut self.behaviour.ledger.entries, bare, value, |e| Some(e.id)),
             _ => Err("no such kind of row in this table".to_owned()),
         };
         loaded.map_err(|reason| RestoreError {
@@ -613,36 +389,39 @@ impl Analyzer {
     /// What was given up at the limits, by name.
     #[must_use]
     pub fn counters(&self) -> Vec<(&'static str, u64)> {
-        let (fields, bodies) = self.inventory.unlearned();
+        let (fields, bodies) = self.inventory.inventory.unlearned();
         vec![
-            ("a2a_agents_evicted", self.a2a.agents.evicted()),
-            ("a2a_cards_unread", self.a2a.unread()),
-            ("a2a_names_given_up", self.a2a.given_up()),
+            ("a2a_agents_evicted", self.inventory.a2a.agents.evicted()),
+            ("a2a_cards_unread", self.inventory.a2a.unread()),
+            ("a2a_names_given_up", self.inventory.a2a.given_up()),
             ("bodies_unreadable", bodies),
-            ("credentials_evicted", self.behaviour.credentials.evicted()),
-            ("covers_evicted", self.comparison.covers.evicted()),
-            ("edges_evicted", self.behaviour.graph.edges.evicted()),
-            ("endpoints_evicted", self.inventory.endpoints.evicted()),
-            ("endpoints_refused", self.inventory.refused()),
-            ("exchanges_without_request", self.unread),
-            ("path_names_folded", self.inventory.folded()),
-            ("requests_cut_before_a_credential", self.cut),
-            ("findings_accepted", self.ledger.accepted()),
-            ("findings_suppressed", self.ledger.kept_back()),
-            ("findings_held_back", self.ledger.held_back()),
+            (
+                "credentials_evicted",
+                self.behaviour.behaviour.credentials.evicted(),
+            ),
+            ("covers_evicted", self.inventory.comparison.covers.evicted()),
+            ("edges_evicted", self.behaviour.behaviour.graph.edges.evicted()),
+            ("endpoints_evicted", self.inventory.inventory.endpoints.evicted()),
+            ("endpoints_refused", self.inventory.inventory.refused()),
+            ("exchanges_without_request", self.inventory.unread),
+            ("path_names_folded", self.inventory.inventory.folded()),
+            ("requests_cut_before_a_credential", self.inventory.cut),
+            ("findings_accepted", self.behaviour.ledger.accepted()),
+            ("findings_suppressed", self.behaviour.ledger.kept_back()),
+            ("findings_held_back", self.behaviour.ledger.held_back()),
             ("fields_given_up", fields),
-            ("findings_evicted", self.ledger.entries.evicted()),
-            ("groups_evicted", self.behaviour.groups.evicted()),
-            ("hosts_evicted", self.inventory.hosts.evicted()),
-            ("logins_evicted", self.behaviour.logins.evicted()),
-            ("mcp_servers_evicted", self.mcp.servers.evicted()),
-            ("mcp_sessions_evicted", self.mcp.sessions.evicted()),
-            ("mcp_calls_unanswered", self.mcp.unanswered()),
-            ("mcp_names_given_up", self.mcp.given_up()),
-            ("principals_evicted", self.behaviour.profiles.evicted()),
-            ("proofs_unchecked", self.behaviour.proofs.unchecked()),
-            ("scans_evicted", self.behaviour.scans.evicted()),
-            ("tokens_unchecked", self.resolver.unchecked()),
+            ("findings_evicted", self.behaviour.ledger.entries.evicted()),
+            ("groups_evicted", self.behaviour.behaviour.groups.evicted()),
+            ("hosts_evicted", self.inventory.inventory.hosts.evicted()),
+            ("logins_evicted", self.behaviour.behaviour.logins.evicted()),
+            ("mcp_servers_evicted", self.inventory.mcp.servers.evicted()),
+            ("mcp_sessions_evicted", self.inventory.mcp.sessions.evicted()),
+            ("mcp_calls_unanswered", self.inventory.mcp.unanswered()),
+            ("mcp_names_given_up", self.inventory.mcp.given_up()),
+            ("principals_evicted", self.behaviour.behaviour.profiles.evicted()),
+            ("proofs_unchecked", self.behaviour.behaviour.proofs.unchecked()),
+            ("scans_evicted", self.behaviour.behaviour.scans.evicted()),
+            ("tokens_unchecked", self.inventory.resolver.unchecked()),
         ]
     }
 }
@@ -710,26 +489,4 @@ pub fn exchange_id(flow: &FlowRef, index: u32) -> Id {
     put(&flow.start.0.to_le_bytes());
     put(&index.to_le_bytes());
     Id::of(&[b"exchange", &text[..len]])
-}
-
-/// Whether a request's body can be searched: what is text, and forms.
-fn is_data(message: &Message) -> bool {
-    let form = |kind: &str| {
-        kind.starts_with("application/x-www-form-urlencoded") || kind.starts_with("multipart/form-data")
-    };
-    is_text(message) || message.field("content-type").is_some_and(form)
-}
-
-/// Whether a server says that it has no such operation: code −32601 of JSON-RPC, errors and no data of GraphQL.
-fn is_unknown_operation(exchange: &Exchange, call: &rpc::Call) -> bool {
-    exchange.response.as_ref().is_some_and(|r| {
-        let body = &r.message.body;
-        let start = &body[..body.len().min(512)];
-        let says = |what: &[u8]| memchr::memmem::find(start, what).is_some();
-        match call.protocol {
-            "graphql" => says(b"\"errors\"") && !says(b"\"data\":{") && !says(b"\"data\": {"),
-            "soap" | "llm" => false,
-            _ => says(b"-32601"),
-        }
-    })
 }

@@ -48,6 +48,7 @@ mod credentials;
 pub mod finding;
 
 mod analyzer;
+mod stages;
 
 pub use a2a::{A2aLabels, A2aParts, AgentView, InterfaceView, SignatureView};
 pub use analyzer::{Analyzer, Change, Labels, RestoreError, Table, exchange_id};
@@ -58,6 +59,7 @@ pub use inventory::{COUNTRY_CODES, EndpointView};
 pub use mcp::{McpAnswer, McpCall, McpLabels, ServerView, ToolView};
 pub use nearest::nearest;
 pub use settings::Settings;
+pub use stages::{Attributed, BehaviourStage, InventoryStage};
 pub use store::VERSION as STORE_VERSION;
 
 #[cfg(test)]

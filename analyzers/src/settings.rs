@@ -107,6 +107,21 @@ impl Default for Thresholds {
     }
 }
 
+impl Settings {
+    /// These settings as far as they may come into force while an analysis goes on: keys of hashes and sizes of tables stay those
+    /// that are `running`.
+    #[must_use]
+    pub fn while_running(self, running: &Self) -> Self {
+        Self {
+            hash_key: running.hash_key,
+            max_endpoints: running.max_endpoints,
+            max_principals: running.max_principals,
+            max_findings: running.max_findings,
+            ..self
+        }
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {

@@ -4,6 +4,7 @@
 pub mod callers;
 pub mod floods;
 pub mod inventory;
+pub mod live;
 pub mod year;
 
 use std::net::SocketAddr;

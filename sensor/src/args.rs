@@ -9,6 +9,8 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::config::{self, Config, Mistakes};
+
 pub(crate) use intent::{
     IntentCheckArgs, IntentCommand, IntentDiffArgs, IntentGenerateArgs, IntentKeygenArgs, IntentSignArgs,
 };
@@ -264,7 +266,7 @@ pub(crate) struct CaptureArgs {
 }
 
 /// What replay and capture share.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Default, Clone, Args)]
 pub(crate) struct RunArgs {
     /// Configuration file (TOML); see `tapline config default`
     #[arg(long, value_name = "FILE")]
@@ -309,10 +311,38 @@ pub(crate) struct RunArgs {
     /// Show what is otherwise hidden; only for captures from a laboratory
     #[arg(long, value_name = "WHAT", value_enum)]
     pub(crate) reveal: Vec<Reveal>,
-    /// Threads that may share the work: with more than one, analysis and outputs have their own. Results do not
-    /// depend on it
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
-    pub(crate) workers: u8,
+    /// Cores that may share the work, by default all there are: with more than one, reassembly and both stages of the
+    /// analysis have a thread each. Results do not depend on it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub(crate) workers: Option<u8>,
+}
+
+impl RunArgs {
+    /// The configuration of the file, with what the command line says beside it.
+    ///
+    /// # Errors
+    ///
+    /// Every mistake in the file at once.
+    pub(crate) fn config(&self) -> Result<Config, Mistakes> {
+        let mut config = config::from_file(self.config.as_deref())?;
+        if let Some(dir) = &self.store {
+            config.store.directory.clone_from(dir);
+        }
+        if let Some(brokers) = &self.kafka {
+            config.kafka.brokers = brokers.clone();
+        }
+        if self.reveal.contains(&Reveal::Query) {
+            config.privacy.reveal = vec!["query".into()];
+        }
+        Ok(config)
+    }
+
+    /// Cores that may share the work.
+    pub(crate) fn cores(&self) -> u8 {
+        let all = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.workers
+            .unwrap_or_else(|| u8::try_from(all()).unwrap_or(u8::MAX))
+    }
 }
 
 impl RunArgs {

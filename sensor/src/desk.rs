@@ -5,17 +5,18 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use analyzers::{Analyzer, Finding, PrincipalKind};
-use reassembly::{Counters, Event, Exchange, Flags, Timestamp};
+use analyzers::{Analyzer, Attributed, Finding, InventoryStage, PrincipalKind};
+use reassembly::{Counters, Exchange, Flags, Flow, PartOf, Timestamp};
 use serde::Serialize;
 
+use crate::calendar::{Calendar, Due};
 use crate::coverage::{self, Alarm, Coverage};
+use crate::downstream::Tick;
 use crate::known::state::Learned;
 use crate::message::{self, Level};
 use crate::output::Outputs;
 use crate::output::kafka::Delivery;
 use crate::output::record::{Record, Topic};
-use crate::pipeline::Item;
 use crate::records::a2a::AgentRecord;
 use crate::records::endpoint::EndpointRecord;
 use crate::records::finding::{FindingRecord, kind_name};
@@ -23,18 +24,11 @@ use crate::records::flow::FlowRecord;
 use crate::records::health::{self, HealthRecord};
 use crate::records::mcp::ServerRecord;
 use crate::records::principal::PrincipalRecord;
-use crate::records::time::NANOS_PER_DAY;
 use crate::records::{SensorRecord, exchange, part, to_json};
+use crate::reload::Reloaded;
 use crate::source::Drops;
 use crate::status::{self, Board, FindingCounts, StoreWork, Work};
 use crate::store::{Day, Store};
-
-/// How often, in packet time, a live capture publishes inventory, agents and health again.
-const REPUBLISH: Duration = Duration::from_secs(60);
-/// How often callers and endpoints are counted, which looks at each of them.
-const COUNT: Duration = Duration::from_secs(10);
-/// Exchanges after which a replay writes what it learned to the store.
-const SNAPSHOT_EXCHANGES: u64 = 200_000;
 
 /// What was last published of each key, as a hash, so that only changes are published again.
 #[derive(Default)]
@@ -114,11 +108,8 @@ pub(crate) struct Desk {
     store: Option<Store>,
     settings: DeskSettings,
     line: Vec<u8>,
-    since_snapshot: u64,
     /// The day of the last exchange, in packet time, that the store does not have in its history yet.
     day: Option<u64>,
-    next_snapshot: Option<Timestamp>,
-    next_publish: Option<Timestamp>,
     endpoints: Published,
     principals: Published,
     store_failed: bool,
@@ -127,15 +118,28 @@ pub(crate) struct Desk {
     told: Told,
 }
 
+/// How often callers and endpoints are counted, which looks at each of them.
+const COUNT: Duration = Duration::from_secs(10);
+
+/// Whether it is time to count again.
+fn is_due(at: Option<Instant>) -> bool {
+    at.is_none_or(|at| at.elapsed() >= COUNT)
+}
+
 /// What is counted for those who ask how a capture goes on.
 #[derive(Default)]
 struct Told {
     flows_ended: u64,
     findings: FindingCounts,
     store: StoreWork,
+    /// Of the inventory stage, when it was last here: with a thread of its own it comes for snapshots and publications.
     endpoints: usize,
+    given_up: Vec<(&'static str, u64)>,
     principals: Vec<(&'static str, usize)>,
     counted: Option<Instant>,
+    endpoints_counted: Option<Instant>,
+    /// Whether that stage is in another thread.
+    parted: bool,
 }
 
 impl Desk {
@@ -161,9 +165,6 @@ impl Desk {
             coverage: Coverage::new(settings.one_sided_percent),
             settings,
             line: Vec::with_capacity(4096),
-            since_snapshot: 0,
-            next_snapshot: None,
-            next_publish: None,
             endpoints: Published::default(),
             principals: Published::default(),
             store_failed: false,
@@ -225,46 +226,81 @@ impl Desk {
         self.store.is_none() && self.outputs.all_over()
     }
 
-    /// Handles one item.
+    /// When this desk writes and publishes what was learned.
+    pub(crate) fn calendar(&self) -> Calendar {
+        Calendar::new(self.settings.live, self.settings.snapshot_every, self.day)
+    }
+
+    /// Hands the inventory stage over to another thread; until it is back nothing may be asked of it here.
+    pub(crate) fn part_with_inventory(&mut self) -> Box<InventoryStage> {
+        self.count_inventory();
+        self.told.parted = true;
+        std::mem::replace(&mut self.analyzer.inventory, Box::new(InventoryStage::empty()))
+    }
+
+    /// Takes the inventory stage back.
+    pub(crate) fn take_inventory(&mut self, stage: Box<InventoryStage>) {
+        self.analyzer.inventory = stage;
+        self.told.parted = false;
+    }
+
+    /// Takes other settings into force in the inventory stage, when that is here.
+    pub(crate) fn reconfigure_inventory(&mut self, reloaded: &Reloaded) {
+        self.analyzer.inventory.reconfigure(&reloaded.settings);
+    }
+
+    /// Takes other settings into force in everything else.
+    pub(crate) fn reconfigure(&mut self, reloaded: &Reloaded) {
+        self.analyzer.behaviour.reconfigure(&reloaded.settings);
+        // Without the note, commands over the store show the files of before: not worth ending a capture for.
+        if let Some(store) = &self.store
+            && let Err(error) = store.note_declared(&reloaded.noted)
+        {
+            message::warn(&format!("{error:#}"));
+        }
+    }
+
+    /// Handles an exchange; `attributed` is what the inventory stage said of it, when that is in another thread.
     #[inline]
-    pub(crate) fn take(&mut self, item: Item) {
-        match item {
-            Item::Event(Event::Exchange(exchange)) => {
-                self.incomplete += ended_early(&exchange);
-                self.coverage.exchange(&exchange);
-                self.turn_page(exchange.ts());
-                let labels = self.analyzer.observe(&exchange);
-                if let Some(lines) = &mut self.outputs.exchanges {
-                    self.line.clear();
-                    exchange::write(&mut self.line, &exchange, &labels, self.settings.reveal);
-                    lines.line(&self.line);
-                }
-                self.drain_findings();
-                self.since_snapshot += 1;
-                if self.since_snapshot >= SNAPSHOT_EXCHANGES {
-                    self.snapshot(false);
-                }
-            }
-            Item::Event(Event::Part(of)) => {
-                self.analyzer.observe_part(&of);
-                if let Some(lines) = &mut self.outputs.parts {
-                    self.line.clear();
-                    part::write(&mut self.line, &of);
-                    lines.line(&self.line);
-                }
-            }
-            Item::Event(Event::Flow(flow)) => {
-                self.told.flows_ended += 1;
-                if let Some(alarm) = self.coverage.flow(&flow) {
-                    tell(alarm);
-                }
-                self.analyzer.observe_flow(&flow);
-                self.drain_findings();
-                if let Some(lines) = &mut self.outputs.flows {
-                    lines.line(&to_json(&FlowRecord::new(&flow, &self.settings.hash_key.0)));
-                }
-            }
-            Item::Tick(now, counters, drops) => self.tick(now, &counters, drops),
+    pub(crate) fn exchange(&mut self, exchange: &Exchange, attributed: Option<Attributed>) {
+        self.incomplete += ended_early(exchange);
+        self.coverage.exchange(exchange);
+        let labels = match attributed {
+            Some(attributed) => self.analyzer.behaviour.observe(exchange, attributed),
+            None => self.analyzer.observe(exchange),
+        };
+        if let Some(lines) = &mut self.outputs.exchanges {
+            self.line.clear();
+            exchange::write(&mut self.line, exchange, &labels, self.settings.reveal);
+            lines.line(&self.line);
+        }
+        self.drain_findings();
+    }
+
+    /// Lets the inventory stage see a part of an exchange that is not over, when it is here.
+    pub(crate) fn learn_part(&mut self, of: &PartOf) {
+        self.analyzer.observe_part(of);
+    }
+
+    /// Handles a part of an exchange that is not over.
+    pub(crate) fn part(&mut self, of: &PartOf) {
+        if let Some(lines) = &mut self.outputs.parts {
+            self.line.clear();
+            part::write(&mut self.line, of);
+            lines.line(&self.line);
+        }
+    }
+
+    /// Handles a flow that is over.
+    pub(crate) fn flow(&mut self, flow: &Flow) {
+        self.told.flows_ended += 1;
+        if let Some(alarm) = self.coverage.flow(flow) {
+            tell(alarm);
+        }
+        self.analyzer.observe_flow(flow);
+        self.drain_findings();
+        if let Some(lines) = &mut self.outputs.flows {
+            lines.line(&to_json(&FlowRecord::new(flow, &self.settings.hash_key.0)));
         }
     }
 
@@ -292,26 +328,30 @@ impl Desk {
         }
     }
 
-    /// What a live capture does from time to time. In a replay nothing depends on it.
-    fn tick(&mut self, now: Timestamp, counters: &Counters, drops: Option<Drops>) {
-        if !self.settings.live {
+    /// What a live capture does each second. In a replay nothing depends on it.
+    pub(crate) fn tick(&mut self, now: Timestamp) {
+        if self.settings.live {
+            self.outputs.flush();
+            self.tell_board(now);
+        }
+    }
+
+    /// What is being told of the run, for those between whom the work is divided.
+    pub(crate) fn board(&self) -> Option<Arc<Board>> {
+        self.settings.board.clone()
+    }
+
+    /// Looks at the inventory stage, which is here, for those who ask.
+    fn count_inventory(&mut self) {
+        if self.settings.board.is_none() {
             return;
         }
-        self.outputs.flush();
-        if now
-            >= *self
-                .next_snapshot
-                .get_or_insert_with(|| now.plus(self.settings.snapshot_every))
-        {
-            self.next_snapshot = Some(now.plus(self.settings.snapshot_every));
-            self.snapshot(false);
+        let told = &mut self.told;
+        told.given_up = self.analyzer.counters();
+        if is_due(told.endpoints_counted) {
+            told.endpoints_counted = Some(Instant::now());
+            told.endpoints = self.analyzer.endpoint_count();
         }
-        if now >= *self.next_publish.get_or_insert_with(|| now.plus(REPUBLISH)) {
-            self.next_publish = Some(now.plus(REPUBLISH));
-            self.publish_learned(now);
-            self.publish_health(now, counters, drops);
-        }
-        self.tell_board(now);
     }
 
     /// Tells those who ask how it goes on.
@@ -319,10 +359,13 @@ impl Desk {
         let Some(board) = &self.settings.board else {
             return;
         };
+        let board = Arc::clone(board);
+        if !self.told.parted {
+            self.count_inventory();
+        }
         let told = &mut self.told;
-        if told.counted.is_none_or(|at| at.elapsed() >= COUNT) {
+        if is_due(told.counted) {
             told.counted = Some(Instant::now());
-            told.endpoints = self.analyzer.endpoint_count();
             let counts = self.analyzer.principal_counts();
             told.principals = PrincipalKind::ALL
                 .map(|kind| (kind.name(), counts.get(&kind).copied().unwrap_or(0)))
@@ -336,7 +379,7 @@ impl Desk {
             coverage: *self.coverage.total(),
             silent_flows: self.coverage.silent(),
             one_sided: (flows, seen_once, one_sided.alarm()),
-            given_up: self.analyzer.counters(),
+            given_up: told.given_up.clone(),
             findings: told.findings.clone(),
             endpoints: told.endpoints,
             principals: told.principals.clone(),
@@ -344,6 +387,28 @@ impl Desk {
             kafka: self.outputs.publishing(),
             outputs_failed: self.outputs.failed_names(),
         });
+    }
+
+    /// Writes or publishes what was learned. Both stages have to be here; `tick` is at hand in a live capture.
+    pub(crate) fn attend(&mut self, due: Due, tick: Option<&Tick>) {
+        match due {
+            Due::Day(day) => {
+                if self.day.is_some() {
+                    self.snapshot(true);
+                }
+                self.day = Some(day);
+            }
+            Due::Snapshot => self.snapshot(false),
+            Due::Tick { snapshot, publish } => {
+                if snapshot {
+                    self.snapshot(false);
+                }
+                if let Some(tick) = tick.filter(|_| publish) {
+                    self.publish_learned(tick.now);
+                    self.publish_health(tick.now, &tick.counters, tick.drops);
+                }
+            }
+        }
     }
 
     /// Ends the input: what is left is decided, written, published and stored.
@@ -378,23 +443,8 @@ impl Desk {
         self.publish_health(now, counters, drops);
     }
 
-    /// Before the first exchange of a day, what the day before ends with goes into the history.
-    #[inline]
-    fn turn_page(&mut self, now: Timestamp) {
-        let day = now.0 / NANOS_PER_DAY;
-        match self.day {
-            Some(known) if day <= known => {}
-            None => self.day = Some(day),
-            Some(_) => {
-                self.snapshot(true);
-                self.day = Some(day);
-            }
-        }
-    }
-
     /// Writes what was learned since the last time; at the end of a day, or of the run, the history too.
     fn snapshot(&mut self, with_history: bool) {
-        self.since_snapshot = 0;
         let Some(store) = &mut self.store else { return };
         let began = Instant::now();
         let mut written = store.write(self.analyzer.take_changes(), self.day);

@@ -19,7 +19,11 @@ mod source;
 
 mod pipeline;
 mod privileges;
+mod reload;
 mod status;
+
+mod calendar;
+mod downstream;
 
 mod coverage;
 mod desk;

@@ -1,18 +1,17 @@
 //! Ties the stages together: source → reassembly → analysis → outputs.
 //!
-//! With one worker all of it happens in the calling thread; with more, analysis and outputs have a thread of their
-//! own. Events reach the analysis in the same order either way, so the results are the same.
+//! With one worker all of it happens in the calling thread; with more, each stage of the analysis has a thread of its
+//! own. Events reach both in the same order either way, so the results are the same.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
-use reassembly::{Counters, Event, Limits, Packet, Reassembler, Timestamp};
+use reassembly::{Counters, Limits, Packet, Reassembler, Timestamp};
 
 use crate::desk::Desk;
+use crate::downstream::{Downstream, Item, Tick};
 use crate::keylog::{self, KeyLog};
+use crate::reload::Reload;
 use crate::signals::Stop;
 use crate::source::capture::{Capture, FileError, Piece};
 use crate::source::file::Inputs;
@@ -22,19 +21,6 @@ use crate::status::{Board, Stage, Wire};
 
 /// How often, in packet time, the analysis is told the time and the counters.
 const TICK: Duration = Duration::from_secs(1);
-/// Events handed to the other thread at once, and how many such parcels may wait. Together with the bytes below
-/// this bounds what lies between the threads.
-const PARCEL_EVENTS: usize = 128;
-const PARCEL_BYTES: usize = 1 << 20;
-const PARCELS: usize = 8;
-
-/// What passes from reassembly to analysis.
-pub(crate) enum Item {
-    /// An exchange or a flow is over.
-    Event(Event),
-    /// Packet time has come this far, with what was seen and lost until then.
-    Tick(Timestamp, Box<Counters>, Option<Drops>),
-}
 
 /// What a run saw.
 #[derive(Debug, Default)]
@@ -64,120 +50,6 @@ pub(crate) struct Stopped {
     pub(crate) bytes: Option<(u64, u64)>,
 }
 
-/// The way from reassembly to the desk.
-enum Downstream {
-    Here(Box<Desk>),
-    Thread {
-        sender: SyncSender<Vec<Item>>,
-        parcel: Vec<Item>,
-        bytes: usize,
-        full: Arc<AtomicBool>,
-        desk: JoinHandle<Desk>,
-        board: Option<Arc<Board>>,
-    },
-}
-
-impl Downstream {
-    fn new(mut desk: Desk, workers: u8, board: Option<Arc<Board>>) -> Self {
-        if workers <= 1 {
-            return Self::Here(Box::new(desk));
-        }
-        let (sender, receiver) = sync_channel::<Vec<Item>>(PARCELS);
-        let full = Arc::new(AtomicBool::new(false));
-        let tell = Arc::clone(&full);
-        board.iter().for_each(|board| board.parcels_may_wait(PARCELS));
-        let emptied = board.clone();
-        let thread = std::thread::spawn(move || {
-            for parcel in receiver {
-                emptied.iter().for_each(|board| board.parcel_taken());
-                for item in parcel {
-                    desk.take(item);
-                }
-                if desk.wants_no_more() {
-                    tell.store(true, Ordering::Relaxed);
-                }
-            }
-            desk
-        });
-        Self::Thread {
-            sender,
-            parcel: Vec::with_capacity(PARCEL_EVENTS),
-            bytes: 0,
-            full,
-            desk: thread,
-            board,
-        }
-    }
-
-    #[inline]
-    fn take(&mut self, item: Item) {
-        match self {
-            Self::Here(desk) => desk.take(item),
-            Self::Thread {
-                sender,
-                parcel,
-                bytes,
-                board,
-                ..
-            } => {
-                let held = |m: &reassembly::Message| m.body.len();
-                *bytes += match &item {
-                    Item::Event(Event::Exchange(exchange)) => {
-                        exchange.request.as_ref().map_or(0, |r| held(&r.message))
-                            + exchange.response.as_ref().map_or(0, |r| held(&r.message))
-                    }
-                    Item::Event(Event::Part(part)) => part.part.body.len(),
-                    _ => 0,
-                };
-                parcel.push(item);
-                if parcel.len() >= PARCEL_EVENTS || *bytes >= PARCEL_BYTES {
-                    *bytes = 0;
-                    board.iter().for_each(|board| board.parcel_sent());
-                    // The other side ends only after this one; were it gone, finish() tells.
-                    let _ = sender.send(std::mem::replace(parcel, Vec::with_capacity(PARCEL_EVENTS)));
-                }
-            }
-        }
-    }
-
-    /// Makes sure that nothing waits here while no packets come.
-    fn hand_over(&mut self) {
-        if let Self::Thread {
-            sender,
-            parcel,
-            bytes,
-            board,
-            ..
-        } = self
-            && !parcel.is_empty()
-        {
-            *bytes = 0;
-            board.iter().for_each(|board| board.parcel_sent());
-            let _ = sender.send(std::mem::take(parcel));
-        }
-    }
-
-    fn wants_no_more(&self) -> bool {
-        match self {
-            Self::Here(desk) => desk.wants_no_more(),
-            Self::Thread { full, .. } => full.load(Ordering::Relaxed),
-        }
-    }
-
-    fn finish(mut self) -> anyhow::Result<Desk> {
-        self.hand_over();
-        match self {
-            Self::Here(desk) => Ok(*desk),
-            Self::Thread { sender, desk, .. } => {
-                drop(sender);
-                desk.join().map_err(|_| {
-                    anyhow::anyhow!("the analysis stopped because of a defect in tapline; please report it")
-                })
-            }
-        }
-    }
-}
-
 /// Reassembly and what follows it.
 struct Stages {
     reassembler: Reassembler,
@@ -191,10 +63,10 @@ struct Stages {
 }
 
 impl Stages {
-    fn new(limits: Limits, desk: Desk, workers: u8, board: Option<Arc<Board>>) -> Self {
+    fn new(limits: Limits, downstream: Downstream, board: Option<Arc<Board>>) -> Self {
         Self {
             reassembler: Reassembler::new(limits),
-            downstream: Downstream::new(desk, workers, board.clone()),
+            downstream,
             now: Timestamp::default(),
             next_tick: Timestamp::default(),
             first: None,
@@ -240,8 +112,11 @@ impl Stages {
                 last_packet: self.last_packet,
             });
         }
-        self.downstream
-            .take(Item::Tick(self.now, Box::new(counters), drops));
+        self.downstream.take(Item::Tick(Box::new(Tick {
+            now: self.now,
+            counters,
+            drops,
+        })));
     }
 
     fn finish(mut self, mut run: Run) -> anyhow::Result<(Run, Desk)> {
@@ -273,7 +148,19 @@ pub(crate) fn replay(
     workers: u8,
     stop: &Stop,
 ) -> anyhow::Result<(Run, Desk)> {
-    let mut stages = Stages::new(limits, desk, workers, None);
+    let downstream = Downstream::new(desk, workers, || {});
+    replay_into(downstream, inputs, total, limits, key_logs, stop)
+}
+
+fn replay_into(
+    downstream: Downstream,
+    inputs: Inputs<'_>,
+    total: Option<u64>,
+    limits: Limits,
+    key_logs: &[KeyLog],
+    stop: &Stop,
+) -> anyhow::Result<(Run, Desk)> {
+    let mut stages = Stages::new(limits, downstream, None);
     for log in key_logs {
         keylog::tell(&log.name, &stages.reassembler.add_secrets(&log.text));
     }
@@ -351,7 +238,7 @@ fn replay_one(capture: &mut Capture, stages: &mut Stages, stop: &Stop) -> Result
     Ok(true)
 }
 
-/// Captures until `stop`, `duration` has passed, or the interface goes away.
+/// Captures until `stop`, `duration` has passed, or the interface goes away; takes over what `reload` reads.
 ///
 /// # Errors
 ///
@@ -362,11 +249,11 @@ pub(crate) fn capture(
     desk: Desk,
     workers: u8,
     duration: Option<Duration>,
-    stop: &Stop,
+    (stop, mut reload): (&Stop, Reload),
     board: Option<Arc<Board>>,
 ) -> anyhow::Result<(Run, Desk)> {
     board.iter().for_each(|board| board.reach(Stage::Capturing));
-    let mut stages = Stages::new(limits, desk, workers, board.clone());
+    let mut stages = Stages::new(limits, Downstream::new(desk, workers, || {}), board.clone());
     let mut run = Run {
         readable: 1,
         ..Run::default()
@@ -405,6 +292,9 @@ pub(crate) fn capture(
                 let drops = live.drops();
                 stages.tick(Some(drops));
             }
+            if let Some(reloaded) = reload.poll() {
+                stages.downstream.take(Item::Reload(Box::new(reloaded)));
+            }
             if idle {
                 stages.downstream.hand_over();
             }
@@ -426,4 +316,117 @@ fn wall_clock() -> Option<Timestamp> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok()?;
     let past = now.checked_sub(Duration::from_secs(1))?;
     u64::try_from(past.as_nanos()).ok().map(Timestamp)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::collections::BTreeMap;
+    use std::fs;
+    use std::path::{Path, PathBuf};
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use analyzers::{Analyzer, Settings};
+
+    use super::*;
+    use crate::desk::{DeskSettings, HashKey};
+    use crate::output::Outputs;
+    use crate::output::lines::Lines;
+    use crate::source::file::Progress;
+    use crate::store::Store;
+
+    /// Sleeps now and then, each thread by dice of its own.
+    fn pause() {
+        static THREADS: AtomicU64 = AtomicU64::new(1);
+        thread_local!(static DICE: Cell<u64> = Cell::new(THREADS.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+        let thrown = DICE.get();
+        let thrown = thrown ^ thrown << 13;
+        let thrown = thrown ^ thrown >> 7;
+        let thrown = thrown ^ thrown << 17;
+        DICE.set(thrown);
+        if thrown.is_multiple_of(3) {
+            std::thread::sleep(Duration::from_micros(thrown >> 32 & 0xfff));
+        }
+    }
+
+    /// What a replay of captures writes, by name, with what a second run over its store writes.
+    fn written(captures: &[PathBuf], workers: u8, pause: fn()) -> BTreeMap<String, Vec<u8>> {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut all = BTreeMap::new();
+        for round in ["first", "second"] {
+            let out = dir.path().join(round);
+            fs::create_dir(&out).expect("a folder");
+            let settings = Settings::default();
+            let store = Store::open(&dir.path().join("store")).expect("a store");
+            let mut analyzer = Analyzer::new(settings.clone());
+            store.restore(&mut analyzer).expect("rows");
+            let lines = |name: &str| {
+                let mut lines = Lines::open(&out.join(name)).expect("a file");
+                lines.begin().expect("a file");
+                Some(lines)
+            };
+            let mut outputs = Outputs::default();
+            outputs.exchanges = lines("exchanges");
+            outputs.parts = lines("parts");
+            outputs.flows = lines("flows");
+            outputs.findings = lines("findings");
+            outputs.inventory = lines("inventory");
+            outputs.agents = lines("agents");
+            outputs.mcp = lines("mcp");
+            outputs.a2a = lines("a2a");
+            let desk_settings = DeskSettings {
+                reveal: false,
+                sensor: "s".to_owned(),
+                live: false,
+                hash_key: HashKey(settings.hash_key),
+                one_sided_percent: 20,
+                snapshot_every: Duration::from_secs(30),
+                history_days: 30,
+                destination: None,
+                board: None,
+            };
+            let desk = Desk::new(analyzer, outputs, Some(store), desk_settings);
+            let (progress, stop) = (Progress::default(), Stop::on_signals());
+            let inputs = Inputs::open(captures, 1 << 16, &progress, &stop);
+            let downstream = Downstream::new(desk, workers, pause);
+            let (run, desk) =
+                replay_into(downstream, inputs, None, Limits::default(), &[], &stop).expect("a run");
+            assert!(run.damage.is_empty() && !desk.store_failed());
+            drop(desk);
+            for file in fs::read_dir(&out).expect("a folder") {
+                let path = file.expect("a file").path();
+                let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+                all.insert(format!("{round} {name}"), fs::read(&path).expect("a file"));
+            }
+        }
+        all
+    }
+
+    fn same_with_any_workers(captures: &[PathBuf]) {
+        let alone = written(captures, 1, || {});
+        assert!(alone.len() == 16 && alone["first findings"].len() > 1000);
+        for workers in [2, 4, 8] {
+            let upset = written(captures, workers, pause);
+            for (name, bytes) in &alone {
+                assert!(upset[name] == *bytes, "{name} differs with {workers} workers");
+            }
+        }
+    }
+
+    #[test]
+    fn threads_in_whatever_time_give_the_same_results() {
+        let testdata = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata");
+        same_with_any_workers(&[testdata.join("demo.pcap")]);
+    }
+
+    #[test]
+    fn threads_give_the_same_results_over_days_of_labelled_traffic() {
+        let world = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/eval/data/luna_mcp");
+        let world = ["train.pcap.gz", "test.pcap.gz"].map(|part| world.join(part));
+        if world.iter().any(|capture| !capture.exists()) {
+            println!("skipped: there is no labelled traffic beside the project");
+            return;
+        }
+        same_with_any_workers(&world);
+    }
 }

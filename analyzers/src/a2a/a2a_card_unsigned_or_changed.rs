@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 use super::At;
 use super::agents::Replaced;
 use super::card::host_name;
-use crate::finding::ledger::{Draft, Ledger, Subject};
+use crate::finding::ledger::{Draft, Filing, Subject};
 use crate::finding::words::{many, sentence};
 use crate::finding::{Finding, Kind, Severity};
 
@@ -46,7 +46,7 @@ fn severity(introduced: &BTreeSet<&str>) -> Severity {
 }
 
 /// A card is seen for the first time.
-pub(super) fn first(at: &At<'_>, ledger: &mut Ledger) {
+pub(super) fn first(at: &At<'_>, filing: &mut Filing) {
     let Some(known) = at.agent.card.as_ref().filter(|_| !at.extended) else {
         return;
     };
@@ -73,11 +73,11 @@ pub(super) fn first(at: &At<'_>, ledger: &mut Ledger) {
         support: vec![("calls", json!(at.agent.calls))],
         ..Draft::default()
     };
-    ledger.report(subject, Severity::Low, at.activity, draft, |_| {});
+    filing.report(subject, Severity::Low, draft, |_| {});
 }
 
 /// A card is not as it was.
-pub(super) fn changed(at: &At<'_>, change: &Replaced, ledger: &mut Ledger) {
+pub(super) fn changed(at: &At<'_>, change: &Replaced, filing: &mut Filing) {
     let (before, after) = (&change.before, &change.after);
     let introduced = before.introduced(after, host_name(&at.activity.request.host, at.seed));
     let mut fields = before.definition.changes(&after.definition);
@@ -137,7 +137,7 @@ pub(super) fn changed(at: &At<'_>, change: &Replaced, ledger: &mut Ledger) {
             ..Draft::default()
         }
     };
-    ledger.report(subject, severity(&introduced), at.activity, draft, |_| {});
+    filing.report(subject, severity(&introduced), draft, |_| {});
 }
 
 /// A cue in words.

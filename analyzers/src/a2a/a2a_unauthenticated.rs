@@ -14,11 +14,11 @@
 use serde_json::json;
 
 use super::{At, Seen};
-use crate::finding::ledger::{Draft, Ledger, Subject};
+use crate::finding::ledger::{Draft, Filing, Subject};
 use crate::finding::words::{many, sentence};
 use crate::finding::{Finding, Kind, Severity};
 
-pub(super) fn observe(at: &At<'_>, seen: &Seen<'_>, cards: u64, ledger: &mut Ledger) {
+pub(super) fn observe(at: &At<'_>, seen: &Seen<'_>, cards: u64, filing: &mut Filing) {
     let asks = at.agent.known_asks(cards).and_then(|asks| asks.credential);
     let severity = match asks {
         Some(true) => Severity::High,
@@ -41,7 +41,7 @@ pub(super) fn observe(at: &At<'_>, seen: &Seen<'_>, cards: u64, ledger: &mut Led
         expected: vec![("credential", json!(true))],
         ..Draft::default()
     };
-    ledger.report(subject, severity, at.activity, draft, |entry| {
+    filing.report(subject, severity, draft, |entry| {
         entry.observed("card_asks", asks);
         entry.support("calls", at.agent.calls);
     });

@@ -37,7 +37,7 @@ pub use self::task::A2aParts;
 use self::task::{State, Told};
 use crate::behaviour::Activity;
 use crate::finding::Resource;
-use crate::finding::ledger::Ledger;
+use crate::finding::ledger::Filing;
 use crate::id::{Id, Seed};
 use crate::identity::Scheme;
 use crate::identity::signals::Signals;
@@ -479,7 +479,7 @@ impl A2a {
         activity: &Activity<'_>,
         seen: &Seen<'_>,
         settings: &Settings,
-        ledger: &mut Ledger,
+        filing: &mut Filing,
     ) -> A2aLabels {
         let mut labels = seen.labels.clone();
         if seen.asked.is_none() && seen.card.is_none() {
@@ -533,7 +533,7 @@ impl A2a {
                 extended: false,
                 seed: self.seed,
             };
-            a2a_unauthenticated::observe(&at, seen, self.cards, ledger);
+            a2a_unauthenticated::observe(&at, seen, self.cards, filing);
         }
         let Some((text, _)) = seen.card.as_ref().filter(|_| done) else {
             return labels;
@@ -573,8 +573,8 @@ impl A2a {
         };
         self.cards += u64::from(!matches!(learned, Learned::Known));
         match &learned {
-            Learned::First => a2a_card_unsigned_or_changed::first(&at, ledger),
-            Learned::Changed(change) => a2a_card_unsigned_or_changed::changed(&at, change, ledger),
+            Learned::First => a2a_card_unsigned_or_changed::first(&at, filing),
+            Learned::Changed(change) => a2a_card_unsigned_or_changed::changed(&at, change, filing),
             Learned::Known => {}
         }
         labels

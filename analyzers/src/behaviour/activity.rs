@@ -10,8 +10,8 @@ use crate::finding::trace::Trace;
 use crate::id::Id;
 use crate::identity::signals::Signals;
 use crate::identity::{Identity, PrincipalKind, Scheme};
-use crate::inventory::endpoint::Endpoint;
-use crate::inventory::host::{Host, Place};
+use crate::inventory::called::{CalledEndpoint, CalledHost};
+use crate::inventory::host::Place;
 use crate::inventory::rpc::Call;
 use crate::inventory::sensitive::Carried;
 use crate::llm::LlmCall;
@@ -33,8 +33,8 @@ pub(crate) struct Activity<'a> {
     pub(crate) name: Option<&'a str>,
     pub(crate) signals: &'a Signals<'a>,
     pub(crate) scheme: Scheme,
-    pub(crate) host: Option<&'a Host>,
-    pub(crate) endpoint: Option<&'a Endpoint>,
+    pub(crate) host: Option<&'a CalledHost>,
+    pub(crate) endpoint: Option<&'a CalledEndpoint>,
     pub(crate) place: &'a Place,
     pub(crate) call: Option<&'a Call>,
     /// What is called besides, in a batch of MCP.

@@ -1,6 +1,6 @@
 //! The dimensions of what is usual, each of which can be left out to see what it is worth.
 
-/// Names of all of them, in the order of [`Dimension`].
+/// Names of all of them, in their order.
 pub const DIMENSIONS: [&str; 14] = [
     "rates",
     "endpoints",

@@ -18,10 +18,12 @@
 use serde_json::{Value, json};
 
 use super::activity::{Activity, privileged};
-use crate::finding::ledger::{Draft, Ledger, Subject};
+use crate::finding::ledger::{Draft, Filing, Subject};
 use crate::finding::words::{class_title, many, sentence};
 use crate::finding::{Finding, Kind, Severity};
 use crate::identity::Scheme;
+use crate::inventory::endpoint::Endpoint;
+use crate::inventory::host::Host;
 use crate::inventory::sensitive::DataClass;
 
 /// Calls with a credential before an endpoint is said to be called with one.
@@ -82,13 +84,15 @@ const PUBLIC: [&str; 46] = [
 ];
 
 /// Looks at one exchange.
-pub(crate) fn observe(activity: &Activity<'_>, ledger: &mut Ledger) {
+pub(crate) fn observe(
+    activity: &Activity<'_>,
+    endpoint: &Endpoint,
+    host: Option<&Host>,
+    filing: &mut Filing,
+) {
     if activity.scheme != Scheme::None || !activity.accepted() {
         return;
     }
-    let Some(endpoint) = activity.endpoint else {
-        return;
-    };
     if endpoint.is_static
         || matches!(activity.request.method(), "OPTIONS" | "HEAD")
         || is_public(&endpoint.template)
@@ -116,9 +120,7 @@ pub(crate) fn observe(activity: &Activity<'_>, ledger: &mut Ledger) {
         || endpoint.tool().is_some() && activity.changes_state();
     let demands = endpoint.denied > 0;
     let carried = endpoint.auth_ok >= AUTHENTICATED && endpoint.open_ok * 4 <= endpoint.auth_ok;
-    let (with, without) = activity
-        .host
-        .map_or((0, 0), |h| (h.with_credential, h.without_credential));
+    let (with, without) = host.map_or((0, 0), |h| (h.with_credential, h.without_credential));
     let alone = with + without >= HOST_CALLS
         && with >= 4 * without
         && endpoint.open_ok >= OWN_CALLS
@@ -169,7 +171,7 @@ pub(crate) fn observe(activity: &Activity<'_>, ledger: &mut Ledger) {
         earlier: endpoint.first_open.iter().map(|e| (**e).clone()).collect(),
         ..Draft::default()
     };
-    ledger.report(subject, severity, activity, draft, |running| {
+    filing.report(subject, severity, draft, |running| {
         running.count(endpoint.open_ok);
         running.observed("open_2xx", endpoint.open_ok);
         running.support("exchanges", endpoint.exchanges);

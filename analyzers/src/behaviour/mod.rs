@@ -16,7 +16,7 @@ pub(crate) mod failure;
 pub(crate) mod habits;
 mod hours;
 mod logins;
-mod objects;
+pub(crate) mod objects;
 mod owners;
 mod peers;
 pub(crate) mod profile;

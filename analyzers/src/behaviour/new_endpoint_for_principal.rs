@@ -46,8 +46,7 @@ pub(crate) fn observe(activity: &Activity<'_>, profile: &Profile, settings: &Set
     let novelty = (profile.novelty() - 1.0 / profile.exchanges.max(1) as f64).max(0.0);
     let known_for = activity.ts.since(endpoint.first);
     let established = known_for >= settings.learn_period && endpoint.exchanges > 1;
-    let notable =
-        activity.changes_state() || privileged(&endpoint.template) || !endpoint.data.response.is_empty();
+    let notable = activity.changes_state() || privileged(&endpoint.template) || endpoint.holds_data;
     // What many call is for many, whoever comes last.
     let common = endpoint.caller_count() > COMMON;
     let severity = match (novelty < EXPLORER, notable, established) {

@@ -36,7 +36,7 @@ use serde_json::json;
 
 use super::activity::Activity;
 use super::missing_auth::is_public;
-use crate::finding::ledger::{Draft, Ledger, Subject};
+use crate::finding::ledger::{Draft, Filing, Subject};
 use crate::finding::words::{class_title, many, sentence};
 use crate::finding::{Finding, Kind, Severity};
 use crate::identity::Scheme;
@@ -47,10 +47,10 @@ const BULK: u32 = 20;
 const LARGE: u32 = 100;
 
 /// Looks at one exchange.
-pub(crate) fn observe(activity: &Activity<'_>, ledger: &mut Ledger) {
-    let Some(endpoint) = activity.endpoint.filter(|_| activity.accepted()) else {
+pub(crate) fn observe(activity: &Activity<'_>, endpoint: &Endpoint, filing: &mut Filing) {
+    if !activity.accepted() {
         return;
-    };
+    }
     let open = activity.scheme == Scheme::None;
     let found = &activity.carried.response;
     for (class, hits) in found.iter() {
@@ -59,7 +59,7 @@ pub(crate) fn observe(activity: &Activity<'_>, ledger: &mut Ledger) {
         };
         let here = hits.values.len() as u32;
         if let Some(severity) = in_response(class, data, here, found, open, endpoint) {
-            report(activity, endpoint, class, data, "response", severity, ledger);
+            report(activity, endpoint, class, data, "response", severity, filing);
         }
     }
     for (class, _) in activity.carried.url.iter() {
@@ -67,7 +67,7 @@ pub(crate) fn observe(activity: &Activity<'_>, ledger: &mut Ledger) {
             continue;
         };
         if let Some(severity) = in_url(class).filter(|_| data.is_claimed(class)) {
-            report(activity, endpoint, class, data, "url", severity, ledger);
+            report(activity, endpoint, class, data, "url", severity, filing);
         }
     }
 }
@@ -131,7 +131,7 @@ fn report(
     data: &Data,
     place: &'static str,
     severity: Severity,
-    ledger: &mut Ledger,
+    filing: &mut Filing,
 ) {
     let open = activity.scheme == Scheme::None;
     let id = endpoint.id.to_string();
@@ -160,7 +160,7 @@ fn report(
         earlier: data.first.iter().map(|e| (**e).clone()).collect(),
         ..Draft::default()
     };
-    ledger.report(subject, severity, activity, draft, |running| {
+    filing.report(subject, severity, draft, |running| {
         running.count(data.exchanges);
         running.observed("distinct_values", data.distinct());
         running.observed("responses", data.exchanges);

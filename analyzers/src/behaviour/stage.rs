@@ -17,20 +17,19 @@ use super::{
     Activity, agent_changed, agent_identity_mismatch, agent_on_human_token, agent_runaway,
     baseline_poison_suspected, bfla_access, bola, bola_enumeration, cascade_detected, code_exec_tool_call,
     data_volume_anomaly, destructive_action_burst, dormant_reactivated, env_crossing, human_use_of_nhi,
-    intent_violation, mass_assignment, missing_auth, new_agent, new_endpoint_for_principal,
-    off_hours_activity, peer_outlier, request_smuggling_indicator, retry_storm, secret_in_traffic,
-    sensitive_data_exposure, sensitive_data_to_llm, sequence_anomaly, shadow_agent, shadow_llm_use,
-    slow_exfiltration, stale_principal_active, system_prompt_exposure, unusual_amount, weak_auth,
+    intent_violation, mass_assignment, new_agent, new_endpoint_for_principal, off_hours_activity,
+    peer_outlier, request_smuggling_indicator, retry_storm, secret_in_traffic, sensitive_data_to_llm,
+    sequence_anomaly, shadow_agent, shadow_llm_use, slow_exfiltration, stale_principal_active,
+    system_prompt_exposure, unusual_amount, weak_auth,
 };
 use crate::content::injection_attempt::{self, Harmless};
 use crate::content::prompt_injection_indicator;
 use crate::credentials::{self, Known, Proofs, scope_unused};
-use crate::finding::ledger::Ledger;
+use crate::finding::ledger::{Filing, Ledger};
 use crate::graph::{Graph, confused_deputy};
 use crate::id::{Id, Seed};
 use crate::identity::PrincipalKind;
 use crate::intent::{self, Verdict};
-use crate::inventory::compare::cover::Cover;
 use crate::llm::Allowed;
 use crate::marks::Marks;
 use crate::network::Networks;
@@ -48,8 +47,6 @@ pub(crate) struct World<'a> {
     pub(crate) seed: Seed,
     pub(crate) egress: &'a Networks,
     pub(crate) llm_allowed: &'a Allowed,
-    /// When each host was watched.
-    pub(crate) covers: &'a Store<Cover>,
 }
 
 /// State of the stage.
@@ -110,13 +107,13 @@ impl Behaviour {
     }
 
     /// Looks at one exchange. `object` is the object it names and whether that was missing; `text` the response's
-    /// body when ids can be read in it, with its `marks`.
+    /// body when ids can be read in it, with its `marks`; `exposed` what the inventory stage found of what is open to anybody.
     pub(crate) fn observe(
         &mut self,
         activity: &mut Activity<'_>,
         object: Option<(Object, bool)>,
         text: Option<&[u8]>,
-        marks: &mut Marks,
+        (marks, exposed): (&mut Marks, Filing),
         world: &World<'_>,
         ledger: &mut Ledger,
     ) -> Option<Joined> {
@@ -171,9 +168,8 @@ impl Behaviour {
         agent_on_human_token::observe(activity, profile, agent.is_some(), ledger);
         human_use_of_nhi::observe(activity, ledger);
         let covered = |from, to| {
-            let endpoint = activity.endpoint;
-            let cover = endpoint.and_then(|e| world.covers.get(e.scope().id()));
-            cover.map_or(0, |c| c.days_between(from, to))
+            let host = activity.endpoint.and(activity.host);
+            host.map_or(0, |host| host.days_between(from, to))
         };
         stale_principal_active::observe(
             activity,
@@ -183,10 +179,9 @@ impl Behaviour {
             covered,
             ledger,
         );
-        missing_auth::observe(activity, ledger);
+        ledger.take(exposed, activity);
         weak_auth::observe(activity, ledger);
         request_smuggling_indicator::observe(activity, ledger);
-        sensitive_data_exposure::observe(activity, ledger);
         shadow_llm_use::observe(activity, world.llm_allowed, ledger);
         sensitive_data_to_llm::observe(activity, ledger);
         secret_in_traffic::observe(activity, ledger);

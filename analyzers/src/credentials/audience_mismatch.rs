@@ -82,25 +82,23 @@ impl Tokens {
         }
     }
 
-    /// Whether a token is for others than all those that were accepted while this was learned.
-    fn is_foreign(&self, token: &TokenFacts) -> bool {
-        self.learned
+    /// Of a token that is for others than all those that were accepted while this was learned: how many audiences these had, and
+    /// how many tokens they were.
+    pub(crate) fn foreign(&self, token: &TokenFacts) -> Option<(usize, u64)> {
+        let is_foreign = self.learned
             && !self.too_many
             && !token.audiences.is_empty()
             && token
                 .audiences
                 .iter()
-                .all(|id| self.audiences.binary_search(id).is_err())
+                .all(|id| self.audiences.binary_search(id).is_err());
+        is_foreign.then_some((self.audiences.len(), self.accepted))
     }
 }
 
 /// Looks at one accepted use.
 pub(super) fn observe(activity: &Activity<'_>, token: &TokenFacts, ledger: &mut Ledger) {
-    let Some(tokens) = activity
-        .host
-        .map(|host| &host.tokens)
-        .filter(|tokens| tokens.is_foreign(token))
-    else {
+    let Some((audiences, accepted)) = activity.host.and_then(|host| host.foreign) else {
         return;
     };
     let severity = match activity.endpoint {
@@ -120,8 +118,8 @@ pub(super) fn observe(activity: &Activity<'_>, token: &TokenFacts, ledger: &mut 
         principal: true,
         resource: activity.resource(),
         observed: vec![("audience", json!(audience)), ("status", json!(activity.status))],
-        expected: vec![("audiences", json!(tokens.audiences.len()))],
-        support: vec![("accepted_tokens", json!(tokens.accepted))],
+        expected: vec![("audiences", json!(audiences))],
+        support: vec![("accepted_tokens", json!(accepted))],
         ..Draft::default()
     };
     ledger.report(subject, severity, activity, draft, |running| {

@@ -15,6 +15,8 @@
 //!
 //! Quiet when: the principal is not learned; it calls more names than are kept of it; the caller is a person or not known.
 
+use std::sync::Arc;
+
 use std::borrow::Cow;
 
 use reassembly::Timestamp;
@@ -140,14 +142,14 @@ impl Names {
         self.0.is_empty()
     }
 
-    /// Takes the names of an endpoint.
-    pub(crate) fn take(&mut self, template: &str, seed: Seed) {
+    /// Takes the names of an endpoint. Others may hold the same names: they keep what they have.
+    pub(crate) fn take(names: &mut Arc<Self>, template: &str, seed: Seed) {
         for word in words(template) {
             let hash = hash(&word, seed);
-            if self.0.len() < NAMES
-                && let Err(at) = self.0.binary_search(&hash)
+            if names.0.len() < NAMES
+                && let Err(at) = names.0.binary_search(&hash)
             {
-                self.0.insert(at, hash);
+                Arc::make_mut(names).0.insert(at, hash);
             }
         }
     }
@@ -265,7 +267,7 @@ fn judge(
     seed: Seed,
     ledger: &mut Ledger,
 ) {
-    let Some(names) = activity.host.map(|host| &host.names) else {
+    let Some(names) = activity.host.map(|host| &*host.names) else {
         return;
     };
     let told: Vec<Grant<'_>> = token
@@ -382,9 +384,9 @@ mod tests {
     #[test]
     fn a_scope_is_judged_only_where_it_could_be_used() {
         let seed = Seed::new(&[7; 32]);
-        let mut names = Names::default();
+        let mut names = Arc::<Names>::default();
         for template in ["/v1/orders/{param}", "/v1/users", "/v1/addresses"] {
-            names.take(template, seed);
+            Names::take(&mut names, template, seed);
         }
         let mut touched = Touched::default();
         touched.take("/v1/orders/{param}", false, seed);
@@ -414,9 +416,9 @@ mod tests {
     #[test]
     fn a_scope_for_changes_that_alone_allows_reading_is_in_use() {
         let seed = Seed::new(&[7; 32]);
-        let (mut names, mut touched) = (Names::default(), Touched::default());
+        let (mut names, mut touched) = (Arc::<Names>::default(), Touched::default());
         for template in ["/v1/orders/{param}", "/v1/users"] {
-            names.take(template, seed);
+            Names::take(&mut names, template, seed);
         }
         touched.take("/v1/orders/{param}", false, seed);
         for (scopes, want) in [
@@ -438,9 +440,9 @@ mod tests {
     #[test]
     fn memory_is_bounded() {
         let seed = Seed::new(&[7; 32]);
-        let (mut names, mut touched) = (Names::default(), Touched::default());
+        let (mut names, mut touched) = (Arc::<Names>::default(), Touched::default());
         for n in 0..5_000 {
-            names.take(&format!("/w{n}"), seed);
+            Names::take(&mut names, &format!("/w{n}"), seed);
             touched.take(&format!("/w{n}"), true, seed);
         }
         assert_eq!(

@@ -40,7 +40,7 @@ pub(super) fn observe(activity: &Activity<'_>, credential: &Credential, ledger: 
         .as_ref()
         .is_some_and(|token| token.bound.is_none());
     let program = matches!(activity.kind, PrincipalKind::AiAgent | PrincipalKind::Service);
-    let bound = activity.host.map_or(0, |host| host.tokens.bound);
+    let bound = activity.host.map_or(0, |host| host.bound);
     if !plain || !program || bound < ENOUGH {
         return;
     }

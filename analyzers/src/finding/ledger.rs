@@ -65,22 +65,63 @@ pub(crate) struct Draft {
 
 /// The numbers of a finding that go on with every report.
 #[derive(Debug)]
-pub(crate) struct Running<'a>(&'a mut Entry);
+pub(crate) struct Running<'a>(Goes<'a>);
+
+/// Where the numbers go.
+#[derive(Debug)]
+enum Goes<'a> {
+    Entry(&'a mut Entry),
+    Filed(&'a mut Noted),
+}
+
+/// Numbers that are put into the ledger later.
+#[derive(Debug, Default)]
+struct Noted {
+    at_least: Option<u64>,
+    exactly: Option<u64>,
+    numbers: Vec<(Part, &'static str, Value)>,
+}
+
+impl Noted {
+    fn put_into(self, running: &mut Running<'_>) {
+        if let Some(count) = self.exactly {
+            running.set_count(count);
+        }
+        if let Some(count) = self.at_least {
+            running.count(count);
+        }
+        for (part, name, value) in self.numbers {
+            running.put(part, name, value);
+        }
+    }
+}
 
 impl Running<'_> {
     /// The finding stands for this many exchanges, by the detector's own count.
     pub(crate) fn count(&mut self, count: u64) {
-        self.0.count = self.0.count.max(count);
+        match &mut self.0 {
+            Goes::Entry(entry) => entry.count = entry.count.max(count),
+            Goes::Filed(noted) => noted.at_least = noted.at_least.max(Some(count)),
+        }
     }
 
     /// The finding stands for this many things, fewer than before or more.
     pub(crate) fn set_count(&mut self, count: u64) {
-        self.0.count = count;
+        match &mut self.0 {
+            Goes::Entry(entry) => entry.count = count,
+            Goes::Filed(noted) => (noted.exactly, noted.at_least) = (Some(count), None),
+        }
     }
 
-    /// Exchanges reported so far.
+    /// Exchanges reported so far. Only the behaviour stage may ask: what is filed does not know the ledger.
     pub(crate) fn seen(&self) -> u64 {
-        self.0.count
+        match &self.0 {
+            Goes::Entry(entry) => entry.count,
+            Goes::Filed(_) => {
+                debug_assert!(false, "nobody knows yet");
+                0
+            }
+        }
     }
 
     /// A number seen.
@@ -99,7 +140,10 @@ impl Running<'_> {
     }
 
     fn put(&mut self, part: Part, name: &'static str, value: Value) {
-        let running = &mut self.0.running;
+        let running = match &mut self.0 {
+            Goes::Entry(entry) => &mut entry.running,
+            Goes::Filed(noted) => &mut noted.numbers,
+        };
         match running.iter_mut().find(|(p, n, _)| (*p, *n) == (part, name)) {
             Some((_, _, old)) => *old = value,
             None => running.push((part, name, value)),
@@ -246,6 +290,61 @@ impl Row for Entry {
     }
 }
 
+/// What the inventory stage has found: kept with the exchange until the ledger takes it, which another thread may hold.
+#[derive(Debug, Default)]
+pub(crate) struct Filing(Vec<Filed>);
+
+#[derive(Debug)]
+enum Filed {
+    Report((Kind, Id), Severity, Box<Draft>, Noted),
+    State((Kind, Id), Severity, Timestamp, Box<Draft>, Noted),
+    Close(Id, Timestamp),
+}
+
+impl Filing {
+    /// As [`Ledger::report`] does.
+    pub(crate) fn report(
+        &mut self,
+        subject: Subject<'_>,
+        severity: Severity,
+        draft: impl FnOnce() -> Draft,
+        running: impl FnOnce(&mut Running<'_>),
+    ) {
+        let filed = Filed::Report(
+            (subject.kind, subject.id()),
+            severity,
+            Box::new(draft()),
+            noted(running),
+        );
+        self.0.push(filed);
+    }
+
+    /// As [`Ledger::state`] does.
+    pub(crate) fn state(
+        &mut self,
+        subject: Subject<'_>,
+        severity: Severity,
+        ts: Timestamp,
+        draft: impl FnOnce() -> Draft,
+        running: impl FnOnce(&mut Running<'_>),
+    ) {
+        let (as_is, draft) = ((subject.kind, subject.id()), Box::new(draft()));
+        self.0
+            .push(Filed::State(as_is, severity, ts, draft, noted(running)));
+    }
+
+    /// Says that something is no longer so.
+    pub(crate) fn close(&mut self, subject: Subject<'_>, ts: Timestamp) {
+        self.0.push(Filed::Close(subject.id(), ts));
+    }
+}
+
+fn noted(running: impl FnOnce(&mut Running<'_>)) -> Noted {
+    let mut noted = Noted::default();
+    running(&mut Running(Goes::Filed(&mut noted)));
+    noted
+}
+
 /// All findings kept.
 #[derive(Debug)]
 pub(crate) struct Ledger {
@@ -262,6 +361,8 @@ pub(crate) struct Ledger {
     now: Timestamp,
     /// Revisions that each suppression kept back, by its place in the file.
     kept_back: Vec<u64>,
+    /// And those of suppressions that are no longer in force.
+    kept_back_before: u64,
     budgets: Budgets,
     /// Findings held back by budgets in this run.
     held_back: u64,
@@ -311,7 +412,17 @@ impl Ledger {
             budgets: Budgets::new(settings),
             held_back: 0,
             kept_back: vec![0; settings.declared.suppressions.iter().count()],
+            kept_back_before: 0,
         }
+    }
+
+    /// Takes other settings into force. What was told in the window that goes on counts against the new budgets too.
+    pub(crate) fn reconfigure(&mut self, settings: &Settings) {
+        self.kept_back_before = self.kept_back();
+        self.kept_back = vec![0; settings.declared.suppressions.iter().count()];
+        self.declared = Arc::clone(&settings.declared);
+        self.sensor.0.clone_from(&settings.sensor_name);
+        self.budgets = Budgets::new(settings);
     }
 
     /// Takes the unit of work of the exchange that is looked at next, and counts what that adds: to the unit, and to every finding
@@ -342,7 +453,18 @@ impl Ledger {
         draft: impl FnOnce() -> Draft,
         running: impl FnOnce(&mut Running<'_>),
     ) {
-        let changed = activity.changed.filter(|_| subject.kind.is_unusual_only());
+        self.report_as((subject.kind, subject.id()), severity, activity, draft, running);
+    }
+
+    fn report_as(
+        &mut self,
+        (kind, id): (Kind, Id),
+        severity: Severity,
+        activity: &Activity<'_>,
+        draft: impl FnOnce() -> Draft,
+        running: impl FnOnce(&mut Running<'_>),
+    ) {
+        let changed = activity.changed.filter(|_| kind.is_unusual_only());
         let severity = changed.map_or(severity, |_| severity.lowered());
         let draft = || {
             let mut draft = draft();
@@ -353,25 +475,24 @@ impl Ledger {
             }
             draft
         };
-        let id = subject.id();
         let ts = activity.ts;
         self.now = self.now.max(ts);
         let freed = self.is_freed(id, ts);
         let known = self.entries.get(id).map(|entry| &entry.resource);
         // What the operator accepts is counted and not told; what was told before stays as it was then.
-        if known.is_some_and(|about| self.declared.accepts(subject.kind, about, ts).is_some()) {
+        if known.is_some_and(|about| self.declared.accepts(kind, about, ts).is_some()) {
             self.accepted += 1;
             return;
         }
         let Some(entry) = self.entries.get_mut(id) else {
             let draft = draft();
-            if self.declared.accepts(subject.kind, &draft.resource, ts).is_some() {
+            if self.declared.accepts(kind, &draft.resource, ts).is_some() {
                 self.accepted += 1;
                 return;
             }
-            let mut entry = open(id, subject.kind, severity, About::Exchange(activity), draft);
+            let mut entry = open(id, kind, severity, About::Exchange(activity), draft);
             entry.reach(self.at_hand.as_mut());
-            running(&mut Running(&mut entry));
+            running(&mut Running(Goes::Entry(&mut entry)));
             entry.told_count = entry.count;
             self.entries.entry(id, || entry);
             self.give(id, ts);
@@ -413,7 +534,7 @@ impl Ledger {
             entry.evidence.push(activity.trace());
             note_flags(&mut entry.capture, activity);
         }
-        running(&mut Running(entry));
+        running(&mut Running(Goes::Entry(entry)));
         let grown = entry.grown() && ts.since(entry.told_at) >= QUIET;
         if worse || again || grown || freed {
             entry.unit = activity.unit.filter(|_| entry.kind.comes_back());
@@ -432,7 +553,17 @@ impl Ledger {
         draft: impl FnOnce() -> Draft,
         running: impl FnOnce(&mut Running<'_>),
     ) {
-        let id = subject.id();
+        self.state_as((subject.kind, subject.id()), severity, ts, draft, running);
+    }
+
+    fn state_as(
+        &mut self,
+        (kind, id): (Kind, Id),
+        severity: Severity,
+        ts: Timestamp,
+        draft: impl FnOnce() -> Draft,
+        running: impl FnOnce(&mut Running<'_>),
+    ) {
         let known = self.entries.get(id);
         if known.is_some_and(|entry| self.declared.accepts(entry.kind, &entry.resource, ts).is_some()) {
             self.accepted += 1;
@@ -443,12 +574,12 @@ impl Ledger {
         let freed = self.is_freed(id, ts);
         let Some(entry) = self.entries.get_mut(id) else {
             let draft = draft();
-            if self.declared.accepts(subject.kind, &draft.resource, ts).is_some() {
+            if self.declared.accepts(kind, &draft.resource, ts).is_some() {
                 self.accepted += 1;
                 return;
             }
-            let mut entry = open(id, subject.kind, severity, About::State(ts), draft);
-            running(&mut Running(&mut entry));
+            let mut entry = open(id, kind, severity, About::State(ts), draft);
+            running(&mut Running(Goes::Entry(&mut entry)));
             entry.told_count = entry.count;
             self.entries.entry(id, || entry);
             self.give(id, ts);
@@ -457,7 +588,7 @@ impl Ledger {
         entry.last_seen = entry.last_seen.max(ts.0);
         let worse = severity > entry.severity;
         entry.severity = entry.severity.max(severity);
-        running(&mut Running(entry));
+        running(&mut Running(Goes::Entry(entry)));
         if worse || reopened || freed {
             entry.tell(ts);
             self.give(id, ts);
@@ -511,7 +642,43 @@ impl Ledger {
 
     /// Records that something is no longer so.
     pub(crate) fn close(&mut self, subject: Subject<'_>, ts: Timestamp) {
-        let id = subject.id();
+        self.close_as(subject.id(), ts);
+    }
+
+    /// Takes what was filed, in its order; all of it is about `activity`.
+    pub(crate) fn take(&mut self, filing: Filing, activity: &Activity<'_>) {
+        for filed in filing.0 {
+            match filed {
+                Filed::Report(as_is, severity, draft, noted) => {
+                    self.report_as(
+                        as_is,
+                        severity,
+                        activity,
+                        || *draft,
+                        |running| noted.put_into(running),
+                    );
+                }
+                filed => self.take_state(filed),
+            }
+        }
+    }
+
+    /// Takes what was filed when there was no exchange.
+    pub(crate) fn take_states(&mut self, filing: Filing) {
+        filing.0.into_iter().for_each(|filed| self.take_state(filed));
+    }
+
+    fn take_state(&mut self, filed: Filed) {
+        match filed {
+            Filed::State(as_is, severity, ts, draft, noted) => {
+                self.state_as(as_is, severity, ts, || *draft, |running| noted.put_into(running));
+            }
+            Filed::Close(id, ts) => self.close_as(id, ts),
+            Filed::Report((kind, _), ..) => debug_assert!(false, "{kind:?} without an exchange"),
+        }
+    }
+
+    fn close_as(&mut self, id: Id, ts: Timestamp) {
         let open = |entry: &Entry| entry.status != Status::Closed;
         if !self.entries.get(id).is_some_and(open) {
             return;
@@ -703,7 +870,7 @@ impl Ledger {
 
     /// Revisions kept back by suppressions in this run.
     pub(crate) fn kept_back(&self) -> u64 {
-        self.kept_back.iter().sum()
+        self.kept_back_before + self.kept_back.iter().sum::<u64>()
     }
 
     /// What each suppression hides at the latest packet time.

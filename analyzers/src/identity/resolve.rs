@@ -80,6 +80,13 @@ impl Resolver {
         }
     }
 
+    /// Takes other settings into force: what was worked out by those of before is forgotten.
+    pub(crate) fn reconfigure(&mut self, settings: &Settings) {
+        let unchecked = self.unchecked();
+        *self = Self::new(settings);
+        self.checker.add_unchecked(unchecked);
+    }
+
     /// Tokens whose signature there was no time to check.
     pub(crate) fn unchecked(&self) -> u64 {
         self.checker.unchecked()

@@ -1,11 +1,13 @@
 //! One endpoint: what was seen of it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use reassembly::{Exchange, Flags, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::EndpointView;
+use super::called::{CalledEndpoint, EndpointName};
 use super::compare::zombie::{self, Ending};
 use super::compare::{Check, Compared};
 use super::digest::Digest;
@@ -95,6 +97,9 @@ pub(crate) struct Endpoint {
     pub(crate) misses: u64,
     /// What it takes and gives.
     pub(crate) shape: Shape,
+    /// As it was told last.
+    #[serde(skip)]
+    name: Option<Arc<EndpointName>>,
 }
 
 impl Row for Endpoint {
@@ -188,6 +193,7 @@ impl Endpoint {
             objects: 0,
             misses: 0,
             shape: Shape::default(),
+            name: None,
         }
     }
 
@@ -292,6 +298,33 @@ impl Endpoint {
         Scope {
             host: &self.host,
             environment: self.environment.as_deref(),
+        }
+    }
+
+    /// What is told of it with the exchange that it took last.
+    pub(crate) fn called(&mut self) -> CalledEndpoint {
+        let known = self.name.take().filter(|name| {
+            name.template == self.template && name.host == self.host && name.method == self.method
+        });
+        let name = known.unwrap_or_else(|| {
+            Arc::new(EndpointName {
+                host: self.host.clone(),
+                method: self.method.clone(),
+                template: self.template.clone(),
+            })
+        });
+        self.name = Some(Arc::clone(&name));
+        CalledEndpoint {
+            id: self.id,
+            name,
+            is_static: self.is_static,
+            first: self.first,
+            exchanges: self.exchanges,
+            callers: self.caller_count(),
+            open_ok: self.open_ok,
+            objects: self.objects,
+            misses: self.misses,
+            holds_data: !self.data.response.is_empty(),
         }
     }
 

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use reassembly::{Exchange, Request, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::called::CalledEndpoint;
 use super::declared::Declared;
 use super::endpoint::{Endpoint, Seen, proves, refuses};
 use super::facts;
@@ -64,11 +65,15 @@ pub(crate) struct Host {
     #[serde(default, skip_serializing_if = "Tokens::is_empty")]
     pub(crate) tokens: Tokens,
     /// Of its endpoints and tools.
-    #[serde(default, skip_serializing_if = "Names::is_empty")]
-    pub(crate) names: Names,
+    #[serde(default, skip_serializing_if = "no_names")]
+    pub(crate) names: Arc<Names>,
     /// Which templates are in force; where a path belongs is only remembered for these.
     #[serde(skip)]
     templates: u32,
+}
+
+fn no_names(names: &Names) -> bool {
+    names.is_empty()
 }
 
 impl Host {
@@ -219,6 +224,15 @@ impl Inventory {
         }
     }
 
+    /// Takes other declarations into force: where exchanges belong is found anew, as after a restart.
+    pub(crate) fn declare(&mut self, declared: Arc<Declared>) {
+        self.declared = declared;
+        self.recent.clear();
+        self.older.clear();
+        self.sums.clear();
+        self.summed.clear();
+    }
+
     /// Counts a call that names an object, and whether there was none of that name.
     pub(crate) fn count_object(&mut self, place: &Place, missing: bool) {
         let leaf = place.leaf.and_then(|id| self.endpoints.get_mut(id));
@@ -268,6 +282,16 @@ impl Inventory {
             .get(&place.template)
             .or_else(|| self.endpoints.get(leaf));
         endpoint.filter(|e| e.proven)
+    }
+
+    /// What is told of the endpoint of an exchange, when a server's answers have proven it.
+    pub(crate) fn called(&mut self, place: &Place) -> Option<CalledEndpoint> {
+        let leaf = place.leaf?;
+        let endpoint = match self.sums.get_mut(&place.template) {
+            Some(sum) => sum,
+            None => self.endpoints.get_mut(leaf)?,
+        };
+        endpoint.proven.then(|| endpoint.called())
     }
 
     /// The endpoint beside another, of the same host and environment, with this method and template.
@@ -546,7 +570,7 @@ impl Inventory {
             without_credential: 0,
             unproven: 0,
             tokens: Tokens::default(),
-            names: Names::default(),
+            names: Arc::default(),
         })
     }
 
@@ -631,7 +655,7 @@ impl Inventory {
         }
         let shown = with_operation(&now.template, &operation);
         let seed = self.seed;
-        self.host(asked).names.take(&shown, seed);
+        Names::take(&mut self.host(asked).names, &shown, seed);
         if self.endpoints.get(leaf).is_none() {
             self.add_leaf(asked, leaf, &shown);
         } else if self.endpoints.get(leaf).is_some_and(|row| !row.proven) {

@@ -6,6 +6,7 @@
 
 use reassembly::Timestamp;
 
+pub(crate) mod called;
 pub(crate) mod compare;
 pub mod declared;
 pub(crate) mod digest;

@@ -112,6 +112,11 @@ impl Checker {
         }
     }
 
+    /// Counts tokens that one before this one did not check.
+    pub(crate) fn add_unchecked(&mut self, tokens: u64) {
+        self.unchecked = self.unchecked.saturating_add(tokens);
+    }
+
     /// Tokens that were shown and not checked, for there was no time.
     pub(crate) fn unchecked(&self) -> u64 {
         self.unchecked

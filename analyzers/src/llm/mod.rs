@@ -8,9 +8,9 @@
 //! ```
 //!
 //! A call is recognised by the shape of its body as well as by its path, on any host: gateways and self-hosted servers speak
-//! the dialects of the large providers. [`request`] knows the dialects, [`stream`] how answers are cut into documents,
-//! [`answer`] what a document tells, [`echo`] whether an answer gives the system prompt away, [`providers`] which hosts belong
-//! to whom, [`pending`] keeps what the events of a long stream told until their exchange is over.
+//! the dialects of the large providers. `request` knows the dialects, `stream` how answers are cut into documents,
+//! `answer` what a document tells, `echo` whether an answer gives the system prompt away, `providers` which hosts belong
+//! to whom, `pending` keeps what the events of a long stream told until their exchange is over.
 //!
 //! Prompts, arguments and answers are read where they lie and not kept: what leaves are names, counts and keyed hashes.
 

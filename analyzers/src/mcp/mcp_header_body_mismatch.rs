@@ -16,7 +16,7 @@ use serde_json::json;
 
 use super::message::Message;
 use super::{At, header_name, name_of, unwrapped};
-use crate::finding::ledger::{Draft, Ledger, Subject, day};
+use crate::finding::ledger::{Draft, Filing, Subject, day};
 use crate::finding::words::{many, sentence};
 use crate::finding::{Finding, Kind, Severity};
 use crate::privacy::safe_name;
@@ -116,7 +116,7 @@ fn same(field: &str, body: &str) -> bool {
         || number(field).is_some_and(|value| Some(value) == number(body))
 }
 
-pub(super) fn observe(at: &At<'_>, settings: &Settings, ledger: &mut Ledger) {
+pub(super) fn observe(at: &At<'_>, settings: &Settings, filing: &mut Filing) {
     let Some((what, field, body)) = difference(at) else {
         return;
     };
@@ -151,7 +151,7 @@ pub(super) fn observe(at: &At<'_>, settings: &Settings, ledger: &mut Ledger) {
         expected: vec![("body", json!(shown(&field)))],
         ..Draft::default()
     };
-    ledger.report(subject, severity, at.activity, draft, |_| {});
+    filing.report(subject, severity, draft, |_| {});
 }
 
 /// The finding in words.

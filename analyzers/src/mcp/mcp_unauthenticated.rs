@@ -12,12 +12,12 @@
 use serde_json::json;
 
 use super::At;
-use crate::finding::ledger::{Draft, Ledger, Subject};
+use crate::finding::ledger::{Draft, Filing, Subject};
 use crate::finding::words::{many, sentence};
 use crate::finding::{Finding, Kind, Severity};
 use crate::identity::Scheme;
 
-pub(super) fn observe(at: &At<'_>, ledger: &mut Ledger) {
+pub(super) fn observe(at: &At<'_>, filing: &mut Filing) {
     if at.activity.scheme != Scheme::None || !at.activity.accepted() {
         return;
     }
@@ -50,7 +50,7 @@ pub(super) fn observe(at: &At<'_>, ledger: &mut Ledger) {
         expected: vec![("credential", json!(true))],
         ..Draft::default()
     };
-    ledger.report(subject, severity, at.activity, draft, |entry| {
+    filing.report(subject, severity, draft, |entry| {
         entry.support("exchanges", at.server.exchanges);
     });
 }

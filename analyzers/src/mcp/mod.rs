@@ -42,7 +42,7 @@ use self::revision::Revision;
 use self::session::{Session, Software};
 use crate::behaviour::Activity;
 use crate::finding::Resource;
-use crate::finding::ledger::Ledger;
+use crate::finding::ledger::Filing;
 use crate::id::{Id, Seed};
 use crate::identity::signals::Signals;
 use crate::inventory::rpc::Call;
@@ -527,7 +527,7 @@ impl Mcp {
         activity: &Activity<'_>,
         seen: &Seen<'_>,
         settings: &Settings,
-        ledger: &mut Ledger,
+        filing: &mut Filing,
     ) -> McpLabels {
         let (id, has_id) = seen.session;
         let answered = activity.accepted();
@@ -587,11 +587,11 @@ impl Mcp {
             seed: self.seed,
         };
         for change in &replaced {
-            tool_definition_changed::tell(&at, change, ledger);
+            tool_definition_changed::tell(&at, change, filing);
         }
-        mcp_unauthenticated::observe(&at, ledger);
-        mcp_header_body_mismatch::observe(&at, settings, ledger);
-        self.effects.observe(&at, self.seed, ledger);
+        mcp_unauthenticated::observe(&at, filing);
+        mcp_header_body_mismatch::observe(&at, settings, filing);
+        self.effects.observe(&at, self.seed, filing);
         labels
     }
 

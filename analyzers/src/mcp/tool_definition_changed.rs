@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use super::At;
 use super::catalog::Replaced;
-use crate::finding::ledger::{Draft, Ledger, Subject};
+use crate::finding::ledger::{Draft, Filing, Subject};
 use crate::finding::words::{many, sentence};
 use crate::finding::{Finding, Kind, Severity};
 
@@ -40,7 +40,7 @@ fn severity(introduced: &BTreeSet<&str>) -> Severity {
     }
 }
 
-pub(super) fn tell(at: &At<'_>, change: &Replaced, ledger: &mut Ledger) {
+pub(super) fn tell(at: &At<'_>, change: &Replaced, filing: &mut Filing) {
     let introduced = change.before.introduced(&change.after);
     let mut fields = change.before.changes(&change.after);
     let count = fields.len();
@@ -94,7 +94,7 @@ pub(super) fn tell(at: &At<'_>, change: &Replaced, ledger: &mut Ledger) {
             ..Draft::default()
         }
     };
-    ledger.report(subject, level, at.activity, draft, |_| {});
+    filing.report(subject, level, draft, |_| {});
 }
 
 /// A cue in words.

@@ -20,7 +20,7 @@ use serde_json::json;
 use super::At;
 use super::message::Value;
 use crate::behaviour::Activity;
-use crate::finding::ledger::{Draft, Ledger, Subject};
+use crate::finding::ledger::{Draft, Filing, Subject};
 use crate::finding::trace::Trace;
 use crate::finding::words::{many, sentence};
 use crate::finding::{Finding, Kind, Severity};
@@ -91,7 +91,7 @@ impl Effects {
     }
 
     /// Looks at calls of tools for what was done meanwhile.
-    pub(super) fn observe(&mut self, at: &At<'_>, seed: Seed, ledger: &mut Ledger) {
+    pub(super) fn observe(&mut self, at: &At<'_>, seed: Seed, filing: &mut Filing) {
         let read_only = |name: &str| {
             let definition = at.server.tools.get(name).and_then(|t| t.definition.as_ref());
             definition.is_some_and(|d| d.read_only())
@@ -157,12 +157,12 @@ impl Effects {
             }
         }
         if let Some((same, effect)) = best {
-            tell(at, name, same, effect, ledger);
+            tell(at, name, same, effect, filing);
         }
     }
 }
 
-fn tell(at: &At<'_>, tool: &str, same: bool, effect: &Effect, ledger: &mut Ledger) {
+fn tell(at: &At<'_>, tool: &str, same: bool, effect: &Effect, filing: &mut Filing) {
     let id = at.server.id.to_string();
     let parts: [&[u8]; 2] = [id.as_bytes(), tool.as_bytes()];
     let subject = Subject {
@@ -183,7 +183,7 @@ fn tell(at: &At<'_>, tool: &str, same: bool, effect: &Effect, ledger: &mut Ledge
         earlier: vec![effect.trace.clone()],
         ..Draft::default()
     };
-    ledger.report(subject, severity, at.activity, draft, |entry| {
+    filing.report(subject, severity, draft, |entry| {
         let calls = at.server.tools.get(tool).map_or(0, |t| t.calls);
         entry.support("calls", calls);
     });

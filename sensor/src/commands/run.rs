@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use analyzers::Analyzer;
 
-use crate::args::{CaptureArgs, ReplayArgs, Reveal, RunArgs};
-use crate::config::{self, Config};
+use crate::args::{CaptureArgs, ReplayArgs, RunArgs};
+use crate::config::Config;
 use crate::declared::{self, Noted, Tell};
 use crate::desk::{Desk, DeskSettings, HashKey};
 use crate::exit::{Failure, Status};
@@ -20,6 +20,7 @@ use crate::output::kafka::{Delivery, KafkaConfig, KafkaSink, Mode};
 use crate::output::lines::Taken;
 use crate::pipeline::{self, Run};
 use crate::privileges::{self, Needs};
+use crate::reload::Reload;
 use crate::signals::Stop;
 use crate::source::file::{Inputs, Progress, total_bytes};
 use crate::source::hold;
@@ -54,7 +55,7 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<Status, Failure> {
         config.reassembly_limits(),
         &key_logs,
         desk,
-        args.run.workers,
+        args.run.cores(),
         &stop,
     );
     bar.finish();
@@ -141,6 +142,7 @@ pub(super) fn capture(args: &CaptureArgs) -> Result<Status, Failure> {
     let board = listener.map(|listener| tell_on(listener, &config)).transpose()?;
     board.iter().for_each(|board| board.reach(Stage::Reading));
     let desk = desk(&args.run, &config, Some(&interface), &[], board.clone())?;
+    let reload = Reload::on_hangup(&args.run, &interface, &config, desk.analyzer().settings().clone());
     message::event(
         Level::Info,
         &format!("listening on {interface}; Ctrl-C stops"),
@@ -150,9 +152,9 @@ pub(super) fn capture(args: &CaptureArgs) -> Result<Status, Failure> {
         live,
         config.reassembly_limits(),
         desk,
-        args.run.workers,
+        args.run.cores(),
         args.duration,
-        &stop,
+        (&stop, reload),
         board,
     )
     .map_err(Failure::input)?;
@@ -195,22 +197,13 @@ fn tell_on(listener: TcpListener, config: &Config) -> Result<Arc<Board>, Failure
 
 /// The configuration with the command line's options laid over it.
 fn configuration(args: &RunArgs) -> Result<Config, Failure> {
-    let mut config = config::from_file(args.config.as_deref()).map_err(Failure::usage)?;
+    let config = args.config().map_err(Failure::usage)?;
     let level = match config.log.level.as_str() {
         "error" => Level::Error,
         "warn" => Level::Warn,
         _ => Level::Info,
     };
     message::set(level, config.log.format == "json");
-    if let Some(dir) = &args.store {
-        config.store.directory.clone_from(dir);
-    }
-    if let Some(brokers) = &args.kafka {
-        config.kafka.brokers = brokers.clone();
-    }
-    if args.reveal.contains(&Reveal::Query) {
-        config.privacy.reveal = vec!["query".into()];
-    }
     Ok(config)
 }
 

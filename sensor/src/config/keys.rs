@@ -27,6 +27,8 @@ pub(crate) struct Key {
     pub(crate) set: fn(&mut Config, &Spanned<DeValue<'_>>) -> Result<(), Vec<Wrong>>,
     /// The value in a configuration, as TOML with secrets masked.
     pub(crate) show: fn(&Config) -> String,
+    /// Copies the value from one configuration to another.
+    pub(crate) copy: fn(&mut Config, &Config),
 }
 
 /// One section of the table.
@@ -76,6 +78,7 @@ macro_rules! keys {
                     Ok(())
                 },
                 show: |config| Setting::show(&config.$section.$key),
+                copy: |to, from| to.$section.$key.clone_from(&from.$section.$key),
             } ),*),*
         ];
     };

@@ -3,7 +3,7 @@
 
 pub(crate) mod units;
 
-mod keys;
+pub(crate) mod keys;
 mod parse;
 mod show;
 mod value;
@@ -199,6 +199,17 @@ impl Config {
             ),
         }
     }
+}
+
+/// Keys that differ between two configurations: section, name, and both values as TOML with secrets masked.
+pub(crate) fn differing(
+    before: &Config,
+    after: &Config,
+) -> Vec<(&'static str, &'static str, String, String)> {
+    let all = keys::KEYS.iter();
+    all.map(|key| (key.section, key.name, (key.show)(before), (key.show)(after)))
+        .filter(|(_, _, before, after)| before != after)
+        .collect()
 }
 
 /// The configuration in `path`, or the defaults.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{Check, is_contract, short_name};
 use crate::behaviour::Activity;
-use crate::finding::ledger::{Draft, Ledger, Running, Subject};
+use crate::finding::ledger::{Draft, Filing, Running, Subject};
 use crate::finding::words::{many, sentence};
 use crate::finding::{Finding, Kind, Resource, Severity};
 use crate::inventory::endpoint::Endpoint;
@@ -312,7 +312,7 @@ fn shows(value: &Value, steps: &[Step], what: What, left: &mut usize) -> bool {
 }
 
 /// Looks at an endpoint now and then, and tells departures with an exchange that shows one.
-pub(crate) fn observe(activity: &Activity<'_>, endpoint: &Endpoint, check: &Check<'_>, ledger: &mut Ledger) {
+pub(crate) fn observe(activity: &Activity<'_>, endpoint: &Endpoint, check: &Check<'_>, filing: &mut Filing) {
     let due = endpoint.exchanges >= SHOWN
         && (endpoint.exchanges.is_power_of_two()
             || endpoint.exchanges.is_multiple_of(EVERY)
@@ -350,13 +350,13 @@ pub(crate) fn observe(activity: &Activity<'_>, endpoint: &Endpoint, check: &Chec
     let id = endpoint.id.to_string();
     let parts: [&[u8]; 2] = [id.as_bytes(), b"declared"];
     let draft = || draft(found.spec, found.operation, activity.resource());
-    ledger.report(subject(&parts), severity(&all), activity, draft, |running| {
+    filing.report(subject(&parts), severity(&all), draft, |running| {
         numbers(running, &all, endpoint);
     });
 }
 
 /// Tells what no exchange at hand has shown.
-pub(crate) fn conclude(endpoint: &Endpoint, settings: &Settings, ledger: &mut Ledger) {
+pub(crate) fn conclude(endpoint: &Endpoint, settings: &Settings, filing: &mut Filing) {
     if endpoint.compared.as_ref().is_none_or(|c| c.declared == 0) {
         return;
     }
@@ -380,7 +380,7 @@ pub(crate) fn conclude(endpoint: &Endpoint, settings: &Settings, ledger: &mut Le
         template: Some(endpoint.template.clone()),
         ..Resource::default()
     };
-    ledger.state(
+    filing.state(
         subject(&[id.as_bytes(), b"declared"]),
         severity(&all),
         endpoint.last,

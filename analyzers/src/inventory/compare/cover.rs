@@ -4,6 +4,7 @@
 //! taken off: where a fifth of the exchanges lack bytes or an answer, a fifth of the time was not covered.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use reassembly::{Exchange, Flags, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -49,6 +50,9 @@ pub(crate) struct Cover {
     /// Versions that its paths name, a bit for each.
     #[serde(default, skip_serializing_if = "is_zero")]
     versions: u64,
+    /// The days of `days`, for those who look at them elsewhere.
+    #[serde(skip)]
+    watched: Arc<Vec<u32>>,
 }
 
 fn is_zero(bits: &u64) -> bool {
@@ -85,6 +89,7 @@ impl Cover {
             called: BTreeMap::new(),
             unnamed: BTreeMap::new(),
             versions: 0,
+            watched: Arc::default(),
         }
     }
 
@@ -168,6 +173,17 @@ impl Cover {
             return 0;
         }
         self.days.range(from + 1..to).count() as u64
+    }
+
+    /// Days since 1970 on which it was watched, in order.
+    pub(crate) fn watched(&mut self) -> &Arc<Vec<u32>> {
+        let ends = (self.days.keys().next(), self.days.keys().next_back());
+        let known =
+            self.watched.len() == self.days.len() && ends == (self.watched.first(), self.watched.last());
+        if !known {
+            self.watched = Arc::new(self.days.keys().copied().collect());
+        }
+        &self.watched
     }
 
     /// Days on which it was watched.

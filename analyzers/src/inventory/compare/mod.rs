@@ -25,11 +25,12 @@ use reassembly::{Exchange, Request, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::declared::Declared;
+use super::endpoint::Endpoint;
 use super::host::{Inventory, Scope};
 use super::rpc;
 use crate::behaviour::Activity;
 use crate::finding::Kind;
-use crate::finding::ledger::Ledger;
+use crate::finding::ledger::{Filing, Ledger};
 use crate::finding::trace::Trace;
 use crate::id::Id;
 use crate::settings::Settings;
@@ -299,34 +300,35 @@ impl Comparison {
         }
     }
 
-    /// Looks at one exchange that the inventory has counted.
+    /// When a host was watched, and what was called on it.
+    pub(crate) fn cover(&mut self, id: Id, host: &str, environment: Option<&str>) -> &mut Cover {
+        self.covers.entry(id, || Cover::new(Scope { host, environment }))
+    }
+
+    /// Looks at one exchange that the inventory and the cover of its host have counted. `fresh` is what the latter said of it.
     pub(crate) fn observe(
         &mut self,
         activity: &Activity<'_>,
-        (id, name): (Id, &str),
+        (id, fresh): (Id, bool),
         check: Option<&Check<'_>>,
-        inventory: &Inventory,
+        (inventory, endpoint): (&Inventory, Option<&Endpoint>),
         settings: &Settings,
-        ledger: &mut Ledger,
+        filing: &mut Filing,
     ) {
-        let cover = self.covers.entry(id, || {
-            Cover::new(Scope {
-                host: name,
-                environment: settings.declared.environment(&activity.exchange.flow, name),
-            })
-        });
-        let fresh = cover.observe(activity.exchange, check);
+        let Some(cover) = self.covers.get_mut(id) else {
+            return;
+        };
         let meant = check.is_some_and(|check| check.named || cover.is_meant(&settings.declared));
-        if let Some(endpoint) = activity.endpoint {
+        if let Some(endpoint) = endpoint {
             if let Some(check) = check.filter(|_| meant) {
-                shadow::observe(activity, endpoint, check, settings, ledger);
-                undocumented::observe(activity, endpoint, check, ledger);
-                contract::observe(activity, endpoint, check, ledger);
+                shadow::observe(endpoint, activity.status, check, settings, filing);
+                undocumented::observe(activity, endpoint, check, filing);
+                contract::observe(activity, endpoint, check, filing);
             }
-            zombie::observe(activity, endpoint, check, inventory, cover, settings, ledger);
+            zombie::observe(activity, endpoint, check, inventory, cover, settings, filing);
         }
         if fresh {
-            orphan::observe(&self.covers, id, activity.ts, settings, ledger);
+            orphan::observe(&self.covers, id, activity.ts, settings, filing);
         }
     }
 
@@ -336,6 +338,7 @@ impl Comparison {
         if specs.specs().is_empty() && !ledger.has_any(&KINDS) {
             return;
         }
+        let mut filing = Filing::default();
         let mut ids: BTreeSet<Id> = BTreeSet::new();
         inventory.each(|id, endpoint| {
             ids.insert(id);
@@ -344,10 +347,11 @@ impl Comparison {
             let meant =
                 specs.names_host(&endpoint.host) || cover.is_some_and(|c| c.is_meant(&settings.declared));
             if meant {
-                shadow::conclude(endpoint, settings, ledger);
-                contract::conclude(endpoint, settings, ledger);
+                shadow::conclude(endpoint, settings, &mut filing);
+                contract::conclude(endpoint, settings, &mut filing);
             }
         });
+        ledger.take_states(filing);
         // What was told of a name that has since been recognised as a value is told of the endpoint with the parameter.
         let hosts: BTreeSet<&str> = inventory
             .hosts
@@ -362,9 +366,11 @@ impl Comparison {
             .into_iter()
             .map(|(id, c)| (id, c.last))
             .collect();
+        let mut filing = Filing::default();
         for (id, last) in covers {
-            orphan::observe(&self.covers, id, last, settings, ledger);
+            orphan::observe(&self.covers, id, last, settings, &mut filing);
         }
+        ledger.take_states(filing);
     }
 }
 

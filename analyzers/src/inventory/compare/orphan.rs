@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use super::cover::{self, Cover};
 use super::short_name;
 use super::undocumented::expected_text;
-use crate::finding::ledger::{Draft, Ledger, Subject};
+use crate::finding::ledger::{Draft, Filing, Subject};
 use crate::finding::words::{many, sentence, span};
 use crate::finding::{Finding, Kind, Resource, Severity};
 use crate::id::Id;
@@ -93,7 +93,7 @@ pub(crate) fn observe(
     id: Id,
     ts: Timestamp,
     settings: &Settings,
-    ledger: &mut Ledger,
+    filing: &mut Filing,
 ) {
     let specs = &settings.declared.specs;
     let Some(here) = covers.get(id) else { return };
@@ -114,7 +114,7 @@ pub(crate) fn observe(
             continue;
         };
         if standing.uncalled.is_empty() {
-            ledger.close(subject, ts);
+            filing.close(subject, ts);
             continue;
         }
         let whole = 1.0 - standing.lost as f64 / standing.exchanges.max(1) as f64;
@@ -131,7 +131,7 @@ pub(crate) fn observe(
             ..Draft::default()
         };
         let listed: Vec<&String> = standing.uncalled.iter().take(LISTED).collect();
-        ledger.state(subject, Severity::Info, ts, draft, |running| {
+        filing.state(subject, Severity::Info, ts, draft, |running| {
             running.set_count(standing.uncalled.len() as u64);
             running.observed("uncalled", standing.uncalled.len() as u64);
             running.observed("operations", json!(listed));

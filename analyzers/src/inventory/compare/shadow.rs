@@ -19,8 +19,8 @@ use serde_json::{Value, json};
 
 use super::undocumented::expected_text;
 use super::{Check, Verdict, short_name};
-use crate::behaviour::{Activity, is_public_route, privileged};
-use crate::finding::ledger::{Draft, Ledger, Subject};
+use crate::behaviour::{is_public_route, privileged};
+use crate::finding::ledger::{Draft, Filing, Subject};
 use crate::finding::words::{class_title, many, sentence};
 use crate::finding::{Finding, Kind, Resource, Severity};
 use crate::id::Id;
@@ -165,11 +165,11 @@ fn resource(endpoint: &Endpoint) -> Resource {
 
 /// Looks at one exchange that is not declared.
 pub(crate) fn observe(
-    activity: &Activity<'_>,
     endpoint: &Endpoint,
+    status: Option<u16>,
     check: &Check<'_>,
     settings: &Settings,
-    ledger: &mut Ledger,
+    filing: &mut Filing,
 ) {
     if check.verdict == Verdict::Declared || !check.done || check.page {
         return;
@@ -187,11 +187,10 @@ pub(crate) fn observe(
         window: 0,
     };
     let (count, callers) = (compared.undeclared, endpoint.caller_count() as u64);
-    ledger.report(
+    filing.report(
         subject,
         told.severity,
-        activity,
-        || draft(endpoint, &told, activity.status),
+        || draft(endpoint, &told, status),
         |running| numbers(running, endpoint, count, callers),
     );
 }
@@ -206,7 +205,7 @@ fn numbers(running: &mut crate::finding::ledger::Running<'_>, endpoint: &Endpoin
 }
 
 /// Tells an endpoint that was called too seldom to be told before.
-pub(crate) fn conclude(endpoint: &Endpoint, settings: &Settings, ledger: &mut Ledger) {
+pub(crate) fn conclude(endpoint: &Endpoint, settings: &Settings, filing: &mut Filing) {
     let Some(compared) = endpoint.compared.as_ref().filter(|c| c.undeclared > 0) else {
         return;
     };
@@ -221,7 +220,7 @@ pub(crate) fn conclude(endpoint: &Endpoint, settings: &Settings, ledger: &mut Le
     };
     let (count, callers) = (compared.undeclared, endpoint.caller_count() as u64);
     let at = reassembly::Timestamp(first.ts);
-    ledger.state(
+    filing.state(
         subject,
         told.severity,
         at,

@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 
 use super::{Check, short_name};
 use crate::behaviour::Activity;
-use crate::finding::ledger::{Draft, Ledger, Subject};
+use crate::finding::ledger::{Draft, Filing, Subject};
 use crate::finding::words::{many, sentence};
 use crate::finding::{Finding, Kind, Severity};
 use crate::inventory::endpoint::Endpoint;
@@ -53,7 +53,7 @@ pub(crate) fn status(operation: &Operation, status: u16) -> bool {
 }
 
 /// Looks at one exchange of a declared operation.
-pub(crate) fn observe(activity: &Activity<'_>, endpoint: &Endpoint, check: &Check<'_>, ledger: &mut Ledger) {
+pub(crate) fn observe(activity: &Activity<'_>, endpoint: &Endpoint, check: &Check<'_>, filing: &mut Filing) {
     let (Some(found), Some(compared)) = (&check.found, &endpoint.compared) else {
         return;
     };
@@ -88,7 +88,7 @@ pub(crate) fn observe(activity: &Activity<'_>, endpoint: &Endpoint, check: &Chec
                 earlier: told.iter().take(5).map(|(_, d)| (*d.first).clone()).collect(),
                 ..Draft::default()
             };
-            ledger.report(subject, Severity::Low, activity, draft, |running| {
+            filing.report(subject, Severity::Low, draft, |running| {
                 running.set_count(count);
                 running.observed("parameters", list);
                 running.support("exchanges", compared.declared);
@@ -132,7 +132,7 @@ pub(crate) fn observe(activity: &Activity<'_>, endpoint: &Endpoint, check: &Chec
         earlier: vec![(*departure.first).clone()],
         ..Draft::default()
     };
-    ledger.report(subject, severity, activity, draft, |running| {
+    filing.report(subject, severity, draft, |running| {
         running.set_count(departure.count);
         running.observed("answers", departure.count);
         running.support("exchanges", endpoint.exchanges);

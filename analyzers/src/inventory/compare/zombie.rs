@@ -29,7 +29,7 @@ use super::cover::Cover;
 use super::undocumented::expected_text;
 use super::{Check, Verdict, short_name};
 use crate::behaviour::Activity;
-use crate::finding::ledger::{Draft, Ledger, Subject};
+use crate::finding::ledger::{Draft, Filing, Subject};
 use crate::finding::trace::Trace;
 use crate::finding::words::{many, sentence, span};
 use crate::finding::{Finding, Kind, Severity};
@@ -141,7 +141,7 @@ pub(crate) fn observe(
     inventory: &Inventory,
     cover: &mut Cover,
     settings: &Settings,
-    ledger: &mut Ledger,
+    filing: &mut Filing,
 ) {
     // What refuses is gone, as far as its callers go.
     let answered = activity
@@ -150,9 +150,9 @@ pub(crate) fn observe(
     if !answered || endpoint.is_static || activity.request.method() == "OPTIONS" {
         return;
     }
-    ended(activity, endpoint, check, ledger);
-    superseded(activity, endpoint, check, inventory, cover, ledger);
-    silent(activity, endpoint, cover, settings, ledger);
+    ended(activity, endpoint, check, filing);
+    superseded(activity, endpoint, check, inventory, cover, filing);
+    silent(activity, endpoint, cover, settings, filing);
 }
 
 fn subject<'a>(parts: &'a [&'a [u8]]) -> Subject<'a> {
@@ -164,7 +164,7 @@ fn subject<'a>(parts: &'a [&'a [u8]]) -> Subject<'a> {
 }
 
 /// Declared as deprecated, or its answers say so, or say that it ends.
-fn ended(activity: &Activity<'_>, endpoint: &Endpoint, check: Option<&Check<'_>>, ledger: &mut Ledger) {
+fn ended(activity: &Activity<'_>, endpoint: &Endpoint, check: Option<&Check<'_>>, filing: &mut Filing) {
     let declared = check
         .filter(|c| c.verdict == Verdict::Declared)
         .and_then(|c| c.found);
@@ -203,21 +203,15 @@ fn ended(activity: &Activity<'_>, endpoint: &Endpoint, check: Option<&Check<'_>>
         earlier: ending.map(|e| (*e.first).clone()).into_iter().collect(),
         ..Draft::default()
     };
-    ledger.report(
-        subject(&[id.as_bytes(), b"ended"]),
-        severity,
-        activity,
-        draft,
-        |running| {
-            running.count(endpoint.status[1].max(1));
-            running.observed("calls", endpoint.status[1]);
-            running.observed("callers", endpoint.caller_count() as u64);
-            if let Some(sunset) = sunset.filter(|sunset| *sunset < now) {
-                running.observed("seconds_past_sunset", now - sunset);
-            }
-            running.support("exchanges", endpoint.exchanges);
-        },
-    );
+    filing.report(subject(&[id.as_bytes(), b"ended"]), severity, draft, |running| {
+        running.count(endpoint.status[1].max(1));
+        running.observed("calls", endpoint.status[1]);
+        running.observed("callers", endpoint.caller_count() as u64);
+        if let Some(sunset) = sunset.filter(|sunset| *sunset < now) {
+            running.observed("seconds_past_sunset", now - sunset);
+        }
+        running.support("exchanges", endpoint.exchanges);
+    });
 }
 
 /// An older version that answers beside a newer one.
@@ -227,7 +221,7 @@ fn superseded(
     check: Option<&Check<'_>>,
     inventory: &Inventory,
     cover: &mut Cover,
-    ledger: &mut Ledger,
+    filing: &mut Filing,
 ) {
     let done = endpoint.status[1];
     if done > OFTEN && !done.is_multiple_of(OFTEN) {
@@ -272,19 +266,13 @@ fn superseded(
         ],
         ..Draft::default()
     };
-    ledger.report(
-        subject(&[&short, b"superseded"]),
-        severity,
-        activity,
-        draft,
-        |running| {
-            running.count(done.max(1));
-            running.observed("callers", endpoint.caller_count() as u64);
-            running.observed("without_credential", endpoint.open_ok);
-            running.support("exchanges", endpoint.exchanges);
-            running.support("newer_exchanges", newer.exchanges);
-        },
-    );
+    filing.report(subject(&[&short, b"superseded"]), severity, draft, |running| {
+        running.count(done.max(1));
+        running.observed("callers", endpoint.caller_count() as u64);
+        running.observed("without_credential", endpoint.open_ok);
+        running.support("exchanges", endpoint.exchanges);
+        running.support("newer_exchanges", newer.exchanges);
+    });
 }
 
 /// Whether a version does what callers ask for, and not for one who tries.
@@ -322,7 +310,7 @@ fn silent(
     endpoint: &Endpoint,
     cover: &Cover,
     settings: &Settings,
-    ledger: &mut Ledger,
+    filing: &mut Filing,
 ) {
     let gap = activity.ts.since(endpoint.before);
     if gap < settings.silent_after {
@@ -347,10 +335,9 @@ fn silent(
         expected: vec![("silent_days", json!(days))],
         ..Draft::default()
     };
-    ledger.report(
+    filing.report(
         subject(&[id.as_bytes(), b"silent", &since]),
         Severity::Low,
-        activity,
         draft,
         |running| running.support("exchanges", endpoint.exchanges),
     );

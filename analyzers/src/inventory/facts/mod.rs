@@ -1,8 +1,8 @@
 //! Facts about an endpoint that follow from what was seen and what was declared: what it is for, whom it is for, who owns
 //! it, whether anybody documented it, and how sure all that is.
 //!
-//! What has to be counted while traffic goes by is kept in the endpoint's row ([`Watch`]); the rest is worked out when an
-//! endpoint is shown ([`complete`]), so that a change of overrides or owners holds for what was seen before as well.
+//! What has to be counted while traffic goes by is kept in the endpoint's row (`Watch`); the rest is worked out when an
+//! endpoint is shown (`complete`), so that a change of overrides or owners holds for what was seen before as well.
 
 mod confidence;
 mod purpose;

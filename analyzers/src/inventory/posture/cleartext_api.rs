@@ -19,7 +19,7 @@
 use serde_json::json;
 
 use super::{Looked, Noted, Posture, What, Words};
-use crate::finding::ledger::Ledger;
+use crate::finding::ledger::Filing;
 use crate::finding::words::{many, sentence};
 use crate::finding::{Finding, Kind, Severity};
 use crate::identity::Scheme;
@@ -50,7 +50,7 @@ pub(super) fn look(at: &Looked<'_>, posture: &mut Posture) {
     posture.note(What::Cleartext, zone * 8 + scheme as u8);
 }
 
-pub(super) fn tell(noted: &Noted<'_>, ledger: &mut Ledger) {
+pub(super) fn tell(noted: &Noted<'_>, filing: &mut Filing) {
     let scheme = SCHEMES[usize::from(noted.which % 8) % SCHEMES.len()].name();
     let (zone, severity) = match noted.which / 8 {
         FORWARDED => ("behind_tls", Severity::Info),
@@ -64,7 +64,7 @@ pub(super) fn tell(noted: &Noted<'_>, ledger: &mut Ledger) {
         observed: vec![("scheme", json!(scheme)), ("network", json!(zone))],
         expected: vec![("transport", json!("tls"))],
     };
-    noted.of_host(scheme, words, ledger);
+    noted.of_host(scheme, words, filing);
 }
 
 /// The finding in words.

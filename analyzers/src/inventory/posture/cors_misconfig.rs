@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{Looked, Noted, Posture, What, Words};
-use crate::finding::ledger::Ledger;
+use crate::finding::ledger::Filing;
 use crate::finding::words::{many, sentence};
 use crate::finding::{Finding, Kind, Severity};
 use crate::id::Id;
@@ -122,7 +122,7 @@ fn site_of(host: &str) -> &str {
     }
 }
 
-pub(super) fn tell(noted: &Noted<'_>, ledger: &mut Ledger) {
+pub(super) fn tell(noted: &Noted<'_>, filing: &mut Filing) {
     let (reason, severity) = match noted.which {
         ANY => ("any", Severity::Low),
         NULL => ("null", Severity::High),
@@ -141,7 +141,7 @@ pub(super) fn tell(noted: &Noted<'_>, ledger: &mut Ledger) {
         expected: vec![("origins", json!("a list of your own"))],
     };
     let sites = noted.endpoint.posture.origins.allowed.len();
-    noted.of_endpoint(reason, words, ledger, |running| {
+    noted.of_endpoint(reason, words, filing, |running| {
         running.observed("sites", sites);
     });
 }

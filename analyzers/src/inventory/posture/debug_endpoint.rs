@@ -19,7 +19,7 @@ use memchr::memmem;
 use serde_json::json;
 
 use super::{Endpoint, Looked, Noted, Posture, What, Words};
-use crate::finding::ledger::Ledger;
+use crate::finding::ledger::Filing;
 use crate::finding::words::{many, sentence};
 use crate::finding::{Finding, Kind, Severity};
 use crate::identity::Scheme;
@@ -260,7 +260,7 @@ fn is_environment(text: &[u8]) -> bool {
         >= 2
 }
 
-pub(super) fn tell(noted: &Noted<'_>, ledger: &mut Ledger) {
+pub(super) fn tell(noted: &Noted<'_>, filing: &mut Filing) {
     let (_, _, name, severity) = SIGNS[usize::from(noted.which).min(SIGNS.len() - 1)];
     let open = noted.activity.scheme == Scheme::None;
     let severity = match severity {
@@ -280,7 +280,7 @@ pub(super) fn tell(noted: &Noted<'_>, ledger: &mut Ledger) {
         ],
         expected: vec![("status", json!(404))],
     };
-    noted.of_endpoint(name, words, ledger, |_| {});
+    noted.of_endpoint(name, words, filing, |_| {});
 }
 
 /// The finding in words.

@@ -13,7 +13,7 @@ use memchr::memmem;
 use serde_json::json;
 
 use super::{Looked, Noted, Posture, What, Words};
-use crate::finding::ledger::Ledger;
+use crate::finding::ledger::Filing;
 use crate::finding::words::{many, sentence};
 use crate::finding::{Finding, Kind, Severity};
 use crate::identity::Scheme;
@@ -39,7 +39,7 @@ pub(super) fn look(at: &Looked<'_>, posture: &mut Posture) {
     }
 }
 
-pub(super) fn tell(noted: &Noted<'_>, ledger: &mut Ledger) {
+pub(super) fn tell(noted: &Noted<'_>, filing: &mut Filing) {
     let open = noted.activity.scheme == Scheme::None;
     let words = Words {
         kind: Kind::GraphqlIntrospection,
@@ -49,7 +49,7 @@ pub(super) fn tell(noted: &Noted<'_>, ledger: &mut Ledger) {
         observed: vec![("credential", json!(!open))],
         expected: vec![("introspection", json!("refused"))],
     };
-    noted.of_endpoint("", words, ledger, |_| {});
+    noted.of_endpoint("", words, filing, |_| {});
 }
 
 /// The finding in words.

@@ -14,7 +14,7 @@
 use serde_json::json;
 
 use super::{Endpoint, Looked, Noted, Posture, What, Words};
-use crate::finding::ledger::Ledger;
+use crate::finding::ledger::Filing;
 use crate::finding::words::{class_title, many, sentence};
 use crate::finding::{Finding, Kind, Severity};
 
@@ -50,7 +50,7 @@ fn sensitive(at: &Looked<'_>, endpoint: &Endpoint) -> Option<&'static str> {
     })
 }
 
-pub(super) fn tell(noted: &Noted<'_>, ledger: &mut Ledger) {
+pub(super) fn tell(noted: &Noted<'_>, filing: &mut Filing) {
     let held = &noted.endpoint.data.response;
     let classes: Vec<&str> = noted
         .activity
@@ -72,7 +72,7 @@ pub(super) fn tell(noted: &Noted<'_>, ledger: &mut Ledger) {
         ],
         expected: vec![("cache_control", json!("no-store"))],
     };
-    noted.of_endpoint("", words, ledger, |_| {});
+    noted.of_endpoint("", words, filing, |_| {});
 }
 
 /// The finding in words.

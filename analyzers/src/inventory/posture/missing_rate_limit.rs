@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{Endpoint, Looked, Noted, Posture, What, Words};
-use crate::finding::ledger::Ledger;
+use crate::finding::ledger::Filing;
 use crate::finding::words::{many, sentence};
 use crate::finding::{Finding, Kind, Severity};
 use crate::id::Id;
@@ -153,9 +153,9 @@ fn is_health(template: &str) -> bool {
         .any(|part| HEALTH.iter().any(|word| part.eq_ignore_ascii_case(word)))
 }
 
-pub(super) fn tell(noted: &Noted<'_>, ledger: &mut Ledger) {
+pub(super) fn tell(noted: &Noted<'_>, filing: &mut Filing) {
     if noted.which == LIMITED {
-        return noted.close(Kind::MissingRateLimit, ledger);
+        return noted.close(Kind::MissingRateLimit, filing);
     }
     let credentials = noted.which == CREDENTIALS;
     let words = Words {
@@ -174,7 +174,7 @@ pub(super) fn tell(noted: &Noted<'_>, ledger: &mut Ledger) {
         )],
     };
     let most = noted.endpoint.posture.peak.most;
-    noted.of_endpoint("", words, ledger, |running| {
+    noted.of_endpoint("", words, filing, |running| {
         running.observed("most_in_a_minute", most);
     });
 }

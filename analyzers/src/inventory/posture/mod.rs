@@ -2,7 +2,7 @@
 //!
 //! One file knows each kind. While an exchange is counted for its endpoint, each file looks at it and *notes* what it sees
 //! (`note`, in [`Posture`]): what, which of its kinds, how often. A note is worth telling the first time and each time its
-//! number has doubled; only then is the finding worked out and the ledger asked (`tell`). So what is always so costs a
+//! number has doubled; only then is the finding worked out and filed (`tell`). So what is always so costs a
 //! few compares an exchange, and the head of an answer is searched for what it is not likely to have only now and then.
 //!
 //! Notes are part of the endpoint's row: bounded, stored, and added up where rows become one.
@@ -26,7 +26,7 @@ use serde_json::Value;
 
 use super::endpoint::{Endpoint, Seen};
 use crate::behaviour::Activity;
-use crate::finding::ledger::{Draft, Ledger, Running, Subject};
+use crate::finding::ledger::{Draft, Filing, Running, Subject};
 use crate::finding::{Kind, Resource, Severity};
 use crate::settings::Settings;
 
@@ -172,10 +172,7 @@ struct Looked<'a> {
 }
 
 /// Tells what the exchange at hand gave reason to.
-pub(crate) fn tell(activity: &Activity<'_>, settings: &Settings, ledger: &mut Ledger) {
-    let Some(endpoint) = activity.endpoint else {
-        return;
-    };
+pub(crate) fn tell(activity: &Activity<'_>, endpoint: &Endpoint, settings: &Settings, filing: &mut Filing) {
     for (what, which) in &endpoint.posture.due {
         let noted = Noted {
             activity,
@@ -184,19 +181,19 @@ pub(crate) fn tell(activity: &Activity<'_>, settings: &Settings, ledger: &mut Le
             count: endpoint.posture.count(*what, *which),
         };
         match what {
-            What::Cleartext => cleartext_api::tell(&noted, ledger),
-            What::Cors => cors_misconfig::tell(&noted, ledger),
-            What::Debug => debug_endpoint::tell(&noted, ledger),
-            What::Introspection => graphql_introspection::tell(&noted, ledger),
-            What::NoCacheControl => missing_cache_control::tell(&noted, ledger),
-            What::NoRateLimit => missing_rate_limit::tell(&noted, ledger),
-            What::Overexposure => property_overexposure::tell(&noted, ledger),
-            What::Trace => trace_enabled::tell(&noted, ledger),
-            What::VerboseError => verbose_error::tell(&noted, ledger),
-            What::Version => version_disclosure::tell(&noted, ledger),
+            What::Cleartext => cleartext_api::tell(&noted, filing),
+            What::Cors => cors_misconfig::tell(&noted, filing),
+            What::Debug => debug_endpoint::tell(&noted, filing),
+            What::Introspection => graphql_introspection::tell(&noted, filing),
+            What::NoCacheControl => missing_cache_control::tell(&noted, filing),
+            What::NoRateLimit => missing_rate_limit::tell(&noted, filing),
+            What::Overexposure => property_overexposure::tell(&noted, filing),
+            What::Trace => trace_enabled::tell(&noted, filing),
+            What::VerboseError => verbose_error::tell(&noted, filing),
+            What::Version => version_disclosure::tell(&noted, filing),
         }
     }
-    unowned_endpoint::observe(activity, endpoint, settings, ledger);
+    unowned_endpoint::observe(activity, endpoint, settings, filing);
 }
 
 /// A note that is worth telling, and the exchange that made it so.
@@ -223,15 +220,15 @@ impl Noted<'_> {
         &self,
         part: &str,
         words: Words,
-        ledger: &mut Ledger,
+        filing: &mut Filing,
         running: impl FnOnce(&mut Running<'_>),
     ) {
         let id = self.endpoint.id.to_string();
-        self.report(&id, part, self.activity.resource(), words, ledger, running);
+        self.report(&id, part, self.activity.resource(), words, filing, running);
     }
 
     /// The finding for the endpoint is no longer so.
-    fn close(&self, kind: Kind, ledger: &mut Ledger) {
+    fn close(&self, kind: Kind, filing: &mut Filing) {
         let id = self.endpoint.id.to_string();
         let parts: [&[u8]; 2] = [id.as_bytes(), b""];
         let subject = Subject {
@@ -239,14 +236,14 @@ impl Noted<'_> {
             parts: &parts,
             window: 0,
         };
-        ledger.close(subject, self.activity.ts);
+        filing.close(subject, self.activity.ts);
     }
 
     /// One finding for the host and this part, whichever of its endpoints shows it.
-    fn of_host(&self, part: &str, words: Words, ledger: &mut Ledger) {
+    fn of_host(&self, part: &str, words: Words, filing: &mut Filing) {
         let host = &self.endpoint.host;
         let resource = self.activity.host_resource();
-        self.report(host, part, resource, words, ledger, |_| {});
+        self.report(host, part, resource, words, filing, |_| {});
     }
 
     fn report(
@@ -255,7 +252,7 @@ impl Noted<'_> {
         part: &str,
         resource: Resource,
         words: Words,
-        ledger: &mut Ledger,
+        filing: &mut Filing,
         running: impl FnOnce(&mut Running<'_>),
     ) {
         let parts: [&[u8]; 2] = [whose.as_bytes(), part.as_bytes()];
@@ -273,7 +270,7 @@ impl Noted<'_> {
             ..Draft::default()
         };
         let (count, exchanges) = (self.count, self.endpoint.exchanges);
-        ledger.report(subject, words.severity, self.activity, draft, |entry| {
+        filing.report(subject, words.severity, draft, |entry| {
             entry.count(count);
             entry.support("exchanges", exchanges);
             running(entry);

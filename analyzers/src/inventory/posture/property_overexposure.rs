@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{Endpoint, Looked, Noted, Posture, What, Words};
-use crate::finding::ledger::Ledger;
+use crate::finding::ledger::Filing;
 use crate::finding::words::{class_title, many, sentence};
 use crate::finding::{Finding, Kind, Severity};
 use crate::id::Id;
@@ -116,7 +116,7 @@ pub(super) fn look(at: &Looked<'_>, endpoint: &Endpoint, posture: &mut Posture) 
     }
 }
 
-pub(super) fn tell(noted: &Noted<'_>, ledger: &mut Ledger) {
+pub(super) fn tell(noted: &Noted<'_>, filing: &mut Filing) {
     let found = &noted.activity.carried.response;
     let (reason, severity) = match noted.which {
         LIST_TO_AGENT => ("list_to_agent", Severity::Medium),
@@ -149,7 +149,7 @@ pub(super) fn tell(noted: &Noted<'_>, ledger: &mut Ledger) {
         ],
         expected: vec![("values_in_one_response", json!(1))],
     };
-    noted.of_endpoint(reason, words, ledger, |running| {
+    noted.of_endpoint(reason, words, filing, |running| {
         running.support("peers", peers);
     });
 }

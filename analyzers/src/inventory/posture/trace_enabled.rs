@@ -13,7 +13,7 @@ use memchr::memmem;
 use serde_json::json;
 
 use super::{Looked, Noted, Posture, What, Words};
-use crate::finding::ledger::Ledger;
+use crate::finding::ledger::Filing;
 use crate::finding::words::{many, sentence};
 use crate::finding::{Finding, Kind, Severity};
 
@@ -39,7 +39,7 @@ pub(super) fn look(at: &Looked<'_>, posture: &mut Posture) {
     posture.note(What::Trace, if credentials { WITH_CREDENTIALS } else { PLAIN });
 }
 
-pub(super) fn tell(noted: &Noted<'_>, ledger: &mut Ledger) {
+pub(super) fn tell(noted: &Noted<'_>, filing: &mut Filing) {
     let credentials = noted.which == WITH_CREDENTIALS;
     let words = Words {
         kind: Kind::TraceEnabled,
@@ -56,7 +56,7 @@ pub(super) fn tell(noted: &Noted<'_>, ledger: &mut Ledger) {
         ],
         expected: vec![("status", json!(405))],
     };
-    noted.of_host("", words, ledger);
+    noted.of_host("", words, filing);
 }
 
 /// The finding in words.

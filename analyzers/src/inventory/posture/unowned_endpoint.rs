@@ -14,7 +14,7 @@ use serde_json::json;
 use super::Endpoint;
 use crate::behaviour::Activity;
 use crate::behaviour::privileged;
-use crate::finding::ledger::{Draft, Ledger, Subject};
+use crate::finding::ledger::{Draft, Filing, Subject};
 use crate::finding::words::{many, sentence};
 use crate::finding::{Finding, Kind, Severity};
 use crate::settings::Settings;
@@ -27,7 +27,7 @@ pub(super) fn observe(
     activity: &Activity<'_>,
     endpoint: &Endpoint,
     settings: &Settings,
-    ledger: &mut Ledger,
+    filing: &mut Filing,
 ) {
     let declared = &settings.declared;
     if endpoint.exchanges < IN_USE
@@ -69,7 +69,7 @@ pub(super) fn observe(
         expected: vec![("owners", json!(1))],
         ..Draft::default()
     };
-    ledger.report(subject, severity, activity, draft, |running| {
+    filing.report(subject, severity, draft, |running| {
         running.count(endpoint.exchanges);
         running.support("exchanges", endpoint.exchanges);
         running.support("callers", endpoint.caller_count());

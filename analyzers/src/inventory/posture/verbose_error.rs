@@ -18,7 +18,7 @@ use serde_json::json;
 
 use super::{Looked, Noted, Posture, What, Words};
 use crate::behaviour::is_text;
-use crate::finding::ledger::Ledger;
+use crate::finding::ledger::Filing;
 use crate::finding::words::{many, sentence};
 use crate::finding::{Finding, Kind, Severity};
 
@@ -83,7 +83,7 @@ pub(super) fn look(at: &Looked<'_>, posture: &mut Posture) {
     }
 }
 
-pub(super) fn tell(noted: &Noted<'_>, ledger: &mut Ledger) {
+pub(super) fn tell(noted: &Noted<'_>, filing: &mut Filing) {
     let place = usize::from(noted.which).min(SIGNS.len() - 1);
     let name = SIGNS[place].0;
     let database = place >= DATABASES;
@@ -103,7 +103,7 @@ pub(super) fn tell(noted: &Noted<'_>, ledger: &mut Ledger) {
         expected: vec![("content", json!("a number or a short text"))],
     };
     let errors = noted.endpoint.posture.errors;
-    noted.of_endpoint(name, words, ledger, |running| {
+    noted.of_endpoint(name, words, filing, |running| {
         running.support("errors", errors);
     });
 }

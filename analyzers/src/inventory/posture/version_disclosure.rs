@@ -13,7 +13,7 @@
 use serde_json::json;
 
 use super::{Looked, Noted, Posture, What, Words};
-use crate::finding::ledger::Ledger;
+use crate::finding::ledger::Filing;
 use crate::finding::words::{many, sentence};
 use crate::finding::{Finding, Kind, Severity};
 
@@ -50,7 +50,7 @@ pub(super) fn look(at: &Looked<'_>, posture: &mut Posture) {
     }
 }
 
-pub(super) fn tell(noted: &Noted<'_>, ledger: &mut Ledger) {
+pub(super) fn tell(noted: &Noted<'_>, filing: &mut Filing) {
     let name = FIELDS[usize::from(noted.which).min(FIELDS.len() - 1)];
     let response = noted.activity.exchange.response.as_ref();
     let shown = response
@@ -65,7 +65,7 @@ pub(super) fn tell(noted: &Noted<'_>, ledger: &mut Ledger) {
         observed: vec![("field", json!(name)), ("product", json!(shown))],
         expected: vec![("product", json!("without a version"))],
     };
-    noted.of_host(name, words, ledger);
+    noted.of_host(name, words, filing);
 }
 
 /// The finding in words.

@@ -31,7 +31,7 @@ pub(super) fn check(args: &IntentCheckArgs) -> Result<Status, Failure> {
         &RunArgs {
             config: args.config.clone(),
             intent: vec![args.policy.clone()],
-            workers: 1,
+            workers: Some(1),
             ..RunArgs::default()
         },
     )?;

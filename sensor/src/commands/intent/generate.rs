@@ -38,7 +38,7 @@ pub(super) fn generate(args: &IntentGenerateArgs) -> Result<Status, Failure> {
         None => {
             let run = RunArgs {
                 config: args.config.clone(),
-                workers: 1,
+                workers: Some(1),
                 ..RunArgs::default()
             };
             let (desk, status) = rehearse(&args.captures, &run)?;

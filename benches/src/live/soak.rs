@@ -1,0 +1,129 @@
+//! Traffic without end: memory stays, nothing is lost, and a recording gives the same findings.
+
+use std::fs;
+use std::io::BufRead;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::net::{Net, end, finish, number};
+use super::rates::{counted, listening};
+
+/// Seconds between two looks at the memory.
+const LOOK: u64 = 5;
+
+/// Resident memory in KiB. The sensor is the only child of `ip`, or has taken its place.
+fn resident(process: u32) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().trim_end_matches(" kB").parse().ok()
+}
+
+fn mean(of: &[u64]) -> f64 {
+    of.iter().sum::<u64>() as f64 / of.len().max(1) as f64
+}
+
+/// Findings without the numbers of frames, which only a file has, and the filters made of them.
+fn without_frames(file: &str) -> Result<Vec<Value>, String> {
+    let text = fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
+    let read = |line: &str| -> Result<Value, String> {
+        let mut finding: Value = serde_json::from_str(line).map_err(|error| format!("{file}: {error}"))?;
+        if let Some(finding) = finding.as_object_mut() {
+            finding.remove("filter");
+        }
+        for one in finding["evidence"].as_array_mut().into_iter().flatten() {
+            one.as_object_mut().map(|one| one.remove("frames"));
+        }
+        Ok(finding)
+    };
+    text.lines().map(read).collect()
+}
+
+/// Sends for so many minutes and prints what came of it.
+///
+/// # Errors
+///
+/// What cannot be set up; frames lost; findings that differ; memory that grows by more than 3 % from the first quarter to the last.
+pub fn soak(tapline: &str, folder: &str, minutes: &str, mbit: &str) -> Result<(), String> {
+    let minutes: f64 = minutes.parse().map_err(|_| format!("{minutes} is no time"))?;
+    let seconds = (minutes * 60.0) as u64;
+    fs::create_dir_all(folder).map_err(|error| format!("{folder}: {error}"))?;
+    let file = |name: &str| Path::new(folder).join(name).display().to_string();
+    let (recording, live, again) = (file("soak.pcap.zst"), file("live.jsonl"), file("again.jsonl"));
+    let net = Net::new()?;
+    let recorder = net.part(&net.sensor, &["record", "span", &recording])?;
+    let mut sensor = net.start(
+        &net.sensor,
+        tapline,
+        &["capture", "-i", "span", "--findings", &live],
+    )?;
+    let mut words = listening(&mut sensor)?;
+    std::thread::sleep(Duration::from_secs(1));
+    let sender = net.part(&net.sender, &["chat", "out", mbit, &seconds.to_string()])?;
+    let start = Instant::now();
+    let mut looks = Vec::new();
+    while start.elapsed() < Duration::from_secs(seconds) {
+        std::thread::sleep(Duration::from_secs(LOOK.min(seconds)));
+        looks.extend(resident(sensor.id()));
+        if looks.len().is_multiple_of(60) {
+            println!(
+                "{:>5} s  {:>8} KiB",
+                start.elapsed().as_secs(),
+                looks.last().copied().unwrap_or(0)
+            );
+        }
+    }
+    let (printed, _) = finish(sender)?;
+    std::thread::sleep(Duration::from_secs(3));
+    end(sensor, "-TERM")?;
+    let mut said = String::new();
+    while words.read_line(&mut said).map_err(|error| error.to_string())? > 0 {}
+    let last = said
+        .lines()
+        .rfind(|line| line.contains("packets →"))
+        .unwrap_or("");
+    let (recorded, _) = end(recorder, "-TERM")?;
+    println!("{last}");
+    let (sent, bytes) = (number(&printed, "frames")?, number(&printed, "bytes")?);
+    let (seen, dropped) = (
+        counted(last, "packets →"),
+        counted(last, "dropped by the kernel") + counted(last, "dropped by the interface"),
+    );
+    println!(
+        "sent {sent} frames, {} MB; seen {seen}, dropped {dropped}; recorded {}, lost {}",
+        bytes / 1_000_000,
+        number(&recorded, "frames")?,
+        number(&recorded, "lost")?
+    );
+    let quarter = looks.len() / 4;
+    let (first, fourth) = (mean(&looks[..quarter]), mean(&looks[looks.len() - quarter..]));
+    let growth = (fourth / first - 1.0) * 100.0;
+    println!(
+        "resident memory: first quarter {first:.0} KiB, last quarter {fourth:.0} KiB, {growth:+.1} %; highest {} KiB",
+        looks.iter().max().copied().unwrap_or(0)
+    );
+    let replay = Command::new(tapline)
+        .args(["replay", &recording, "--findings", &again])
+        .output()
+        .map_err(|error| error.to_string())?;
+    if !replay.status.success() {
+        return Err(String::from_utf8_lossy(&replay.stderr).into_owned());
+    }
+    let (of_live, of_recording) = (without_frames(&live)?, without_frames(&again)?);
+    println!(
+        "findings: {} live, {} of the recording, {}",
+        of_live.len(),
+        of_recording.len(),
+        if of_live == of_recording {
+            "the same but for the numbers of frames"
+        } else {
+            "which differ"
+        }
+    );
+    if sent != seen || dropped > 0 || of_live != of_recording || growth > 3.0 {
+        return Err("that is not how it should be".to_owned());
+    }
+    Ok(())
+}

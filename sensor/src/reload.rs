@@ -1,0 +1,134 @@
+//! The configuration read anew while a capture goes on (SIGHUP): in a thread of its own, so that no packet waits for it, and as a
+//! whole or not at all.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+use analyzers::Settings;
+
+use crate::args::RunArgs;
+use crate::config::keys::KEYS;
+use crate::config::{Config, differing};
+use crate::declared::{self, Noted, Tell};
+use crate::message;
+use crate::{intent, jwks};
+
+/// Sections whose keys come into force at once; what others say is for the next start.
+const AT_ONCE: [&str; 9] = [
+    "classes",
+    "detection",
+    "findings",
+    "identity",
+    "intent",
+    "inventory",
+    "learning",
+    "llm",
+    "token",
+];
+
+/// What comes into force.
+pub(crate) struct Reloaded {
+    pub(crate) settings: Arc<Settings>,
+    /// What the store notes of the files.
+    pub(crate) noted: Noted,
+}
+
+/// What was read, and the configuration that it was read from.
+type Read = Result<(Config, Settings, Noted), String>;
+
+/// Waits for the signal, and for what it asks for.
+pub(crate) struct Reload {
+    asked: Arc<AtomicBool>,
+    args: RunArgs,
+    interface: String,
+    config: Config,
+    running: Arc<Settings>,
+    reading: Option<JoinHandle<Read>>,
+}
+
+impl Reload {
+    /// On SIGHUP; `config` and `running` are in force.
+    pub(crate) fn on_hangup(args: &RunArgs, interface: &str, config: &Config, running: Settings) -> Self {
+        let asked = Arc::new(AtomicBool::new(false));
+        if signal_hook::flag::register(signal_hook::consts::SIGHUP, Arc::clone(&asked)).is_err() {
+            message::warn("cannot listen for SIGHUP; the configuration is read at the start only");
+        }
+        Self {
+            asked,
+            args: args.clone(),
+            interface: interface.to_owned(),
+            config: config.clone(),
+            running: Arc::new(running),
+            reading: None,
+        }
+    }
+
+    /// What is to come into force now, when anything is. Never waits.
+    pub(crate) fn poll(&mut self) -> Option<Reloaded> {
+        if self.reading.is_none() && self.asked.swap(false, Ordering::Relaxed) {
+            let (args, interface) = (self.args.clone(), self.interface.clone());
+            self.reading = Some(std::thread::spawn(move || read(&args, &interface)));
+        }
+        let reading = self.reading.take_if(|reading| reading.is_finished())?;
+        let read = reading.join().unwrap_or_else(|_| {
+            Err("reading it stopped because of a defect in tapline; please report it".to_owned())
+        });
+        match read {
+            Ok((config, settings, noted)) => Some(self.take(config, settings, noted)),
+            Err(why) => {
+                message::error(&format!(
+                    "the configuration was not taken over, and the one of before stays in force: {why}"
+                ));
+                None
+            }
+        }
+    }
+
+    fn take(&mut self, config: Config, settings: Settings, noted: Noted) -> Reloaded {
+        let changed = differing(&self.config, &config);
+        let (now, later): (Vec<_>, Vec<_>) = changed
+            .into_iter()
+            .partition(|(section, ..)| AT_ONCE.contains(section));
+        let list = |of: &[(&str, &str, String, String)]| {
+            let one = |(section, name, before, after): &(&str, &str, String, String)| {
+                format!("{section}.{name} = {after} (was {before})")
+            };
+            of.iter().map(one).collect::<Vec<_>>().join(", ")
+        };
+        let changes = match now.as_slice() {
+            [] => "no key that comes into force at once has changed".to_owned(),
+            now => list(now),
+        };
+        message::info(&format!(
+            "configuration, specifications and policies were read anew and are in force: {changes}"
+        ));
+        if !later.is_empty() {
+            message::warn(&format!("for the next start only: {}", list(&later)));
+        }
+        // What is for the next start is told again as long as it is.
+        for key in KEYS.iter().filter(|key| AT_ONCE.contains(&key.section)) {
+            (key.copy)(&mut self.config, &config);
+        }
+        self.running = Arc::new(settings.while_running(&self.running));
+        Reloaded {
+            settings: Arc::clone(&self.running),
+            noted,
+        }
+    }
+}
+
+fn read(args: &RunArgs, interface: &str) -> Read {
+    let said = |error: anyhow::Error| format!("{error:#}");
+    let config = args.config().map_err(|mistakes| mistakes.to_string())?;
+    let mut settings = config.analysis_settings().map_err(said)?;
+    let interface = Some(interface).filter(|name| !Path::new(name).as_os_str().is_empty());
+    settings.declared = declared::load(&config, &args.spec, interface, Tell::Some)
+        .map_err(said)?
+        .into();
+    settings.keys = jwks::load(&config).map_err(said)?.into();
+    settings.intents = intent::load(&config, &args.intent).map_err(said)?.into();
+    let noted = Noted::of(&config, &args.spec);
+    Ok((config, settings, noted))
+}
