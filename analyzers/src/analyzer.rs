@@ -209,6 +209,12 @@ impl Analyzer {
         self.inventory.a2a_agents()
     }
 
+    /// How many principals there are of each kind. Looks at each of them, and makes nothing.
+    #[must_use]
+    pub fn principal_counts(&self) -> BTreeMap<PrincipalKind, usize> {
+        self.behaviour.behaviour.profiles.count_by(|p| p.kind)
+    }
+
     /// See [`InventoryStage::overview`].
     #[must_use]
     pub fn overview(&self) -> Overview {
@@ -218,12 +224,6 @@ impl Analyzer {
     /// See [`BehaviourStage::principals`].
     pub fn principals(&self) -> impl Iterator<Item = PrincipalView> {
         self.behaviour.principals()
-    }
-
-    /// How many principals there are of each kind. Looks at each of them, and makes nothing.
-    #[must_use]
-    pub fn principal_counts(&self) -> BTreeMap<PrincipalKind, usize> {
-        self.behaviour.behaviour.profiles.count_by(|p| p.kind)
     }
 
     /// See [`BehaviourStage::watched`].

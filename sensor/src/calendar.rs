@@ -1,5 +1,6 @@
-//! When what was learned is written to the store and published. It follows from packet time and the number of exchanges alone, and is
-//! decided before the analysis, so that it falls between the same two exchanges whatever threads there are.
+//! When what was learned is written to the store and published. It is decided before the analysis, and in a replay follows from packet time
+//! and the number of exchanges alone, so that it falls between the same two exchanges whatever threads there are. In a live capture time by a
+//! clock that nobody sets decides too: packet time may stand still.
 
 use std::time::Duration;
 
@@ -7,8 +8,10 @@ use reassembly::Timestamp;
 
 use crate::records::time::NANOS_PER_DAY;
 
-/// How often, in packet time, a live capture publishes inventory, agents and health again.
+/// How often a live capture publishes inventory, agents and health again.
 const REPUBLISH: Duration = Duration::from_secs(60);
+/// How often callers and endpoints are counted for those who ask.
+const COUNT: Duration = Duration::from_secs(10);
 /// Exchanges after which a replay writes what it learned to the store.
 const SNAPSHOT_EXCHANGES: u64 = 200_000;
 
@@ -20,7 +23,11 @@ pub(crate) enum Due {
     /// Many exchanges have been taken since anything was written.
     Snapshot,
     /// Of a live capture.
-    Tick { snapshot: bool, publish: bool },
+    Tick {
+        count: bool,
+        snapshot: bool,
+        publish: bool,
+    },
 }
 
 #[derive(Debug)]
@@ -30,8 +37,9 @@ pub(crate) struct Calendar {
     /// The day of the last exchange.
     day: Option<u64>,
     since_snapshot: u64,
-    next_snapshot: Option<Timestamp>,
-    next_publish: Option<Timestamp>,
+    next_count: Duration,
+    next_snapshot: Duration,
+    next_publish: Duration,
 }
 
 impl Calendar {
@@ -42,8 +50,9 @@ impl Calendar {
             snapshot_every,
             day,
             since_snapshot: 0,
-            next_snapshot: None,
-            next_publish: None,
+            next_count: Duration::ZERO,
+            next_snapshot: snapshot_every,
+            next_publish: REPUBLISH,
         }
     }
 
@@ -70,32 +79,35 @@ impl Calendar {
         Some(Due::Snapshot)
     }
 
-    /// What is due when packet time has come to `now`. In a replay nothing depends on it.
-    pub(crate) fn tick(&mut self, now: Timestamp) -> Option<Due> {
+    /// What is due when a live capture has gone on for this long. In a replay nothing depends on it.
+    pub(crate) fn tick(&mut self, up: Duration) -> Option<Due> {
         if !self.live {
             return None;
         }
-        let every = |next: &mut Option<Timestamp>, time: Duration| {
-            let due = now >= *next.get_or_insert_with(|| now.plus(time));
+        let every = |next: &mut Duration, time: Duration| {
+            let due = up >= *next;
             if due {
-                *next = Some(now.plus(time));
+                *next = up + time;
             }
             due
         };
+        let count = every(&mut self.next_count, COUNT);
         let snapshot = every(&mut self.next_snapshot, self.snapshot_every);
         let publish = every(&mut self.next_publish, REPUBLISH);
         if snapshot {
             self.since_snapshot = 0;
         }
-        (snapshot || publish).then_some(Due::Tick { snapshot, publish })
+        (count || snapshot || publish).then_some(Due::Tick {
+            count,
+            snapshot,
+            publish,
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const SECOND: u64 = 1_000_000_000;
 
     #[test]
     fn days_begin_once_and_a_clock_that_steps_back_begins_none() {
@@ -116,19 +128,23 @@ mod tests {
         let mut replay = Calendar::new(false, Duration::from_secs(30), None);
         let due = (0..2 * SNAPSHOT_EXCHANGES).filter(|_| replay.after().is_some());
         assert_eq!(due.count(), 2);
-        assert_eq!(replay.tick(Timestamp(90 * SECOND)), None);
+        assert_eq!(replay.tick(Duration::from_secs(90)), None);
         let mut live = Calendar::new(true, Duration::from_secs(30), None);
         let due: Vec<_> = (0..=90)
-            .filter_map(|s| Some((s, live.tick(Timestamp(s * SECOND))?)))
+            .filter_map(|s| match live.tick(Duration::from_secs(s))? {
+                Due::Tick {
+                    count: _,
+                    snapshot,
+                    publish,
+                } if snapshot || publish => Some((s, snapshot, publish)),
+                Due::Tick { .. } => None,
+                due => panic!("{due:?}"),
+            })
             .collect();
-        let tick = |snapshot, publish| Due::Tick { snapshot, publish };
-        assert_eq!(
-            due,
-            [
-                (30, tick(true, false)),
-                (60, tick(true, true)),
-                (90, tick(true, false))
-            ]
-        );
+        assert_eq!(due, [(30, true, false), (60, true, true), (90, true, false)]);
+        assert!(matches!(
+            live.tick(Duration::from_secs(101)),
+            Some(Due::Tick { count: true, .. })
+        ));
     }
 }

@@ -118,28 +118,15 @@ pub(crate) struct Desk {
     told: Told,
 }
 
-/// How often callers and endpoints are counted, which looks at each of them.
-const COUNT: Duration = Duration::from_secs(10);
-
-/// Whether it is time to count again.
-fn is_due(at: Option<Instant>) -> bool {
-    at.is_none_or(|at| at.elapsed() >= COUNT)
-}
-
 /// What is counted for those who ask how a capture goes on.
 #[derive(Default)]
 struct Told {
     flows_ended: u64,
     findings: FindingCounts,
     store: StoreWork,
-    /// Of the inventory stage, when it was last here: with a thread of its own it comes for snapshots and publications.
     endpoints: usize,
-    given_up: Vec<(&'static str, u64)>,
     principals: Vec<(&'static str, usize)>,
-    counted: Option<Instant>,
-    endpoints_counted: Option<Instant>,
-    /// Whether that stage is in another thread.
-    parted: bool,
+    given_up: Vec<(&'static str, u64)>,
 }
 
 impl Desk {
@@ -233,15 +220,12 @@ impl Desk {
 
     /// Hands the inventory stage over to another thread; until it is back nothing may be asked of it here.
     pub(crate) fn part_with_inventory(&mut self) -> Box<InventoryStage> {
-        self.count_inventory();
-        self.told.parted = true;
         std::mem::replace(&mut self.analyzer.inventory, Box::new(InventoryStage::empty()))
     }
 
     /// Takes the inventory stage back.
     pub(crate) fn take_inventory(&mut self, stage: Box<InventoryStage>) {
         self.analyzer.inventory = stage;
-        self.told.parted = false;
     }
 
     /// Takes other settings into force in the inventory stage, when that is here.
@@ -336,22 +320,42 @@ impl Desk {
         }
     }
 
-    /// What is being told of the run, for those between whom the work is divided.
-    pub(crate) fn board(&self) -> Option<Arc<Board>> {
-        self.settings.board.clone()
+    /// Writes or publishes what was learned. Both stages have to be here; `tick` is at hand in a live capture.
+    pub(crate) fn attend(&mut self, due: Due, tick: Option<&Tick>) {
+        match due {
+            Due::Day(day) => {
+                if self.day.is_some() {
+                    self.snapshot(true);
+                }
+                self.day = Some(day);
+            }
+            Due::Snapshot => self.snapshot(false),
+            Due::Tick {
+                count,
+                snapshot,
+                publish,
+            } => {
+                if count && self.settings.board.is_some() {
+                    self.count();
+                }
+                if snapshot {
+                    self.snapshot(false);
+                }
+                if let Some(tick) = tick.filter(|_| publish) {
+                    self.publish_learned(tick.now);
+                    self.publish_health(tick.now, &tick.counters, tick.drops);
+                }
+            }
+        }
     }
 
-    /// Looks at the inventory stage, which is here, for those who ask.
-    fn count_inventory(&mut self) {
-        if self.settings.board.is_none() {
-            return;
-        }
-        let told = &mut self.told;
-        told.given_up = self.analyzer.counters();
-        if is_due(told.endpoints_counted) {
-            told.endpoints_counted = Some(Instant::now());
-            told.endpoints = self.analyzer.endpoint_count();
-        }
+    /// Counts for those who ask, which looks at every endpoint and caller.
+    fn count(&mut self) {
+        let counts = self.analyzer.principal_counts();
+        let kinds = PrincipalKind::ALL.map(|kind| (kind.name(), counts.get(&kind).copied().unwrap_or(0)));
+        self.told.principals = kinds.into();
+        self.told.endpoints = self.analyzer.endpoint_count();
+        self.told.given_up = self.analyzer.counters();
     }
 
     /// Tells those who ask how it goes on.
@@ -359,18 +363,7 @@ impl Desk {
         let Some(board) = &self.settings.board else {
             return;
         };
-        let board = Arc::clone(board);
-        if !self.told.parted {
-            self.count_inventory();
-        }
-        let told = &mut self.told;
-        if is_due(told.counted) {
-            told.counted = Some(Instant::now());
-            let counts = self.analyzer.principal_counts();
-            told.principals = PrincipalKind::ALL
-                .map(|kind| (kind.name(), counts.get(&kind).copied().unwrap_or(0)))
-                .into();
-        }
+        let told = &self.told;
         let one_sided = self.coverage.one_sided();
         let (flows, seen_once) = one_sided.window();
         board.tell_work(Work {
@@ -387,28 +380,6 @@ impl Desk {
             kafka: self.outputs.publishing(),
             outputs_failed: self.outputs.failed_names(),
         });
-    }
-
-    /// Writes or publishes what was learned. Both stages have to be here; `tick` is at hand in a live capture.
-    pub(crate) fn attend(&mut self, due: Due, tick: Option<&Tick>) {
-        match due {
-            Due::Day(day) => {
-                if self.day.is_some() {
-                    self.snapshot(true);
-                }
-                self.day = Some(day);
-            }
-            Due::Snapshot => self.snapshot(false),
-            Due::Tick { snapshot, publish } => {
-                if snapshot {
-                    self.snapshot(false);
-                }
-                if let Some(tick) = tick.filter(|_| publish) {
-                    self.publish_learned(tick.now);
-                    self.publish_health(tick.now, &tick.counters, tick.drops);
-                }
-            }
-        }
     }
 
     /// Ends the input: what is left is decided, written, published and stored.

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use analyzers::{Attributed, InventoryStage};
 use reassembly::{Counters, Event, Exchange, Flow, Message, PartOf, Timestamp};
@@ -44,6 +45,8 @@ pub(crate) enum Item {
 /// Packet time, and what was seen and lost until then.
 pub(crate) struct Tick {
     pub(crate) now: Timestamp,
+    /// How long the capture goes on, by a clock that nobody sets.
+    pub(crate) up: Duration,
     pub(crate) counters: Counters,
     pub(crate) drops: Option<Drops>,
 }
@@ -72,30 +75,16 @@ pub(crate) enum Downstream {
         parcel: Vec<Item>,
         bytes: usize,
         full: Arc<AtomicBool>,
+        board: Option<Arc<Board>>,
         inventory: JoinHandle<()>,
         desk: JoinHandle<Desk>,
-        board: Option<Arc<Board>>,
     },
-}
-
-/// Tells, where somebody asks, that a parcel waits between two threads.
-fn sent(board: Option<&Arc<Board>>) {
-    if let Some(board) = board {
-        board.parcel_sent();
-    }
-}
-
-/// The same of one that waits no more.
-fn taken(board: Option<&Arc<Board>>) {
-    if let Some(board) = board {
-        board.parcel_taken();
-    }
 }
 
 impl Downstream {
     /// With one worker everything happens in the calling thread. `pause` is called in each of the other threads before they take up
     /// something: nothing in the program, and in tests what upsets their timing.
-    pub(crate) fn new(mut desk: Desk, workers: u8, pause: fn()) -> Self {
+    pub(crate) fn new(mut desk: Desk, workers: u8, board: Option<Arc<Board>>, pause: fn()) -> Self {
         let calendar = desk.calendar();
         if workers <= 1 {
             return Self::Here(Box::new(desk), calendar);
@@ -104,18 +93,20 @@ impl Downstream {
         let (steps, to_desk) = sync_channel::<ToDesk>(PARCELS);
         let (give_back, returned) = channel();
         let full = Arc::new(AtomicBool::new(false));
-        let board = desk.board();
-        if let Some(board) = &board {
-            board.parcels_may_wait(2 * PARCELS);
-        }
         let front = Front {
             stage: desk.part_with_inventory(),
             calendar,
             steps,
             returned,
-            board: board.clone(),
         };
-        let inventory = std::thread::spawn(move || front.run(&items, pause));
+        board.iter().for_each(|board| board.parcels_may_wait(PARCELS));
+        let emptied = board.clone();
+        let inventory = std::thread::spawn(move || {
+            front.run(&items, || {
+                emptied.iter().for_each(|board| board.parcel_taken());
+                pause();
+            });
+        });
         let tell = Arc::clone(&full);
         let desk = std::thread::spawn(move || work_at_desk(desk, &to_desk, &give_back, &tell, pause));
         Self::Threads {
@@ -123,9 +114,9 @@ impl Downstream {
             parcel: Vec::with_capacity(PARCEL_EVENTS),
             bytes: 0,
             full,
+            board,
             inventory,
             desk,
-            board,
         }
     }
 
@@ -144,7 +135,7 @@ impl Downstream {
                 parcel.push(item);
                 if parcel.len() >= PARCEL_EVENTS || *bytes >= PARCEL_BYTES {
                     *bytes = 0;
-                    sent(board.as_ref());
+                    board.iter().for_each(|board| board.parcel_sent());
                     // The other side ends only after this one; were it gone, finish() tells.
                     let _ = sender.send(std::mem::replace(parcel, Vec::with_capacity(PARCEL_EVENTS)));
                 }
@@ -164,7 +155,7 @@ impl Downstream {
             && !parcel.is_empty()
         {
             *bytes = 0;
-            sent(board.as_ref());
+            board.iter().for_each(|board| board.parcel_sent());
             let _ = sender.send(std::mem::take(parcel));
         }
     }
@@ -237,10 +228,10 @@ fn here(desk: &mut Desk, calendar: &mut Calendar, item: Item) {
             desk.reconfigure(&reloaded);
         }
         Item::Tick(tick) => {
-            desk.tick(tick.now);
-            if let Some(due) = calendar.tick(tick.now) {
+            if let Some(due) = calendar.tick(tick.up) {
                 desk.attend(due, Some(&tick));
             }
+            desk.tick(tick.now);
         }
     }
 }
@@ -251,22 +242,20 @@ struct Front {
     calendar: Calendar,
     steps: SyncSender<ToDesk>,
     returned: Receiver<Box<InventoryStage>>,
-    board: Option<Arc<Board>>,
 }
 
 /// The desk is gone: there was a defect in its thread, which is told when it is joined.
 struct Gone;
 
 impl Front {
-    fn run(mut self, items: &Receiver<Vec<Item>>, pause: fn()) {
+    /// `taken` is called with each parcel.
+    fn run(mut self, items: &Receiver<Vec<Item>>, taken: impl Fn()) {
         for parcel in items {
-            taken(self.board.as_ref());
-            pause();
+            taken();
             if self.parcel(parcel).is_err() {
                 return;
             }
         }
-        sent(self.board.as_ref());
         let _ = self.steps.send(ToDesk::End(self.stage));
     }
 
@@ -294,7 +283,7 @@ impl Front {
                     self.stage.reconfigure(&reloaded.settings);
                     out.push(Step::Reload(reloaded));
                 }
-                Item::Tick(tick) => match self.calendar.tick(tick.now) {
+                Item::Tick(tick) => match self.calendar.tick(tick.up) {
                     Some(due) => self.lend(&mut out, due, Some(tick))?,
                     None => out.push(Step::Tick(tick.now)),
                 },
@@ -313,7 +302,6 @@ impl Front {
     }
 
     fn send(&self, message: ToDesk) -> Result<(), Gone> {
-        sent(self.board.as_ref());
         self.steps.send(message).map_err(|_| Gone)
     }
 }
@@ -326,9 +314,7 @@ fn work_at_desk(
     full: &AtomicBool,
     pause: fn(),
 ) -> Desk {
-    let board = desk.board();
     for message in messages {
-        taken(board.as_ref());
         pause();
         match message {
             ToDesk::Steps(steps) => steps.into_iter().for_each(|step| match step {
@@ -340,10 +326,8 @@ fn work_at_desk(
             }),
             ToDesk::Loan(stage, due, tick) => {
                 desk.take_inventory(stage);
-                if let Some(tick) = &tick {
-                    desk.tick(tick.now);
-                }
                 desk.attend(due, tick.as_deref());
+                tick.iter().for_each(|tick| desk.tick(tick.now));
                 // It waits for this; were it gone, finish() tells.
                 let _ = give_back.send(desk.part_with_inventory());
             }

@@ -18,12 +18,13 @@ mod keylog;
 mod source;
 
 mod pipeline;
-mod privileges;
 mod reload;
-mod status;
 
 mod calendar;
 mod downstream;
+
+mod privileges;
+mod status;
 
 mod coverage;
 mod desk;

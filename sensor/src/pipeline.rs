@@ -60,6 +60,7 @@ struct Stages {
     /// Time of the last packet, for those who ask.
     last_packet: Option<Timestamp>,
     board: Option<Arc<Board>>,
+    began: Instant,
 }
 
 impl Stages {
@@ -72,6 +73,7 @@ impl Stages {
             first: None,
             last_packet: None,
             board,
+            began: Instant::now(),
         }
     }
 
@@ -114,6 +116,7 @@ impl Stages {
         }
         self.downstream.take(Item::Tick(Box::new(Tick {
             now: self.now,
+            up: self.began.elapsed(),
             counters,
             drops,
         })));
@@ -148,7 +151,7 @@ pub(crate) fn replay(
     workers: u8,
     stop: &Stop,
 ) -> anyhow::Result<(Run, Desk)> {
-    let downstream = Downstream::new(desk, workers, || {});
+    let downstream = Downstream::new(desk, workers, None, || {});
     replay_into(downstream, inputs, total, limits, key_logs, stop)
 }
 
@@ -253,7 +256,8 @@ pub(crate) fn capture(
     board: Option<Arc<Board>>,
 ) -> anyhow::Result<(Run, Desk)> {
     board.iter().for_each(|board| board.reach(Stage::Capturing));
-    let mut stages = Stages::new(limits, Downstream::new(desk, workers, || {}), board.clone());
+    let downstream = Downstream::new(desk, workers, board.clone(), || {});
+    let mut stages = Stages::new(limits, downstream, board.clone());
     let mut run = Run {
         readable: 1,
         ..Run::default()
@@ -388,7 +392,7 @@ mod tests {
             let desk = Desk::new(analyzer, outputs, Some(store), desk_settings);
             let (progress, stop) = (Progress::default(), Stop::on_signals());
             let inputs = Inputs::open(captures, 1 << 16, &progress, &stop);
-            let downstream = Downstream::new(desk, workers, pause);
+            let downstream = Downstream::new(desk, workers, None, pause);
             let (run, desk) =
                 replay_into(downstream, inputs, None, Limits::default(), &[], &stop).expect("a run");
             assert!(run.damage.is_empty() && !desk.store_failed());

@@ -164,7 +164,7 @@ fn what_was_sent_is_what_metrics_say() {
     assert!(summed(&now, "tapline_principals") > 1.0);
     assert!(value(&now, "process_resident_memory_bytes") > 1e6);
     assert!(value(&now, "tapline_flow_memory_limit_bytes") > value(&now, "tapline_flow_memory_bytes"));
-    assert_eq!(value(&now, "tapline_analysis_queue_capacity_parcels"), 16.0);
+    assert_eq!(value(&now, "tapline_analysis_queue_capacity_parcels"), 8.0);
     assert_eq!(value(&now, "tapline_analysis_queue_parcels"), 0.0);
     assert_eq!(value(&now, "tapline_store_snapshot_failures_total"), 0.0);
     let clock = SystemTime::now()
