@@ -124,14 +124,15 @@ pub(super) fn reach(producer: &Producer, brokers: &str, at_most: Duration) -> Re
             given_up_at = given_up_at.min(now + Duration::from_millis(1500));
         }
         if now >= given_up_at {
-            return Err(explain(&context.complaints(), brokers));
+            return Err(explain(&context.complaints(), brokers, true));
         }
         // A refused connection makes the request return early.
         std::thread::sleep(Duration::from_millis(50));
     }
 }
 
-fn explain(complaints: &Complaints, brokers: &str) -> String {
+/// `never`: no broker ever answered, so that a connection that closes did so in its handshake.
+fn explain(complaints: &Complaints, brokers: &str, never: bool) -> String {
     let Some((code, text)) = &complaints.cause else {
         return format!(
             "no Kafka broker answers at {brokers}: no reply in time; check address, firewall and whether \
@@ -155,7 +156,10 @@ fn explain(complaints: &Complaints, brokers: &str) -> String {
          is for another host name than the one connected to"
     } else if has(&["certificate required", "bad certificate", "client cert"]) {
         "the broker wants a client certificate it knows; check tls_certificate and tls_key"
-    } else if *code == RDKafkaErrorCode::SSL || has(&["ssl handshake"]) {
+    } else if *code == RDKafkaErrorCode::SSL
+        || has(&["ssl handshake"])
+        || (never && has(&["ssl connection closed"]))
+    {
         "the TLS handshake fails; check security_protocol and whether the port speaks TLS"
     } else if *code == RDKafkaErrorCode::Resolve || has(&["failed to resolve"]) {
         "the host name is not known; check its spelling and the name service"
@@ -182,7 +186,7 @@ pub(super) fn reason(producer: &Producer, brokers: &str, code: RDKafkaErrorCode)
         )
     };
     if complaints.cause.is_some() {
-        return explain(&complaints, brokers);
+        return explain(&complaints, brokers, false);
     }
     match code {
         RDKafkaErrorCode::MessageTimedOut
