@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 .DEFAULT_GOAL := help
-.PHONY: help demo test check corpus bench floods memory faults year ablation deb chart
+.PHONY: help demo test check corpus bench floods memory faults live soak year ablation deb chart
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -83,6 +83,16 @@ faults: ## break things under a live capture with store and Kafka: fifty kills, 
 	        printf '%-8s %4s s  %s\n' "$$mark" "$$(( $$(date +%s) - begin ))" "$$(printf %s "$$name" | tr _ ' ')"; \
 	        [ $$status = 0 ] || { printf '%s\n' "$$said"; exit 1; }; \
 	    done
+
+live: ## send to a capture between network namespaces at rising rates; losses are held against what was sent (needs root)
+	@deploy/install-deps build
+	@$(CARGO) build --release --quiet -p tapline -p benches
+	@benches/live rates
+
+soak: ## an hour of traffic without end: memory, losses, and the same findings from a recording (needs root)
+	@deploy/install-deps build
+	@$(CARGO) build --release --quiet -p tapline -p benches
+	@benches/live soak
 
 year: ## a year of packet time of 200 callers whose habits change: what is told of them, by kind and cause (a minute)
 	@deploy/install-deps build
