@@ -2,7 +2,9 @@
 //!
 //! ```text
 //! live rates TAPLINE CAPTURE [MBIT…]    how fast the sensor can be sent to until frames are lost, and that losses are counted
-//! live soak TAPLINE FOLDER MINUTES MBIT traffic without end: memory, losses, and the same findings from a recording
+//! live soak TAPLINE FOLDER WARMUP MINUTES MBIT
+//!                                       traffic without end: memory after so many minutes in which callers become known, losses, and
+//!                                       the same findings from a recording
 //! ```
 //!
 //! `send`, `chat`, `record` and `listen` are the parts of it that run within a namespace.
@@ -16,13 +18,16 @@ fn main() -> ExitCode {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let done = match args.as_slice() {
         ["rates", tapline, capture, rates @ ..] => live::rates(tapline, capture, rates),
-        ["soak", tapline, folder, minutes, mbit] => live::soak(tapline, folder, minutes, mbit),
+        ["soak", tapline, folder, warm_up, minutes, mbit] => {
+            live::soak(tapline, folder, (warm_up, minutes), mbit)
+        }
         ["send", interface, capture, mbit, seconds] => live::send(interface, capture, mbit, seconds),
         ["chat", interface, mbit, seconds] => live::chat(interface, mbit, seconds),
         ["record", interface, file] => live::record(interface, file),
         ["listen", interface] => live::listen(interface),
         _ => Err(
-            "usage: live rates TAPLINE CAPTURE [MBIT…] | live soak TAPLINE FOLDER MINUTES MBIT".to_owned(),
+            "usage: live rates TAPLINE CAPTURE [MBIT…] | live soak TAPLINE FOLDER WARMUP MINUTES MBIT"
+                .to_owned(),
         ),
     };
     match done {

@@ -41,14 +41,18 @@ fn without_frames(file: &str) -> Result<Vec<Value>, String> {
     text.lines().map(read).collect()
 }
 
-/// Sends for so many minutes and prints what came of it.
+/// Sends for so many minutes, after a time in which everybody becomes known, and prints what came of it.
 ///
 /// # Errors
 ///
 /// What cannot be set up; frames lost; findings that differ; memory that grows by more than 3 % from the first quarter to the last.
-pub fn soak(tapline: &str, folder: &str, minutes: &str, mbit: &str) -> Result<(), String> {
-    let minutes: f64 = minutes.parse().map_err(|_| format!("{minutes} is no time"))?;
-    let seconds = (minutes * 60.0) as u64;
+pub fn soak(tapline: &str, folder: &str, (warm_up, minutes): (&str, &str), mbit: &str) -> Result<(), String> {
+    let time = |text: &str| -> Result<u64, String> {
+        let minutes: f64 = text.parse().map_err(|_| format!("{text} is no time"))?;
+        Ok((minutes * 60.0) as u64)
+    };
+    let warm_up = time(warm_up)?;
+    let seconds = warm_up + time(minutes)?;
     fs::create_dir_all(folder).map_err(|error| format!("{folder}: {error}"))?;
     let file = |name: &str| Path::new(folder).join(name).display().to_string();
     let (recording, live, again) = (file("soak.pcap.zst"), file("live.jsonl"), file("again.jsonl"));
@@ -63,16 +67,17 @@ pub fn soak(tapline: &str, folder: &str, minutes: &str, mbit: &str) -> Result<()
     std::thread::sleep(Duration::from_secs(1));
     let sender = net.part(&net.sender, &["chat", "out", mbit, &seconds.to_string()])?;
     let start = Instant::now();
-    let mut looks = Vec::new();
+    let (mut looks, mut told) = (Vec::new(), 0);
     while start.elapsed() < Duration::from_secs(seconds) {
         std::thread::sleep(Duration::from_secs(LOOK.min(seconds)));
-        looks.extend(resident(sensor.id()));
-        if looks.len().is_multiple_of(60) {
-            println!(
-                "{:>5} s  {:>8} KiB",
-                start.elapsed().as_secs(),
-                looks.last().copied().unwrap_or(0)
-            );
+        let look = resident(sensor.id());
+        told += 1;
+        // What is learned of callers and endpoints grows until all of them are known.
+        if start.elapsed().as_secs() >= warm_up {
+            looks.extend(look);
+        }
+        if told % 60 == 0 {
+            println!("{:>5} s  {:>8} KiB", start.elapsed().as_secs(), look.unwrap_or(0));
         }
     }
     let (printed, _) = finish(sender)?;
@@ -101,7 +106,7 @@ pub fn soak(tapline: &str, folder: &str, minutes: &str, mbit: &str) -> Result<()
     let (first, fourth) = (mean(&looks[..quarter]), mean(&looks[looks.len() - quarter..]));
     let growth = (fourth / first - 1.0) * 100.0;
     println!(
-        "resident memory: first quarter {first:.0} KiB, last quarter {fourth:.0} KiB, {growth:+.1} %; highest {} KiB",
+        "resident memory after {warm_up} s: first quarter {first:.0} KiB, last quarter {fourth:.0} KiB, {growth:+.1} %; highest {} KiB",
         looks.iter().max().copied().unwrap_or(0)
     );
     let replay = Command::new(tapline)

@@ -164,7 +164,7 @@ fn capture(interface: &str, config: &Config) -> Outcome {
         Err(error) => {
             let mend = match &error {
                 LiveError::NotAllowed { program, .. } => {
-                    format!("sudo setcap cap_net_raw,cap_net_admin+ep {program}")
+                    format!("sudo setcap cap_net_raw+ep {program}")
                 }
                 LiveError::Missing { .. } => "ip link, then name one of these with -i".into(),
                 LiveError::Filter { .. } => "man 7 pcap-filter".into(),
