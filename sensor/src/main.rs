@@ -17,6 +17,7 @@ mod jwks;
 mod keylog;
 mod source;
 
+mod mirror;
 mod pipeline;
 mod reload;
 

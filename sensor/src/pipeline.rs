@@ -11,6 +11,7 @@ use reassembly::{Counters, Limits, Packet, Reassembler, Timestamp};
 use crate::desk::Desk;
 use crate::downstream::{Downstream, Item, Tick};
 use crate::keylog::{self, KeyLog};
+use crate::mirror::Mirror;
 use crate::reload::Reload;
 use crate::signals::Stop;
 use crate::source::capture::{Capture, FileError, Piece};
@@ -61,6 +62,7 @@ struct Stages {
     last_packet: Option<Timestamp>,
     board: Option<Arc<Board>>,
     began: Instant,
+    mirror: Mirror,
 }
 
 impl Stages {
@@ -74,6 +76,7 @@ impl Stages {
             last_packet: None,
             board,
             began: Instant::now(),
+            mirror: Mirror::default(),
         }
     }
 
@@ -84,6 +87,8 @@ impl Stages {
         }
         if packet.ts > self.now {
             self.now = packet.ts;
+        } else {
+            self.mirror.packet(packet.ts, self.now);
         }
         self.last_packet = Some(packet.ts);
         self.reassembler.push(packet);
@@ -104,6 +109,7 @@ impl Stages {
     fn tick(&mut self, drops: Option<Drops>) {
         self.next_tick = self.now.plus(TICK);
         let counters = self.reassembler.counters();
+        self.mirror.look(&counters);
         if let (Some(board), Some(drops)) = (&self.board, drops) {
             board.tell_wire(Wire {
                 counters,
@@ -129,6 +135,7 @@ impl Stages {
         }
         self.drain();
         run.counters = self.reassembler.counters();
+        self.mirror.finish(&run.counters);
         run.span = self.first.map(|first| (first, self.now));
         let mut desk = self.downstream.finish()?;
         desk.finish(self.now, &run.counters, run.drops);
