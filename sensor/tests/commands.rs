@@ -213,7 +213,9 @@ fn every_page_fits_the_terminal() {
                     escaped = colour && c != 'm';
                     !colour && !c.is_control()
                 });
-                assert!(room.count() <= width, "{command} at {width}: {line}");
+                // The name of the capture is part of a command to copy, and may be longer than any line.
+                let is_path = line.contains(env!("CARGO_MANIFEST_DIR"));
+                assert!(room.count() <= width || is_path, "{command} at {width}: {line}");
             }
         }
     }
@@ -1302,12 +1304,10 @@ fn what_a_specification_declares_is_told_with_its_line() {
     // The store remembers what the run compared with.
     let shown = run(&["show", "GET orders.api.acme.example/v1/orders/7", "--store", &dir]);
     let wanted = format!("yes: {spec_name}:13, operation getOrder");
-    // Long names are wrapped.
-    let flat = text(&shown.stdout)
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ");
-    assert!(flat.contains(&wanted), "no `{wanted}` in\n{}", said(&shown));
+    // Long names are wrapped, wherever they have to be.
+    let flat = |text: &str| text.split_whitespace().collect::<String>();
+    let found = flat(&text(&shown.stdout)).contains(&flat(&wanted));
+    assert!(found, "no `{wanted}` in\n{}", said(&shown));
     let undocumented = run(&[
         "inventory",
         "--store",
@@ -1510,7 +1510,13 @@ fn a_finding_is_told_from_the_store_and_from_a_file_alike() {
         "tapline suppress 55bb90a8 --store",
         "rate_anomaly  2026-10-06 14:09",
     ] {
-        assert!(page.contains(part), "no `{part}`:\n{page}");
+        // A command is broken where the name of a file is long.
+        let flat = page
+            .replace("\\\n", "")
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ");
+        assert!(page.contains(part) || flat.contains(part), "no `{part}`:\n{page}");
     }
     assert!(!page.contains('\u{1b}'), "no colours where there is no terminal");
     let drawn = |line: &&str| line.starts_with("    ") && line.contains('#');
