@@ -118,6 +118,8 @@ pub(crate) struct Desk {
     day: Option<u64>,
     /// Findings that are published once the store has them, so that what was confirmed outlives this process.
     kept_back: Vec<Record>,
+    /// Findings were told that the store does not have.
+    unstored: bool,
     /// No snapshot before this, so that the rate of writing keeps to its bound.
     rests_until: Option<Instant>,
     /// The store could not be written; what it should have waits for room.
@@ -165,6 +167,7 @@ impl Desk {
             settings,
             line: Vec::with_capacity(4096),
             kept_back: Vec::new(),
+            unstored: false,
             rests_until: None,
             store_waits: false,
             endpoints: Published::default(),
@@ -314,6 +317,7 @@ impl Desk {
         let mut any = false;
         while let Some(finding) = self.analyzer.poll() {
             any = true;
+            self.unstored = true;
             status::count_finding(
                 &mut self.told.findings,
                 finding.kind,
@@ -357,9 +361,10 @@ impl Desk {
         self.rests_until.is_some_and(|until| Instant::now() < until)
     }
 
-    /// Whether a snapshot is worth having before its time: findings wait for it.
+    /// Whether a snapshot is worth having before its time: findings were told or wait for it, and whoever was told of one may ask
+    /// the store about it after this process was killed.
     pub(crate) fn asks_for_snapshot(&self) -> bool {
-        !self.kept_back.is_empty() && !self.rests()
+        self.unstored && self.store.is_some() && !self.rests()
     }
 
     /// Writes or publishes what was learned. Both stages have to be here; `tick` is at hand in a live capture.
@@ -382,12 +387,14 @@ impl Desk {
                 if count && self.settings.board.is_some() {
                     self.count();
                 }
-                if snapshot && !self.rests() {
+                // With both stages here, what waits for the store does not wait any longer.
+                if (snapshot || self.asks_for_snapshot()) && !self.rests() {
                     let bytes = self.snapshot(false);
                     let rest = bytes.saturating_mul(1000).checked_div(self.settings.write_rate);
                     let rest = Duration::from_millis(rest.unwrap_or(0));
                     self.rests_until = Some(Instant::now() + rest);
                 }
+                // The store has them, or is being rested from.
                 self.publish_kept_back();
                 if let Some(tick) = tick.filter(|_| publish) {
                     self.publish_learned(tick.now);
@@ -472,6 +479,7 @@ impl Desk {
     /// Writes what was learned since the last time; at the end of a day, or of the run, the history too. Tells the bytes of
     /// the rows.
     fn snapshot(&mut self, with_history: bool) -> u64 {
+        self.unstored = false;
         self.note_hidden();
         let Some(store) = &mut self.store else { return 0 };
         let began = Instant::now();

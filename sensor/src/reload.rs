@@ -118,7 +118,8 @@ impl Reload {
         Reloaded {
             settings: Arc::clone(&self.running),
             noted,
-            in_force,
+            // What is for the next start is not in force.
+            in_force: in_force.with(&self.config),
         }
     }
 }

@@ -152,6 +152,8 @@ fn what_is_right_comes_into_force_and_what_is_wrong_changes_nothing() {
         }
         let twelve = |path: &str| (0..12).for_each(|n| call(server, &format!("{path}/{n}")));
         twelve("/v1/refunds");
+        // The kernel hands packets over a little later.
+        std::thread::sleep(Duration::from_millis(500));
         // A file that is wrong: told with its line, and nothing changes.
         fs::write(&config, "[detection]\nunknown_paths = \"many\"\n").expect("a file");
         sensor.signal("-HUP");

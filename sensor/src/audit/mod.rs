@@ -73,6 +73,14 @@ impl InForce {
         }
     }
 
+    /// The same files with another configuration.
+    pub(crate) fn with(self, config: &Config) -> Self {
+        Self {
+            keys: config::differing(config),
+            ..self
+        }
+    }
+
     /// The hash of all of it.
     fn hash(&self) -> String {
         sha256(json!([self.keys, self.files]).to_string().as_bytes())
