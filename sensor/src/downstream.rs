@@ -132,6 +132,7 @@ impl Downstream {
                 parcel,
                 bytes,
                 board,
+                full,
                 ..
             } => {
                 *bytes += held(&item);
@@ -139,8 +140,12 @@ impl Downstream {
                 if parcel.len() >= PARCEL_EVENTS || *bytes >= PARCEL_BYTES {
                     *bytes = 0;
                     board.iter().for_each(|board| board.parcel_sent());
-                    // The other side ends only after this one; were it gone, finish() tells.
-                    let _ = sender.send(std::mem::replace(parcel, Vec::with_capacity(PARCEL_EVENTS)));
+                    let parcel = std::mem::replace(parcel, Vec::with_capacity(PARCEL_EVENTS));
+                    if sender.send(parcel).is_err() {
+                        // The other side ends only after this one: there was a defect in it. A capture must not go on as if somebody
+                        // still looked; finish() tells.
+                        full.store(true, Ordering::Relaxed);
+                    }
                 }
             }
         }
@@ -153,13 +158,16 @@ impl Downstream {
             parcel,
             bytes,
             board,
+            full,
             ..
         } = self
             && !parcel.is_empty()
         {
             *bytes = 0;
             board.iter().for_each(|board| board.parcel_sent());
-            let _ = sender.send(std::mem::take(parcel));
+            if sender.send(std::mem::take(parcel)).is_err() {
+                full.store(true, Ordering::Relaxed);
+            }
         }
     }
 

@@ -26,7 +26,7 @@ pub(crate) struct Mirror {
     /// Counters when the window began.
     before: Counters,
     told: [bool; 3],
-    /// Packets that were earlier than those before them by more than [`BACK`] is at most told of once.
+    /// That time stepped back was told.
     stepped: bool,
 }
 

@@ -1,10 +1,11 @@
 //! The configuration read anew while a capture goes on (SIGHUP): in a thread of its own, so that no packet waits for it, and as a
 //! whole or not at all.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use analyzers::Settings;
 
@@ -29,6 +30,9 @@ const AT_ONCE: [&str; 9] = [
     "token",
 ];
 
+/// Reading takes longer than files do.
+const LONG: Duration = Duration::from_secs(30);
+
 /// What comes into force.
 pub(crate) struct Reloaded {
     pub(crate) settings: Arc<Settings>,
@@ -49,6 +53,8 @@ pub(crate) struct Reload {
     config: Config,
     running: Arc<Settings>,
     reading: Option<JoinHandle<Read>>,
+    /// When that began, until it was told that it takes long.
+    since: Option<Instant>,
 }
 
 impl Reload {
@@ -65,6 +71,7 @@ impl Reload {
             config: config.clone(),
             running: Arc::new(running),
             reading: None,
+            since: None,
         }
     }
 
@@ -73,6 +80,14 @@ impl Reload {
         if self.reading.is_none() && self.asked.swap(false, Ordering::Relaxed) {
             let (args, interface) = (self.args.clone(), self.interface.clone());
             self.reading = Some(std::thread::spawn(move || read(&args, &interface)));
+            self.since = Some(Instant::now());
+        }
+        if self.reading.is_some() && self.since.is_some_and(|since| since.elapsed() >= LONG) {
+            self.since = None;
+            message::warn(
+                "reading the configuration anew takes long, and until it ends the one of before stays in force: a file that it names may be a \
+                 pipe, or on a disk that does not answer",
+            );
         }
         let reading = self.reading.take_if(|reading| reading.is_finished())?;
         let read = reading.join().unwrap_or_else(|_| {
@@ -137,7 +152,7 @@ fn read(args: &RunArgs, interface: &str) -> Read {
     let said = |error: anyhow::Error| format!("{error:#}");
     let config = args.config().map_err(|mistakes| mistakes.to_string())?;
     let mut settings = config.analysis_settings().map_err(said)?;
-    let interface = Some(interface).filter(|name| !Path::new(name).as_os_str().is_empty());
+    let interface = Some(interface).filter(|name| !name.is_empty());
     settings.declared = declared::load(&config, &args.spec, interface, Tell::Some)
         .map_err(said)?
         .into();
