@@ -24,7 +24,7 @@ test: ## every test, against a real Kafka broker on loopback
 	@deploy/install-deps test
 	@deploy/kafka/broker fetch
 	@deploy/validators/fetch || true
-	$(CARGO) test --workspace
+	$(CARGO) test --workspace --no-fail-fast
 
 check: ## what must hold before a change goes in: format, lints, docs, tests, fuzz targets, licences
 	@deploy/install-deps test
@@ -33,7 +33,7 @@ check: ## what must hold before a change goes in: format, lints, docs, tests, fu
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items
 	@deploy/kafka/broker fetch
 	@deploy/validators/fetch || true
-	$(CARGO) test --workspace
+	$(CARGO) test --workspace --no-fail-fast
 	$(CARGO) test --manifest-path fuzz/Cargo.toml
 	@FUZZ_SECONDS=$${FUZZ_SECONDS:-5} fuzz/run
 	@if command -v cargo-deny >/dev/null 2>&1; then \

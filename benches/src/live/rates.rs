@@ -23,6 +23,17 @@ pub(super) fn listening(sensor: &mut Child) -> Result<BufReader<std::process::Ch
     Ok(said)
 }
 
+/// Ends a sensor in order; gives the line in which it sums up.
+pub(super) fn last_words(sensor: Child, words: &mut impl BufRead) -> Result<String, String> {
+    end(sensor, "-TERM")?;
+    let mut said = String::new();
+    words
+        .read_to_string(&mut said)
+        .map_err(|error| error.to_string())?;
+    let last = said.lines().rfind(|line| line.contains("packets →"));
+    Ok(last.unwrap_or("").to_owned())
+}
+
 /// The number before some words in the sensor's last line.
 pub(super) fn counted(line: &str, words: &str) -> u64 {
     let Some(at) = line.find(words) else { return 0 };
@@ -55,13 +66,7 @@ pub fn rates(tapline: &str, capture: &str, rates: &[&str]) -> Result<(), String>
         // What lies in the kernel's buffer is read before the counters are.
         std::thread::sleep(Duration::from_secs(4));
         let transmitted = net.counter("tx_packets")?;
-        end(sensor, "-TERM")?;
-        let mut said = String::new();
-        while words.read_line(&mut said).map_err(|error| error.to_string())? > 0 {}
-        let last = said
-            .lines()
-            .rfind(|line| line.contains("packets →"))
-            .unwrap_or("");
+        let last = last_words(sensor, &mut words)?;
         let (heard, _) = end(listener, "-TERM")?;
         let sends = transmitted + number(&heard, "heard")?;
         let (sent, bytes, micros) = (
@@ -70,9 +75,9 @@ pub fn rates(tapline: &str, capture: &str, rates: &[&str]) -> Result<(), String>
             number(&printed, "micros")?,
         );
         let (seen, kernel, interface) = (
-            counted(last, "packets →"),
-            counted(last, "dropped by the kernel"),
-            counted(last, "dropped by the interface"),
+            counted(&last, "packets →"),
+            counted(&last, "dropped by the kernel"),
+            counted(&last, "dropped by the interface"),
         );
         let unknown = i128::from(sent) - i128::from(seen) - i128::from(kernel) - i128::from(interface);
         let reached = bytes as f64 * 8.0 / micros as f64;

@@ -1,7 +1,6 @@
 //! Traffic without end: memory stays, nothing is lost, and a recording gives the same findings.
 
 use std::fs;
-use std::io::BufRead;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -9,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::net::{Net, end, finish, number};
-use super::rates::{counted, listening};
+use super::rates::{counted, last_words, listening};
 
 /// Seconds between two looks at the memory.
 const LOOK: u64 = 5;
@@ -82,19 +81,13 @@ pub fn soak(tapline: &str, folder: &str, (warm_up, minutes): (&str, &str), mbit:
     }
     let (printed, _) = finish(sender)?;
     std::thread::sleep(Duration::from_secs(3));
-    end(sensor, "-TERM")?;
-    let mut said = String::new();
-    while words.read_line(&mut said).map_err(|error| error.to_string())? > 0 {}
-    let last = said
-        .lines()
-        .rfind(|line| line.contains("packets →"))
-        .unwrap_or("");
+    let last = last_words(sensor, &mut words)?;
     let (recorded, _) = end(recorder, "-TERM")?;
     println!("{last}");
     let (sent, bytes) = (number(&printed, "frames")?, number(&printed, "bytes")?);
     let (seen, dropped) = (
-        counted(last, "packets →"),
-        counted(last, "dropped by the kernel") + counted(last, "dropped by the interface"),
+        counted(&last, "packets →"),
+        counted(&last, "dropped by the kernel") + counted(&last, "dropped by the interface"),
     );
     println!(
         "sent {sent} frames, {} MB; seen {seen}, dropped {dropped}; recorded {}, lost {}",

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::json;
 
@@ -224,20 +225,63 @@ fn the_chain_goes_on_through_files_and_the_oldest_go_in_order() {
     assert!(!verify(dir.path(), &[]).unwrap().good);
 }
 
+/// Many writers, and files so short that most records begin one: whoever comes to a file that another has just begun goes on
+/// from its end, and who reads meanwhile sees a chain without a break.
 #[test]
-fn writers_take_turns() {
-    let dir = tempfile::tempdir().unwrap();
-    std::thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
-                let mut audit = Audit::with_bounds(dir.path(), 8_000, 100).unwrap();
-                for _ in 0..50 {
-                    audit.append("finding_new", json!({})).unwrap();
-                }
-            });
+fn writers_take_turns_however_often_files_are_begun() {
+    for (file_bytes, kept) in [(8_000, 100), (300, 1_000), (300, 3)] {
+        let dir = tempfile::tempdir().unwrap();
+        let writing = AtomicUsize::new(4);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let mut audit = Audit::with_bounds(dir.path(), file_bytes, kept).unwrap();
+                    for _ in 0..50 {
+                        audit.append("finding_new", json!({})).unwrap();
+                    }
+                    writing.fetch_sub(1, Ordering::SeqCst);
+                });
+            }
+            while writing.load(Ordering::SeqCst) > 0 {
+                let verdict = verify(dir.path(), &[]).unwrap();
+                assert!(verdict.good, "while writing: {:?}", verdict.problems);
+            }
+        });
+        let verdict = verify(dir.path(), &[]).unwrap();
+        assert!(verdict.good, "{:?}", verdict.problems);
+        let head = verdict.head.unwrap();
+        assert!(head.seq >= 200, "{head:?}");
+        if kept > 100 {
+            assert_eq!(verdict.records, head.seq);
         }
-    });
+    }
+}
+
+/// The newest file is as long as the one before was when this writer wrote last: it is another one all the same.
+#[test]
+fn a_file_of_the_same_length_is_not_taken_for_the_one_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut first = Audit::with_bounds(dir.path(), 1, 100).unwrap();
+    let mut second = Audit::with_bounds(dir.path(), 1, 100).unwrap();
+    for _ in 0..8 {
+        first.append("finding_new", json!({})).unwrap();
+        second.append("finding_new", json!({})).unwrap();
+        second.append("finding_new", json!({})).unwrap();
+    }
     let verdict = verify(dir.path(), &[]).unwrap();
     assert!(verdict.good, "{:?}", verdict.problems);
-    assert!(verdict.records >= 200, "{}", verdict.records);
+}
+
+/// Killed in the middle of the first line of a new file.
+#[test]
+fn a_torn_line_at_the_beginning_of_a_file_does_not_begin_the_chain_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let head = made(dir.path(), 5);
+    fs::rename(dir.path().join(FILE), dir.path().join("audit.1.jsonl")).unwrap();
+    fs::write(dir.path().join(FILE), "{\"v\":1,\"se").unwrap();
+    let mut audit = Audit::open(dir.path()).unwrap();
+    audit.append("finding_new", json!({})).unwrap();
+    assert_eq!(audit.head().seq, head.seq + 2);
+    let verdict = verify(dir.path(), &[("the store", head)]).unwrap();
+    assert!(verdict.good, "{:?}", verdict.problems);
 }

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io::{self, Read as _, Seek as _, SeekFrom, Take, Write as _};
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -42,6 +42,30 @@ pub(crate) fn files(dir: &Path) -> Vec<PathBuf> {
         found.push((u64::MAX, newest));
     }
     found.into_iter().map(|(_, path)| path).collect()
+}
+
+/// The files of the trail in `dir` as they are at one moment, the oldest first, each with its name and open to its end then.
+///
+/// # Errors
+///
+/// When one of them cannot be opened.
+pub(super) fn opened(dir: &Path) -> io::Result<Vec<(String, Take<File>)>> {
+    // Whoever writes holds the directory alone.
+    let held = File::open(dir)?;
+    held.lock_shared()?;
+    let mut opened = Vec::new();
+    for path in files(dir) {
+        let file = File::open(&path)?;
+        let length = file.metadata()?.len();
+        let name = path.file_name().unwrap_or_default();
+        opened.push((name.to_string_lossy().into_owned(), file.take(length)));
+    }
+    Ok(opened)
+}
+
+/// What each line ends with.
+fn end_of_line(hash: &str) -> String {
+    format!(",\"hash\":\"{hash}\"}}\n")
 }
 
 fn older(dir: &Path) -> Vec<(u64, PathBuf)> {
@@ -98,6 +122,7 @@ impl Audit {
             hidden: BTreeSet::new(),
             failed: false,
         };
+        let _held = audit.hold()?;
         let mut file = audit.file()?;
         audit.look(&mut file)?;
         Ok(audit)
@@ -108,50 +133,58 @@ impl Audit {
         &self.head
     }
 
-    /// The newest file, locked against other writers until it is dropped.
+    /// The directory, held against other writers and readers until it is dropped. It is not the newest file that is held: that
+    /// one is another as soon as a new file is begun.
+    fn hold(&self) -> io::Result<File> {
+        let held = File::open(&self.dir)?;
+        held.lock()?;
+        Ok(held)
+    }
+
+    /// The newest file.
     fn file(&self) -> io::Result<File> {
-        let path = self.dir.join(FILE);
-        loop {
-            let file = File::options()
-                .read(true)
-                .append(true)
-                .create(true)
-                .mode(0o640)
-                .open(&path)?;
-            file.lock()?;
-            // Another process may have begun a new file while this one waited.
-            use std::os::unix::fs::MetadataExt as _;
-            let (held, named) = (file.metadata()?, fs::metadata(&path));
-            if named.is_ok_and(|named| named.ino() == held.ino()) {
-                return Ok(file);
-            }
+        File::options()
+            .read(true)
+            .append(true)
+            .create(true)
+            .mode(0o640)
+            .open(self.dir.join(FILE))
+    }
+
+    /// Whether the file ends with the record that was written last. Its length alone does not tell: another file may be as long.
+    fn is_known(&self, file: &File, length: u64) -> io::Result<bool> {
+        let end = end_of_line(&self.head.hash);
+        if length != self.length || length < end.len() as u64 {
+            return Ok(false);
         }
+        let mut found = vec![0; end.len()];
+        file.read_exact_at(&mut found, length - end.len() as u64)?;
+        Ok(found == end.as_bytes())
     }
 
     /// Reads the end when it is not the one that was written last. A line that a killed process left half-written is taken off,
     /// and noted.
     fn look(&mut self, file: &mut File) -> io::Result<()> {
         let length = file.metadata()?.len();
-        if length == self.length {
+        if self.is_known(file, length)? {
             return Ok(());
         }
         let (end, torn) = last_line(file, length)?;
-        self.head = match end {
-            Some(line) => line.head(),
-            None if torn.is_none() => match older(&self.dir).pop() {
-                Some((_, path)) => {
-                    let mut file = File::open(path)?;
-                    let length = file.metadata()?.len();
-                    let (end, _) = last_line(&mut file, length)?;
-                    end.map_or_else(|| self.head.clone(), |line| line.head())
-                }
-                None => Head {
-                    seq: 0,
-                    hash: NOTHING.to_owned(),
-                },
-            },
-            None => self.head.clone(),
+        let before = match (&end, older(&self.dir).pop()) {
+            (None, Some((_, path))) => {
+                let mut file = File::open(path)?;
+                let length = file.metadata()?.len();
+                last_line(&mut file, length)?.0
+            }
+            _ => end,
         };
+        self.head = before.map_or_else(
+            || Head {
+                seq: 0,
+                hash: NOTHING.to_owned(),
+            },
+            |line| line.head(),
+        );
         self.length = length;
         if let Some(torn) = torn {
             file.set_len(length - torn)?;
@@ -167,10 +200,11 @@ impl Audit {
     ///
     /// When it cannot be written; the trail is as it was then, or has a torn line at its end that the next writer takes off.
     pub(crate) fn append(&mut self, what: &str, about: Value) -> io::Result<()> {
+        let _held = self.hold()?;
         let mut file = self.file()?;
         self.look(&mut file)?;
         if self.length >= self.file_bytes {
-            file = self.turn(file)?;
+            file = self.turn()?;
         }
         self.write(&mut file, what, about)
     }
@@ -188,7 +222,7 @@ impl Audit {
             self.head.hash
         );
         let hash = sha256(body.as_bytes());
-        let line = format!("{body},\"hash\":\"{hash}\"}}\n");
+        let line = format!("{body}{}", end_of_line(&hash));
         if let Err(error) = file.write_all(line.as_bytes()) {
             // A disk that is full may have taken a part.
             let _ = file.set_len(self.length);
@@ -199,28 +233,26 @@ impl Audit {
         Ok(())
     }
 
-    /// Begins a new file. The oldest one goes when there are too many, and the new file says which records went.
-    fn turn(&mut self, file: File) -> io::Result<File> {
-        let before = older(&self.dir);
-        let next = before.last().map_or(1, |(number, _)| number + 1);
-        fs::rename(self.dir.join(FILE), self.dir.join(format!("audit.{next}.jsonl")))?;
-        drop(file);
-        let mut about = json!({ "file_before": format!("audit.{next}.jsonl") });
-        let excess = (before.len() + 1).saturating_sub(self.files);
-        for (_, path) in before.iter().take(excess) {
-            let gone = File::open(path).and_then(|mut file| {
-                let length = file.metadata()?.len();
-                last_line(&mut file, length)
-            });
-            if let Ok((Some(line), _)) = gone {
+    /// Begins a new file. The oldest one goes when there are too many, and a record says which records went.
+    fn turn(&mut self) -> io::Result<File> {
+        let next = older(&self.dir).last().map_or(1, |(number, _)| number + 1);
+        let name = format!("audit.{next}.jsonl");
+        fs::rename(self.dir.join(FILE), self.dir.join(&name))?;
+        let mut file = self.file()?;
+        self.length = 0;
+        let mut about = json!({ "file_before": name });
+        let mut gone = older(&self.dir);
+        gone.truncate(gone.len().saturating_sub(self.files));
+        if let Some((_, path)) = gone.last() {
+            let mut last = File::open(path)?;
+            let length = last.metadata()?.len();
+            if let (Some(line), _) = last_line(&mut last, length)? {
                 about["removed_to"] = json!(line.head());
             }
         }
         // Said before it is done, so that a verifier never finds records gone without a word.
-        let mut file = self.file()?;
-        self.length = 0;
         self.write(&mut file, "file_begun", about)?;
-        for (_, path) in before.iter().take(excess) {
+        for (_, path) in gone {
             fs::remove_file(path)?;
         }
         Ok(file)

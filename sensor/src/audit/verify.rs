@@ -1,6 +1,5 @@
 //! Reading a trail, and whether its chain holds.
 
-use std::fs;
 use std::io::{self, BufRead as _, BufReader};
 use std::path::Path;
 
@@ -8,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::sha256;
-use super::trail::{Head, LONGEST, NOTHING, files};
+use super::trail::{Head, LONGEST, NOTHING, opened};
 
 /// A line of a trail.
 #[derive(Debug, Clone)]
@@ -67,7 +66,7 @@ pub(crate) struct Verdict {
 /// Problems that are told one by one.
 const MOST: usize = 20;
 
-/// Goes through the lines of the trail in `dir`, the oldest first, with the file and the number of each.
+/// Goes through the lines that the trail in `dir` has at this moment, the oldest first, with the file and the number of each.
 ///
 /// # Errors
 ///
@@ -76,13 +75,8 @@ pub(crate) fn read(
     dir: &Path,
     mut each: impl FnMut(&str, usize, Result<Line, &'static str>),
 ) -> io::Result<()> {
-    for path in files(dir) {
-        let name = path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        let mut reader = BufReader::new(fs::File::open(&path)?);
+    for (name, file) in opened(dir)? {
+        let mut reader = BufReader::new(file);
         let mut number = 0;
         loop {
             let mut line = Vec::new();
