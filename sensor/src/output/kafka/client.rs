@@ -22,12 +22,22 @@ pub(super) struct Context {
     verbose: bool,
 }
 
+/// How long a cause stands: librdkafka says the same of the same connection again only after 30 seconds, however often it fails.
+const STANDS: Duration = Duration::from_secs(35);
+
 #[derive(Default)]
 struct Complaints {
-    /// The latest that names a cause; kept over those that only say that nothing answers.
-    cause: Option<(RDKafkaErrorCode, String)>,
+    /// The latest that names a cause, and when it was said; kept over those that only say that nothing answers.
+    cause: Option<(RDKafkaErrorCode, String, Instant)>,
     nobody_answers: bool,
     fatal: bool,
+}
+
+impl Complaints {
+    /// Forgets what would have been said again were it still so.
+    fn forget_what_is_over(&mut self) {
+        self.cause.take_if(|(_, _, said)| said.elapsed() > STANDS);
+    }
 }
 
 impl Context {
@@ -70,9 +80,10 @@ impl ClientContext for Context {
                     RDKafkaErrorCode::Resolve => 1,
                     _ => 0,
                 };
-                let old = complaints.cause.as_ref().map_or(0, |(code, _)| weight(*code));
+                complaints.forget_what_is_over();
+                let old = complaints.cause.as_ref().map_or(0, |(code, ..)| weight(*code));
                 if weight(code) >= old {
-                    complaints.cause = Some((code, reason.to_owned()));
+                    complaints.cause = Some((code, reason.to_owned(), Instant::now()));
                 }
             }
             None => {}
@@ -87,7 +98,10 @@ impl ProducerContext for Context {
 
     fn delivery(&self, result: &DeliveryResult<'_>, number: Box<u64>) {
         let fate = match result {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                self.complaints().cause = None;
+                Ok(())
+            }
             Err((error, _)) => Err(error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail)),
         };
         self.reports
@@ -105,14 +119,21 @@ pub(super) fn producer(config: &ClientConfig) -> Result<Producer, ClientError> {
 pub(super) fn reach(producer: &Producer, brokers: &str, at_most: Duration) -> Result<(), String> {
     let deadline = Instant::now() + at_most;
     let context = producer.client().context();
-    *context.complaints() = Complaints::default();
+    {
+        let mut complaints = context.complaints();
+        complaints.forget_what_is_over();
+        (complaints.nobody_answers, complaints.fatal) = (false, false);
+    }
     let mut given_up_at = deadline;
     loop {
         let slice = Duration::from_millis(300).min(at_most);
         let answer = producer.client().fetch_metadata(None, slice);
-        producer.poll(Duration::ZERO);
+        // Takes all that was said meanwhile, which is much when nothing answers; without a time it would take one thing. A refused
+        // connection makes the request return early, so it is a pause as well.
+        producer.poll(Duration::from_millis(50));
         let now = Instant::now();
         if answer.is_ok() {
+            context.complaints().cause = None;
             return Ok(());
         }
         // Once all of them failed and it is known why, one more round is enough. On a busy machine the reason may come late.
@@ -126,14 +147,12 @@ pub(super) fn reach(producer: &Producer, brokers: &str, at_most: Duration) -> Re
         if now >= given_up_at {
             return Err(explain(&context.complaints(), brokers, true));
         }
-        // A refused connection makes the request return early.
-        std::thread::sleep(Duration::from_millis(50));
     }
 }
 
 /// `never`: no broker ever answered, so that a connection that closes did so in its handshake.
 fn explain(complaints: &Complaints, brokers: &str, never: bool) -> String {
-    let Some((code, text)) = &complaints.cause else {
+    let Some((code, text, _)) = &complaints.cause else {
         return format!(
             "no Kafka broker answers at {brokers}: no reply in time; check address, firewall and whether \
              the listener there speaks the configured security_protocol"
@@ -174,20 +193,12 @@ fn explain(complaints: &Complaints, brokers: &str, never: bool) -> String {
 /// Why records are not delivered: what the connection said since the last time it was asked, else what became of the
 /// record.
 pub(super) fn reason(producer: &Producer, brokers: &str, code: RDKafkaErrorCode) -> String {
-    let complaints = {
-        let mut said = producer.client().context().complaints();
-        let fatal = said.fatal;
-        std::mem::replace(
-            &mut *said,
-            Complaints {
-                fatal,
-                ..Complaints::default()
-            },
-        )
-    };
+    let mut complaints = producer.client().context().complaints();
+    complaints.forget_what_is_over();
     if complaints.cause.is_some() {
         return explain(&complaints, brokers, false);
     }
+    drop(complaints);
     match code {
         RDKafkaErrorCode::MessageTimedOut
         | RDKafkaErrorCode::PurgeQueue
