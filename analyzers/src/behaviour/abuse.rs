@@ -621,7 +621,7 @@ fn what_is_frozen_is_not_learned_and_what_is_forgotten_is_learned_anew() {
 fn each_dimension_finds_what_is_not_told_without_it() {
     use super::explained::{growers, payers, strayed, wanderers};
     type Play = (&'static str, fn(&mut Scene), Kind);
-    let plays: [Play; 12] = [
+    let plays: [Play; 14] = [
         ("rates", strayed, Kind::RateAnomaly),
         ("endpoints", strayed, Kind::NewEndpointForPrincipal),
         ("order", wanderers, Kind::SequenceAnomaly),
@@ -634,6 +634,16 @@ fn each_dimension_finds_what_is_not_told_without_it() {
         ("customs", climbers, Kind::MassAssignment),
         ("models", runaways, Kind::AgentRunaway),
         ("epochs", updated, Kind::AgentChanged),
+        (
+            "order",
+            super::business_flow_abuse::tests::shoppers,
+            Kind::BusinessFlowAbuse,
+        ),
+        (
+            "classes",
+            super::new_data_class_for_principal::tests::collectors,
+            Kind::NewDataClassForPrincipal,
+        ),
     ];
     for (name, play, kind) in plays {
         let count = |leave_out: Vec<String>| {

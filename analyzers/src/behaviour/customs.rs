@@ -65,11 +65,16 @@ impl Customs {
     }
 }
 
+/// A caller as one of sixty-four bits.
+pub(crate) fn bit_of(who: Id) -> u64 {
+    1 << (who.short() >> 9 & 63)
+}
+
 impl Custom {
     /// Counts a call that was let in.
     pub(crate) fn count(&mut self, who: Id, by_person: bool) {
         self.calls = self.calls.saturating_add(1);
-        self.callers |= 1 << (who.short() >> 9 & 63);
+        self.callers |= bit_of(who);
         let count = match by_person {
             true => &mut self.kinds.0,
             false => &mut self.kinds.1,
@@ -90,7 +95,7 @@ impl Custom {
         if day > first.saturating_add(1) {
             (*callers, *first) = (0, day);
         }
-        *callers |= 1 << (who.short() >> 9 & 63);
+        *callers |= bit_of(who);
         callers.count_ones() >= DEPLOY
     }
 

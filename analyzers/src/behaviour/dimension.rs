@@ -1,7 +1,7 @@
 //! The dimensions of what is usual, each of which can be left out to see what it is worth.
 
 /// Names of all of them, in their order.
-pub const DIMENSIONS: [&str; 14] = [
+pub const DIMENSIONS: [&str; 15] = [
     "rates",
     "endpoints",
     "order",
@@ -16,6 +16,7 @@ pub const DIMENSIONS: [&str; 14] = [
     "customs",
     "models",
     "epochs",
+    "classes",
 ];
 
 /// One of them.
@@ -50,6 +51,8 @@ pub(crate) enum Dimension {
     Models,
     /// Versions, models, tools and prompts.
     Epochs,
+    /// Data classes that it was given.
+    Classes,
 }
 
 /// Which are looked at.

@@ -8,6 +8,7 @@ use reassembly::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::agent_runaway::Spent;
+use super::business_flow_abuse::Taken;
 use super::retry_storm::Loop;
 use super::sequence::BEGIN;
 use super::sketch::Sketch;
@@ -80,6 +81,9 @@ pub(crate) struct Unit {
     /// Sizes that are learned when it is over.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) held: Vec<(Id, f64)>,
+    /// Steps of flows that it took.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) steps: Vec<Taken>,
     /// Operations called, the last two of them, and by how much their order surprises.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) order: Vec<u32>,
@@ -117,6 +121,7 @@ impl Unit {
             large: (0, 0),
             largest: Vec::new(),
             held: Vec::new(),
+            steps: Vec::new(),
             order: Vec::new(),
             before: [BEGIN; 2],
             strange: 0.0,

@@ -706,8 +706,16 @@ fn tight() -> crate::Settings {
 /// Every revision told of every scene, and what is kept at the end.
 fn all() -> Vec<Finding> {
     let mut all = Vec::new();
-    let plays: [Play; 32] = [
+    let plays: [Play; 34] = [
         (flood, tight),
+        (
+            super::business_flow_abuse::tests::shoppers,
+            crate::Settings::default,
+        ),
+        (
+            super::new_data_class_for_principal::tests::collectors,
+            crate::Settings::default,
+        ),
         (agents, crate::Settings::default),
         (forged, keyed),
         (newcomers, crate::Settings::default),

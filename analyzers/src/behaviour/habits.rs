@@ -7,11 +7,13 @@ use reassembly::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::bfla_access;
+use super::business_flow_abuse::{Flows, Lately};
 use super::customs::Customs;
 use super::days::Days;
 use super::doing::Unit;
 use super::hours::Hours;
 use super::intent_violation;
+use super::new_data_class_for_principal::{Alike, Classes};
 use super::owners::{Owners, Read};
 use super::peers::Peers;
 use super::sequence::Sequence;
@@ -64,9 +66,15 @@ pub(crate) struct Habits {
     /// Amounts sent, by endpoint.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) amounts: BTreeMap<Id, Usual>,
+    /// Which steps of flows it took lately.
+    #[serde(default, skip_serializing_if = "Lately::is_empty")]
+    pub(crate) steps: Lately,
     /// Functions of other roles that were told of.
     #[serde(default)]
     pub(crate) other_roles: bfla_access::Told,
+    /// Which data classes it was given.
+    #[serde(default, skip_serializing_if = "Classes::is_empty")]
+    pub(crate) classes: Classes,
     /// What each day was like.
     #[serde(default, skip_serializing_if = "Days::is_empty")]
     pub(crate) days: Days,
@@ -215,6 +223,12 @@ pub(crate) struct Group {
     /// Of all callers of a host: what is the custom at each endpoint.
     #[serde(default, skip_serializing_if = "Customs::is_empty")]
     pub(crate) customs: Customs,
+    /// Which of them were given which data classes.
+    #[serde(default, skip_serializing_if = "Alike::is_empty")]
+    pub(crate) given: Alike,
+    /// Of all callers of a host: which steps come before which.
+    #[serde(default, skip_serializing_if = "Flows::is_empty")]
+    pub(crate) flows: Flows,
     /// Each of them by itself.
     #[serde(default, skip_serializing_if = "Peers::is_empty")]
     pub(crate) peers: Peers,
@@ -238,6 +252,8 @@ impl Group {
             mentioned: Sketch::default(),
             owners: Owners::default(),
             customs: Customs::default(),
+            given: Alike::default(),
+            flows: Flows::default(),
             peers: Peers::default(),
             first: ts,
             last: ts,

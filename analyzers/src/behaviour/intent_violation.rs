@@ -23,9 +23,7 @@
 //! Quiet when: the operation often takes something new; the destination was mentioned before; the server refused; the host is watched for
 //! less than the learning period. An argument that took something new on three different days is open to new ones from the next day on.
 
-use std::collections::BTreeMap;
-
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::json;
 
 use super::activity::Activity;
@@ -33,11 +31,11 @@ use super::destinations::Collector;
 use super::doing::Unit;
 use super::failure;
 use super::sketch::Sketch;
-use super::usual::make_room;
+use super::usual::lightest_quarter;
 use crate::finding::ledger::{Draft, Ledger, Subject, day};
 use crate::finding::words::{many, sentence};
 use crate::finding::{Finding, Kind, Severity};
-use crate::id::Seed;
+use crate::id::{HashTable, Seed};
 use crate::identity::PrincipalKind;
 use crate::json::{Scalar, Scanner};
 use crate::mcp::message;
@@ -103,10 +101,32 @@ impl Argument {
 /// What callers of one sort send where.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Habit {
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    arguments: BTreeMap<u64, Argument>,
+    #[serde(
+        default,
+        skip_serializing_if = "HashTable::is_empty",
+        serialize_with = "in_order"
+    )]
+    arguments: HashTable<u64, Argument>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     suspects: Vec<u64>,
+}
+
+/// A table has no order, and what is stored has one.
+fn in_order<S: Serializer>(all: &HashTable<u64, Argument>, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut all: Vec<_> = all.iter().collect();
+    all.sort_unstable_by_key(|(argument, _)| **argument);
+    serializer.collect_map(all)
+}
+
+impl Habit {
+    fn make_room(&mut self) {
+        if self.arguments.len() >= ARGUMENTS {
+            let order = self.arguments.iter().map(|(key, value)| (value.calls, *key));
+            for (_, key) in lightest_quarter(order.collect()) {
+                self.arguments.remove(&key);
+            }
+        }
+    }
 }
 
 /// An argument of the call at hand.
@@ -151,7 +171,6 @@ pub(super) fn observe(
     let mut found = Vec::new();
     let acting = acts(activity) && activity.endpoint.is_some();
     let mut held: Vec<Held<'_>> = Vec::new();
-    let mut carried = 0;
     let mut fresh: Vec<u64> = Vec::new();
     arguments(activity, |name, value| {
         Collector::new(seed, &mut found).value(value);
@@ -160,9 +179,6 @@ pub(super) fn observe(
             let argument = endpoint ^ seed.hash(name);
             let new = found.iter().any(|d| !mentioned.contains(*d));
             let suspect = found.iter().any(|d| habit.suspects.contains(d));
-            if found.is_empty() && value.len() >= 5 && unit.shown.contains(seed.hash(value)) {
-                carried += 1;
-            }
             match held.iter_mut().find(|h| h.argument == argument) {
                 Some(known) => {
                     known.new |= new;
@@ -205,7 +221,7 @@ pub(super) fn observe(
         let argument = match habit.arguments.get_mut(&one.argument) {
             Some(argument) => argument,
             None => {
-                make_room(&mut habit.arguments, ARGUMENTS, |argument| argument.calls);
+                habit.make_room();
                 habit.arguments.entry(one.argument).or_default()
             }
         };
@@ -220,10 +236,22 @@ pub(super) fn observe(
             habit.suspects.push(*destination);
         }
         let name = safe_name(key, &String::from_utf8_lossy(one.name));
+        let carried = carried(activity, unit, seed);
         tell(activity, (one, &name), known, carried, ledger);
         unit.reported = true;
     }
     mentioned.insert_all(&fresh);
+}
+
+/// Arguments that come from answers of the same task and are no destinations.
+fn carried(activity: &Activity<'_>, unit: &Unit, seed: Seed) -> u32 {
+    let mut carried = 0;
+    let mut found = Vec::new();
+    arguments(activity, |_, value| {
+        Collector::new(seed, &mut found).value(value);
+        carried += u32::from(found.is_empty() && value.len() >= 5 && unit.shown.contains(seed.hash(value)));
+    });
+    carried
 }
 
 /// The destinations of an answer, which the host knows from now on.

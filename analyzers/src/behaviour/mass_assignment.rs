@@ -70,6 +70,18 @@ const PROTECTED: [&str; 36] = [
     "internal",
 ];
 
+/// Letters of the longest of them.
+const LONGEST: usize = {
+    let (mut longest, mut at) = (0, 0);
+    while at < PROTECTED.len() {
+        if PROTECTED[at].len() > longest {
+            longest = PROTECTED[at].len();
+        }
+        at += 1;
+    }
+    longest
+};
+
 /// Fields of one body that are looked at.
 const FIELDS: usize = 256;
 
@@ -97,8 +109,8 @@ fn protected(body: &[u8]) -> Vec<(&'static str, &[u8])> {
             };
             (&pair[..middle], &pair[middle + 1..])
         };
-        if let Some(known) = PROTECTED.iter().find(|known| is_called(name, known))
-            && !found.iter().any(|(before, _)| before == known)
+        if let Some(known) = known(name)
+            && !found.iter().any(|(before, _)| *before == known)
         {
             found.push((known, value));
         }
@@ -128,9 +140,18 @@ fn next_key<'a>(body: &'a [u8], at: &mut usize) -> Option<(&'a [u8], &'a [u8])> 
     }
 }
 
-fn is_called(name: &[u8], known: &str) -> bool {
-    let letters = name.iter().filter(|b| !matches!(b, b'_' | b'-'));
-    letters.map(u8::to_ascii_lowercase).eq(known.bytes())
+/// The protected field that a name is, however it is written: `is_admin`, `isAdmin`, `IS-ADMIN`.
+fn known(name: &[u8]) -> Option<&'static str> {
+    let mut letters = [0; LONGEST];
+    let mut len = 0;
+    for byte in name.iter().filter(|b| !matches!(b, b'_' | b'-')) {
+        *letters.get_mut(len)? = byte.to_ascii_lowercase();
+        len += 1;
+    }
+    let letters = &letters[..len];
+    // Names of one length are few.
+    let mut same = PROTECTED.iter().filter(|known| known.len() == len);
+    same.find(|known| known.as_bytes() == letters).copied()
 }
 
 /// Looks at a call that was let in.

@@ -121,7 +121,9 @@ impl Places {
             Some(at) if bucket[at].who != who => SEVERAL,
             _ => who,
         };
-        bucket[..=at].rotate_right(1);
+        for at in (0..at).rev() {
+            bucket[at + 1] = bucket[at];
+        }
         bucket[0] = Place { tag, who };
         before
     }

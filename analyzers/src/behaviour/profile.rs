@@ -313,7 +313,9 @@ impl Profile {
 
     fn sign(&mut self, reason: &Reason) {
         let room = self.signs.len() < REASONS;
-        match self.signs.iter_mut().find(|s| s.reason == *reason) {
+        // What they speak for lies nearer than their words.
+        let same = |known: &Reason| known.weight == reason.weight && known == reason;
+        match self.signs.iter_mut().find(|s| same(&s.reason)) {
             Some(sign) => sign.calls += 1,
             None if room => self.signs.push(Sign {
                 reason: reason.clone(),

@@ -15,12 +15,12 @@ use super::profile::Profile;
 use super::usual::Usual;
 use super::{
     Activity, agent_changed, agent_identity_mismatch, agent_on_human_token, agent_runaway,
-    baseline_poison_suspected, bfla_access, bola, bola_enumeration, cascade_detected, code_exec_tool_call,
-    data_volume_anomaly, destructive_action_burst, dormant_reactivated, env_crossing, human_use_of_nhi,
-    intent_violation, mass_assignment, new_agent, new_endpoint_for_principal, off_hours_activity,
-    peer_outlier, request_smuggling_indicator, retry_storm, secret_in_traffic, sensitive_data_to_llm,
-    sequence_anomaly, shadow_agent, shadow_llm_use, slow_exfiltration, stale_principal_active,
-    system_prompt_exposure, unusual_amount, weak_auth,
+    baseline_poison_suspected, bfla_access, bola, bola_enumeration, business_flow_abuse, cascade_detected,
+    code_exec_tool_call, data_volume_anomaly, destructive_action_burst, dormant_reactivated, env_crossing,
+    human_use_of_nhi, intent_violation, mass_assignment, new_agent, new_data_class_for_principal,
+    new_endpoint_for_principal, off_hours_activity, peer_outlier, request_smuggling_indicator, retry_storm,
+    secret_in_traffic, sensitive_data_to_llm, sequence_anomaly, shadow_agent, shadow_llm_use,
+    slow_exfiltration, stale_principal_active, system_prompt_exposure, unusual_amount, weak_auth,
 };
 use crate::content::injection_attempt::{self, Harmless};
 use crate::content::prompt_injection_indicator;
@@ -228,10 +228,11 @@ impl Behaviour {
             bola_enumeration::observe(activity, profile, named, task, world, ledger);
         }
         if let Some((habits, rate)) = kept {
-            // Days go on: they are what was, and not what is usual.
+            // Days and the latest steps go on: they are what was, and not what is usual.
             let days = std::mem::take(&mut profile.habits.days);
+            let steps = std::mem::take(&mut profile.habits.steps);
             (profile.habits, profile.rate) = (habits, rate);
-            profile.habits.days = days;
+            (profile.habits.days, profile.habits.steps) = (days, steps);
         }
         let since = (learned, profile.first);
         scope_unused::observe(activity, &mut profile.touched, since, world.seed, ledger);
@@ -337,6 +338,7 @@ fn at_work(
     let mut mentioned = std::mem::take(&mut everybody.mentioned);
     let mut owners = std::mem::take(&mut everybody.owners);
     let mut customs = std::mem::take(&mut everybody.customs);
+    let mut flows = std::mem::take(&mut everybody.flows);
     let mut nobody = Group::new(ts);
     let group = match looks(Dimension::Peers) {
         true => groups.entry(like, || Group::new(ts)),
@@ -344,6 +346,7 @@ fn at_work(
     };
     group.count(profile.id, ts, odd);
     let learned = profile.learned(world.settings) || ts.since(group.first) >= world.settings.learn_period;
+    let (learned_itself, first) = (profile.learned(world.settings), profile.first);
     let Profile {
         doing, habits, shown, ..
     } = profile;
@@ -376,6 +379,22 @@ fn at_work(
     if looks(Dimension::Models) {
         let likes = (&*habits, &group.habits);
         agent_runaway::observe(activity, unit, likes, learned, world.seed, ledger);
+    }
+    if looks(Dimension::Classes) {
+        let known = (learned_itself, first);
+        let alike = &mut group.given;
+        new_data_class_for_principal::observe(
+            activity,
+            &mut habits.classes,
+            alike,
+            known,
+            world.settings,
+            ledger,
+        );
+    }
+    if looks(Dimension::Order) && activity.accepted() {
+        let steps = (&mut *unit, &mut habits.steps);
+        business_flow_abuse::observe(activity, &mut flows, steps, learned, world.seed, ledger);
     }
     if looks(Dimension::Customs) && activity.accepted() && activity.endpoint.is_some_and(|e| !e.is_static) {
         let custom = customs.at(activity.place.template);
@@ -418,6 +437,7 @@ fn at_work(
         everybody.mentioned = mentioned;
         everybody.owners = owners;
         everybody.customs = customs;
+        everybody.flows = flows;
     }
     task
 }

@@ -92,14 +92,22 @@ impl Usual {
 
 /// Makes room in a full table: a quarter of it goes, what weighs least first. One by one would be a search for each new entry.
 pub(crate) fn make_room<K: Ord + Copy, V>(all: &mut BTreeMap<K, V>, most: usize, weight: impl Fn(&V) -> u32) {
-    if all.len() < most {
-        return;
+    if all.len() >= most {
+        let order = all.iter().map(|(key, value)| (weight(value), *key)).collect();
+        for (_, key) in lightest_quarter(order) {
+            all.remove(&key);
+        }
     }
-    let mut order: Vec<(u32, K)> = all.iter().map(|(key, value)| (weight(value), *key)).collect();
-    order.sort_unstable();
-    for (_, key) in order.iter().take(all.len().div_ceil(4)) {
-        all.remove(key);
+}
+
+/// The quarter that weighs least.
+pub(super) fn lightest_quarter<K: Ord>(mut order: Vec<(u32, K)>) -> Vec<(u32, K)> {
+    let quarter = order.len().div_ceil(4);
+    if quarter > 0 {
+        order.select_nth_unstable(quarter - 1);
     }
+    order.truncate(quarter);
+    order
 }
 
 /// The least count whose chance to be reached or passed is below `alpha`, where counts are spread as a negative binomial

@@ -63,7 +63,13 @@ impl Harmless {
 
     /// The place of an input, and what stands there when it is known; nothing for inputs that hardly ever come again.
     fn of(&self, input: &Input<'_>, seed: Seed) -> Option<(&Cell<u64>, u64)> {
-        if !matches!(input.place, Place::Field | Place::Cookie) || input.value.len() < 8 {
+        // Looking closer takes no longer than remembering where a value is short.
+        let shortest = match input.place {
+            Place::Field | Place::Cookie => 8,
+            Place::OtherField => 24,
+            _ => return None,
+        };
+        if input.value.len() < shortest {
             return None;
         }
         let name = seed.hash(input.name).rotate_left(input.place as u32 + 7);

@@ -9,13 +9,14 @@ use super::{Finding, Kind, Severity, alert_storm};
 use crate::a2a::{a2a_card_unsigned_or_changed, a2a_unauthenticated};
 use crate::behaviour::{
     agent_changed, agent_identity_mismatch, agent_on_human_token, agent_runaway, auth_failure_burst,
-    baseline_poison_suspected, bfla_access, bola, bola_enumeration, cascade_detected, code_exec_tool_call,
-    credential_stuffing, data_volume_anomaly, destructive_action_burst, dormant_reactivated,
-    endpoint_discovery_scan, env_crossing, human_use_of_nhi, intent_violation, mass_assignment, missing_auth,
-    new_agent, new_endpoint_for_principal, off_hours_activity, peer_outlier, rate_anomaly,
-    request_smuggling_indicator, retry_storm, secret_in_traffic, sensitive_data_exposure,
-    sensitive_data_to_llm, sequence_anomaly, shadow_agent, shadow_llm_use, slow_exfiltration,
-    stale_principal_active, system_prompt_exposure, unusual_amount, weak_auth,
+    baseline_poison_suspected, bfla_access, bola, bola_enumeration, business_flow_abuse, cascade_detected,
+    code_exec_tool_call, credential_stuffing, data_volume_anomaly, destructive_action_burst,
+    dormant_reactivated, endpoint_discovery_scan, env_crossing, human_use_of_nhi, intent_violation,
+    mass_assignment, missing_auth, new_agent, new_data_class_for_principal, new_endpoint_for_principal,
+    off_hours_activity, peer_outlier, rate_anomaly, request_smuggling_indicator, retry_storm,
+    secret_in_traffic, sensitive_data_exposure, sensitive_data_to_llm, sequence_anomaly, shadow_agent,
+    shadow_llm_use, slow_exfiltration, stale_principal_active, system_prompt_exposure, unusual_amount,
+    weak_auth,
 };
 use crate::content::{agent_hijack, injection_attempt, prompt_injection_indicator};
 use crate::credentials::{
@@ -59,7 +60,7 @@ pub struct Entry {
 }
 
 /// Every kind, in the order of [`Kind`].
-pub const CATALOGUE: [Entry; 80] = [
+pub const CATALOGUE: [Entry; 82] = [
     Entry {
         kind: Kind::MissingAuth,
         name: "missing_auth",
@@ -1717,6 +1718,47 @@ pub const CATALOGUE: [Entry; 80] = [
             "Deal with the cause: stop the caller, or mend what is set up wrong.",
             "If they are meant to be so, suppress them with an owner and a day (`tapline suppress --alike`), or accept them.",
             "If this is an ordinary day here, raise the budget (`findings.storm_caller`, `findings.storm_kind`).",
+        ],
+    },
+    Entry {
+        kind: Kind::BusinessFlowAbuse,
+        name: "business_flow_abuse",
+        title: "Step of a business flow left out or repeated",
+        severity: Severity::Medium,
+        impact: "Each call is permitted; what is not is to ship without paying, or to use a voucher ten times.",
+        explain: business_flow_abuse::explain,
+        mapping: &[
+            ("owasp_api", &["API6:2023"]),
+            ("owasp_agentic", &["ASI01:2026", "ASI02:2026"]),
+            ("attack", &["T1119"]),
+            ("owasp_llm", &["LLM06:2025"]),
+        ],
+        playbook: "PB-BUSINESS-FLOW-ABUSE",
+        steps: &[
+            "Look at the object that the step was taken for: does it have what the step left out would have given it (a payment, an approval, a check)?",
+            "If not, hold it back or undo it, and look for others that the same caller took the same way.",
+            "Have the server refuse the step while the one before it is missing; a client that keeps the order is no protection.",
+            "If the flow was changed on purpose, nothing has to be done: three callers that do so make it the usual one.",
+        ],
+    },
+    Entry {
+        kind: Kind::NewDataClassForPrincipal,
+        name: "new_data_class_for_principal",
+        title: "Caller is given a new class of data",
+        severity: Severity::Low,
+        impact: "A caller that suddenly reads cards, health data or numbers of states has got another job, more rights, or another owner.",
+        explain: new_data_class_for_principal::explain,
+        mapping: &[
+            ("owasp_api", &["API3:2023", "API5:2023"]),
+            ("owasp_nhi", &["NHI5:2025"]),
+            ("attack", &["T1530"]),
+        ],
+        playbook: "PB-NEW-DATA-CLASS-FOR-PRINCIPAL",
+        steps: &[
+            "Ask the owner of the caller whether its job needs this class of data.",
+            "Look at the exchanges: is the data what was asked for, or does the endpoint give out more than it should?",
+            "If it is not needed, take the right away, or have the endpoint leave the fields out.",
+            "Look at what the caller sent elsewhere since then.",
         ],
     },
 ];

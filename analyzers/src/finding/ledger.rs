@@ -477,10 +477,10 @@ impl Ledger {
         };
         let ts = activity.ts;
         self.now = self.now.max(ts);
-        let freed = self.is_freed(id, ts);
-        let known = self.entries.get(id).map(|entry| &entry.resource);
+        let known = self.entries.get(id);
+        let freed = known.is_some_and(|entry| self.is_freed(entry, ts));
         // What the operator accepts is counted and not told; what was told before stays as it was then.
-        if known.is_some_and(|about| self.declared.accepts(kind, about, ts).is_some()) {
+        if known.is_some_and(|entry| self.declared.accepts(kind, &entry.resource, ts).is_some()) {
             self.accepted += 1;
             return;
         }
@@ -570,8 +570,8 @@ impl Ledger {
             return;
         }
         let reopened = known.is_some_and(|entry| entry.status == Status::Closed);
+        let freed = known.is_some_and(|entry| self.is_freed(entry, ts));
         self.now = self.now.max(ts);
-        let freed = self.is_freed(id, ts);
         let Some(entry) = self.entries.get_mut(id) else {
             let draft = draft();
             if self.declared.accepts(kind, &draft.resource, ts).is_some() {
@@ -703,16 +703,15 @@ impl Ledger {
     }
 
     /// Whether it was hidden, and what hid it is over.
-    fn is_unhidden(&self, id: Id, ts: Timestamp) -> bool {
-        let entry = self.entries.get(id);
-        entry.is_some_and(|entry| entry.hidden && self.suppression(entry, ts).is_none())
+    fn is_unhidden(&self, entry: &Entry, ts: Timestamp) -> bool {
+        entry.hidden && self.suppression(entry, ts).is_none()
     }
 
     /// Whether what kept it from being told is over: its suppression, or the window in which it went beyond a budget.
-    fn is_freed(&self, id: Id, ts: Timestamp) -> bool {
+    fn is_freed(&self, entry: &Entry, ts: Timestamp) -> bool {
         let window = |ts| self.budgets.window(ts);
-        let held = |entry: &Entry| entry.held.is_some() && window(entry.told_at) < window(ts);
-        self.is_unhidden(id, ts) || self.entries.get(id).is_some_and(held)
+        let held = entry.held.is_some() && window(entry.told_at) < window(ts);
+        held || self.is_unhidden(entry, ts)
     }
 
     /// Gives out a revision, unless somebody answers for it at this packet time: then it is counted.
@@ -964,8 +963,8 @@ impl Ledger {
             .entries
             .sorted()
             .into_iter()
-            .filter(|(id, e)| {
-                (e.grown() || e.is_untold_storm() || self.is_unhidden(*id, self.now)) && !self.is_accepted(e)
+            .filter(|(_, e)| {
+                (e.grown() || e.is_untold_storm() || self.is_unhidden(e, self.now)) && !self.is_accepted(e)
             })
             .map(|(id, _)| id);
         self.last_words = grown.collect();

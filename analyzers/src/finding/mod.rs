@@ -236,6 +236,10 @@ pub enum Kind {
     AgentChanged,
     /// More findings than anybody reads.
     AlertStorm,
+    /// A step of a flow is left out, or done again.
+    BusinessFlowAbuse,
+    /// A caller is given data of a sort that it never was given.
+    NewDataClassForPrincipal,
 }
 
 impl Kind {
@@ -262,6 +266,7 @@ impl Kind {
                 | Self::SequenceAnomaly
                 | Self::DataVolumeAnomaly
                 | Self::NewEndpointForPrincipal
+                | Self::NewDataClassForPrincipal
         )
     }
 
@@ -307,6 +312,7 @@ impl Kind {
                 | Self::InjectionAttempt
                 | Self::PromptInjectionIndicator
                 | Self::AgentHijack
+                | Self::BusinessFlowAbuse
                 | Self::CascadeDetected
                 | Self::DormantReactivated
                 | Self::AgentRunaway

@@ -355,7 +355,16 @@ impl Work {
         // Of a list as much as there is room for, the first ones: they are what is looked at. Which were shown last matters little,
         // so those that are known stay where they are.
         let first = shown.iter().take(SHOWN / 2);
-        let fresh: Vec<u64> = first.filter(|id| !unit.shown.contains(id)).copied().collect();
+        // Most are told apart by a byte, and the list is gone through for the others only.
+        let mut bytes = [0u64; 4];
+        for id in &unit.shown {
+            bytes[(id >> 6 & 3) as usize] |= 1 << (id & 63);
+        }
+        let may_be = |id: &u64| bytes[(id >> 6 & 3) as usize] >> (id & 63) & 1 == 1;
+        let fresh: Vec<u64> = first
+            .filter(|id| !(may_be(id) && unit.shown.contains(id)))
+            .copied()
+            .collect();
         let over = (unit.shown.len() + fresh.len()).saturating_sub(SHOWN);
         unit.shown.drain(..over);
         unit.shown.extend(fresh);
