@@ -315,26 +315,79 @@ fn the_same_booking_again_and_again_is_told_and_waiting_for_a_job_is_not() {
     assert_eq!(told(&scene, Kind::AgentRunaway).len(), 0, "{:?}", scene.words());
 }
 
+/// A call of a model, in a conversation that grows with each turn.
+fn ask(model: &str, token: &str, tokens: u64, turn: u64) -> Call {
+    let said: Vec<_> = (0..=2 * turn)
+        .map(|n| {
+            format!(
+                r#"{{"role":"{}","content":"{tokens} {n}"}}"#,
+                ["user", "assistant"][n as usize % 2]
+            )
+        })
+        .collect();
+    let body = format!(r#"{{"model":"{model}","messages":[{}]}}"#, said.join(","));
+    let answer = format!(
+        r#"{{"model":"{model}","choices":[{{"message":{{"role":"assistant","content":"y"}},"finish_reason":"stop"}}],"usage":{{"prompt_tokens":{tokens},"completion_tokens":100}}}}"#
+    );
+    json("POST", "/v1/chat/completions", &body)
+        .bearer(token)
+        .answer(answer)
+}
+
+#[test]
+fn a_task_that_costs_far_more_with_as_many_tokens_is_told_where_there_are_prices() {
+    const PRICES: &str = r#"
+        [[price]]
+        model = "small*"
+        input = 0.1
+        output = 0.4
+
+        [[price]]
+        model = "large*"
+        input = 20.0
+        output = 80.0
+    "#;
+    let found = |policy: &str, model: &str| {
+        let mut intents = crate::intent::Policies::default();
+        if !policy.is_empty() {
+            intents.add("intent.toml", policy).unwrap();
+        }
+        let mut scene = Scene::with(crate::Settings {
+            intents: std::sync::Arc::new(intents),
+            ..crate::Settings::default()
+        });
+        for day in 0..4u64 {
+            for n in 0..10u64 {
+                at(&mut scene, day, n * 3600);
+                let token = agent_token("thinker", day * 24 + n);
+                let model = if (day, n) == (3, 9) { model } else { "small-1" };
+                for turn in 0..8 {
+                    scene.wait(4);
+                    scene.send(&ask(model, &token, 60_000 + day * 10 + n, turn));
+                }
+            }
+        }
+        told(&scene, Kind::AgentRunaway)
+            .into_iter()
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    let dear = found(PRICES, "large-2");
+    let severities: Vec<_> = dear.iter().map(|f| f.severity).collect();
+    assert_eq!(severities, [Severity::Medium, Severity::High], "one finding that grew");
+    assert!(dear.iter().all(|f| f.observed["reason"] == "cost" && f.id == dear[0].id));
+    assert!(
+        dear[0].explanation.contains("had models cost 1.21"),
+        "{}",
+        dear[0].explanation
+    );
+    assert!(found(PRICES, "small-2").is_empty());
+    assert!(found("", "large-2").is_empty());
+}
+
 #[test]
 fn a_task_that_asks_models_far_longer_than_any_before_is_told() {
-    let ask = |token: &str, tokens: u64, turn: u64| {
-        // The conversation grows with each turn.
-        let said: Vec<_> = (0..=2 * turn)
-            .map(|n| {
-                format!(
-                    r#"{{"role":"{}","content":"{tokens} {n}"}}"#,
-                    ["user", "assistant"][n as usize % 2]
-                )
-            })
-            .collect();
-        let body = format!(r#"{{"model":"gpt-5","messages":[{}]}}"#, said.join(","));
-        let answer = format!(
-            r#"{{"model":"gpt-5","choices":[{{"message":{{"role":"assistant","content":"y"}},"finish_reason":"stop"}}],"usage":{{"prompt_tokens":{tokens},"completion_tokens":100}}}}"#
-        );
-        json("POST", "/v1/chat/completions", &body)
-            .bearer(token)
-            .answer(answer)
-    };
+    let ask = |token: &str, tokens: u64, turn: u64| ask("gpt-5", token, tokens, turn);
     let mut scene = Scene::new();
     for day in 0..3u64 {
         for n in 0..10u64 {

@@ -3,7 +3,9 @@
 //! Looks at each unit of work of a machine: calls of language models and the tokens they took, and calls that change something (or of tools that do) which are made
 //! again with the same arguments and succeed. It has run away when
 //! - one task has more calls of models than any before, beyond twice the most, with a chance below one in ten thousand, and at least forty;
-//! - its calls of models took three times the tokens of the largest task before, and at least 200,000; or
+//! - its calls of models took three times the tokens of the largest task before, and at least 200,000;
+//! - they cost three times as much as the dearest task before, and at least 1 (of the currency of the prices in the policies of intent, which say what
+//!   models cost): another model is dearer though it takes no more tokens; or
 //! - the same call that changes something succeeded twelve times in one task, more than twice as often as in any task before, less than ten seconds apart in the
 //!   mean; forty times while it is not known how often it is made.
 //!
@@ -25,16 +27,19 @@ use super::doing::{Unit, note};
 use super::failure;
 use super::habits::{Habits, count_of, size_of};
 use super::retry_storm::call_of;
+use super::stage::World;
 use crate::finding::ledger::{Draft, Ledger, Subject, day};
 use crate::finding::trace::Trace;
 use crate::finding::words::{many, sentence, span};
 use crate::finding::{Finding, Kind, Severity};
-use crate::id::Seed;
 use crate::identity::PrincipalKind;
 
 /// Least calls of models and tokens of a task that are much.
 const CALLS: u32 = 40;
 const TOKENS: u64 = 200_000;
+
+/// Least cost of a task that is much, in hundredths.
+const COST: u64 = 100;
 
 /// The same change in one task.
 const SAME: u32 = 12;
@@ -55,6 +60,9 @@ pub(crate) struct Spent {
     /// Calls of models, and tokens in and out.
     pub(crate) models: u32,
     pub(crate) tokens: u64,
+    /// What they cost, where prices say so.
+    #[serde(default)]
+    pub(crate) cost: f64,
     /// Changes by hash, and how often each succeeded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     changes: Vec<(u32, u32)>,
@@ -79,7 +87,7 @@ pub(super) fn observe(
     unit: &mut Unit,
     (own, group): (&Habits, &Habits),
     learned: bool,
-    seed: Seed,
+    world: &World<'_>,
     ledger: &mut Ledger,
 ) {
     if activity.kind == PrincipalKind::Human || failure::failed(activity) || activity.status.is_none() {
@@ -109,8 +117,18 @@ pub(super) fn observe(
         if let Some((bound, usual)) = bound.zip(tokens).filter(|(bound, _)| spent.tokens >= *bound) {
             reason = reason.or(Some(("tokens", spent.tokens, bound, usual.learned)));
         }
+        spent.cost += world.settings.intents.cost(call);
+        let costs = size_of(Some(&own.costs), Some(&group.costs), 3.0).filter(|_| learned);
+        let hundredths = |cost: f64| (cost * 100.0).ceil() as u64;
+        let bound = costs.map(|usual| hundredths(usual.beyond).max(COST));
+        if let Some((bound, usual)) = bound
+            .zip(costs)
+            .filter(|(bound, _)| hundredths(spent.cost) >= *bound)
+        {
+            reason = reason.or(Some(("cost", hundredths(spent.cost), bound, usual.learned)));
+        }
     } else if activity.changes_state() {
-        let call = call_of(activity, seed) as u32;
+        let call = call_of(activity, world.seed) as u32;
         let known = spent.changes.iter().position(|(known, _)| *known == call);
         let at = known.unwrap_or_else(|| {
             if spent.changes.len() >= CHANGES {
@@ -152,19 +170,23 @@ pub(super) fn observe(
         window: day(unit.first),
     };
     let spent = &unit.spent;
+    let shown = |value: u64| match what {
+        "cost" => json!(value as f64 / 100.0),
+        _ => json!(value),
+    };
     let draft = || Draft {
         confidence: 0.75,
         principal: true,
         resource: activity.resource(),
         observed: vec![("reason", json!(what))],
-        expected: vec![("fewer_than", json!(bound))],
+        expected: vec![("fewer_than", shown(bound))],
         support: vec![("tasks", json!(tasks))],
         earlier: spent.trail.clone(),
         ..Draft::default()
     };
     ledger.report(subject, severity, activity, draft, |running| {
         running.set_count(u64::from(unit.calls));
-        running.observed("value", value);
+        running.observed("value", shown(value));
         running.observed("model_calls", spent.models);
         running.observed("tokens", spent.tokens);
         running.observed("calls", unit.calls);
@@ -183,6 +205,20 @@ pub(crate) fn explain(finding: &Finding) -> String {
     let bound = bound.unwrap_or(0);
     let what = match finding.observed.get("reason").and_then(serde_json::Value::as_str) {
         Some("model_calls") => format!("called models {}", many(value, "time", "times")),
+        Some("cost") => {
+            let cost =
+                |value: Option<&serde_json::Value>| value.and_then(serde_json::Value::as_f64).unwrap_or(0.0);
+            return sentence(&format!(
+                "In one task of {} and {}, {} had models cost {:.2} by the prices that were set; less than {:.2} would have been usual. The \
+                 latest call went to {}.",
+                span(finding.observed_number("seconds")),
+                many(finding.observed_number("calls"), "call", "calls"),
+                finding.who(),
+                cost(finding.observed.get("value")),
+                cost(finding.expected.get("fewer_than")),
+                finding.place(),
+            ));
+        }
         Some("tokens") => format!("took {} of models", many(value, "token", "tokens")),
         _ => format!(
             "made the same change {}, each time with success",

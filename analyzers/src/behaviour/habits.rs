@@ -60,6 +60,9 @@ pub(crate) struct Habits {
     pub(crate) turns: Usual,
     #[serde(default)]
     pub(crate) tokens: Usual,
+    /// What it costs, where prices say so.
+    #[serde(default)]
+    pub(crate) costs: Usual,
     /// Of a unit of work: how often the same change succeeded.
     #[serde(default)]
     pub(crate) repeats: Usual,
@@ -117,6 +120,9 @@ impl Habits {
         if unit.spent.models > 0 {
             self.turns.learn(f64::from(unit.spent.models));
             self.tokens.learn(unit.spent.tokens as f64);
+            if unit.spent.cost > 0.0 {
+                self.costs.learn(unit.spent.cost);
+            }
         }
         for (endpoint, size) in &unit.held {
             learn(&mut self.answers, *endpoint, *size);

@@ -378,7 +378,7 @@ fn at_work(
     }
     if looks(Dimension::Models) {
         let likes = (&*habits, &group.habits);
-        agent_runaway::observe(activity, unit, likes, learned, world.seed, ledger);
+        agent_runaway::observe(activity, unit, likes, learned, world, ledger);
     }
     if looks(Dimension::Classes) {
         let known = (learned_itself, first);

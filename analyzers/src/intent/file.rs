@@ -152,7 +152,7 @@ impl Reader<'_> {
             .filter_map(|(at, table)| self.price(at, table))
             .collect();
         let tables = self.list(root, "agent");
-        if tables.is_empty() && self.mistakes.is_empty() {
+        if tables.is_empty() && prices.is_empty() && self.mistakes.is_empty() {
             self.mistakes.push(
                 0,
                 "there is no agent; write [[agent]] and below it whom it is about (client, id, claim, registry or kind)",

@@ -402,8 +402,8 @@ fn amount(record: &Value, path: &[String]) -> f64 {
 }
 
 impl Policies {
-    /// What a call of a model cost.
-    fn cost(&self, llm: &crate::llm::LlmCall) -> f64 {
+    /// What a call of a model cost, in the currency of the prices; nothing where its model has none.
+    pub(crate) fn cost(&self, llm: &crate::llm::LlmCall) -> f64 {
         let model = llm
             .model
             .as_deref()
