@@ -352,6 +352,7 @@ impl Desk {
     pub(crate) fn tick(&mut self, now: Timestamp) {
         if self.settings.live {
             self.outputs.flush();
+            self.outputs.tell_warnings();
             self.tell_board(now);
         }
     }

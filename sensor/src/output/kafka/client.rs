@@ -46,6 +46,19 @@ impl Context {
         self.complaints.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether the connection said what is wrong with it since it was last good.
+    pub(super) fn complains(&self) -> bool {
+        let complaints = self.complaints();
+        complaints.cause.is_some() || complaints.nobody_answers
+    }
+
+    /// The connection is good: what it said before is over.
+    pub(super) fn is_good(&self) {
+        let mut complaints = self.complaints();
+        complaints.cause = None;
+        complaints.nobody_answers = false;
+    }
+
     /// Whether the producer can do no more and has to be made anew.
     pub(super) fn is_fatal(&self) -> bool {
         self.complaints().fatal
@@ -196,6 +209,12 @@ pub(super) fn reason(producer: &Producer, brokers: &str, code: RDKafkaErrorCode)
         | RDKafkaErrorCode::RequestTimedOut => {
             format!(
                 "no Kafka broker at {brokers} confirmed a record in time; check the brokers' health and the network"
+            )
+        }
+        // What a broker answers whose disk is full or broken, before it gives the disk up.
+        RDKafkaErrorCode::Unknown | RDKafkaErrorCode::KafkaStorageError => {
+            format!(
+                "the Kafka broker at {brokers} cannot store records ({code}); see its log, its disk may be full"
             )
         }
         _ => ClientError::MessageProduction(code).to_string(),
