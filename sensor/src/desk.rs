@@ -162,6 +162,7 @@ impl Desk {
             analyzer,
             outputs,
             day: store.as_ref().and_then(Store::learned_up_to),
+            store_waits: store.as_ref().is_some_and(Store::is_unopened),
             store,
             coverage: Coverage::new(settings.one_sided_percent),
             settings,
@@ -169,7 +170,6 @@ impl Desk {
             kept_back: Vec::new(),
             unstored: false,
             rests_until: None,
-            store_waits: false,
             endpoints: Published::default(),
             principals: Published::default(),
             store_failed: false,
@@ -262,7 +262,7 @@ impl Desk {
             audit.reloaded(&reloaded.in_force);
         }
         // Without the note, commands over the store show the files of before: not worth ending a capture for.
-        if let Some(store) = &self.store
+        if let Some(store) = &mut self.store
             && let Err(error) = store.note_declared(&reloaded.noted)
         {
             message::warn(&format!("{error:#}"));
@@ -484,6 +484,9 @@ impl Desk {
         self.note_hidden();
         let Some(store) = &mut self.store else { return 0 };
         let began = Instant::now();
+        if store.wants_everything() {
+            self.analyzer.change_everything();
+        }
         let changes = self.analyzer.take_changes();
         let mut written = match self.settings.live {
             true => store.write_or_hold(changes, self.day),
@@ -509,19 +512,26 @@ impl Desk {
             written = written.and_then(|bytes| store.note_audit(audit.head()).map(|()| bytes));
         }
         if let Err(error) = &written
-            && error.is_full()
-            && store.holds()
+            && self.settings.live
+            && error.may_pass()
         {
             if !self.store_waits {
                 message::error(&format!(
-                    "{error:#}; what is learned is held in memory until there is room, everything else goes on"
+                    "{error:#}; what is learned is held in memory until {}, everything else goes on",
+                    if error.is_full() {
+                        "there is room"
+                    } else {
+                        "it can be"
+                    }
                 ));
             }
             self.store_waits = true;
             return 0;
         }
         if self.store_waits && written.is_ok() {
-            message::info("there is room again, and the store has all that was learned meanwhile");
+            message::info(
+                "the store can be written again, for there is room again, and has all that was learned meanwhile",
+            );
             self.store_waits = false;
         }
         if written.is_ok() {

@@ -414,6 +414,129 @@ fn a_disk_that_is_full_holds_up_the_store_and_nothing_else_until_there_is_room()
     );
 }
 
+/// Findings that were told are in the store, and it is whole.
+fn has_all(store: &Path, findings: &Path) {
+    assert_eq!(check(store).status.code(), Some(0), "{}", said(&check(store)));
+    let known: BTreeSet<String> = known(store).iter().map(|f| f["id"].to_string()).collect();
+    let told = lines(findings);
+    assert!(!told.is_empty());
+    let missing: Vec<_> = told
+        .iter()
+        .filter(|f| !known.contains(&f["id"].to_string()))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn a_capture_begins_on_a_full_disk_and_stores_what_it_learned_when_there_is_room() {
+    let Some(wire) = Wire::new("e") else { return };
+    let out = folder("faults-store-begins-full");
+    let Some(disk) = Disk::new(out.join("disk"), "24m") else {
+        return;
+    };
+    let (store, findings) = (disk.0.join("store"), out.join("findings.jsonl"));
+    let arguments = [
+        "--config".to_owned(),
+        config(&out, "backup_every = \"0s\"\n"),
+        "--store".to_owned(),
+        text(&store),
+        "--findings".to_owned(),
+        text(&findings),
+    ];
+    let _sender = wire.send_fresh(2000);
+    // Without a store, and then with one of before.
+    for (round, knows) in [
+        (1, "the run begins with nothing"),
+        (2, "the run begins with what the store knows"),
+    ] {
+        let filler = disk.fill();
+        let before = if round == 1 { 0 } else { known(&store).len() };
+        let mut sensor = wire.capture(&out, &arguments);
+        sensor.says("listening on", round);
+        sensor.says("there is no room for the store", round);
+        sensor.says(knows, 1);
+        wait_for("findings", || {
+            fs::metadata(&findings).is_ok_and(|file| file.len() > 0)
+        });
+        if round == 1 {
+            assert!(
+                !store.join("tapline.db").exists(),
+                "nothing that looks like a store"
+            );
+        }
+        fs::remove_file(filler).expect("the file");
+        sensor.says("there is room again", round);
+        assert_eq!(sensor.stop(), Some(0));
+        has_all(&store, &findings);
+        assert!(known(&store).len() > before, "{before} before");
+    }
+}
+
+#[test]
+fn a_small_disk_that_fills_is_tried_again_until_there_is_room() {
+    let Some(wire) = Wire::new("s") else { return };
+    let out = folder("faults-store-small");
+    let _sender = wire.send_fresh(3000);
+    // Each fills at another place: in the middle of rows, of notes, of the log, of the history.
+    for (round, size) in ["560k", "620k", "660k", "700k"].into_iter().enumerate() {
+        let Some(disk) = Disk::new(out.join(size), size) else {
+            return;
+        };
+        let (store, findings) = (disk.0.join("store"), out.join("findings.jsonl"));
+        let arguments = [
+            "--config".to_owned(),
+            config(&out, "backup_every = \"0s\"\n"),
+            "--store".to_owned(),
+            text(&store),
+            "--findings".to_owned(),
+            text(&findings),
+        ];
+        let mut sensor = wire.capture(&out, &arguments);
+        sensor.says(
+            "the disk is full; what is learned is held in memory until there is room",
+            round + 1,
+        );
+        // It is tried again and again meanwhile.
+        std::thread::sleep(Duration::from_secs(3));
+        assert!(ok(&format!("mount -o remount,size=48m {}", disk.0.display())));
+        sensor.says("there is room again", round + 1);
+        let said = sensor.said();
+        assert!(!said.contains("is not kept"), "{said}");
+        assert_eq!(sensor.stop(), Some(0), "{said}");
+        has_all(&store, &findings);
+    }
+}
+
+#[test]
+fn a_replay_that_may_not_write_says_why_and_leaves_nothing_that_looks_like_a_store() {
+    let out = folder("faults-store-limits");
+    let (demo, store) = (text(&testdata("demo.pcap")), out.join("store"));
+    // Blocks of 1 KiB, as bash counts them.
+    for limit in [0, 1, 2, 4, 5, 8, 12, 16, 20, 24] {
+        let _ = fs::remove_dir_all(&store);
+        let line = format!(
+            "ulimit -f {limit}; exec {} replay {demo} --store {}",
+            env!("CARGO_BIN_EXE_tapline"),
+            text(&store)
+        );
+        let run = Command::new("bash")
+            .args(["-c", &line])
+            .output()
+            .expect("bash runs");
+        assert_eq!(run.status.code(), Some(4), "{limit}: {}", said(&run));
+        let told = String::from_utf8_lossy(&run.stderr).into_owned();
+        assert!(told.contains("ulimit -f"), "{limit}: {told}");
+        // Either nothing, or a store that is one.
+        let checked = check(&store);
+        let whole = checked.status.code() == Some(0);
+        assert!(
+            whole || !store.join("tapline.db").exists(),
+            "{limit}: {}",
+            said(&checked)
+        );
+    }
+}
+
 #[test]
 fn a_spool_that_is_full_sheds_and_says_so_and_delivers_the_rest() {
     let out = folder("faults-spool-full");

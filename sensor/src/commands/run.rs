@@ -289,19 +289,24 @@ fn desk(
             true => Failure::output(error),
             false => Failure::usage(error),
         };
-        let begun = store::begin(dir, &hash_key, config.backups(), || {
-            Analyzer::new(learning.clone())
-        });
+        let new = || Analyzer::new(learning.clone());
+        let begun = match live {
+            true => store::begin_live(dir, &hash_key, config.backups(), new),
+            false => store::begin(dir, &hash_key, config.backups(), new),
+        };
         let begun = begun.map_err(not_usable)?;
         let say = if begun.lost { message::warn } else { message::info };
         begun.told.iter().for_each(|text| say(text));
-        let store = begun.store;
+        let mut store = begun.store;
         unsure = audit::unsure(dir);
         let trail = audit_trail(dir, args, config, live, &begun.told, begun.lost);
-        store
-            .note_declared(&Noted::of(config, &args.spec))
-            .and_then(|()| store.note_captures(captures))
-            .map_err(not_usable)?;
+        match store.note_declared(&Noted::of(config, &args.spec)) {
+            // It is noted with the first snapshot that finds room.
+            Err(error) if live && error.is_full() => {}
+            other => other
+                .and_then(|()| store.note_captures(captures))
+                .map_err(not_usable)?,
+        }
         (Some((store, trail)), begun.analyzer)
     };
     let mut outputs = Outputs::open(args).map_err(Failure::usage)?;
