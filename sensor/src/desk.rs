@@ -269,6 +269,13 @@ impl Desk {
         }
     }
 
+    /// Notes in the audit trail that a configuration was asked for and is not in force.
+    pub(crate) fn note_refused(&mut self, why: &str) {
+        if let Some(audit) = &mut self.outputs.audit {
+            audit.add("configuration_refused", serde_json::json!({ "message": why }));
+        }
+    }
+
     /// Handles an exchange; `attributed` is what the inventory stage said of it, when that is in another thread.
     #[inline]
     pub(crate) fn exchange(&mut self, exchange: &Exchange, attributed: Option<Attributed>) {

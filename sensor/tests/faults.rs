@@ -596,17 +596,31 @@ fn an_interface_that_goes_down_is_told_and_capture_goes_on_when_it_is_up() {
     let Some(wire) = Wire::new("i") else { return };
     let out = folder("faults-interface");
     let exchanges = out.join("exchanges.jsonl");
-    let mut sensor = wire.capture(&out, &["--exchanges".to_owned(), text(&exchanges)]);
+    let mut sensor = wire.capture(
+        &out,
+        &["--exchanges", &text(&exchanges), "--listen", "127.0.0.1:9466"].map(str::to_owned),
+    );
     sensor.says("listening on", 1);
     let _sender = wire.send(1000);
     let count = || fs::read_to_string(&exchanges).map_or(0, |text| text.lines().count());
     wait_for("exchanges", || count() > 20);
+    let ready = || -> String {
+        let asked = Command::new("curl")
+            .args(["-s", "-m", "5", "http://127.0.0.1:9466/readyz"])
+            .output();
+        String::from_utf8_lossy(&asked.expect("curl runs").stdout).into_owned()
+    };
+    assert_eq!(ready(), "ready\n");
     assert!(ok(&format!("ip link set {} down", wire.span)));
     sensor.says("is down", 1);
+    wait_for("it to be not ready", || {
+        ready().starts_with(&format!("not ready\ncapture: {} is down", wire.span))
+    });
     std::thread::sleep(Duration::from_secs(1));
     let before = count();
     assert!(ok(&format!("ip link set {} up", wire.span)));
     sensor.says("is up again", 1);
+    wait_for("it to be ready", || ready() == "ready\n");
     wait_for("exchanges after it", || count() > before + 20);
     assert_eq!(sensor.stop(), Some(0));
     // Gone altogether: what was seen is reported, and the status tells.

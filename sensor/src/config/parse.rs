@@ -78,7 +78,7 @@ fn read(path: &Path, files: bool) -> Result<Config, Mistakes> {
         found: Vec::new(),
         unreadable: Some(cause),
     };
-    let bytes = std::fs::read(path).map_err(|e| unreadable(e.to_string()))?;
+    let bytes = crate::regular::read(path).map_err(|e| unreadable(e.to_string()))?;
     let text = String::from_utf8(bytes).map_err(|e| {
         unreadable(format!(
             "it is not UTF-8 at byte {}",
@@ -219,8 +219,7 @@ fn unreadable_file(section: &str, key: &str, value: &DeValue<'_>) -> Option<Stri
     if !names_a_file || file.is_empty() {
         return None;
     }
-    // A folder can be opened, and not read.
-    let error = std::fs::read(file.as_ref()).err()?;
+    let error = crate::regular::read(Path::new(file.as_ref())).err()?;
     Some(format!("names {file}, which cannot be read: {error}"))
 }
 

@@ -181,6 +181,11 @@ impl Live {
         }
     }
 
+    /// The name of the interface, while it is down.
+    pub(crate) fn down(&self) -> Option<&str> {
+        self.down.map(|_| self.name.as_str())
+    }
+
     /// What was dropped so far.
     pub(crate) fn drops(&mut self) -> Drops {
         if let Ok(stat) = self.capture.stats() {

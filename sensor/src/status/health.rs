@@ -17,7 +17,10 @@ impl Board {
         match self.stage() {
             Stage::Opening => vec!["capture: the interface is not open yet".to_owned()],
             Stage::Reading => vec!["store: what was learned before is being read".to_owned()],
-            Stage::Capturing => Vec::new(),
+            // A process that begins anew would be no better off, so this is about being ready and not about being well.
+            Stage::Capturing => (self.down.load().iter())
+                .map(|name| format!("capture: {name} is down, and nothing is captured until it is up: sudo ip link set {name} up"))
+                .collect(),
             Stage::Ending => vec!["capture: it has ended; what is left is being written".to_owned()],
         }
     }
@@ -106,6 +109,33 @@ mod tests {
         assert!(said[1].contains("store"), "{said:?}");
         assert!(said[2].is_empty(), "{said:?}");
         assert!(said[3].contains("ended"), "{said:?}");
+    }
+
+    #[test]
+    fn what_was_read_anew_is_counted() {
+        let board = capturing();
+        [true, false, false]
+            .into_iter()
+            .for_each(|taken| board.count_reload(taken));
+        let text = board.metrics();
+        assert!(
+            text.contains("tapline_config_reloads_total{result=\"taken\"} 1\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("tapline_config_reloads_total{result=\"refused\"} 2\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn an_interface_that_is_down_is_a_matter_of_being_ready() {
+        let board = capturing();
+        board.tell_interface(Some("eth1"));
+        assert!(board.not_ready()[0].contains("sudo ip link set eth1 up"));
+        assert!(board.wrong().is_empty());
+        board.tell_interface(None);
+        assert!(board.not_ready().is_empty());
     }
 
     #[test]

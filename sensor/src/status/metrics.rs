@@ -165,6 +165,17 @@ impl Board {
         if let Some(kafka) = &work.kafka {
             published(&mut text, kafka);
         }
+        text.each(
+            (
+                "tapline_config_reloads_total",
+                Counter,
+                "How often the configuration was read anew while running (SIGHUP), and taken over or refused as a whole.",
+            ),
+            "result",
+            ["taken", "refused"]
+                .into_iter()
+                .zip(self.reloads.iter().map(|count| count.load(Ordering::Relaxed))),
+        );
         text.one(
             "tapline_outputs_failed",
             Gauge,
