@@ -470,7 +470,7 @@ impl Desk {
             }
         }
         self.publish_learned(now);
-        self.outputs.flush();
+        self.outputs.end();
         if let Some(audit) = &mut self.outputs.audit {
             audit.add("run_ended", serde_json::json!({ "packet_time": Rfc3339(now.0) }));
         }

@@ -507,6 +507,49 @@ fn a_small_disk_that_fills_is_tried_again_until_there_is_room() {
     }
 }
 
+/// The number before these words, the last time they were said.
+fn number_before(said: &str, words: &str) -> u64 {
+    let (before, _) = said
+        .rsplit_once(words)
+        .unwrap_or_else(|| panic!("no {words:?} in\n{said}"));
+    let number = before.rsplit(' ').next().unwrap_or_default().replace(',', "");
+    number
+        .parse()
+        .unwrap_or_else(|_| panic!("no number before {words:?} in\n{said}"))
+}
+
+#[test]
+fn a_file_of_records_goes_on_when_its_disk_has_room_again_and_tells_what_it_lacks() {
+    let Some(wire) = Wire::new("o") else { return };
+    let out = folder("faults-output-full");
+    let Some(disk) = Disk::new(out.join("disk"), "24m") else {
+        return;
+    };
+    let exchanges = disk.0.join("exchanges.jsonl");
+    let mut sensor = wire.capture(&out, &["--exchanges".to_owned(), text(&exchanges)]);
+    sensor.says("listening on", 1);
+    let size = || fs::metadata(&exchanges).map_or(0, |file| file.len());
+    let sender = wire.send(3000);
+    wait_for("exchanges", || size() > 0);
+    let filler = disk.fill();
+    sensor.says("it goes on when it can be written again", 1);
+    // Longer than what waits in memory lasts.
+    std::thread::sleep(Duration::from_secs(4));
+    let before = size();
+    fs::remove_file(filler).expect("the file");
+    sensor.says("records are missing in it", 1);
+    wait_for("further exchanges", || size() > before + 100_000);
+    drop(sender);
+    assert_eq!(sensor.stop(), Some(4), "it is not whole, and that is told");
+    let said = fs::read_to_string(out.join("said")).expect("what it said");
+    assert_eq!(said.matches("cannot write to").count(), 1, "{said}");
+    // Every line is a record, and those that are missing are counted to the last.
+    let there = lines(&exchanges).len() as u64;
+    let missing = number_before(&said, " records are missing in it");
+    assert_eq!(there + missing, number_before(&said, " exchanges ("), "{said}");
+    assert!(missing > 0 && there > 0);
+}
+
 #[test]
 fn a_replay_that_may_not_write_says_why_and_leaves_nothing_that_looks_like_a_store() {
     let out = folder("faults-store-limits");

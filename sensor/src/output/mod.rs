@@ -138,9 +138,9 @@ impl Outputs {
         self.kafka.as_ref().map(KafkaSink::work)
     }
 
-    /// Names of the files that cannot be written any more.
+    /// Names of the files that cannot be written now.
     pub(crate) fn failed_names(&self) -> Vec<String> {
-        let failed = self.lines().filter(|lines| lines.failed());
+        let failed = self.lines().filter(|lines| lines.fails());
         failed.map(|lines| lines.name().to_owned()).collect()
     }
 
@@ -200,6 +200,11 @@ impl Outputs {
     /// Hands on what is buffered.
     pub(crate) fn flush(&mut self) {
         self.lines_mut().for_each(Lines::flush);
+    }
+
+    /// Hands on the last of what is buffered, and tells what could not be.
+    pub(crate) fn end(&mut self) {
+        self.lines_mut().for_each(Lines::end);
     }
 
     /// Whether there were places to write to, and none of them takes anything any more.
