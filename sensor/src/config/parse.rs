@@ -8,6 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::keys::{Config, KEYS, KafkaSection, SECTIONS};
 use super::value::{Secret, Wrong};
+use crate::source::live;
 
 /// A mistake and where it is; line and column count from 1.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -128,6 +129,11 @@ fn parse(text: &str, files: bool) -> Result<Config, Vec<Mistake>> {
                         let what = |w: Wrong| (w.at, format!("{section}.{key} {}", w.what));
                         found.extend(wrong.into_iter().map(what));
                     } else if files && let Some(cause) = unreadable_file(section, key, value.get_ref()) {
+                        found.push((value.span().start, format!("{section}.{key} {cause}")));
+                    } else if files
+                        && (section, key) == ("capture", "filter")
+                        && let Some(cause) = live::wrong_in_filter(&config.capture.filter)
+                    {
                         found.push((value.span().start, format!("{section}.{key} {cause}")));
                     }
                 }
