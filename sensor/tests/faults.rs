@@ -539,15 +539,27 @@ fn a_file_of_records_goes_on_when_its_disk_has_room_again_and_tells_what_it_lack
     fs::remove_file(filler).expect("the file");
     sensor.says("records are missing in it", 1);
     wait_for("further exchanges", || size() > before + 100_000);
-    drop(sender);
+    // And once more, until its end.
+    let _filler = disk.fill();
+    sensor.says("it goes on when it can be written again", 2);
+    std::thread::sleep(Duration::from_secs(1));
     assert_eq!(sensor.stop(), Some(4), "it is not whole, and that is told");
+    drop(sender);
     let said = fs::read_to_string(out.join("said")).expect("what it said");
-    assert_eq!(said.matches("cannot write to").count(), 1, "{said}");
+    assert_eq!(said.matches("cannot write to").count(), 2, "{said}");
     // Every line is a record, and those that are missing are counted to the last.
     let there = lines(&exchanges).len() as u64;
-    let missing = number_before(&said, " records are missing in it");
-    assert_eq!(there + missing, number_before(&said, " exchanges ("), "{said}");
-    assert!(missing > 0 && there > 0);
+    assert_eq!(fs::read(&exchanges).expect("the file").last(), Some(&b'\n'));
+    let (first, all) = (
+        number_before(&said, " records are missing in it"),
+        number_before(&said.replace('\n', " "), " records "),
+    );
+    assert!(
+        said.contains(&format!("{} lacks {all} records", text(&exchanges))),
+        "{said}"
+    );
+    assert_eq!(there + all, number_before(&said, " exchanges ("), "{said}");
+    assert!(first > 0 && all > first && there > 0);
 }
 
 #[test]

@@ -267,6 +267,15 @@ mod tests {
                 start.elapsed()
             );
         }
+        // No more are held than there may be.
+        let mut byte = [0];
+        let mut is_open = |stream: &TcpStream| {
+            let _ = stream.set_nonblocking(true);
+            let mut stream = stream;
+            matches!(stream.read(&mut byte), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
+        };
+        let open = silent.iter().filter(|stream| is_open(stream)).count();
+        assert!(open <= CONNECTIONS, "{open} are open");
         // Whoever goes on connecting does not keep others out either.
         let stop = AtomicBool::new(false);
         std::thread::scope(|scope| {
