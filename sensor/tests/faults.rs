@@ -955,6 +955,37 @@ fn a_broker_whose_disk_is_full_gets_every_finding_once_when_there_is_room() {
 }
 
 #[test]
+#[ignore = "half a minute; make faults"]
+fn tokens_that_run_out_every_few_seconds_are_told_and_nothing_is_lost() {
+    let Some(wire) = Wire::new("t") else { return };
+    // The broker ends a connection whose token has run out and was not renewed (KIP-368).
+    let kafka = Broker::up(&["--tls-sasl", "--reauth", "60000"]);
+    let more = format!(
+        "security_protocol = \"sasl_ssl\"\ntls_ca = \"{}\"\n[kafka.options]\n\"sasl.mechanisms\" = \"OAUTHBEARER\"\n\
+         \"enable.sasl.oauthbearer.unsecure.jwt\" = \"true\"\n\
+         \"sasl.oauthbearer.config\" = \"principal=tapline lifeSeconds=4\"\n",
+        kafka.setting("ca")
+    );
+    let mut run = Publishing::begin(
+        wire,
+        "faults-tokens",
+        &kafka,
+        kafka.setting("sasl_bootstrap"),
+        &more,
+    );
+    let count = || kafka.read("tapline.findings").len();
+    for _ in 0..3 {
+        let before = count();
+        std::thread::sleep(Duration::from_secs(4));
+        wait_for("findings with the next token", || count() > before);
+    }
+    // librdkafka hands the renewal of a token to the program, which has none to give: it begins anew with another.
+    run.sensor.says("the broker refuses the login", 1);
+    run.sensor.says("takes records again", 1);
+    run.ends_with_each_once(&kafka);
+}
+
+#[test]
 fn a_password_that_runs_out_is_told_and_its_successor_is_taken_up_while_it_runs() {
     let Some(wire) = Wire::new("p") else { return };
     // A login holds for three seconds, so what the broker was told last is what counts.

@@ -52,6 +52,16 @@ impl Context {
         complaints.cause.is_some() || complaints.nobody_answers
     }
 
+    /// Whether no broker at all answers, or lets the sensor in. One of several that is away is no reason to stop: its partitions move to
+    /// another.
+    pub(super) fn is_cut_off(&self) -> bool {
+        let complaints = self.complaints();
+        let refused = |code: &RDKafkaErrorCode| {
+            matches!(code, RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SSL)
+        };
+        complaints.nobody_answers || complaints.cause.as_ref().is_some_and(|(code, _)| refused(code))
+    }
+
     /// The connection is good: what it said before is over.
     pub(super) fn is_good(&self) {
         let mut complaints = self.complaints();

@@ -20,9 +20,9 @@ use crate::output::record::{Record, Topic};
 /// With a full window and no confirmation for this long, records go to the spool.
 const STALL: Duration = Duration::from_secs(1);
 /// Records that are under way and that nobody confirms for this long go to the spool, and that is told: librdkafka itself would go on trying
-/// for ever, without a word. Sooner when it said what is wrong with the connection.
+/// for ever, without a word. Sooner when it said that nobody answers or lets the sensor in.
 const SILENT: Duration = Duration::from_secs(10);
-const SILENT_AND_WHY: Duration = Duration::from_secs(2);
+const SILENT_CUT_OFF: Duration = Duration::from_secs(2);
 /// Records moved from the queue to the spool between two looks at the broker.
 const DIVERT_BATCH: usize = 512;
 /// How often confirmations out of the spool are written down.
@@ -300,8 +300,8 @@ impl Publisher {
 
     /// Nobody confirms what is under way: that is told, and where there is a spool it waits there.
     fn consider_silence(&mut self) {
-        let silence = match self.producer.client().context().complains() {
-            true => SILENT_AND_WHY,
+        let silence = match self.producer.client().context().is_cut_off() {
+            true => SILENT_CUT_OFF,
             false => SILENT,
         };
         let is_silent = !self.in_flight.is_empty() && self.last_confirmed.elapsed() > silence;
