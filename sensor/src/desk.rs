@@ -533,6 +533,8 @@ impl Desk {
                 ));
             }
             self.store_waits = true;
+            self.told.store.failed += 1;
+            self.told.store.waits = true;
             return 0;
         }
         if self.store_waits && written.is_ok() {
@@ -540,6 +542,8 @@ impl Desk {
                 "the store can be written again, for there is room again, and has all that was learned meanwhile",
             );
             self.store_waits = false;
+            self.told.store.waits = false;
+            self.begin_audit();
         }
         if written.is_ok() {
             let of = &mut self.told.store;
@@ -553,10 +557,24 @@ impl Desk {
             ));
             self.store_failed = true;
             self.told.store.failed += 1;
+            self.told.store.given_up = true;
             self.store = None;
             self.analyzer.forget_changes();
             0
         })
+    }
+
+    /// Begins the audit trail that could not be begun with the run.
+    fn begin_audit(&mut self) {
+        if self.outputs.audit.is_none()
+            && let Some(begin) = &self.outputs.audit_later
+            && let Ok(mut audit) = begin()
+        {
+            let known = self.analyzer.findings().map(|f| (f.id, f.severity));
+            audit.knows(known);
+            self.outputs.audit = Some(audit);
+            self.outputs.audit_later = None;
+        }
     }
 
     /// Publishes the findings that the store has now, or that cannot wait for it.

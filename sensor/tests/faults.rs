@@ -468,6 +468,15 @@ fn a_capture_begins_on_a_full_disk_and_stores_what_it_learned_when_there_is_room
         sensor.says("there is room again", round);
         assert_eq!(sensor.stop(), Some(0));
         has_all(&store, &findings);
+        // And the run is in the audit trail.
+        let trail = lines(&store.join("audit.jsonl"));
+        let started = trail
+            .iter()
+            .filter(|record| record["what"] == "run_started")
+            .count();
+        assert_eq!(started, round, "{trail:?}");
+        let chain = tapline(&["audit", "verify", "--store", &text(&store)]);
+        assert_eq!(chain.status.code(), Some(0), "{}", said(&chain));
         assert!(known(&store).len() > before, "{before} before");
     }
 }

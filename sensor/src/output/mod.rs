@@ -34,6 +34,9 @@ fn wanted(args: &RunArgs) -> Vec<(&'static str, &Path)> {
     .collect()
 }
 
+/// What begins an audit trail.
+pub(crate) type BeginAudit = Box<dyn Fn() -> std::io::Result<Audit> + Send>;
+
 /// Every place results go to. Each is independent of the others: one that fails is reported once and left out,
 /// the rest goes on.
 #[derive(Default)]
@@ -48,6 +51,8 @@ pub(crate) struct Outputs {
     pub(crate) a2a: Option<Lines>,
     /// The audit trail, when there is a store.
     pub(crate) audit: Option<Audit>,
+    /// Begins that trail, where there was no room for it when the run began.
+    pub(crate) audit_later: Option<BeginAudit>,
     kafka: Option<KafkaSink>,
     delivery: Option<Delivery>,
 }

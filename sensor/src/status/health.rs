@@ -43,7 +43,7 @@ impl Board {
             }
         }
         let work = self.work.load();
-        if let Some(store) = work.store.filter(|store| store.failed > 0) {
+        if let Some(store) = work.store.filter(|store| store.given_up) {
             wrong.push(format!(
                 "store: {} snapshots could not be written; what is learned is lost at the end; free some space or mend the folder, and start anew",
                 store.failed
@@ -129,6 +129,26 @@ mod tests {
     }
 
     #[test]
+    fn a_store_that_waits_for_room_is_counted_and_no_reason_to_begin_anew() {
+        let board = capturing();
+        board.tell_work(Work {
+            store: Some(StoreWork {
+                failed: 3,
+                waits: true,
+                ..StoreWork::default()
+            }),
+            ..Work::default()
+        });
+        assert!(board.wrong().is_empty(), "{:?}", board.wrong());
+        let text = board.metrics();
+        assert!(text.contains("tapline_store_waiting 1\n"), "{text}");
+        assert!(
+            text.contains("tapline_store_snapshot_failures_total 3\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
     fn an_interface_that_is_down_is_a_matter_of_being_ready() {
         let board = capturing();
         board.tell_interface(Some("eth1"));
@@ -167,6 +187,7 @@ mod tests {
                 kafka,
                 store: Some(StoreWork {
                     failed,
+                    given_up: failed > 0,
                     ..StoreWork::default()
                 }),
                 outputs_failed: outputs.iter().map(|o| (*o).to_owned()).collect(),

@@ -149,6 +149,12 @@ impl Board {
                 "Snapshots that could not be written.",
                 store.failed,
             );
+            text.one(
+                "tapline_store_waiting",
+                Gauge,
+                "Whether what was learned waits in memory since it cannot be written, as on a full disk; it is tried again.",
+                u8::from(store.waits),
+            );
             text.maybe(
                 "tapline_store_last_snapshot_timestamp_seconds",
                 Gauge,

@@ -76,7 +76,12 @@ pub(crate) fn count_finding(counts: &mut FindingCounts, kind: Kind, severity: Se
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct StoreWork {
     pub(crate) written: u64,
+    /// Attempts that were in vain.
     pub(crate) failed: u64,
+    /// What could not be written waits for the next attempt.
+    pub(crate) waits: bool,
+    /// No more is written.
+    pub(crate) given_up: bool,
     /// Seconds since 1970 by the clock, when the last one was written, and how long that took.
     pub(crate) last_success: Option<f64>,
     pub(crate) last_seconds: f64,

@@ -616,6 +616,9 @@ impl Store {
 
     /// The end of a run: a last copy, when it is time for one.
     pub(crate) fn close(&mut self) {
+        if self.is_unopened() {
+            return;
+        }
         if let Some(backups) = &mut self.backups {
             backups.finish();
         }
