@@ -72,7 +72,7 @@ memory: ## what 50,000 endpoints and 100,000 callers take, and what somebody may
 	    $(CARGO) run --release --quiet -p benches --bin callers $$of || exit 1; \
 	done
 
-faults: ## break things under a live capture with store and Kafka: fifty kills, full disks, interface and broker down (five minutes, root)
+faults: ## break things under a live capture with store and Kafka: fifty kills, full disks, interface and broker down (twenty minutes, root)
 	@deploy/install-deps test
 	@deploy/kafka/broker fetch
 	@$(CARGO) test --test faults --no-run --quiet -p tapline

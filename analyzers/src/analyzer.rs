@@ -277,6 +277,23 @@ impl Analyzer {
         self.behaviour.ledger.entries.untrack();
     }
 
+    /// Takes every row for changed: for a store that begins with nothing once more.
+    pub fn change_everything(&mut self) {
+        self.inventory.inventory.endpoints.change_all();
+        self.inventory.inventory.hosts.change_all();
+        self.inventory.comparison.covers.change_all();
+        self.inventory.mcp.servers.change_all();
+        self.inventory.mcp.sessions.change_all();
+        self.inventory.a2a.agents.change_all();
+        self.behaviour.behaviour.profiles.change_all();
+        self.behaviour.behaviour.scans.change_all();
+        self.behaviour.behaviour.logins.change_all();
+        self.behaviour.behaviour.groups.change_all();
+        self.behaviour.behaviour.credentials.change_all();
+        self.behaviour.behaviour.graph.edges.change_all();
+        self.behaviour.ledger.entries.change_all();
+    }
+
     /// Rows changed since this was last called, sorted by table and key. Nothing after [`Self::forget_changes`].
     ///
     /// They count as taken, also those of them that are not asked for. Each is written out when it is asked for: all

@@ -88,6 +88,23 @@ impl<V: Row> Store<V> {
         self.removed = Vec::new();
     }
 
+    /// Takes every row for changed, and no removal for one that has to be told.
+    pub(crate) fn change_all(&mut self) {
+        if !self.tracked {
+            return;
+        }
+        self.removed = Vec::new();
+        self.changed = Vec::with_capacity(self.rows.len());
+        #[expect(
+            clippy::iter_over_hash_type,
+            reason = "they are sorted when they are asked for"
+        )]
+        for (id, entry) in &mut self.rows {
+            entry.dirty = true;
+            self.changed.push(*id);
+        }
+    }
+
     pub(crate) fn get(&self, id: Id) -> Option<&V> {
         self.rows.get(&id).map(|e| &e.row)
     }

@@ -3,7 +3,6 @@
 //! A specification was written by somebody else, and often breaks its own rules: what is wrong is told, and the rest is
 //! used. Overrides and owners are configuration: a mistake there stops the run, as one in the configuration does.
 
-use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -231,7 +230,7 @@ fn add_specs(specs: &mut Index, config: &Config, more: &[String], tell: Tell) ->
 
 fn read(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+    crate::regular::open(path)?.take(limit).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

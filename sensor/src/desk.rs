@@ -162,6 +162,7 @@ impl Desk {
             analyzer,
             outputs,
             day: store.as_ref().and_then(Store::learned_up_to),
+            store_waits: store.as_ref().is_some_and(Store::is_unopened),
             store,
             coverage: Coverage::new(settings.one_sided_percent),
             settings,
@@ -169,7 +170,6 @@ impl Desk {
             kept_back: Vec::new(),
             unstored: false,
             rests_until: None,
-            store_waits: false,
             endpoints: Published::default(),
             principals: Published::default(),
             store_failed: false,
@@ -262,10 +262,17 @@ impl Desk {
             audit.reloaded(&reloaded.in_force);
         }
         // Without the note, commands over the store show the files of before: not worth ending a capture for.
-        if let Some(store) = &self.store
+        if let Some(store) = &mut self.store
             && let Err(error) = store.note_declared(&reloaded.noted)
         {
             message::warn(&format!("{error:#}"));
+        }
+    }
+
+    /// Notes in the audit trail that a configuration was asked for and is not in force.
+    pub(crate) fn note_refused(&mut self, why: &str) {
+        if let Some(audit) = &mut self.outputs.audit {
+            audit.add("configuration_refused", serde_json::json!({ "message": why }));
         }
     }
 
@@ -352,6 +359,7 @@ impl Desk {
     pub(crate) fn tick(&mut self, now: Timestamp) {
         if self.settings.live {
             self.outputs.flush();
+            self.outputs.tell_warnings();
             self.tell_board(now);
         }
     }
@@ -462,7 +470,7 @@ impl Desk {
             }
         }
         self.publish_learned(now);
-        self.outputs.flush();
+        self.outputs.end();
         if let Some(audit) = &mut self.outputs.audit {
             audit.add("run_ended", serde_json::json!({ "packet_time": Rfc3339(now.0) }));
         }
@@ -483,6 +491,9 @@ impl Desk {
         self.note_hidden();
         let Some(store) = &mut self.store else { return 0 };
         let began = Instant::now();
+        if store.wants_everything() {
+            self.analyzer.change_everything();
+        }
         let changes = self.analyzer.take_changes();
         let mut written = match self.settings.live {
             true => store.write_or_hold(changes, self.day),
@@ -508,20 +519,31 @@ impl Desk {
             written = written.and_then(|bytes| store.note_audit(audit.head()).map(|()| bytes));
         }
         if let Err(error) = &written
-            && error.is_full()
-            && store.holds()
+            && self.settings.live
+            && error.may_pass()
         {
             if !self.store_waits {
                 message::error(&format!(
-                    "{error:#}; what is learned is held in memory until there is room, everything else goes on"
+                    "{error:#}; what is learned is held in memory until {}, everything else goes on",
+                    if error.is_full() {
+                        "there is room"
+                    } else {
+                        "it can be"
+                    }
                 ));
             }
             self.store_waits = true;
+            self.told.store.failed += 1;
+            self.told.store.waits = true;
             return 0;
         }
         if self.store_waits && written.is_ok() {
-            message::info("there is room again, and the store has all that was learned meanwhile");
+            message::info(
+                "the store can be written again, for there is room again, and has all that was learned meanwhile",
+            );
             self.store_waits = false;
+            self.told.store.waits = false;
+            self.begin_audit();
         }
         if written.is_ok() {
             let of = &mut self.told.store;
@@ -535,10 +557,24 @@ impl Desk {
             ));
             self.store_failed = true;
             self.told.store.failed += 1;
+            self.told.store.given_up = true;
             self.store = None;
             self.analyzer.forget_changes();
             0
         })
+    }
+
+    /// Begins the audit trail that could not be begun with the run.
+    fn begin_audit(&mut self) {
+        if self.outputs.audit.is_none()
+            && let Some(begin) = &self.outputs.audit_later
+            && let Ok(mut audit) = begin()
+        {
+            let known = self.analyzer.findings().map(|f| (f.id, f.severity));
+            audit.knows(known);
+            self.outputs.audit = Some(audit);
+            self.outputs.audit_later = None;
+        }
     }
 
     /// Publishes the findings that the store has now, or that cannot wait for it.

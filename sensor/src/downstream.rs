@@ -40,6 +40,8 @@ pub(crate) enum Item {
     Tick(Box<Tick>),
     /// From here on other settings are in force.
     Reload(Box<Reloaded>),
+    /// Others were asked for and are not in force, for this reason.
+    Refused(String),
 }
 
 /// Packet time, and what was seen and lost until then.
@@ -58,6 +60,7 @@ enum Step {
     Flow(Box<Flow>),
     Tick(Timestamp),
     Reload(Box<Reloaded>),
+    Refused(String),
 }
 
 enum ToDesk {
@@ -238,6 +241,7 @@ fn here(desk: &mut Desk, calendar: &mut Calendar, item: Item) {
             desk.reconfigure_inventory(&reloaded);
             desk.reconfigure(&reloaded);
         }
+        Item::Refused(why) => desk.note_refused(&why),
         Item::Tick(tick) => {
             if let Some(due) = calendar.tick(tick.up, desk.asks_for_snapshot()) {
                 desk.attend(due, Some(&tick));
@@ -296,6 +300,7 @@ impl Front {
                     self.stage.reconfigure(&reloaded.settings);
                     out.push(Step::Reload(reloaded));
                 }
+                Item::Refused(why) => out.push(Step::Refused(why)),
                 Item::Tick(tick) => match self.calendar.tick(tick.up, self.asked.load(Ordering::Relaxed)) {
                     Some(due) => self.lend(&mut out, due, Some(tick))?,
                     None => out.push(Step::Tick(tick.now)),
@@ -336,6 +341,7 @@ fn work_at_desk(
                 Step::Flow(flow) => desk.flow(&flow),
                 Step::Tick(now) => desk.tick(now),
                 Step::Reload(reloaded) => desk.reconfigure(&reloaded),
+                Step::Refused(why) => desk.note_refused(&why),
             }),
             ToDesk::Loan(stage, due, tick) => {
                 desk.take_inventory(stage);

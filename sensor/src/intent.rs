@@ -2,7 +2,6 @@
 //!
 //! They are configuration: a mistake in one stops the run, because half of what was meant is not what was meant.
 
-use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -66,7 +65,7 @@ fn trusted(config: &Config) -> anyhow::Result<Vec<PublicKey>> {
     for text in &config.intent.trusted_keys {
         let path = Path::new(text);
         let read = match path.exists() {
-            true => std::fs::read_to_string(path)
+            true => crate::regular::read_to_string(path)
                 .with_context(|| format!("cannot read the public key {text} (intent.trusted_keys)"))?,
             false => text.clone(),
         };
@@ -99,7 +98,7 @@ pub(crate) fn signature_of(path: &Path) -> PathBuf {
 pub(crate) fn verified(path: &Path, text: &str, keys: &[PublicKey]) -> anyhow::Result<String> {
     let name = path.display();
     let beside = signature_of(path);
-    let signature = match std::fs::read_to_string(&beside) {
+    let signature = match crate::regular::read_to_string(&beside) {
         Ok(signature) => signature,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => bail!(
             "the intent policy {name} is refused: it is not signed, and intent.trusted_keys is set; \
@@ -150,7 +149,7 @@ fn add(policies: &mut Policies, path: &Path, keys: &[PublicKey]) -> anyhow::Resu
 pub(crate) fn read(path: &Path) -> anyhow::Result<String> {
     let name = path.display();
     let mut bytes = Vec::new();
-    File::open(path)
+    crate::regular::open(path)
         .and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes))
         .with_context(|| format!("cannot read the intent policy {name}"))?;
     if bytes.len() as u64 > LARGEST {

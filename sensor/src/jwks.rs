@@ -3,7 +3,6 @@
 //! What is wrong with a key is told with its place, and the rest is used. A file that is no key set stops the run: who names one wants
 //! tokens to be checked. Nothing of a key is ever told, for some files hold private ones.
 
-use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -105,7 +104,8 @@ pub(crate) fn load(config: &Config) -> anyhow::Result<Keys> {
 
 fn read(path: &Path, name: &str) -> anyhow::Result<String> {
     let mut bytes = Vec::new();
-    let file = File::open(path).with_context(|| format!("cannot read the keys in {name} (token.jwks)"))?;
+    let file =
+        crate::regular::open(path).with_context(|| format!("cannot read the keys in {name} (token.jwks)"))?;
     file.take(LARGEST + 1)
         .read_to_end(&mut bytes)
         .with_context(|| format!("cannot read the keys in {name} (token.jwks)"))?;

@@ -19,6 +19,7 @@ mod source;
 
 mod mirror;
 mod pipeline;
+mod regular;
 mod reload;
 
 mod calendar;

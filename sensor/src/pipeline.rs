@@ -12,7 +12,7 @@ use crate::desk::Desk;
 use crate::downstream::{Downstream, Item, Tick};
 use crate::keylog::{self, KeyLog};
 use crate::mirror::Mirror;
-use crate::reload::Reload;
+use crate::reload::{Heard, Reload};
 use crate::signals::Stop;
 use crate::source::capture::{Capture, FileError, Piece};
 use crate::source::file::Inputs;
@@ -301,10 +301,16 @@ pub(crate) fn capture(
             if stages.tick_due() || ticked.elapsed() >= TICK {
                 ticked = Instant::now();
                 let drops = live.drops();
+                board.iter().for_each(|board| board.tell_interface(live.down()));
                 stages.tick(Some(drops));
             }
-            if let Some(reloaded) = reload.poll() {
-                stages.downstream.take(Item::Reload(Box::new(reloaded)));
+            if let Some(heard) = reload.poll() {
+                let taken = matches!(heard, Heard::Taken(_));
+                board.iter().for_each(|board| board.count_reload(taken));
+                stages.downstream.take(match heard {
+                    Heard::Taken(reloaded) => Item::Reload(reloaded),
+                    Heard::Refused(why) => Item::Refused(why),
+                });
             }
             if idle {
                 stages.downstream.hand_over();

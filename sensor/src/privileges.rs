@@ -18,6 +18,7 @@ use nix::unistd::{self, User};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+    sock_filter,
 };
 
 /// What a run still needs afterwards.
@@ -233,7 +234,16 @@ const REFUSED: &[i64] = &[
     libc::SYS_personality,
 ];
 
+/// Calls of the x32 ABI of x86-64 have this bit in their number and the same architecture, so a list of numbers alone does not hold
+/// them (seccomp(2)). Nothing of this program makes one.
+const X32: u32 = 0x4000_0000;
+
 fn refuse_calls(needs: &Needs) -> Result<(), String> {
+    seccompiler::apply_filter(&filter(needs)?).map_err(|error| error.to_string())
+}
+
+/// What seccomp asks before each call of the kernel.
+fn filter(needs: &Needs) -> Result<BpfProgram, String> {
     let words = |error: &dyn std::fmt::Display| error.to_string();
     let same = |argument, operator, value| {
         SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operator, value)
@@ -263,10 +273,26 @@ fn refuse_calls(needs: &Needs) -> Result<(), String> {
         .try_into()
         .map_err(|_| "it is not known for this processor".to_owned())?;
     let refuse = SeccompAction::Errno(libc::EPERM.unsigned_abs());
-    let program: BpfProgram = SeccompFilter::new(rules, SeccompAction::Allow, refuse, arch)
+    let listed: BpfProgram = SeccompFilter::new(rules, SeccompAction::Allow, refuse.clone(), arch)
         .and_then(TryInto::try_into)
         .map_err(|error| words(&error))?;
-    seccompiler::apply_filter(&program).map_err(|error| words(&error))
+    if !cfg!(target_arch = "x86_64") {
+        return Ok(listed);
+    }
+    let step = |code: u32, jt, jf, k| sock_filter {
+        code: u16::try_from(code).unwrap_or_default(),
+        jt,
+        jf,
+        k,
+    };
+    // The number of the call is the first word of `struct seccomp_data`.
+    let mut program = vec![
+        step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
+        step(libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K, 0, 1, X32),
+        step(libc::BPF_RET | libc::BPF_K, 0, 0, refuse.into()),
+    ];
+    program.extend(listed);
+    Ok(program)
 }
 
 #[cfg(test)]
@@ -353,6 +379,195 @@ mod tests {
         let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
         assert!(status.contains("NoNewPrivs:\t1"), "{status}");
         println!("was confined by {layer}");
+    }
+
+    /// What the filter says of a call, worked out as the kernel does it (classic BPF on `struct seccomp_data`).
+    fn verdict(program: &[sock_filter], call: u32, arch: u32, arguments: [u64; 6]) -> u32 {
+        let word = |at: u32| match at {
+            0 => call,
+            4 => arch,
+            8 | 12 => 0,
+            _ => {
+                let at = at as usize - 16;
+                let bytes = arguments[at / 8].to_le_bytes();
+                u32::from_le_bytes(bytes[at % 8..at % 8 + 4].try_into().unwrap())
+            }
+        };
+        let (mut at, mut value) = (0, 0_u32);
+        loop {
+            let step = &program[at];
+            at += 1;
+            let jump = |yes: bool| usize::from(if yes { step.jt } else { step.jf });
+            match u32::from(step.code) {
+                // Load, and, return, go on.
+                0x20 => value = word(step.k),
+                0x54 => value &= step.k,
+                0x06 => return step.k,
+                0x05 => at += step.k as usize,
+                // Equal, greater, greater or equal.
+                0x15 => at += jump(value == step.k),
+                0x25 => at += jump(value > step.k),
+                0x35 => at += jump(value >= step.k),
+                other => panic!("a step of the filter that this does not know: {other:#x}"),
+            }
+        }
+    }
+
+    /// `AUDIT_ARCH_X86_64`, `AUDIT_ARCH_I386` and `AUDIT_ARCH_AARCH64` of linux/audit.h.
+    const X86_64: u32 = 0xc000_003e;
+    const I386: u32 = 0x4000_0003;
+    const AARCH64: u32 = 0xc000_00b7;
+
+    #[test]
+    fn the_filter_refuses_each_call_whatever_its_arguments_and_its_abi() {
+        let refused = libc::SECCOMP_RET_ERRNO | libc::EPERM.unsigned_abs();
+        let own = if cfg!(target_arch = "x86_64") {
+            X86_64
+        } else {
+            AARCH64
+        };
+        let many = [[0; 6], [u64::MAX; 6], [1, 2, 3, 4, 5, 6], [2, 3, 0, 0, 0, 0]];
+        let number = |call: i64| u32::try_from(call).unwrap();
+        for network in [false, true] {
+            let needs = Needs {
+                network,
+                ..Needs::default()
+            };
+            let program = filter(&needs).unwrap();
+            let says = |call, arguments| verdict(&program, call, own, arguments);
+            for (call, arguments) in REFUSED.iter().flat_map(|call| many.map(|a| (number(*call), a))) {
+                assert_eq!(says(call, arguments), refused, "call {call} of {arguments:?}");
+                if own == X86_64 {
+                    // socket, execve and execveat have numbers of their own there.
+                    for x32 in [call | X32, X32 | 41, X32 | 520, X32 | 545] {
+                        assert_eq!(says(x32, arguments), refused, "call {x32:#x}");
+                    }
+                }
+                let foreign = verdict(&program, call, I386, arguments);
+                assert_eq!(foreign, libc::SECCOMP_RET_KILL_PROCESS, "call {call}");
+            }
+            let (write, socket) = (number(libc::SYS_write), number(libc::SYS_socket));
+            assert_eq!(says(write, [1, 0, 8, 0, 0, 0]), libc::SECCOMP_RET_ALLOW);
+            for family in [
+                libc::AF_UNIX,
+                libc::AF_INET,
+                libc::AF_INET6,
+                libc::AF_NETLINK,
+                libc::AF_PACKET,
+            ] {
+                for kind in [libc::SOCK_STREAM, libc::SOCK_DGRAM, libc::SOCK_RAW] {
+                    for flags in [0, libc::SOCK_CLOEXEC, libc::SOCK_NONBLOCK] {
+                        let argument = |value: i32| u64::from(value.unsigned_abs());
+                        // The upper halves are not looked at by the kernel, so nothing may hang on them.
+                        let upper = 0xdead_beef_0000_0000;
+                        let said = says(
+                            socket,
+                            [
+                                upper | argument(family),
+                                upper | argument(kind | flags),
+                                0,
+                                0,
+                                0,
+                                0,
+                            ],
+                        );
+                        let raw = matches!(family, libc::AF_INET | libc::AF_INET6) && kind == libc::SOCK_RAW;
+                        let may = network && !raw && family != libc::AF_PACKET;
+                        assert_eq!(said == libc::SECCOMP_RET_ALLOW, may, "{family} {kind} {flags}");
+                        assert!(may || said == refused);
+                    }
+                }
+            }
+        }
+    }
+
+    const TRIES: &str = "TAPLINE_TEST_TRIES";
+
+    /// Does nothing unless it was asked to by [`tried`]: says of each call whether the kernel let it through.
+    #[test]
+    fn tries() {
+        use nix::sched::{CloneFlags, unshare};
+        use nix::sys::{personality, ptrace};
+        use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+        use std::ffi::CString;
+        use std::os::unix::process::CommandExt as _;
+
+        let Ok(how) = std::env::var(TRIES) else { return };
+        if how != "free" {
+            let needs = Needs {
+                network: how == "network",
+                ..Needs::default()
+            };
+            // Capabilities stay, so that whatever is refused here is refused by the filter.
+            refuse_calls(&needs).unwrap();
+        }
+        let say = |what: &str, errno: Option<i32>| {
+            println!(
+                "{what}: {}",
+                if errno == Some(libc::EPERM) {
+                    "refused"
+                } else {
+                    "let through"
+                }
+            );
+        };
+        let open = |family, kind| {
+            let opened = socket_with(family, kind, SocketFlags::CLOEXEC, None);
+            opened.err().map(rustix::io::Errno::raw_os_error)
+        };
+        let errno = |result: nix::Result<()>| result.err().map(|errno| errno as i32);
+        say("tcp", open(AddressFamily::INET, SocketType::STREAM));
+        say("udp", open(AddressFamily::INET, SocketType::DGRAM));
+        say("tcp6", open(AddressFamily::INET6, SocketType::STREAM));
+        say("unix", open(AddressFamily::UNIX, SocketType::STREAM));
+        say("netlink", open(AddressFamily::NETLINK, SocketType::RAW));
+        say("raw", open(AddressFamily::INET, SocketType::RAW));
+        say("raw6", open(AddressFamily::INET6, SocketType::RAW));
+        say("packet", open(AddressFamily::PACKET, SocketType::RAW));
+        say("personality", errno(personality::get().map(drop)));
+        say("chroot", errno(unistd::chroot("/")));
+        say("unshare", errno(unshare(CloneFlags::CLONE_FS)));
+        // A process and a program that are not there, so that what is let through does nothing.
+        say("ptrace", errno(ptrace::attach(unistd::Pid::from_raw(i32::MAX))));
+        let none = CString::new("/nonexistent/program").unwrap();
+        let at = std::fs::File::open("/").unwrap();
+        let by =
+            nix::unistd::execveat::<_, CString, CString>(&at, &none, &[], &[], nix::fcntl::AtFlags::empty());
+        say("execveat", by.err().map(|errno| errno as i32));
+        say(
+            "execve",
+            Command::new("/nonexistent/program").exec().raw_os_error(),
+        );
+        println!("tried");
+    }
+
+    fn tried(how: &str) -> BTreeMap<String, bool> {
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "privileges::tests::tries", "--nocapture"])
+            .env(TRIES, how)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success() && said.contains("tried"), "{how}: {said}");
+        let each = said.lines().filter_map(|line| line.split_once(": "));
+        each.filter(|(_, fate)| matches!(*fate, "refused" | "let through"))
+            .map(|(what, fate)| (what.to_owned(), fate == "refused"))
+            .collect()
+    }
+
+    #[test]
+    fn the_kernel_itself_refuses_a_confined_process_programs_sockets_and_tracing() {
+        let (free, alone, network) = (tried("free"), tried("alone"), tried("network"));
+        assert_eq!(free.len(), 14, "{free:?}");
+        assert!(alone.values().all(|refused| *refused), "{alone:?}");
+        // Not everybody may open all of these; what nobody confined is refused here, the filter did not refuse.
+        if unistd::geteuid().is_root() {
+            assert!(free.values().all(|refused| !refused), "{free:?}");
+        }
+        for (what, refused) in network {
+            let may = ["tcp", "udp", "tcp6", "unix", "netlink"].contains(&what.as_str());
+            assert_eq!(refused, !may, "{what} with brokers to reach");
+        }
     }
 
     #[test]

@@ -42,6 +42,13 @@ pub(crate) struct Reloaded {
     pub(crate) in_force: InForce,
 }
 
+/// What became of reading it.
+pub(crate) enum Heard {
+    Taken(Box<Reloaded>),
+    /// Why not.
+    Refused(String),
+}
+
 /// What was read, and the configuration that it was read from.
 type Read = Result<(Config, Settings, Noted, InForce), String>;
 
@@ -76,7 +83,7 @@ impl Reload {
     }
 
     /// What is to come into force now, when anything is. Never waits.
-    pub(crate) fn poll(&mut self) -> Option<Reloaded> {
+    pub(crate) fn poll(&mut self) -> Option<Heard> {
         if self.reading.is_none() && self.asked.swap(false, Ordering::Relaxed) {
             let (args, interface) = (self.args.clone(), self.interface.clone());
             self.reading = Some(std::thread::spawn(move || read(&args, &interface)));
@@ -94,12 +101,15 @@ impl Reload {
             Err("reading it stopped because of a defect in tapline; please report it".to_owned())
         });
         match read {
-            Ok((config, settings, noted, in_force)) => Some(self.take(&config, settings, noted, in_force)),
+            Ok((config, settings, noted, in_force)) => {
+                let taken = self.take(&config, settings, noted, in_force);
+                Some(Heard::Taken(Box::new(taken)))
+            }
             Err(why) => {
                 message::error(&format!(
                     "the configuration was not taken over, and the one of before stays in force: {why}"
                 ));
-                None
+                Some(Heard::Refused(why))
             }
         }
     }

@@ -74,6 +74,29 @@ fn systemd_takes_the_unit_and_finds_it_closed() {
     }
 }
 
+#[test]
+fn a_broken_configuration_ends_the_service_for_good() {
+    let unit = fs::read_to_string(deploy("systemd/tapline.service")).expect("the unit");
+    let has = |line: &str| unit.lines().any(|own| own == line);
+    // RestartPreventExitStatus= is about the main process alone (systemd.service(5)).
+    assert!(has("RestartPreventExitStatus=2") && !unit.contains("\nExecStartPre="));
+    let command = unit
+        .lines()
+        .find_map(|line| line.strip_prefix("ExecStart=/usr/bin/tapline "));
+    let broken = folder("deploy-broken").join("tapline.toml");
+    fs::write(&broken, "[capture]\ninterface = 7\n").expect("a file");
+    let command = command
+        .expect("a command")
+        .replace("/etc/tapline/tapline.toml", &broken.display().to_string());
+    let run = support::tapline(&command.split(' ').collect::<Vec<_>>());
+    assert_eq!(run.status.code(), Some(2), "{}", support::said(&run));
+    assert!(
+        support::said(&run).contains("2:13  capture.interface"),
+        "{}",
+        support::said(&run)
+    );
+}
+
 /// Names of system calls in a set of systemd, with those of the sets in it.
 fn calls(set: &str) -> std::collections::BTreeSet<String> {
     let output = run("systemd-analyze", &["syscall-filter", "--no-pager", set]);

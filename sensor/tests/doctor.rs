@@ -329,3 +329,119 @@ fn limits_memory_and_a_clock_that_stepped_back_are_named() {
         said(&stepped)
     );
 }
+
+#[test]
+fn a_filter_that_is_none_is_told_with_its_place() {
+    let out = folder("doctor-filter");
+    let file = out.join("tapline.toml");
+    for (filter, wrong) in [
+        ("tcp port 80 or", true),
+        ("tpc port 80", true),
+        ("vlan and tcp port 8080", false),
+        ("wlan type data", false),
+    ] {
+        fs::write(&file, format!("[capture]\nfilter = \"{filter}\"\n")).expect("a file");
+        let run = tapline(&["config", "check", &file.display().to_string()]);
+        let told = said(&run);
+        assert_eq!(
+            run.status.code(),
+            Some(if wrong { 2 } else { 0 }),
+            "{filter}: {told}"
+        );
+        assert_eq!(
+            told.contains("2:10  capture.filter is not a filter: "),
+            wrong,
+            "{filter}: {told}"
+        );
+    }
+}
+
+#[test]
+fn a_user_or_address_that_is_not_there_is_a_fault() {
+    let out = folder("doctor-user");
+    let run = |more: &str| {
+        let run = tapline(&["doctor", "--config", &config(&out, more).display().to_string()]);
+        (run.status.code(), text(&run))
+    };
+    let (status, told) = run("[capture]\nuser = \"no-such-user-here\"\n");
+    assert_eq!(status, Some(2), "{told}");
+    assert!(
+        told.contains("there is no user no-such-user-here (capture.user)"),
+        "{told}"
+    );
+    assert!(
+        told.contains("mend: sudo useradd --system no-such-user-here"),
+        "{told}"
+    );
+    // An address of the documentation (RFC 5737), which no machine has.
+    let (status, told) = run("[http]\nlisten = \"192.0.2.1:9464\"\n");
+    assert_eq!(status, Some(2), "{told}");
+    assert!(
+        told.contains("192.0.2.1:9464 (http.listen) is no address of this machine"),
+        "{told}"
+    );
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address");
+    let (_, told) = run(&format!("[http]\nlisten = \"{address}\"\n"));
+    assert!(
+        told.contains("is taken already") && !told.contains("FAIL  http"),
+        "{told}"
+    );
+}
+
+#[test]
+fn files_are_looked_at_as_the_user_that_a_capture_becomes() {
+    use std::os::unix::fs::PermissionsExt as _;
+    if !ok("setpriv --reuid nobody true") {
+        eprintln!("skipped: only root can become another user");
+        return;
+    }
+    // Where everybody gets to, but into what is root's own.
+    let dir = tempfile::tempdir().expect("a folder");
+    let rights = |path: &Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("rights");
+    };
+    rights(dir.path(), 0o755);
+    let (key, store) = (dir.path().join("key"), dir.path().join("store"));
+    fs::write(&key, "7a".repeat(32)).expect("a file");
+    fs::create_dir(&store).expect("a folder");
+    rights(&key, 0o600);
+    rights(&store, 0o700);
+    let file = dir.path().join("tapline.toml");
+    let write = |user: &str| {
+        let text = format!(
+            "[capture]\nuser = \"{user}\"\n[privacy]\nhash_key_file = \"{}\"\n[store]\ndirectory = \"{}\"\n",
+            key.display(),
+            store.display()
+        );
+        fs::write(&file, text).expect("a file");
+    };
+    let doctor = || text(&tapline(&["doctor", "--config", &file.display().to_string()]));
+    write("root");
+    let told = doctor();
+    assert!(!told.contains("key") && !told.contains("FAIL  store"), "{told}");
+    write("nobody");
+    let told = doctor();
+    assert!(told.contains("FAIL  configuration"), "{told}");
+    assert!(
+        told.contains("privacy.hash_key_file names") && told.contains("ermission denied"),
+        "{told}"
+    );
+    // Once the key can be read, so can the rest of the configuration, and the store is next.
+    ok(&format!("chown nobody {}", key.display()));
+    let told = doctor();
+    assert!(
+        told.contains(&format!("cannot write to the store {}", store.display())),
+        "{told}"
+    );
+    assert!(
+        told.contains(&format!("mend: sudo chown -R nobody {}", store.display())),
+        "{told}"
+    );
+    ok(&format!("chown -R nobody {}", store.display()));
+    let told = doctor();
+    assert!(
+        !told.contains("FAIL  store") && !told.contains("FAIL  configuration"),
+        "{told}"
+    );
+}

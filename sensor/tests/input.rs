@@ -164,9 +164,13 @@ fn a_user_who_may_only_read_sees_what_a_store_knows() {
     }
     let listed = || support::files(Path::new(&store));
     let before = listed();
-    let shown = as_nobody(&["findings", "--store", &store, "--json"]);
     let database = Path::new(&store).join("tapline.db");
-    fs::set_permissions(&database, fs::Permissions::from_mode(0o600)).expect("rights");
+    let rights = |mode| fs::set_permissions(&database, fs::Permissions::from_mode(mode)).expect("rights");
+    // As it is made it is for its owner and group.
+    let by_default = as_nobody(&["agents", "--store", &store]);
+    rights(0o644);
+    let shown = as_nobody(&["findings", "--store", &store, "--json"]);
+    rights(0o600);
     let hidden = as_nobody(&["agents", "--store", &store]);
     let after = listed();
     let own = tapline(&["findings", "--store", &store, "--json"]);
@@ -178,6 +182,7 @@ fn a_user_who_may_only_read_sees_what_a_store_knows() {
     assert_eq!(shown.status.code(), Some(0), "{}", said(&shown));
     assert_eq!(shown.stdout, own.stdout);
     assert_eq!(before, after, "reading leaves nothing behind");
+    assert_eq!(by_default.and_then(|run| run.status.code()), Some(3));
     assert_eq!(hidden.status.code(), Some(3), "{}", said(&hidden));
     assert!(
         error_of(&hidden).starts_with("tapline: cannot read the store"),

@@ -159,6 +159,24 @@ fn what_is_right_comes_into_force_and_what_is_wrong_changes_nothing() {
         sensor.signal("-HUP");
         assert!(sensor.says("was not taken over"), "{:?}", sensor.all);
         assert!(sensor.says("2:17  detection.unknown_paths"), "{:?}", sensor.all);
+        // One that names a pipe into which nobody writes: refused at once, and not waited for.
+        let pipe = name("owners.toml");
+        if !Path::new(&pipe).exists() {
+            assert!(
+                Command::new("mkfifo")
+                    .arg(&pipe)
+                    .status()
+                    .expect("mkfifo runs")
+                    .success()
+            );
+        }
+        fs::write(&config, format!("[inventory]\nowners = \"{pipe}\"\n")).expect("a file");
+        sensor.signal("-HUP");
+        assert!(
+            sensor.says("it is a pipe, and only a regular file is read here"),
+            "{:?}",
+            sensor.all
+        );
         // A file that is right, with one key that is for the next start.
         let spec = name("orders.json");
         fs::write(
@@ -188,5 +206,12 @@ fn what_is_right_comes_into_force_and_what_is_wrong_changes_nothing() {
         // One was called all the time and is not declared; what came before the wrong file and after it is all there.
         assert_eq!(lines(Path::new(&exchanges)).len(), 36);
         assert!(kinds(Path::new(&findings)).contains(&"shadow_endpoint".to_owned()));
+        let trail = lines(&out.join("store/audit.jsonl"));
+        let count = |what: &str| trail.iter().filter(|record| record["what"] == what).count();
+        assert_eq!(
+            (count("configuration_refused"), count("configuration_reloaded")),
+            (2, 1),
+            "{trail:?}"
+        );
     }
 }

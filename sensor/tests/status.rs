@@ -185,7 +185,9 @@ fn what_was_sent_is_what_metrics_say() {
         .collect();
     assert_eq!(
         labels,
-        ["kind", "severity", "table", "version"].into_iter().collect()
+        ["kind", "result", "severity", "table", "version"]
+            .into_iter()
+            .collect()
     );
     let (_, text) = cable.get(address(), "/metrics");
     assert!(!text.contains("acme"), "{text}");

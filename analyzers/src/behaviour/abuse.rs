@@ -374,8 +374,15 @@ fn a_task_that_costs_far_more_with_as_many_tokens_is_told_where_there_are_prices
     };
     let dear = found(PRICES, "large-2");
     let severities: Vec<_> = dear.iter().map(|f| f.severity).collect();
-    assert_eq!(severities, [Severity::Medium, Severity::High], "one finding that grew");
-    assert!(dear.iter().all(|f| f.observed["reason"] == "cost" && f.id == dear[0].id));
+    assert_eq!(
+        severities,
+        [Severity::Medium, Severity::High],
+        "one finding that grew"
+    );
+    assert!(
+        dear.iter()
+            .all(|f| f.observed["reason"] == "cost" && f.id == dear[0].id)
+    );
     assert!(
         dear[0].explanation.contains("had models cost 1.21"),
         "{}",

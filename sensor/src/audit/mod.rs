@@ -64,7 +64,8 @@ impl InForce {
     /// `files`: what each is, and where it lies.
     pub(crate) fn of(config: &Config, files: impl Iterator<Item = (&'static str, PathBuf)>) -> Self {
         let hashed = files.map(|(what, path)| {
-            let hash = std::fs::read(&path).map_or_else(|_| "cannot be read".to_owned(), |b| sha256(&b));
+            let hash =
+                crate::regular::read(&path).map_or_else(|_| "cannot be read".to_owned(), |b| sha256(&b));
             (format!("{what}: {}", path.display()), hash)
         });
         Self {

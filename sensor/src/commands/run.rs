@@ -16,9 +16,9 @@ use crate::intent;
 use crate::jwks;
 use crate::keylog;
 use crate::message::{self, Level};
-use crate::output::Outputs;
 use crate::output::kafka::{Delivery, KafkaConfig, KafkaSink, Mode};
 use crate::output::lines::Taken;
+use crate::output::{BeginAudit, Outputs};
 use crate::pipeline::{self, Run};
 use crate::privileges::{self, Needs};
 use crate::reload::{self, Reload};
@@ -289,19 +289,24 @@ fn desk(
             true => Failure::output(error),
             false => Failure::usage(error),
         };
-        let begun = store::begin(dir, &hash_key, config.backups(), || {
-            Analyzer::new(learning.clone())
-        });
+        let new = || Analyzer::new(learning.clone());
+        let begun = match live {
+            true => store::begin_live(dir, &hash_key, config.backups(), new),
+            false => store::begin(dir, &hash_key, config.backups(), new),
+        };
         let begun = begun.map_err(not_usable)?;
         let say = if begun.lost { message::warn } else { message::info };
         begun.told.iter().for_each(|text| say(text));
-        let store = begun.store;
+        let mut store = begun.store;
         unsure = audit::unsure(dir);
-        let trail = audit_trail(dir, args, config, live, &begun.told, begun.lost);
-        store
-            .note_declared(&Noted::of(config, &args.spec))
-            .and_then(|()| store.note_captures(captures))
-            .map_err(not_usable)?;
+        let trail = audit_trail(dir, args, config, live, (begun.told, begun.lost));
+        match store.note_declared(&Noted::of(config, &args.spec)) {
+            // It is noted with the first snapshot that finds room.
+            Err(error) if live && error.is_full() => {}
+            other => other
+                .and_then(|()| store.note_captures(captures))
+                .map_err(not_usable)?,
+        }
         (Some((store, trail)), begun.analyzer)
     };
     let mut outputs = Outputs::open(args).map_err(Failure::usage)?;
@@ -316,7 +321,11 @@ fn desk(
     }
     outputs.begin().map_err(Failure::usage)?;
     let (store, trail) = store.unzip();
-    outputs.audit = trail.flatten();
+    match trail {
+        Some(Ok(audit)) => outputs.audit = Some(audit),
+        Some(Err(later)) => outputs.audit_later = Some(later),
+        None => {}
+    }
     let settings = DeskSettings {
         reveal: config.privacy.reveal.iter().any(|r| r == "query"),
         sensor: config.sensor.name.clone(),
@@ -334,36 +343,36 @@ fn desk(
     Ok(Desk::new(analyzer, outputs, store, settings))
 }
 
-/// The audit trail of the store in `dir`, with a record of what this run has in force and how that differs from the run before.
+/// The audit trail of the store in `dir`, with a record of what this run has in force and how that differs from the run before; or what
+/// begins it later.
 fn audit_trail(
     dir: &Path,
     args: &RunArgs,
     config: &Config,
     live: bool,
-    told: &[String],
-    lost: bool,
-) -> Option<Audit> {
-    let files = reload::files(args, config);
-    let begin = || -> std::io::Result<Audit> {
-        let mut audit = Audit::open(dir)?;
+    (told, lost): (Vec<String>, bool),
+) -> Result<Audit, BeginAudit> {
+    let in_force = InForce::of(config, reload::files(args, config));
+    let place = dir.to_owned();
+    let begin = move || -> std::io::Result<Audit> {
+        let mut audit = Audit::open(&place)?;
         let last = audit.last("run_started");
         let command = if live { "capture" } else { "replay" };
-        let record = InForce::of(config, files).record(command, last.as_ref());
-        audit.append("run_started", record)?;
-        for text in told {
+        audit.append("run_started", in_force.record(command, last.as_ref()))?;
+        for text in &told {
             let what = if lost { "store_lost" } else { "store_told" };
             audit.append(what, serde_json::json!({ "message": text }))?;
         }
         Ok(audit)
     };
     match begin() {
-        Ok(audit) => Some(audit),
+        Ok(audit) => Ok(audit),
         Err(error) => {
             message::error(&format!(
-                "the audit trail in {} cannot be written: {error}; this run is not in it",
+                "the audit trail in {} cannot be written: {error}; this run is not in it until it can",
                 dir.display()
             ));
-            None
+            Err(Box::new(begin))
         }
     }
 }

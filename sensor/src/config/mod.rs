@@ -200,7 +200,7 @@ impl Config {
         }
         let path = &self.privacy.hash_key_file;
         let name = path.display();
-        let text = std::fs::read_to_string(path)
+        let text = crate::regular::read_to_string(path)
             .with_context(|| format!("cannot read the hash key in {name} (privacy.hash_key_file)"))?;
         match value::hash_key(text.trim()) {
             Some(key) => Ok(Some(key)),

@@ -8,6 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::keys::{Config, KEYS, KafkaSection, SECTIONS};
 use super::value::{Secret, Wrong};
+use crate::source::live;
 
 /// A mistake and where it is; line and column count from 1.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,7 +79,7 @@ fn read(path: &Path, files: bool) -> Result<Config, Mistakes> {
         found: Vec::new(),
         unreadable: Some(cause),
     };
-    let bytes = std::fs::read(path).map_err(|e| unreadable(e.to_string()))?;
+    let bytes = crate::regular::read(path).map_err(|e| unreadable(e.to_string()))?;
     let text = String::from_utf8(bytes).map_err(|e| {
         unreadable(format!(
             "it is not UTF-8 at byte {}",
@@ -128,6 +129,11 @@ fn parse(text: &str, files: bool) -> Result<Config, Vec<Mistake>> {
                         let what = |w: Wrong| (w.at, format!("{section}.{key} {}", w.what));
                         found.extend(wrong.into_iter().map(what));
                     } else if files && let Some(cause) = unreadable_file(section, key, value.get_ref()) {
+                        found.push((value.span().start, format!("{section}.{key} {cause}")));
+                    } else if files
+                        && (section, key) == ("capture", "filter")
+                        && let Some(cause) = live::wrong_in_filter(&config.capture.filter)
+                    {
                         found.push((value.span().start, format!("{section}.{key} {cause}")));
                     }
                 }
@@ -219,8 +225,7 @@ fn unreadable_file(section: &str, key: &str, value: &DeValue<'_>) -> Option<Stri
     if !names_a_file || file.is_empty() {
         return None;
     }
-    // A folder can be opened, and not read.
-    let error = std::fs::read(file.as_ref()).err()?;
+    let error = crate::regular::read(Path::new(file.as_ref())).err()?;
     Some(format!("names {file}, which cannot be read: {error}"))
 }
 

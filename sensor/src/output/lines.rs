@@ -1,17 +1,21 @@
 //! JSON Lines: one record a line, to a file or to standard output.
 
 use std::fs::{File, Metadata};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Seek as _, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::message;
 
+/// Bytes of records that are handed on together. While a file cannot be written as many wait, and what comes then is lost.
 const BUFFER: usize = 256 << 10;
+/// How often it is tried again to write a file that could not be.
+const AGAIN: Duration = Duration::from_secs(1);
 
 enum Sink {
-    File(BufWriter<File>),
-    Stdout(BufWriter<io::Stdout>),
+    File(File),
+    Stdout(io::Stdout),
     /// The reader went away, as `head` does: nothing more is wanted.
     Closed,
     /// The sink gave an error; it was reported, and records are counted as lost.
@@ -22,91 +26,179 @@ enum Sink {
 pub(crate) struct Lines {
     name: String,
     sink: Sink,
+    /// Whole records that are not handed on yet.
+    buffer: Vec<u8>,
+    /// Bytes of whole records in a regular file; nothing for what cannot be taken back, as a pipe or a device.
+    whole: Option<u64>,
+    /// When a file could not be written last; what waits is tried again.
+    waits: Option<Instant>,
+    /// Records that are missing.
     lost: u64,
+    /// Of these, those that were told.
+    told: u64,
 }
 
 impl Lines {
     /// Opens `path`; `-` is standard output. What a file holds stays until [`Self::begin`].
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let (name, sink) = if path.as_os_str() == "-" {
-            (
-                "standard output".into(),
-                Sink::Stdout(BufWriter::with_capacity(BUFFER, io::stdout())),
-            )
+            ("standard output".into(), Sink::Stdout(io::stdout()))
         } else {
             let file = File::options()
                 .write(true)
                 .create(true)
                 .truncate(false)
                 .open(path)?;
-            (
-                path.display().to_string(),
-                Sink::File(BufWriter::with_capacity(BUFFER, file)),
-            )
+            (path.display().to_string(), Sink::File(file))
         };
-        Ok(Self { name, sink, lost: 0 })
+        Ok(Self {
+            name,
+            sink,
+            buffer: Vec::with_capacity(BUFFER),
+            whole: None,
+            waits: None,
+            lost: 0,
+            told: 0,
+        })
     }
 
     /// Empties the file, now that nothing stands in the way of filling it again.
     pub(crate) fn begin(&mut self) -> io::Result<()> {
         match &self.sink {
             // Devices and pipes have nothing that could be taken away.
-            Sink::File(out) if out.get_ref().metadata()?.is_file() => out.get_ref().set_len(0),
+            Sink::File(file) if file.metadata()?.is_file() => {
+                self.whole = Some(0);
+                file.set_len(0)
+            }
             _ => Ok(()),
         }
     }
 
     /// Writes one record and the newline after it.
     pub(crate) fn line(&mut self, record: &[u8]) {
-        let result = match &mut self.sink {
-            Sink::File(out) => out.write_all(record).and_then(|()| out.write_all(b"\n")),
-            Sink::Stdout(out) => out.write_all(record).and_then(|()| out.write_all(b"\n")),
-            Sink::Closed => Ok(()),
+        match &self.sink {
+            Sink::Closed => return,
             Sink::Failed => {
                 self.lost += 1;
-                Ok(())
+                return;
             }
-        };
-        if let Err(error) = result {
-            self.fail(&error);
+            Sink::File(_) | Sink::Stdout(_) => {}
+        }
+        if self.waits.is_some() && self.buffer.len() + record.len() >= BUFFER {
+            self.try_again();
+            if self.waits.is_some() {
+                self.lost += 1;
+                return;
+            }
+        }
+        self.buffer.extend_from_slice(record);
+        self.buffer.push(b'\n');
+        if self.buffer.len() >= BUFFER && self.waits.is_none() {
+            self.hand_on();
         }
     }
 
     /// Hands on what is buffered.
     pub(crate) fn flush(&mut self) {
-        let result = match &mut self.sink {
-            Sink::File(out) => out.flush(),
-            Sink::Stdout(out) => out.flush(),
-            Sink::Closed | Sink::Failed => Ok(()),
-        };
-        if let Err(error) = result {
-            self.fail(&error);
+        match self.waits {
+            Some(_) => self.try_again(),
+            None => self.hand_on(),
         }
     }
 
-    fn fail(&mut self, error: &io::Error) {
-        let sink = if error.kind() == io::ErrorKind::BrokenPipe {
-            Sink::Closed
-        } else {
-            Sink::Failed
+    /// The last of it: what cannot be written now is lost, and how much that is in all is told.
+    pub(crate) fn end(&mut self) {
+        self.hand_on();
+        if self.waits.is_some() {
+            self.lost += self.buffer.iter().filter(|byte| **byte == b'\n').count() as u64;
+            self.buffer.clear();
+        }
+        if self.lost > self.told {
+            self.told = self.lost;
+            message::error(&format!("{} lacks {}", self.name, records(self.lost)));
+        }
+    }
+
+    fn try_again(&mut self) {
+        if self.waits.is_some_and(|last| last.elapsed() >= AGAIN) {
+            self.hand_on();
+        }
+    }
+
+    fn hand_on(&mut self) {
+        if self.buffer.is_empty() {
+            return;
+        }
+        let (written, result) = match &mut self.sink {
+            Sink::File(file) => write(file, &self.buffer),
+            Sink::Stdout(out) => {
+                let (written, result) = write(out, &self.buffer);
+                (written, result.and_then(|()| out.flush()))
+            }
+            Sink::Closed | Sink::Failed => (0, Ok(())),
         };
-        if matches!(sink, Sink::Failed) {
-            let advice = match error.kind() {
-                io::ErrorKind::StorageFull => "; free some space or choose another place",
-                io::ErrorKind::FileTooLarge => "; raise the limit (ulimit -f) or choose another place",
-                _ => "",
-            };
+        match result {
+            Ok(()) => {
+                self.whole = self.whole.map(|whole| whole + self.buffer.len() as u64);
+                self.buffer.clear();
+                if self.waits.take().is_some() {
+                    let missing = match self.lost - self.told {
+                        0 => "nothing is missing in it".to_owned(),
+                        lost => format!("{} are missing in it", records(lost)),
+                    };
+                    self.told = self.lost;
+                    message::warn(&format!("{} can be written again; {missing}", self.name));
+                }
+            }
+            Err(error) => self.fail(written, &error),
+        }
+    }
+
+    /// `written`: bytes of the buffer that are in the file all the same.
+    fn fail(&mut self, written: usize, error: &io::Error) {
+        let advice = match error.kind() {
+            io::ErrorKind::StorageFull => "; free some space or choose another place",
+            io::ErrorKind::FileTooLarge => "; raise the limit (ulimit -f) or choose another place",
+            _ => "",
+        };
+        if let Some(whole) = &mut self.whole
+            && let Sink::File(file) = &mut self.sink
+        {
+            // The records that are there stay, and the file goes on at the beginning of a line.
+            let kept = self.buffer[..written]
+                .iter()
+                .rposition(|byte| *byte == b'\n')
+                .map_or(0, |at| at + 1);
+            *whole += kept as u64;
+            self.buffer.drain(..kept);
+            let back = file
+                .set_len(*whole)
+                .and_then(|()| file.seek(SeekFrom::Start(*whole)));
+            if back.is_ok() {
+                if self.waits.replace(Instant::now()).is_none() {
+                    message::error(&format!(
+                        "cannot write to {}: {error}{advice}; it goes on when it can be written again, and everything else goes on",
+                        self.name
+                    ));
+                }
+                return;
+            }
+        }
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            self.sink = Sink::Closed;
+        } else {
+            self.sink = Sink::Failed;
+            self.lost += self.buffer[written..]
+                .iter()
+                .filter(|byte| **byte == b'\n')
+                .count() as u64;
             message::error(&format!(
                 "cannot write to {}: {error}{advice}; it is incomplete, everything else goes on",
                 self.name
             ));
         }
-        // What is buffered cannot be written either, and dropping the writer would try once more.
-        match std::mem::replace(&mut self.sink, sink) {
-            Sink::File(out) => drop(out.into_parts()),
-            Sink::Stdout(out) => drop(out.into_parts()),
-            Sink::Closed | Sink::Failed => {}
-        }
+        self.waits = None;
+        self.buffer = Vec::new();
     }
 
     /// What it is called in messages.
@@ -119,9 +211,41 @@ impl Lines {
         matches!(self.sink, Sink::Closed | Sink::Failed)
     }
 
-    /// Whether records were lost to an error.
+    /// Whether it cannot be written now.
+    pub(crate) fn fails(&self) -> bool {
+        matches!(self.sink, Sink::Failed) || self.waits.is_some()
+    }
+
+    /// Whether records were lost to an error, or may be.
     pub(crate) fn failed(&self) -> bool {
-        matches!(self.sink, Sink::Failed)
+        self.fails() || self.lost > 0
+    }
+}
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        self.hand_on();
+    }
+}
+
+/// Writes all of it, and tells how much of it was written where that fails.
+fn write(out: &mut impl Write, bytes: &[u8]) -> (usize, io::Result<()>) {
+    let mut written = 0;
+    while written < bytes.len() {
+        match out.write(&bytes[written..]) {
+            Ok(0) => return (written, Err(io::ErrorKind::WriteZero.into())),
+            Ok(more) => written += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return (written, Err(error)),
+        }
+    }
+    (written, Ok(()))
+}
+
+fn records(count: u64) -> String {
+    match count {
+        1 => "1 record".to_owned(),
+        count => format!("{count} records"),
     }
 }
 

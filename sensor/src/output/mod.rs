@@ -34,6 +34,9 @@ fn wanted(args: &RunArgs) -> Vec<(&'static str, &Path)> {
     .collect()
 }
 
+/// What begins an audit trail.
+pub(crate) type BeginAudit = Box<dyn Fn() -> std::io::Result<Audit> + Send>;
+
 /// Every place results go to. Each is independent of the others: one that fails is reported once and left out,
 /// the rest goes on.
 #[derive(Default)]
@@ -48,6 +51,8 @@ pub(crate) struct Outputs {
     pub(crate) a2a: Option<Lines>,
     /// The audit trail, when there is a store.
     pub(crate) audit: Option<Audit>,
+    /// Begins that trail, where there was no room for it when the run began.
+    pub(crate) audit_later: Option<BeginAudit>,
     kafka: Option<KafkaSink>,
     delivery: Option<Delivery>,
 }
@@ -138,9 +143,9 @@ impl Outputs {
         self.kafka.as_ref().map(KafkaSink::work)
     }
 
-    /// Names of the files that cannot be written any more.
+    /// Names of the files that cannot be written now.
     pub(crate) fn failed_names(&self) -> Vec<String> {
-        let failed = self.lines().filter(|lines| lines.failed());
+        let failed = self.lines().filter(|lines| lines.fails());
         failed.map(|lines| lines.name().to_owned()).collect()
     }
 
@@ -200,6 +205,11 @@ impl Outputs {
     /// Hands on what is buffered.
     pub(crate) fn flush(&mut self) {
         self.lines_mut().for_each(Lines::flush);
+    }
+
+    /// Hands on the last of what is buffered, and tells what could not be.
+    pub(crate) fn end(&mut self) {
+        self.lines_mut().for_each(Lines::end);
     }
 
     /// Whether there were places to write to, and none of them takes anything any more.

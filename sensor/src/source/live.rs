@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use pcap::{Active, Capture, Precision};
+use pcap::{Active, Capture, Linktype, Precision};
 use reassembly::{LinkType, Packet, Timestamp};
 
 use super::{Drops, Step};
@@ -181,6 +181,11 @@ impl Live {
         }
     }
 
+    /// The name of the interface, while it is down.
+    pub(crate) fn down(&self) -> Option<&str> {
+        self.down.map(|_| self.name.as_str())
+    }
+
     /// What was dropped so far.
     pub(crate) fn drops(&mut self) -> Drops {
         if let Ok(stat) = self.capture.stats() {
@@ -194,6 +199,33 @@ impl Live {
         }
         self.drops
     }
+}
+
+/// What is wrong with a filter, as far as that can be told without an interface.
+pub(crate) fn wrong_in_filter(filter: &str) -> Option<String> {
+    // What a filter may say depends on what the interface puts before packets: Ethernet mostly, else a cooked header (`any`), plain IP or
+    // Wi-Fi.
+    let kinds = [
+        Linktype::ETHERNET,
+        Linktype::LINUX_SLL2,
+        Linktype(12),
+        Linktype::IEEE802_11_RADIOTAP,
+    ];
+    let mut wrong = None;
+    for kind in kinds {
+        match Capture::dead(kind).and_then(|dead| dead.compile(filter, true).map(drop)) {
+            Ok(()) => return None,
+            Err(cause) => {
+                wrong.get_or_insert(cause);
+            }
+        }
+    }
+    wrong.map(|cause| {
+        format!(
+            "is not a filter: {}; its language is described in pcap-filter(7)",
+            plain(&cause)
+        )
+    })
 }
 
 /// Whether an interface is up; nothing when that cannot be told, as of `any`.

@@ -17,7 +17,10 @@ impl Board {
         match self.stage() {
             Stage::Opening => vec!["capture: the interface is not open yet".to_owned()],
             Stage::Reading => vec!["store: what was learned before is being read".to_owned()],
-            Stage::Capturing => Vec::new(),
+            // A process that begins anew would be no better off, so this is about being ready and not about being well.
+            Stage::Capturing => (self.down.load().iter())
+                .map(|name| format!("capture: {name} is down, and nothing is captured until it is up: sudo ip link set {name} up"))
+                .collect(),
             Stage::Ending => vec!["capture: it has ended; what is left is being written".to_owned()],
         }
     }
@@ -40,7 +43,7 @@ impl Board {
             }
         }
         let work = self.work.load();
-        if let Some(store) = work.store.filter(|store| store.failed > 0) {
+        if let Some(store) = work.store.filter(|store| store.given_up) {
             wrong.push(format!(
                 "store: {} snapshots could not be written; what is learned is lost at the end; free some space or mend the folder, and start anew",
                 store.failed
@@ -109,6 +112,53 @@ mod tests {
     }
 
     #[test]
+    fn what_was_read_anew_is_counted() {
+        let board = capturing();
+        [true, false, false]
+            .into_iter()
+            .for_each(|taken| board.count_reload(taken));
+        let text = board.metrics();
+        assert!(
+            text.contains("tapline_config_reloads_total{result=\"taken\"} 1\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("tapline_config_reloads_total{result=\"refused\"} 2\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_store_that_waits_for_room_is_counted_and_no_reason_to_begin_anew() {
+        let board = capturing();
+        board.tell_work(Work {
+            store: Some(StoreWork {
+                failed: 3,
+                waits: true,
+                ..StoreWork::default()
+            }),
+            ..Work::default()
+        });
+        assert!(board.wrong().is_empty(), "{:?}", board.wrong());
+        let text = board.metrics();
+        assert!(text.contains("tapline_store_waiting 1\n"), "{text}");
+        assert!(
+            text.contains("tapline_store_snapshot_failures_total 3\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn an_interface_that_is_down_is_a_matter_of_being_ready() {
+        let board = capturing();
+        board.tell_interface(Some("eth1"));
+        assert!(board.not_ready()[0].contains("sudo ip link set eth1 up"));
+        assert!(board.wrong().is_empty());
+        board.tell_interface(None);
+        assert!(board.not_ready().is_empty());
+    }
+
+    #[test]
     fn a_side_that_is_silent_is_told() {
         let board = capturing();
         assert!(board.wrong().is_empty());
@@ -137,6 +187,7 @@ mod tests {
                 kafka,
                 store: Some(StoreWork {
                     failed,
+                    given_up: failed > 0,
                     ..StoreWork::default()
                 }),
                 outputs_failed: outputs.iter().map(|o| (*o).to_owned()).collect(),

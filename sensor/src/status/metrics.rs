@@ -149,6 +149,12 @@ impl Board {
                 "Snapshots that could not be written.",
                 store.failed,
             );
+            text.one(
+                "tapline_store_waiting",
+                Gauge,
+                "Whether what was learned waits in memory since it cannot be written, as on a full disk; it is tried again.",
+                u8::from(store.waits),
+            );
             text.maybe(
                 "tapline_store_last_snapshot_timestamp_seconds",
                 Gauge,
@@ -165,6 +171,17 @@ impl Board {
         if let Some(kafka) = &work.kafka {
             published(&mut text, kafka);
         }
+        text.each(
+            (
+                "tapline_config_reloads_total",
+                Counter,
+                "How often the configuration was read anew while running (SIGHUP), and taken over or refused as a whole.",
+            ),
+            "result",
+            ["taken", "refused"]
+                .into_iter()
+                .zip(self.reloads.iter().map(|count| count.load(Ordering::Relaxed))),
+        );
         text.one(
             "tapline_outputs_failed",
             Gauge,

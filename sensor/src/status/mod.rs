@@ -76,7 +76,12 @@ pub(crate) fn count_finding(counts: &mut FindingCounts, kind: Kind, severity: Se
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(crate) struct StoreWork {
     pub(crate) written: u64,
+    /// Attempts that were in vain.
     pub(crate) failed: u64,
+    /// What could not be written waits for the next attempt.
+    pub(crate) waits: bool,
+    /// No more is written.
+    pub(crate) given_up: bool,
     /// Seconds since 1970 by the clock, when the last one was written, and how long that took.
     pub(crate) last_success: Option<f64>,
     pub(crate) last_seconds: f64,
@@ -136,6 +141,10 @@ pub(crate) struct Board {
     /// Parcels between the two sides, and how many may be there.
     parcels: AtomicUsize,
     parcels_most: AtomicUsize,
+    /// The interface that is down.
+    down: ArcSwapOption<String>,
+    /// How often the configuration was read anew and taken over, and refused.
+    reloads: [AtomicU64; 2],
     /// Memory that flows may take.
     flow_memory_most: u64,
 }
@@ -155,6 +164,8 @@ impl Board {
             has_shed: AtomicBool::new(false),
             parcels: AtomicUsize::new(0),
             parcels_most: AtomicUsize::new(0),
+            down: ArcSwapOption::empty(),
+            reloads: [AtomicU64::new(0), AtomicU64::new(0)],
             flow_memory_most,
         }
     }
@@ -197,6 +208,18 @@ impl Board {
         }
         self.work.store(work.into());
         self.work_at.store(now, Ordering::Relaxed);
+    }
+
+    /// Names the interface while it is down.
+    pub(crate) fn tell_interface(&self, down: Option<&str>) {
+        if down.is_some() != self.down.load().is_some() {
+            self.down.store(down.map(|name| name.to_owned().into()));
+        }
+    }
+
+    /// The configuration was read anew.
+    pub(crate) fn count_reload(&self, taken: bool) {
+        self.reloads[usize::from(!taken)].fetch_add(1, Ordering::Relaxed);
     }
 
     /// So many parcels may wait between the two sides.

@@ -5,7 +5,7 @@
 //! meanwhile never takes the place of a whole copy.
 
 use std::fs::{self, File};
-
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -113,7 +113,9 @@ impl Backups {
         let new = folder.join(format!("{LAST}.new"));
         let write = || -> std::io::Result<()> {
             fs::create_dir_all(&folder)?;
-            fs::write(&new, serde_json::to_vec(snapshot).unwrap_or_default())?;
+            let mut file = super::create(&new)?;
+            file.set_len(0)?;
+            file.write_all(&serde_json::to_vec(snapshot).unwrap_or_default())?;
             fs::rename(&new, folder.join(LAST))
         };
         if write().is_err() {
@@ -241,7 +243,7 @@ fn unwritable(place: &Path, cause: &std::io::Error) -> StoreError {
             std::io::ErrorKind::StorageFull => "the disk is full".to_owned(),
             _ => cause.to_string(),
         },
-        full: cause.kind() == std::io::ErrorKind::StorageFull,
+        full: super::is_want_of_room(cause),
     }
 }
 
@@ -319,6 +321,8 @@ fn copy_pages(dir: &Path, to: &Path, pace: &Pace<'_>, stop: &AtomicBool) -> Resu
     hold.map_err(|e| source_failed(&e))?;
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    // What is wrong with the place SQLite tells.
+    let _ = super::create(to);
     let mut target = Connection::open_with_flags(to, flags).map_err(|e| target_failed(&e))?;
     // One transaction into a new file: there is nothing to go back to.
     target

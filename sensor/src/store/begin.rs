@@ -103,6 +103,69 @@ pub(crate) fn begin(
     Ok(begun(dir, (store, held), settings, analyzer, vec![message], true))
 }
 
+/// The same for a live capture, which begins also where there is no room on the disk: with what the store knows, as far as there is one, and
+/// what it learns is written once there is room.
+///
+/// # Errors
+///
+/// When it cannot be used, and no copy of it either.
+pub(crate) fn begin_live(
+    dir: &Path,
+    key: &[u8; 32],
+    settings: BackupSettings,
+    make: impl Fn() -> Analyzer,
+) -> Result<Begun, StoreError> {
+    match begin(dir, key, settings, &make) {
+        Err(error) if error.is_full() => without_room(dir, key, settings, &make).ok_or(error),
+        other => other,
+    }
+}
+
+/// `None` when what the store knows cannot be read either, or is not all: nothing may take its place then.
+fn without_room(
+    dir: &Path,
+    key: &[u8; 32],
+    settings: BackupSettings,
+    make: impl Fn() -> Analyzer,
+) -> Option<Begun> {
+    let held = match lock(dir) {
+        Ok(lock) => Some(lock),
+        Err(StoreError::Folder { .. }) => None,
+        Err(_) => return None,
+    };
+    let fresh = fs::metadata(dir.join(DATABASE)).map_or(true, |file| file.len() == 0);
+    let mut analyzer = make();
+    let mut knows = "nothing";
+    if fresh {
+        if has_traces(dir) {
+            return None;
+        }
+        // Left by a start that found no room.
+        let _ = fs::remove_file(dir.join(DATABASE));
+    } else {
+        let store = Store::open_without_room(dir).ok()?;
+        store.examine().ok()?;
+        let store = store.for_key(key).ok()?;
+        store.restore(&mut analyzer).ok()?;
+        if last_told(dir).is_some_and(|told| told.number > store.snapshot) {
+            return None;
+        }
+        knows = "what the store knows";
+    }
+    let mut store = Store::unopened(dir, key, held).ok()?;
+    store.backups = Some(Backups::new(dir, settings));
+    Some(Begun {
+        store,
+        analyzer,
+        told: vec![format!(
+            "there is no room for the store {} (see df and ulimit -f): the run begins with {knows}, and what it learns is held in memory \
+             until there is",
+            dir.display()
+        )],
+        lost: true,
+    })
+}
+
 fn begun(
     dir: &Path,
     (mut store, lock): (Store, fs::File),

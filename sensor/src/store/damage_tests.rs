@@ -129,6 +129,10 @@ fn each_damage(cases: impl Iterator<Item = (String, Box<dyn Fn(&Path)>)>) -> (us
             match begun {
                 Ok(begun) => {
                     let now = rows(&begun.store);
+                    // What is found good has to take what is learned next.
+                    let mut begun = begun;
+                    let written = begun.store.write([].into_iter(), Some(1));
+                    assert!(written.is_ok(), "{case}: {written:?}");
                     if begun.told.is_empty() {
                         assert!(now == all, "{case}: silently other rows");
                         assert!(checked.is_ok_and(|r| r.good), "{case}: check disagrees");
@@ -194,6 +198,17 @@ fn a_byte_that_flips_anywhere_is_harmless_or_told() {
     });
     let (unharmed, told) = each_damage(cases);
     assert!(told > 500 && unharmed > 10, "{unharmed} unharmed, {told} told");
+}
+
+#[test]
+fn any_bit_of_the_head_that_flips_is_harmless_or_told() {
+    let cases = (0..800_usize).map(|bit| {
+        let damage = move |path: &Path| change(path, |bytes| bytes[bit / 8] ^= 1 << (bit % 8));
+        (format!("bit {bit}"), Box::new(damage) as Box<dyn Fn(&Path)>)
+    });
+    let (unharmed, told) = each_damage(cases);
+    // Counters of changes and versions of libraries are as good with any value.
+    assert!(told > 900 && unharmed > 200, "{unharmed} unharmed, {told} told");
 }
 
 #[test]
@@ -432,4 +447,58 @@ fn a_store_of_before_is_carried_over() {
     let report = examine(&dir).unwrap();
     assert!(report.good, "{:?}", report.problems);
     assert_eq!(report.format.unwrap(), super::Format::CURRENT.to_string());
+}
+
+#[test]
+fn more_than_may_be_held_is_written_anew_as_a_whole_once_it_can_be() {
+    let root = tempfile::tempdir().unwrap();
+    // A file where a folder should be, as a stand-in for a disk that takes nothing.
+    let (wall, dir) = (root.path().join("wall"), root.path().join("wall/store"));
+    fs::write(&wall, "").unwrap();
+    let mut store = Store::unopened(&dir, &KEY, None).unwrap();
+    let mut analyzer = make();
+    learn(&mut analyzer, 0, 600);
+    let some = analyzer.take_changes().count();
+    let large = (0..70).map(|n| analyzers::Change {
+        table: analyzers::Table::Endpoints,
+        key: format!("{n}"),
+        value: Some(vec![b'x'; 1 << 20]),
+    });
+    assert!(store.write_or_hold(large, Some(1)).unwrap_err().may_pass());
+    assert!(store.wants_everything());
+    // Again in vain, and then with a place to write to.
+    analyzer.change_everything();
+    assert!(store.write_or_hold(analyzer.take_changes(), Some(1)).is_err());
+    fs::remove_file(&wall).unwrap();
+    assert!(store.wants_everything());
+    analyzer.change_everything();
+    store.write_or_hold(analyzer.take_changes(), Some(1)).unwrap();
+    assert!(!store.wants_everything() && !store.is_unopened());
+    drop(store);
+    let stored = rows(&Store::open_to_read(&dir).unwrap());
+    assert_eq!(stored.len(), some, "all of it, and nothing else");
+    let begun = start(&dir).unwrap();
+    assert!(begun.told.is_empty(), "{:?}", begun.told);
+}
+
+#[test]
+fn files_of_a_store_are_for_its_owner_and_group_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let root = tempfile::tempdir().unwrap();
+    made(root.path());
+    let begun = start(root.path()).unwrap();
+    let mut looked = 0;
+    for dir in [root.path().to_owned(), root.path().join("backup")] {
+        for entry in fs::read_dir(dir)
+            .unwrap()
+            .flatten()
+            .filter(|e| e.path().is_file())
+        {
+            let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
+            assert_eq!(mode & 0o137, 0, "{} is {mode:o}", entry.path().display());
+            looked += 1;
+        }
+    }
+    assert!(looked >= 5, "{looked}");
+    drop(begun);
 }

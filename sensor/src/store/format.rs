@@ -192,6 +192,31 @@ pub(super) fn is_noted_as_ours(connection: &Connection) -> bool {
     found.is_ok_and(|(value, sum)| value == Format::CURRENT.to_string() && sum == of_note(NOTED, &value))
 }
 
+/// Bytes of the head of a database file (SQLite's file format, section 1.3).
+pub(super) const HEAD: usize = 100;
+
+/// What is wrong with the head of a database of ours. SQLite itself takes most of these bytes as they are, and one of them wrong
+/// makes a file that can be read and not written.
+pub(super) fn wrong_in_head(head: &[u8; HEAD]) -> Option<&'static str> {
+    let number = |at: usize| u32::from_be_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+    // A log of changes, or none as in copies that somebody asked for; for reading and writing the same.
+    if !matches!((head[18], head[19]), (1, 1) | (2, 2)) {
+        return Some("its head gives a form of writing that there is not");
+    }
+    // Bytes left free in each page, and shares of a page that a row may fill, which are fixed.
+    if head[20..24] != [0, 64, 32, 32] {
+        return Some("its head gives a form of pages that there is not");
+    }
+    // The schema's format and the encoding of text, which are none while all of it is in the log; the suggested size of the cache, and
+    // vacuuming.
+    let either = [(44, 0, 4), (56, 0, 1), (48, 0, 0), (52, 0, 0), (64, 0, 0)];
+    let is_other = |(at, one, two): (usize, u32, u32)| ![one, two].contains(&number(at));
+    if either.into_iter().any(is_other) || head[72..92].iter().any(|byte| *byte != 0) {
+        return Some("its head has values that were not written there");
+    }
+    None
+}
+
 /// Sum of parts, each with its length, so that no two rows have the same parts otherwise cut.
 fn sum(parts: &[&[u8]]) -> i64 {
     let mut hasher = crc32fast::Hasher::new();

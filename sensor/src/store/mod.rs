@@ -21,6 +21,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -34,7 +35,7 @@ use backup::Backups;
 use format::Format;
 
 pub(crate) use backup::{BackupSettings, copy_to};
-pub(crate) use begin::begin;
+pub(crate) use begin::{begin, begin_live};
 pub(crate) use check::{Report, examine};
 pub(crate) use history::{Day, Reach};
 
@@ -120,7 +121,16 @@ pub(crate) enum StoreError {
 impl StoreError {
     /// Whether the place has no more room, which is no mistake of whoever gave it.
     pub(crate) fn is_full(&self) -> bool {
-        matches!(self, Self::Write { full: true, .. })
+        match self {
+            Self::Write { full, .. } => *full,
+            Self::Folder { cause, .. } => is_want_of_room(cause),
+            _ => false,
+        }
+    }
+
+    /// Whether trying again later may help: a disk may get room, a folder its rights.
+    pub(crate) fn may_pass(&self) -> bool {
+        matches!(self, Self::Write { .. } | Self::Folder { .. })
     }
 
     /// What mends it, as a command or in words; empty when the message says it.
@@ -158,6 +168,12 @@ pub(crate) struct Store {
     backups: Option<Backups>,
     /// What could not be written for want of room, by table and key.
     held: BTreeMap<(Table, String), Option<Vec<u8>>>,
+    /// More than may be held could not be written: the next snapshot is one of everything.
+    everything: bool,
+    /// The folder, while there was no room in it to open the database.
+    unopened: Option<PathBuf>,
+    /// What is declared, while that could not be noted.
+    undeclared: Option<String>,
     /// Held for as long as the store is open for writing.
     _lock: Option<File>,
 }
@@ -189,8 +205,72 @@ impl Store {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let is_new = !path.exists();
+        if is_new {
+            create(&path).map_err(|cause| StoreError::Write {
+                dir: dir.display().to_string(),
+                cause: cause.to_string(),
+                full: is_want_of_room(&cause),
+            })?;
+        }
         let mut store = Self::connect(dir, &path, flags, lock)?;
-        store.prepare(&path)?;
+        if let Err(error) = store.prepare(&path) {
+            drop(store);
+            if is_new {
+                // An empty file would look like a store that lost everything.
+                for rest in ["-wal", "-shm", "-journal", ""] {
+                    let _ = fs::remove_file(dir.join(format!("{DATABASE}{rest}")));
+                }
+            }
+            return Err(error);
+        }
+        Ok(store)
+    }
+
+    /// A store whose database is opened with the first snapshot that finds room for it.
+    fn unopened(dir: &Path, key: &[u8; 32], lock: Option<File>) -> Result<Self, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_MEMORY;
+        let mut store = Self::connect(dir, Path::new(":memory:"), flags, lock)?;
+        store.unopened = Some(dir.to_owned());
+        store.for_key(key)
+    }
+
+    /// Opens the database that there was no room for when the run began.
+    fn open_at_last(&mut self) -> Result<(), StoreError> {
+        let Some(dir) = self.unopened.clone() else {
+            return Ok(());
+        };
+        if self._lock.is_none() {
+            fs::create_dir_all(&dir).map_err(|cause| StoreError::Folder {
+                dir: self.dir.clone(),
+                cause,
+            })?;
+            self._lock = Some(lock(&dir)?);
+        }
+        let opened = Self::open_locked(&dir, None)?;
+        self.connection = opened.connection;
+        self.sums = opened.sums;
+        self.snapshot = opened.snapshot;
+        self.unopened = None;
+        Ok(())
+    }
+
+    /// Whether it waits for room since the run began.
+    pub(crate) fn is_unopened(&self) -> bool {
+        self.unopened.is_some()
+    }
+
+    /// Opens the database in `dir` to read it where there is no room for the files that SQLite makes beside one that is read and written.
+    fn open_without_room(dir: &Path) -> Result<Self, StoreError> {
+        let path = dir.join(DATABASE);
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut store = Self::connect(dir, &path, flags, None)?;
+        // Before the first look at it: the index of its log is kept in memory then.
+        store
+            .connection
+            .pragma_update(None, "locking_mode", "EXCLUSIVE")
+            .map_err(|e| trouble(&store.dir, &path, &e))?;
+        store.check(&path)?;
         Ok(store)
     }
 
@@ -303,6 +383,9 @@ impl Store {
             snapshot: 0,
             backups: None,
             held: BTreeMap::new(),
+            everything: false,
+            unopened: None,
+            undeclared: None,
             _lock: lock,
         })
     }
@@ -406,17 +489,22 @@ impl Store {
         }
     }
 
-    /// Writes a snapshot as [`Self::write`] does. What finds no room on the disk is held, within a bound, and written with the next
-    /// snapshot that finds it.
+    /// Writes a snapshot as [`Self::write`] does. What cannot be written is held, within a bound, and written with the next snapshot
+    /// that can; beyond the bound that one has to be of everything ([`Self::wants_everything`]).
     ///
     /// # Errors
     ///
-    /// When it cannot be written; [`Self::holds`] tells whether it is held.
+    /// When it cannot be written.
     pub(crate) fn write_or_hold(
         &mut self,
         changes: impl Iterator<Item = Change>,
         up_to: Option<u64>,
     ) -> Result<u64, StoreError> {
+        if self.everything {
+            let written = self.write_rows(changes, up_to, true)?;
+            self.everything = false;
+            return Ok(written);
+        }
         let mut held = std::mem::take(&mut self.held);
         held.extend(changes.map(|Change { table, key, value }| ((table, key), value)));
         let all = held.iter().map(|((table, key), value)| Change {
@@ -424,24 +512,24 @@ impl Store {
             key: key.clone(),
             value: value.clone(),
         });
-        let written = self.write(all, up_to);
-        if let Err(error) = &written
-            && error.is_full()
-        {
+        let written = self.write_rows(all, up_to, false);
+        if written.is_err() {
             let bytes: usize = held
                 .iter()
                 .map(|((_, key), value)| key.len() + value.as_ref().map_or(0, Vec::len))
                 .sum();
             if bytes <= MOST_HELD {
                 self.held = held;
+            } else {
+                self.everything = true;
             }
         }
         written
     }
 
-    /// Whether what could not be written waits for room.
-    pub(crate) fn holds(&self) -> bool {
-        !self.held.is_empty()
+    /// Whether the next snapshot has to be of everything, since too much could not be written to be held.
+    pub(crate) fn wants_everything(&self) -> bool {
+        self.everything
     }
 
     /// Writes a snapshot: all of it or nothing. `up_to` is the day of the last exchange in it. Tells the bytes of its rows.
@@ -454,6 +542,17 @@ impl Store {
         changes: impl Iterator<Item = Change>,
         up_to: Option<u64>,
     ) -> Result<u64, StoreError> {
+        self.write_rows(changes, up_to, false)
+    }
+
+    /// `anew`: in the place of every row that is there.
+    fn write_rows(
+        &mut self,
+        changes: impl Iterator<Item = Change>,
+        up_to: Option<u64>,
+        anew: bool,
+    ) -> Result<u64, StoreError> {
+        self.open_at_last()?;
         let key = &self.key;
         let number = self.snapshot + 1;
         let written = now();
@@ -461,6 +560,9 @@ impl Store {
         let snapshot = |connection: &mut Connection| -> rusqlite::Result<()> {
             let mut any = false;
             let transaction = connection.transaction()?;
+            if anew {
+                transaction.execute("DELETE FROM learned", [])?;
+            }
             {
                 let mut put = transaction.prepare_cached(
                     "INSERT INTO learned (kind, key, value, sum) VALUES (?1, ?2, ?3, ?4)
@@ -500,6 +602,11 @@ impl Store {
         };
         snapshot(&mut self.connection).map_err(|e| self.unwritable(&e))?;
         self.snapshot = number;
+        if let Some(declared) = self.undeclared.take()
+            && format::note(&self.connection, DECLARED, &declared).is_err()
+        {
+            self.undeclared = Some(declared);
+        }
         if let Some(backups) = &mut self.backups {
             backups.note_snapshot(&Snapshot { number, written });
             backups.consider();
@@ -509,6 +616,9 @@ impl Store {
 
     /// The end of a run: a last copy, when it is time for one.
     pub(crate) fn close(&mut self) {
+        if self.is_unopened() {
+            return;
+        }
         if let Some(backups) = &mut self.backups {
             backups.finish();
         }
@@ -535,14 +645,23 @@ impl Store {
         Ok(found.ok().and_then(|text| serde_json::from_str(&text).ok()))
     }
 
-    /// Notes the files in which this run has things declared, for those who ask later.
+    /// Notes the files in which this run has things declared, for those who ask later. What cannot be noted is, with the next snapshot
+    /// that can be written.
     ///
     /// # Errors
     ///
     /// When it cannot be written.
-    pub(crate) fn note_declared(&self, noted: &Noted) -> Result<(), StoreError> {
+    pub(crate) fn note_declared(&mut self, noted: &Noted) -> Result<(), StoreError> {
         let text = serde_json::to_string(noted).unwrap_or_default();
-        format::note(&self.connection, DECLARED, &text).map_err(|e| self.unwritable(&e))
+        if self.is_unopened() {
+            self.undeclared = Some(text);
+            return Ok(());
+        }
+        format::note(&self.connection, DECLARED, &text).map_err(|e| {
+            let error = self.unwritable(&e);
+            self.undeclared = Some(text);
+            error
+        })
     }
 
     /// How far the audit trail went when that was last noted.
@@ -582,6 +701,9 @@ impl Store {
     ///
     /// When it cannot be written.
     pub(crate) fn note_captures(&self, files: &[PathBuf]) -> Result<(), StoreError> {
+        if files.is_empty() {
+            return Ok(());
+        }
         let mut all = self.captures();
         for file in files.iter().filter(|file| file.as_os_str() != "-") {
             let full = std::path::absolute(file).unwrap_or_else(|_| file.clone());
@@ -610,6 +732,7 @@ impl Store {
     /// When a page or a row is damaged.
     pub(crate) fn examine(&self) -> Result<(), StoreError> {
         let broken = |e: rusqlite::Error| self.damaged(in_words(&e));
+        self.examine_head()?;
         let found: String = self
             .connection
             .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
@@ -667,6 +790,27 @@ impl Store {
             }
         }
         Ok(())
+    }
+
+    /// Looks at the head of the file itself: what is wrong there SQLite may read over.
+    fn examine_head(&self) -> Result<(), StoreError> {
+        let mut head = [0; format::HEAD];
+        let read = match self.connection.path() {
+            Some(path) => File::open(path).and_then(|mut file| file.read_exact(&mut head)),
+            None => return Ok(()),
+        };
+        match read {
+            Ok(()) => match format::wrong_in_head(&head) {
+                Some(wrong) => Err(self.damaged(wrong.to_owned())),
+                None => Ok(()),
+            },
+            // All of it is in the log still.
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(()),
+            Err(error) => Err(StoreError::Read {
+                dir: self.dir.clone(),
+                cause: error.to_string(),
+            }),
+        }
     }
 
     /// Gives back the room of what was removed from the store in `dir`, and leaves out history older than so many days. Tells its
@@ -812,6 +956,18 @@ impl Files {
     }
 }
 
+/// Makes a file that its owner writes and the group may read, or opens the one that is there. SQLite gives what it makes beside a database
+/// the rights of the database.
+fn create(path: &Path) -> std::io::Result<File> {
+    File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o640)
+        .open(path)
+}
+
 /// Takes the lock of the folder, which the system gives back when the process ends in whatever way.
 fn lock(dir: &Path) -> Result<File, StoreError> {
     let name = dir.display().to_string();
@@ -820,13 +976,7 @@ fn lock(dir: &Path) -> Result<File, StoreError> {
         dir: name.clone(),
         cause,
     };
-    let mut file = File::options()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&path)
-        .map_err(folder)?;
+    let mut file = create(&path).map_err(folder)?;
     match file.try_lock() {
         Ok(()) => {
             // Only a help for whoever finds the store locked.
@@ -867,6 +1017,12 @@ fn trouble(dir: &str, path: &Path, error: &rusqlite::Error) -> StoreError {
             full: is_full(error),
         },
     }
+}
+
+/// The same of the system's own words.
+fn is_want_of_room(error: &std::io::Error) -> bool {
+    use ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | FileTooLarge | QuotaExceeded)
 }
 
 /// Whether a write failed for want of room, or of leave to take it.

@@ -94,6 +94,20 @@ impl Broker {
         script(&["start", "--dir", self.setting("dir")]);
     }
 
+    /// Whether it runs and answers.
+    pub(crate) fn runs(&self) -> bool {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/kafka/broker");
+        let output = Command::new(script)
+            .args(["status", "--dir", self.setting("dir")])
+            .output();
+        output.expect("the script runs").status.success()
+    }
+
+    /// Changes the password with which clients log in.
+    pub(crate) fn password(&self, new: &str) {
+        script(&["password", new, "--dir", self.setting("dir")]);
+    }
+
     /// Everything in a topic of one partition, in order, as kcat reads it.
     pub(crate) fn read(&self, topic: &str) -> Vec<Seen> {
         let output = Command::new("kcat")

@@ -2,6 +2,7 @@
 
 mod host;
 mod interface;
+mod user;
 
 use std::path::Path;
 
@@ -29,6 +30,13 @@ type Point = (&'static str, Outcome);
 
 pub(super) fn doctor(args: &DoctorArgs) -> Result<Status, Failure> {
     let mut points: Vec<Point> = Vec::new();
+    // Whose files these have to be is told by the configuration itself, which is read before its user is become.
+    let plain = args.config.as_deref().map(config::load);
+    let name = match &plain {
+        Some(Ok(config)) => config.capture.user.clone(),
+        _ => String::new(),
+    };
+    let user = user::become_for_files(&name, &mut points);
     let config = match args
         .config
         .as_deref()
@@ -73,7 +81,10 @@ pub(super) fn doctor(args: &DoctorArgs) -> Result<Status, Failure> {
             names => Good(names.join(", ")),
         },
     ));
+    // Interface and address are opened before rights are given away, and nothing else is.
+    drop(user);
     points.push(("capture", capture(&interface, &config)));
+    points.extend(user::listen(&config.http.listen));
     points.extend(interface::points(&interface, &config, config.capture.snaplen));
     let mut config = config;
     if let Some(dir) = &args.store {
@@ -82,9 +93,11 @@ pub(super) fn doctor(args: &DoctorArgs) -> Result<Status, Failure> {
     if let Some(brokers) = &args.kafka {
         config.kafka.brokers.clone_from(brokers);
     }
-    points.push(("store", store_point(&config)));
+    let user = user::become_for_files(&name, &mut Vec::new());
+    points.push(("store", store_point(&config, &name)));
     points.push(("kafka", kafka(&config)));
     points.extend(topics(&config));
+    drop(user);
     host::clock(&config, &mut points);
     host::disks(&config, &mut points);
     host::limits(&mut points);
@@ -175,8 +188,9 @@ fn capture(interface: &str, config: &Config) -> Outcome {
     }
 }
 
-fn store_point(config: &Config) -> Outcome {
+fn store_point(config: &Config, user: &str) -> Outcome {
     let dir = &config.store.directory;
+    let owner = if user.is_empty() { "$(id -un)" } else { user };
     if dir.as_os_str().is_empty() {
         return Good("none asked for (--store DIR or store.directory keeps what is learned)".into());
     }
@@ -185,14 +199,14 @@ fn store_point(config: &Config) -> Outcome {
             Ok(()) => Good(format!("{} will be made", dir.display())),
             Err(cause) => Bad(
                 format!("cannot make the store {}: {cause}", dir.display()),
-                format!("sudo install -d -o $(id -un) {}", dir.display()),
+                format!("sudo install -d -o {owner} {}", dir.display()),
             ),
         };
     }
     if let Err(cause) = writable(dir) {
         return Bad(
             format!("cannot write to the store {}: {cause}", dir.display()),
-            format!("sudo chown -R $(id -un) {}", dir.display()),
+            format!("sudo chown -R {owner} {}", dir.display()),
         );
     }
     if !Store::database(dir).exists() && !dir.join("backup").exists() {

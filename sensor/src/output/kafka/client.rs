@@ -56,6 +56,29 @@ impl Context {
         self.complaints.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether the connection said what is wrong with it since it was last good.
+    pub(super) fn complains(&self) -> bool {
+        let complaints = self.complaints();
+        complaints.cause.is_some() || complaints.nobody_answers
+    }
+
+    /// Whether no broker at all answers, or lets the sensor in. One of several that is away is no reason to stop: its partitions move to
+    /// another.
+    pub(super) fn is_cut_off(&self) -> bool {
+        let complaints = self.complaints();
+        let refused = |code: &RDKafkaErrorCode| {
+            matches!(code, RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SSL)
+        };
+        complaints.nobody_answers || complaints.cause.as_ref().is_some_and(|(code, ..)| refused(code))
+    }
+
+    /// The connection is good: what it said before is over.
+    pub(super) fn is_good(&self) {
+        let mut complaints = self.complaints();
+        complaints.cause = None;
+        complaints.nobody_answers = false;
+    }
+
     /// Whether the producer can do no more and has to be made anew.
     pub(super) fn is_fatal(&self) -> bool {
         self.complaints().fatal
@@ -99,7 +122,7 @@ impl ProducerContext for Context {
     fn delivery(&self, result: &DeliveryResult<'_>, number: Box<u64>) {
         let fate = match result {
             Ok(_) => {
-                self.complaints().cause = None;
+                self.is_good();
                 Ok(())
             }
             Err((error, _)) => Err(error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail)),
@@ -133,7 +156,7 @@ pub(super) fn reach(producer: &Producer, brokers: &str, at_most: Duration) -> Re
         producer.poll(Duration::from_millis(50));
         let now = Instant::now();
         if answer.is_ok() {
-            context.complaints().cause = None;
+            context.is_good();
             return Ok(());
         }
         // Once all of them failed and it is known why, one more round is enough. On a busy machine the reason may come late.
@@ -207,6 +230,12 @@ pub(super) fn reason(producer: &Producer, brokers: &str, code: RDKafkaErrorCode)
         | RDKafkaErrorCode::RequestTimedOut => {
             format!(
                 "no Kafka broker at {brokers} confirmed a record in time; check the brokers' health and the network"
+            )
+        }
+        // What a broker answers whose disk is full or broken, before it gives the disk up.
+        RDKafkaErrorCode::Unknown | RDKafkaErrorCode::KafkaStorageError => {
+            format!(
+                "the Kafka broker at {brokers} cannot store records ({code}); see its log, its disk may be full"
             )
         }
         _ => ClientError::MessageProduction(code).to_string(),

@@ -163,7 +163,7 @@ impl KafkaConfig {
         ];
         for (option, key, file) in files {
             if let Some(file) = file {
-                std::fs::File::open(file).map_err(|error| KafkaError::File {
+                crate::regular::open(file).map_err(|error| KafkaError::File {
                     key,
                     file: file.clone(),
                     error,
@@ -237,7 +237,7 @@ impl KafkaConfig {
         let Some(file) = &self.sasl_password_file else {
             return Ok(self.sasl_password.clone());
         };
-        match std::fs::read_to_string(file) {
+        match crate::regular::read_to_string(file) {
             Ok(text) => Ok(Some(Secret(text.trim_end_matches(['\r', '\n']).to_owned()))),
             Err(error) => Err(KafkaError::File {
                 key: "sasl_password_file",

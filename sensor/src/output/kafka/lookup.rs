@@ -20,6 +20,11 @@ impl ConsumerContext for Context {}
 /// Clocks of sensor and broker may differ, when the topic is set to the broker's time.
 const MARGIN_MS: u64 = 10 * 60 * 1000;
 
+/// How long a single answer may take, and how long nothing may come from a broker that librdkafka complains about: nothing is published
+/// meanwhile.
+const ANSWER: Duration = Duration::from_secs(5);
+const QUIET: Duration = Duration::from_secs(3);
+
 /// The ids among `wanted` (topic to ids) found in records written since `since_ms`.
 pub(super) fn present(
     config: &ClientConfig,
@@ -40,15 +45,22 @@ pub(super) fn present(
     let mut found = BTreeSet::new();
     // One topic after the other: the end of a partition is told by its number alone.
     for (topic, ids) in wanted {
-        let mut open = assign(&consumer, topic, since, at_most)?;
+        let mut open = assign(&consumer, topic, since, at_most.min(ANSWER))?;
+        let mut heard = Instant::now();
         while !open.is_empty() {
+            if heard.elapsed() > QUIET && consumer.client().context().complains() {
+                return Err(ClientError::MessageConsumption(RDKafkaErrorCode::AllBrokersDown));
+            }
             if Instant::now() >= deadline {
                 return Err(ClientError::MessageConsumption(
                     RDKafkaErrorCode::OperationTimedOut,
                 ));
             }
             match consumer.poll(Duration::from_millis(200)) {
-                Some(Ok(message)) => found.extend(event_id(&message).filter(|id| ids.contains(id))),
+                Some(Ok(message)) => {
+                    heard = Instant::now();
+                    found.extend(event_id(&message).filter(|id| ids.contains(id)));
+                }
                 Some(Err(ClientError::PartitionEOF(partition))) => {
                     open.remove(&partition);
                 }

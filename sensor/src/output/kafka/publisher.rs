@@ -19,10 +19,16 @@ use crate::output::record::{Record, Topic};
 
 /// With a full window and no confirmation for this long, records go to the spool.
 const STALL: Duration = Duration::from_secs(1);
+/// Records that are under way and that nobody confirms for this long go to the spool, and that is told: librdkafka itself would go on trying
+/// for ever, without a word. Sooner when it said that nobody answers or lets the sensor in.
+const SILENT: Duration = Duration::from_secs(10);
+const SILENT_CUT_OFF: Duration = Duration::from_secs(2);
 /// Records moved from the queue to the spool between two looks at the broker.
 const DIVERT_BATCH: usize = 512;
 /// How often confirmations out of the spool are written down.
 const SAVE_EVERY: Duration = Duration::from_millis(200);
+/// How often it is tried to find out what was delivered, before it is sent again.
+const LOOKUPS: u32 = 5;
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_LAST: Duration = Duration::from_secs(30);
 
@@ -62,6 +68,14 @@ pub(super) struct Publisher {
     returned: BTreeMap<u64, InFlight>,
     last_confirmed: Instant,
     last_saved: Instant,
+    /// It was told that nobody answers or confirms, and not yet that somebody does again.
+    interrupted: bool,
+    /// A broker answered at some time.
+    was_up: bool,
+    /// No more records come.
+    ends: bool,
+    /// Attempts in a row to find out what was delivered before.
+    lookups_failed: u32,
     spool_failed: bool,
     topics: BTreeMap<Topic, String>,
     delivery: Delivery,
@@ -99,6 +113,10 @@ impl Publisher {
             returned: BTreeMap::new(),
             last_confirmed: now,
             last_saved: now,
+            interrupted: false,
+            was_up: false,
+            ends: false,
+            lookups_failed: 0,
             spool_failed: false,
             topics,
             delivery: Delivery::default(),
@@ -107,7 +125,14 @@ impl Publisher {
 
     /// Tries to reach a broker and prepares for publishing. What goes wrong becomes a warning, once.
     pub(super) fn connect(&mut self, at_most: Duration) -> bool {
-        if let Err(text) = client::reach(&self.producer, &self.config.brokers, at_most) {
+        let patience = self.config.connect_timeout.max(Duration::from_secs(5));
+        let reached = client::reach(&self.producer, &self.config.brokers, at_most).and_then(|()| {
+            for warning in topics::ensure(&self.client, &self.config.topic_prefix, patience) {
+                self.shared.warn(warning);
+            }
+            self.settle_uncertain(patience)
+        });
+        if let Err(text) = reached {
             let (wait, first) = match self.link {
                 Link::Down { wait, .. } => (wait, wait == RETRY_FIRST),
                 Link::Up => (RETRY_FIRST, true),
@@ -119,6 +144,7 @@ impl Publisher {
                 };
                 self.shared.warn(format!("{text}; {fate}"));
             }
+            self.interrupted = true;
             let wait = (wait * 2).min(RETRY_LAST);
             self.link = Link::Down {
                 retry_at: Instant::now() + wait,
@@ -126,19 +152,27 @@ impl Publisher {
             };
             return false;
         }
-        let patience = self.config.connect_timeout.max(Duration::from_secs(5));
-        for warning in topics::ensure(&self.client, &self.config.topic_prefix, patience) {
-            self.shared.warn(warning);
-        }
-        if let Err(text) = self.settle_uncertain(patience) {
-            self.shared.warn(text);
-        }
         self.link = Link::Up;
+        self.was_up = true;
         self.last_confirmed = Instant::now();
+        self.tell_again();
         true
     }
 
-    /// Confirms what the topic already holds of the records that may have been sent before.
+    /// Says that what was interrupted goes on.
+    fn tell_again(&mut self) {
+        self.producer.client().context().is_good();
+        if std::mem::take(&mut self.interrupted) {
+            let waiting = self.spool.as_ref().map_or(0, Spool::pending);
+            self.shared.warn(format!(
+                "Kafka at {} takes records again; {waiting} waited in the spool and are delivered first",
+                self.config.brokers
+            ));
+        }
+    }
+
+    /// Confirms what the topic already holds of the records that may have been sent before. An error is a reason to try again later:
+    /// a broker that answers and cannot be read from is about to go, or has just come.
     fn settle_uncertain(&mut self, patience: Duration) -> Result<(), String> {
         let Some(spool) = &mut self.spool else {
             return Ok(());
@@ -161,13 +195,29 @@ impl Publisher {
             }
         }
         let patience = patience.max(Duration::from_secs(30));
-        let present = lookup::present(&self.client, &wanted, since, patience).map_err(|error| {
-            format!(
-                "{} records may have been delivered before, and the topic could not be read to find out \
-                 ({error}); they are sent again",
-                serials.len()
-            )
-        })?;
+        let present = match lookup::present(&self.client, &wanted, since, patience) {
+            Ok(present) => present,
+            Err(error) => {
+                self.lookups_failed += 1;
+                let text = format!(
+                    "{} records may have been delivered before, and the topic could not be read to find out ({error})",
+                    serials.len()
+                );
+                let never = matches!(
+                    error.rdkafka_error_code(),
+                    Some(
+                        RDKafkaErrorCode::TopicAuthorizationFailed
+                            | RDKafkaErrorCode::ClusterAuthorizationFailed
+                    )
+                );
+                if !never && self.lookups_failed < LOOKUPS {
+                    return Err(text);
+                }
+                self.shared.warn(format!("{text}; they are sent again"));
+                BTreeSet::new()
+            }
+        };
+        self.lookups_failed = 0;
         for (serial, id) in serials {
             if present.contains(&id) {
                 spool.confirm(serial);
@@ -193,6 +243,14 @@ impl Publisher {
             });
             self.save_now_and_then();
             if let Some(deadline) = self.queue.deadline() {
+                // One that was there and went may be back, and the next look at it is up to half a minute away.
+                if !std::mem::replace(&mut self.ends, true)
+                    && self.was_up
+                    && matches!(self.link, Link::Down { .. })
+                {
+                    self.renew();
+                    self.connect(Duration::from_secs(1));
+                }
                 let empty = self.queue.is_empty();
                 let down = matches!(self.link, Link::Down { .. });
                 let spooled = self.spool.as_ref().map_or(0, Spool::pending);
@@ -213,13 +271,54 @@ impl Publisher {
             && Instant::now() >= retry_at
             && self.queue.deadline().is_none()
         {
-            if self.producer.client().context().is_fatal()
-                && let Ok(producer) = client::producer(&self.client)
-            {
-                self.producer = producer;
+            let config = &self.config;
+            let named = [
+                &config.sasl_password_file,
+                &config.tls_ca,
+                &config.tls_certificate,
+                &config.tls_key,
+            ];
+            if self.producer.client().context().is_fatal() || named.into_iter().any(Option::is_some) {
+                self.renew();
             }
             // Short, because the queue is not emptied meanwhile.
             self.connect(Duration::from_secs(1));
+        }
+    }
+
+    /// Makes a producer anew, with what the files of the configuration hold now: a password or certificate that ran out may have been
+    /// replaced.
+    fn renew(&mut self) {
+        // A file that is just being replaced may not be there; the next attempt finds it.
+        if let Ok(client) = self.config.client() {
+            self.client = client;
+        }
+        if let Ok(producer) = client::producer(&self.client) {
+            self.producer = producer;
+        }
+    }
+
+    /// Nobody confirms what is under way: that is told, and where there is a spool it waits there.
+    fn consider_silence(&mut self) {
+        let silence = match self.producer.client().context().is_cut_off() {
+            true => SILENT_CUT_OFF,
+            false => SILENT,
+        };
+        let is_silent = !self.in_flight.is_empty() && self.last_confirmed.elapsed() > silence;
+        // At the end of a run all the time that there is is given to the broker.
+        if !is_silent || !matches!(self.link, Link::Up) || self.queue.deadline().is_some() {
+            return;
+        }
+        let code = RDKafkaErrorCode::MessageTimedOut;
+        if self.spool.is_some() {
+            let reason = client::reason(&self.producer, &self.config.brokers, code);
+            self.fall(&reason);
+        } else if !self.interrupted {
+            let reason = client::reason(&self.producer, &self.config.brokers, code);
+            self.shared.warn(format!(
+                "publishing to Kafka is interrupted: {reason}; there is no spool, so records wait in memory as far as there is room"
+            ));
+            self.interrupted = true;
         }
     }
 
@@ -307,7 +406,9 @@ impl Publisher {
         while !self.in_flight.is_empty() && self.last_confirmed.elapsed() < STALL {
             self.hear(Duration::from_millis(20));
         }
-        self.fall("librdkafka's own queue is full");
+        if matches!(self.link, Link::Up) {
+            self.fall("librdkafka's own queue is full");
+        }
     }
 
     /// Moves records from the queue to the spool while they cannot go straight to the broker.
@@ -357,7 +458,7 @@ impl Publisher {
             at_most
         };
         self.producer.poll(at_most);
-        let mut trouble = None;
+        let (mut trouble, mut confirmed) = (None, false);
         for (number, fate) in self.producer.client().context().take_reports() {
             let Some(flight) = self.in_flight.remove(&number) else {
                 continue;
@@ -366,6 +467,7 @@ impl Publisher {
             match fate {
                 Ok(()) => {
                     self.last_confirmed = Instant::now();
+                    confirmed = true;
                     self.delivery.delivered += 1;
                     self.shared.delivered.fetch_add(1, Ordering::Relaxed);
                     if let (Origin::Spool(serial), Some(spool)) = (&flight.origin, &mut self.spool) {
@@ -380,6 +482,9 @@ impl Publisher {
                 }
             }
         }
+        if confirmed {
+            self.tell_again();
+        }
         if let Some(code) = trouble
             && matches!(self.link, Link::Up)
         {
@@ -388,6 +493,7 @@ impl Publisher {
         } else if self.producer.client().context().is_fatal() && matches!(self.link, Link::Up) {
             self.fall("librdkafka cannot go on with this producer");
         }
+        self.consider_silence();
     }
 
     /// A record that no attempt will deliver.
@@ -408,6 +514,7 @@ impl Publisher {
     fn fall(&mut self, reason: &str) {
         self.shared
             .warn(format!("publishing to Kafka is interrupted: {reason}"));
+        self.interrupted = true;
         self.link = Link::Down {
             retry_at: Instant::now() + RETRY_FIRST,
             wait: RETRY_FIRST,
@@ -445,15 +552,14 @@ impl Publisher {
             }
             None => self.delivery.dropped_unkept += records.len() as u64,
         }
-        if let Ok(producer) = client::producer(&self.client) {
-            self.producer = producer;
-        }
+        self.renew();
     }
 
     fn save_now_and_then(&mut self) {
         let shared = Arc::clone(&self.shared);
         let tell = |place: &AtomicU64, count| place.store(count, Ordering::Relaxed);
-        shared.up.store(matches!(self.link, Link::Up), Ordering::Relaxed);
+        let up = matches!(self.link, Link::Up) && !self.interrupted;
+        shared.up.store(up, Ordering::Relaxed);
         shared.spool_failed.store(self.spool_failed, Ordering::Relaxed);
         tell(&shared.dropped_refused, self.delivery.dropped_refused);
         tell(&shared.dropped_unkept, self.delivery.dropped_unkept);
