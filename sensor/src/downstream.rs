@@ -21,6 +21,7 @@ use analyzers::{Attributed, InventoryStage};
 use reassembly::{Counters, Event, Exchange, Flow, Message, PartOf, Timestamp};
 
 use crate::calendar::{Calendar, Due};
+use crate::cores::{Cores, Part};
 use crate::desk::Desk;
 use crate::reload::Reloaded;
 use crate::source::Drops;
@@ -87,7 +88,12 @@ pub(crate) enum Downstream {
 impl Downstream {
     /// With one worker everything happens in the calling thread. `pause` is called in each of the other threads before they take up
     /// something: nothing in the program, and in tests what upsets their timing.
-    pub(crate) fn new(mut desk: Desk, workers: u8, board: Option<Arc<Board>>, pause: fn()) -> Self {
+    pub(crate) fn new(
+        mut desk: Desk,
+        (workers, cores): (u8, &Cores),
+        board: Option<Arc<Board>>,
+        pause: fn(),
+    ) -> Self {
         let calendar = desk.calendar();
         if workers <= 1 {
             return Self::Here(Box::new(desk), calendar);
@@ -106,15 +112,21 @@ impl Downstream {
         };
         board.iter().for_each(|board| board.parcels_may_wait(PARCELS));
         let emptied = board.clone();
+        let own = cores.clone();
         let inventory = std::thread::spawn(move || {
+            own.pin(Part::Inventory);
             front.run(&items, || {
                 emptied.iter().for_each(|board| board.parcel_taken());
                 pause();
             });
         });
         let tell = Arc::clone(&full);
-        let desk =
-            std::thread::spawn(move || work_at_desk(desk, &to_desk, &give_back, (&tell, &asked), pause));
+        let own = cores.clone();
+        let desk = std::thread::spawn(move || {
+            own.pin(Part::Behaviour);
+            work_at_desk(desk, &to_desk, &give_back, (&tell, &asked), pause)
+        });
+        cores.pin(Part::Reassembly);
         Self::Threads {
             sender,
             parcel: Vec::with_capacity(PARCEL_EVENTS),

@@ -8,6 +8,7 @@
 
 mod args;
 mod config;
+mod cores;
 mod exit;
 mod message;
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use reassembly::{Counters, Limits, Packet, Reassembler, Timestamp};
 
+use crate::cores::Cores;
 use crate::desk::Desk;
 use crate::downstream::{Downstream, Item, Tick};
 use crate::keylog::{self, KeyLog};
@@ -158,7 +159,7 @@ pub(crate) fn replay(
     workers: u8,
     stop: &Stop,
 ) -> anyhow::Result<(Run, Desk)> {
-    let downstream = Downstream::new(desk, workers, None, || {});
+    let downstream = Downstream::new(desk, (workers, &Cores::default()), None, || {});
     replay_into(downstream, inputs, total, limits, key_logs, stop)
 }
 
@@ -257,7 +258,7 @@ pub(crate) fn capture(
     mut live: Live,
     limits: Limits,
     desk: Desk,
-    workers: u8,
+    workers: (u8, &Cores),
     duration: Option<Duration>,
     (stop, mut reload): (&Stop, Reload),
     board: Option<Arc<Board>>,
@@ -406,7 +407,7 @@ mod tests {
             let desk = Desk::new(analyzer, outputs, Some(store), desk_settings);
             let (progress, stop) = (Progress::default(), Stop::on_signals());
             let inputs = Inputs::open(captures, 1 << 16, &progress, &stop);
-            let downstream = Downstream::new(desk, workers, None, pause);
+            let downstream = Downstream::new(desk, (workers, &Cores::default()), None, pause);
             let (run, desk) =
                 replay_into(downstream, inputs, None, Limits::default(), &[], &stop).expect("a run");
             assert!(run.damage.is_empty() && !desk.store_failed());

@@ -9,6 +9,7 @@ use analyzers::Analyzer;
 use crate::args::{CaptureArgs, ReplayArgs, RunArgs};
 use crate::audit::{self, Audit, InForce, Unsure};
 use crate::config::Config;
+use crate::cores::Cores;
 use crate::declared::{self, Noted, Tell};
 use crate::desk::{self, Desk, DeskSettings, HashKey};
 use crate::exit::{Failure, Status};
@@ -104,6 +105,7 @@ pub(super) fn rehearse(files: &[PathBuf], args: &RunArgs) -> Result<(Desk, Statu
 pub(super) fn capture(args: &CaptureArgs) -> Result<Status, Failure> {
     let config = configuration(&args.run)?;
     check_outputs(&args.run, &config, &[], &[])?;
+    let cores = Cores::new(&config.capture.cores).map_err(|error| Failure::usage(anyhow::anyhow!(error)))?;
     let interface = args
         .interface
         .clone()
@@ -153,7 +155,7 @@ pub(super) fn capture(args: &CaptureArgs) -> Result<Status, Failure> {
         live,
         config.reassembly_limits(),
         desk,
-        args.run.cores(),
+        (args.run.cores(), &cores),
         args.duration,
         (&stop, reload),
         board,

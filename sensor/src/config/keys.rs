@@ -110,6 +110,10 @@ keys! {
         snaplen: u64 = 262_144, Rule::Range(96, 262_144);
         /// Memory the kernel may use to hold frames while the sensor is busy.
         buffer: Size = Size(64 << 20), Rule::Range(1 << 20, 2047 << 20);
+        /// Cores for the threads of a capture, when it takes more than one worker: the first for reassembly, the next for the inventory, the third for
+        /// behaviour; with fewer the last one is for the rest. Empty leaves it to the kernel. What cards raise interrupts on is best
+        /// another core of the same socket.
+        cores: Vec<u16> = Vec::new(), Rule::Range(0, 1023);
         /// Whether to take frames that are not addressed to this machine. A mirror port needs it.
         promiscuous: bool = true, Rule::Any;
         /// User that the process becomes once the interface is open, when root starts it. Store, spool, outputs and the files that this
