@@ -60,9 +60,9 @@ pub(crate) struct Spent {
     /// Calls of models, and tokens in and out.
     pub(crate) models: u32,
     pub(crate) tokens: u64,
-    /// What they cost, where prices say so.
-    #[serde(default)]
-    pub(crate) cost: f64,
+    /// What they cost, where there are prices; models without one cost nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) cost: Option<f64>,
     /// Changes by hash, and how often each succeeded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     changes: Vec<(u32, u32)>,
@@ -117,15 +117,16 @@ pub(super) fn observe(
         if let Some((bound, usual)) = bound.zip(tokens).filter(|(bound, _)| spent.tokens >= *bound) {
             reason = reason.or(Some(("tokens", spent.tokens, bound, usual.learned)));
         }
-        spent.cost += world.settings.intents.cost(call);
+        if world.settings.intents.has_prices() {
+            spent.cost = Some(spent.cost.unwrap_or(0.0) + world.settings.intents.cost(call));
+        }
+        let cost = spent.cost.unwrap_or(0.0);
         let costs = size_of(Some(&own.costs), Some(&group.costs), 3.0).filter(|_| learned);
         let hundredths = |cost: f64| (cost * 100.0).ceil() as u64;
         let bound = costs.map(|usual| hundredths(usual.beyond).max(COST));
-        if let Some((bound, usual)) = bound
-            .zip(costs)
-            .filter(|(bound, _)| hundredths(spent.cost) >= *bound)
-        {
-            reason = reason.or(Some(("cost", hundredths(spent.cost), bound, usual.learned)));
+        if let Some((bound, usual)) = bound.zip(costs).filter(|(bound, _)| hundredths(cost) >= *bound) {
+            // Money first: it goes on growing while other bounds are passed.
+            reason = Some(("cost", hundredths(cost), bound, usual.learned));
         }
     } else if activity.changes_state() {
         let call = call_of(activity, world.seed) as u32;
@@ -169,6 +170,7 @@ pub(super) fn observe(
         parts: &parts,
         window: day(unit.first),
     };
+    let (name, usual) = names(what);
     let spent = &unit.spent;
     let shown = |value: u64| match what {
         "cost" => json!(value as f64 / 100.0),
@@ -179,31 +181,40 @@ pub(super) fn observe(
         principal: true,
         resource: activity.resource(),
         observed: vec![("reason", json!(what))],
-        expected: vec![("fewer_than", shown(bound))],
+        expected: vec![(usual, shown(bound))],
         support: vec![("tasks", json!(tasks))],
         earlier: spent.trail.clone(),
         ..Draft::default()
     };
     ledger.report(subject, severity, activity, draft, |running| {
         running.set_count(u64::from(unit.calls));
-        running.observed("value", shown(value));
         running.observed("model_calls", spent.models);
         running.observed("tokens", spent.tokens);
+        running.observed(name, shown(value));
         running.observed("calls", unit.calls);
         running.observed("seconds", unit.last.since(unit.first).as_secs());
     });
     unit.reported = true;
 }
 
+/// What is counted for a reason, and what would have been usual, as records name them.
+fn names(reason: &str) -> (&'static str, &'static str) {
+    match reason {
+        "cost" => ("cost", "cost_fewer_than"),
+        "tokens" => ("tokens", "tokens_fewer_than"),
+        "model_calls" => ("model_calls", "model_calls_fewer_than"),
+        _ => ("same_changes", "same_changes_fewer_than"),
+    }
+}
+
 /// The finding in words.
 pub(crate) fn explain(finding: &Finding) -> String {
-    let value = finding.observed_number("value");
-    let bound = finding
-        .expected
-        .get("fewer_than")
-        .and_then(serde_json::Value::as_u64);
+    let reason = finding.observed.get("reason").and_then(serde_json::Value::as_str);
+    let (name, usual) = names(reason.unwrap_or(""));
+    let value = finding.observed_number(name);
+    let bound = finding.expected.get(usual).and_then(serde_json::Value::as_u64);
     let bound = bound.unwrap_or(0);
-    let what = match finding.observed.get("reason").and_then(serde_json::Value::as_str) {
+    let what = match reason {
         Some("model_calls") => format!("called models {}", many(value, "time", "times")),
         Some("cost") => {
             let cost =
@@ -214,8 +225,8 @@ pub(crate) fn explain(finding: &Finding) -> String {
                 span(finding.observed_number("seconds")),
                 many(finding.observed_number("calls"), "call", "calls"),
                 finding.who(),
-                cost(finding.observed.get("value")),
-                cost(finding.expected.get("fewer_than")),
+                cost(finding.observed.get(name)),
+                cost(finding.expected.get(usual)),
                 finding.place(),
             ));
         }

@@ -2,22 +2,25 @@
 //!
 //! Learns, for each operation of a host that changes something, which other such operations came before it in the same task, whoever
 //! calls: a *flow* is what forty tasks of three callers and more have in common, with no doubt left that is above one in forty (so one
-//! of forty that goes without is already too many). And it learns how often a step succeeds with the same content again. Then it reports
+//! of forty that goes without is already too many). An operation changes something when its method is none that reads; a tool or a method of
+//! JSON-RPC when none of its words says that it reads. And it learns how often a step succeeds with the same content again. Then it reports
 //!
-//! - `step_skipped`: a step succeeds and one that always comes first did not, neither in this task nor in another of the caller within
-//!   a day that nothing was made of yet. A checkout without the payment;
-//! - `step_repeated`: a step of such a flow succeeds for the third time with the same content in one task, which practically never
-//!   happens. A voucher used again and again.
+//! - `step_skipped`: a step succeeds and one that always comes first did not, neither in this task nor in others of the caller within four
+//!   days: there it has not been taken more often than what comes after it. A checkout without the payment;
+//! - `step_repeated`: a step of such a flow (no `PUT` and no `DELETE`) succeeds for the third time with the same content in one task, which
+//!   practically never happens. A voucher used again and again.
 //!
 //! Medium; high when an amount goes along.
 //!
 //! Source: OWASP API6:2023; OWASP WSTG-BUSL-06 (circumvention of work flows), WSTG-BUSL-05 (number of times a function can be used).
 //!
-//! Blind to: flows of fewer than three callers, or whose steps are taken by several callers, each its own; steps that only read; a
-//! step left out by a caller that took it for something else in the same task.
+//! Blind to: flows of fewer than three callers, or whose steps are usually taken by several callers, each its own; steps that only read, and
+//! those before which one of several may come; a step left out by a caller that took it for something else in the same task or, within four days,
+//! for something that it did not go on with; the same step with another content each time.
 //!
-//! Quiet when: the caller is a person; the step was refused; three callers do without within two weeks: then the flow is another one, and
-//! is learned anew.
+//! Quiet when: the caller is a person, or told by its address alone; the step was refused; nobody saw whether the one before it succeeded (no
+//! answer, or 409: it was already); three callers do without within two weeks: then the flow is another one, and is learned anew, of which nothing is told
+//! but the first two; a caller that does without on more than three days: then that is its way.
 
 use std::collections::BTreeMap;
 
@@ -39,7 +42,7 @@ use crate::identity::PrincipalKind;
 
 /// Steps of one host; those taken least make way. Steps that come before one.
 const STEPS: usize = 128;
-const BEFORE: usize = 8;
+const BEFORE: usize = 16;
 
 /// Steps of one task, and of one caller, that are remembered.
 const OF_A_TASK: usize = 32;
@@ -61,8 +64,11 @@ const SAME: u32 = 3;
 const OTHERS: u32 = 3;
 const DAYS: u32 = 14;
 
-/// Seconds for which a step that was taken in another task still counts.
-const KEPT: u32 = 86_400;
+/// Days for which a step that was taken in another task still counts: from Friday to Monday.
+const KEPT: usize = 4;
+
+/// Days on which a caller does without and is told; who goes on after that has another way.
+const OWN_WAY: u8 = 3;
 
 /// A step that was taken in a task, and the content it was taken with most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,59 +91,89 @@ impl From<Taken> for (u32, u32, u32) {
     }
 }
 
-/// When a caller took which step last, in seconds since 1970, the latest last. Part of its row.
+/// How often a caller took which step on the latest days. Part of its row.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub(crate) struct Lately(Vec<(u32, u32)>);
+pub(crate) struct Lately {
+    /// Steps, the latest last: each with its latest day since 1970, and how often it was taken on that day and on those before.
+    steps: Vec<(u32, u32, [u16; KEPT])>,
+    /// The last day on which it did without a step and was told, and on how many that was so.
+    #[serde(default)]
+    told: (u32, u8),
+}
 
 impl Lately {
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.steps.is_empty() && self.told == (0, 0)
     }
 
-    fn of(&self, step: u32) -> Option<u32> {
-        self.0
-            .iter()
-            .find(|(known, _)| *known == step)
-            .map(|(_, when)| *when)
-    }
-
-    fn take(&mut self, step: u32, now: u32) {
-        match self.0.iter().position(|(known, _)| *known == step) {
-            Some(at) => drop(self.0.remove(at)),
-            None if self.0.len() >= OF_A_CALLER => drop(self.0.remove(0)),
-            None => self.0.reserve_exact(1),
+    /// The days of a step as they are seen today.
+    fn days(&self, step: u32, today: u32) -> [u16; KEPT] {
+        let known = self.steps.iter().find(|(known, ..)| *known == step);
+        let mut days = [0; KEPT];
+        if let Some((_, latest, counts)) = known {
+            let ago = today.saturating_sub(*latest) as usize;
+            for (day, count) in days.iter_mut().skip(ago).zip(counts) {
+                *day = *count;
+            }
         }
-        self.0.push((step, now));
+        days
     }
 
-    /// Whether a step was taken within a day, and `by` not since then.
-    fn waits(&self, step: u32, by: u32, now: u32) -> bool {
-        let used = self.of(by);
-        self.of(step)
-            .is_some_and(|when| now.saturating_sub(when) <= KEPT && used.is_none_or(|used| used <= when))
+    fn times(&self, step: u32, today: u32) -> u32 {
+        self.days(step, today).iter().map(|count| u32::from(*count)).sum()
+    }
+
+    fn take(&mut self, step: u32, today: u32) {
+        let mut days = self.days(step, today);
+        days[0] = days[0].saturating_add(1);
+        match self.steps.iter().position(|(known, ..)| *known == step) {
+            Some(at) => drop(self.steps.remove(at)),
+            None if self.steps.len() >= OF_A_CALLER => drop(self.steps.remove(0)),
+            None => self.steps.reserve_exact(1),
+        }
+        self.steps.push((step, today, days));
+    }
+
+    /// Whether a step was taken more often than `next`, which comes after it.
+    fn waits(&self, step: u32, next: u32, today: u32) -> bool {
+        self.times(step, today) > self.times(next, today)
+    }
+
+    /// Notes that it did without. False when that is its way.
+    fn does_without(&mut self, today: u32) -> bool {
+        let (last, days) = self.told;
+        if today > last {
+            self.told = (today, days.saturating_add(1));
+        }
+        self.told.1 <= OWN_WAY
     }
 }
 
 /// A step that comes before another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "(u32, u32, u32)", into = "(u32, u32, u32)")]
+#[serde(from = "(u32, u32, u32, u64)", into = "(u32, u32, u32, u64)")]
 struct Before {
     step: u32,
-    /// The task with which it was seen first, and tasks that had it since.
+    /// The task with which it was seen first, tasks that had it since, and their callers, a bit each.
     since: u32,
     count: u32,
+    callers: u64,
 }
 
-impl From<(u32, u32, u32)> for Before {
-    fn from((step, since, count): (u32, u32, u32)) -> Self {
-        Self { step, since, count }
+impl From<(u32, u32, u32, u64)> for Before {
+    fn from((step, since, count, callers): (u32, u32, u32, u64)) -> Self {
+        Self {
+            step,
+            since,
+            count,
+            callers,
+        }
     }
 }
 
-impl From<Before> for (u32, u32, u32) {
+impl From<Before> for (u32, u32, u32, u64) {
     fn from(before: Before) -> Self {
-        (before.step, before.since, before.count)
+        (before.step, before.since, before.count, before.callers)
     }
 }
 
@@ -189,8 +225,8 @@ impl Step {
 
     /// Steps that always come before it.
     fn first(&self) -> impl Iterator<Item = &Before> {
-        let known = self.callers.count_ones() >= CALLERS;
-        let all = self.before.iter().filter(move |_| known);
+        let all = self.before.iter();
+        let all = all.filter(|before| before.callers.count_ones() >= CALLERS);
         all.filter(|before| is_always(before.count, self.tasks_since(before)))
     }
 
@@ -200,7 +236,10 @@ impl Step {
         self.callers |= who;
         let tasks = self.tasks;
         for before in &mut self.before {
-            before.count += u32::from(taken.iter().any(|taken| taken.step == before.step));
+            if taken.iter().any(|taken| taken.step == before.step) {
+                before.count += 1;
+                before.callers |= who;
+            }
         }
         self.before.retain(|before| {
             let since = tasks.saturating_sub(before.since).saturating_add(1);
@@ -212,6 +251,7 @@ impl Step {
                     step: taken.step,
                     since: tasks,
                     count: 1,
+                    callers: who,
                 });
             }
         }
@@ -228,7 +268,41 @@ impl Step {
     }
 }
 
-/// Looks at a call that was let in.
+/// Whether a call does something. Of tools and methods their names tell, word by word, however they are written.
+fn acts(activity: &Activity<'_>) -> bool {
+    const READS: [&str; 25] = [
+        "get", "list", "read", "search", "inspect", "find", "fetch", "retrieve", "check", "trace", "resolve",
+        "query", "show", "view", "describe", "lookup", "count", "export", "download", "open", "browse",
+        "verify", "status", "poll", "preview",
+    ];
+    let Some(call) = activity.call else {
+        return !matches!(activity.request.method(), "GET" | "HEAD" | "OPTIONS");
+    };
+    let name = match (call.protocol, call.method.as_str()) {
+        ("graphql", kind) => return kind == "mutation",
+        ("llm" | "a2a", _) => return false,
+        ("mcp", "tools/call") => call.name.as_deref().unwrap_or(""),
+        ("mcp", _) => return false,
+        (_, method) => call.name.as_deref().unwrap_or(method),
+    };
+    let mut word = String::new();
+    let mut reads = false;
+    let mut last = ' ';
+    for c in name.chars().take(128).chain([' ']) {
+        let begins = c.is_ascii_uppercase() && last.is_ascii_lowercase();
+        if begins || !c.is_ascii_alphanumeric() {
+            reads |= READS.contains(&word.as_str());
+            word.clear();
+        }
+        if c.is_ascii_alphanumeric() {
+            word.push(c.to_ascii_lowercase());
+        }
+        last = c;
+    }
+    !reads
+}
+
+/// Looks at a call.
 pub(super) fn observe(
     activity: &Activity<'_>,
     flows: &mut Flows,
@@ -237,15 +311,28 @@ pub(super) fn observe(
     seed: Seed,
     ledger: &mut Ledger,
 ) {
-    let Some(endpoint) = activity.endpoint.filter(|_| activity.changes_state()) else {
+    let Some(endpoint) = activity
+        .endpoint
+        .filter(|endpoint| !endpoint.is_static && acts(activity))
+    else {
         return;
     };
-    if activity.kind == PrincipalKind::Human || activity.identity.by_address || failure::failed(activity) {
+    if activity.kind == PrincipalKind::Human || activity.identity.by_address {
         return;
     }
     let step = endpoint.id.short() as u32;
+    let today = (activity.ts.seconds() / 86_400) as u32;
+    // A form is answered with a redirect. Without an answer, or when it was done already, nobody knows that it was not.
+    let done =
+        activity.status.is_some_and(|status| (200..400).contains(&status)) && !failure::failed(activity);
+    if !done {
+        if matches!(activity.status, None | Some(409)) {
+            note(unit, step, 0);
+            lately.take(step, today);
+        }
+        return;
+    }
     let (content, who) = (call_of(activity, seed) as u32, bit_of(activity.identity.id));
-    let now = (activity.ts.seconds()).min(u64::from(u32::MAX)) as u32;
     if !flows.0.contains_key(&step) {
         make_room(&mut flows.0, STEPS, |step| step.tasks);
         let name = match endpoint.tool() {
@@ -265,72 +352,88 @@ pub(super) fn observe(
         None => {
             let missing = known.first().find(|before| {
                 let here = unit.steps.iter().any(|taken| taken.step == before.step);
-                !here && !lately.waits(before.step, step, now)
+                !here && !lately.waits(before.step, step, today)
             });
             let missing = missing.filter(|_| learned).copied();
             if missing.is_none() {
                 known.learn(&unit.steps, who);
             }
-            missing.map(|before| {
-                let tasks = known.tasks_since(&before);
-                ("step_skipped", Some(before.step), before.count, tasks)
-            })
+            missing.map(|before| (Some(before), before.count, known.tasks_since(&before)))
         }
         Some(taken) => {
             let again = taken.content == content;
             taken.times = if again { taken.times.saturating_add(1) } else { 1 };
             taken.content = content;
-            let once = known
-                .tasks
-                .saturating_sub(known.again.saturating_sub(u32::from(taken.times > 2)));
+            // The task at hand is none of those before it.
+            let tasks = known.tasks.saturating_sub(1);
+            let once = tasks.saturating_sub(known.again.saturating_sub(u32::from(taken.times > 2)));
             let says = !activity.request.message.body.is_empty();
+            let same_again = matches!(activity.request.method(), "PUT" | "DELETE");
             let flow = known.first().next().is_some();
             if taken.times == 2 {
                 known.again = known.again.saturating_add(1);
             }
-            let told = learned && says && flow && taken.times >= SAME && is_always(once, known.tasks);
-            told.then_some(("step_repeated", None, once, known.tasks))
+            let told =
+                learned && says && flow && !same_again && taken.times >= SAME && is_always(once, tasks);
+            told.then_some((None, once, tasks))
         }
     };
-    if !unit.steps.iter().any(|taken| taken.step == step) {
-        if unit.steps.len() >= OF_A_TASK {
-            unit.steps.remove(0);
-        }
-        unit.steps.reserve_exact(1);
-        unit.steps.push(Taken {
-            step,
-            content,
-            times: 1,
-        });
-    }
-    lately.take(step, now);
-    let Some((reason, missing, count, tasks)) = reason else {
+    note(unit, step, content);
+    let Some((missing, count, tasks)) = reason else {
+        lately.take(step, today);
         return;
     };
-    if known.changes_with(who, now / 86_400) {
-        // Learned from what is done now.
-        let name = std::mem::take(&mut known.name);
-        *known = Step {
-            name,
-            ..Step::default()
-        };
+    let mut callers = known.callers.count_ones();
+    if let Some(before) = missing {
+        callers = before.callers.count_ones();
+        // What comes after this step lacks the same, and is told with it.
+        note(unit, before.step, 0);
+        if known.changes_with(who, today) {
+            // Learned from what is done now.
+            let name = std::mem::take(&mut known.name);
+            *known = Step {
+                name,
+                ..Step::default()
+            };
+            return;
+        }
+        if !lately.does_without(today) {
+            return;
+        }
+    }
+    let missing = missing.map(|missing| flows.name(missing.step).to_owned());
+    tell(activity, unit, (missing, count, tasks, callers), ledger);
+}
+
+/// Notes that a task took a step.
+fn note(unit: &mut Unit, step: u32, content: u32) {
+    if unit.steps.iter().any(|taken| taken.step == step) {
         return;
     }
-    let callers = known.callers.count_ones();
-    let missing = missing.map(|missing| flows.name(missing).to_owned());
-    let told = (reason, missing, count, tasks, callers);
-    tell(activity, unit, told, ledger);
+    if unit.steps.len() >= OF_A_TASK {
+        unit.steps.remove(0);
+    }
+    unit.steps.reserve_exact(1);
+    unit.steps.push(Taken {
+        step,
+        content,
+        times: 1,
+    });
 }
 
 fn tell(
     activity: &Activity<'_>,
     unit: &mut Unit,
-    (reason, missing, count, tasks, callers): (&'static str, Option<String>, u32, u32, u32),
+    (missing, count, tasks, callers): (Option<String>, u32, u32, u32),
     ledger: &mut Ledger,
 ) {
     let severity = match unusual_amount::amount(activity) {
         Some(_) => Severity::High,
         None => Severity::Medium,
+    };
+    let reason = match &missing {
+        Some(_) => "step_skipped",
+        None => "step_repeated",
     };
     let resource = activity.resource();
     let parts: [&[u8]; 3] = [
@@ -355,7 +458,7 @@ fn tell(
             .into_iter()
             .chain(missing.map(|step| ("step_left_out", json!(step))))
             .collect(),
-        expected: vec![("tasks_as_usual", json!(count))],
+        expected: vec![("tasks_in_order", json!(count))],
         support: vec![("tasks", json!(tasks)), ("callers_at_least", json!(callers))],
         ..Draft::default()
     };
@@ -374,7 +477,7 @@ pub(crate) fn explain(finding: &Finding) -> String {
         of.get(name).and_then(serde_json::Value::as_u64).unwrap_or(0)
     };
     let (count, tasks) = (
-        number(&finding.expected, "tasks_as_usual"),
+        number(&finding.expected, "tasks_in_order"),
         number(&finding.support, "tasks"),
     );
     let callers = many(number(&finding.support, "callers_at_least"), "caller", "callers");
@@ -629,6 +732,143 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_step_that_one_caller_alone_takes_makes_no_flow() {
+        let mut scene = Scene::new();
+        weeks(&mut scene, 0..6, &ALL, &FLOW);
+        weeks(
+            &mut scene,
+            6..12,
+            &["a"],
+            &["", "/items", "/gift", "/address", "/payments", "/shipments"],
+        );
+        weeks(&mut scene, 12..13, &ALL, &FLOW);
+        assert!(told(&scene).is_empty(), "{:?}", scene.words());
+    }
+
+    #[test]
+    fn what_was_paid_on_friday_is_shipped_on_monday() {
+        let mut scene = learned();
+        for n in 0..5 {
+            checkout(
+                &mut scene,
+                "b",
+                500_001 + n,
+                &["", "/items", "/address", "/payments"],
+            );
+            scene.wait(3600);
+        }
+        scene.wait(2 * 86_400);
+        for n in 0..5 {
+            checkout(&mut scene, "b", 500_001 + n, &["/shipments"]);
+            scene.wait(3600);
+        }
+        assert!(told(&scene).is_empty(), "{:?}", scene.words());
+        checkout(
+            &mut scene,
+            "b",
+            500_009,
+            &["", "/items", "/address", "/shipments"],
+        );
+        assert_eq!(told(&scene).len(), 1, "the sixth was never paid");
+    }
+
+    #[test]
+    fn a_payment_that_nobody_saw_answered_or_that_was_made_before_is_none_left_out() {
+        for status in [None, Some(409), Some(303)] {
+            let mut scene = learned();
+            checkout(&mut scene, "b", 500_001, &["", "/items", "/address"]);
+            let token = agent_token("b", 500);
+            let call = Call::new("POST", "/carts/cart-500001/payments")
+                .bearer(&token)
+                .body("{}");
+            match status {
+                Some(status) => drop(scene.send(&call.status(status))),
+                None => {
+                    let mut exchange = call.exchange(scene.now, 0);
+                    exchange.response = None;
+                    scene.observe(exchange);
+                }
+            }
+            checkout(&mut scene, "b", 500_001, &["/shipments"]);
+            assert!(told(&scene).is_empty(), "{status:?} {:?}", scene.words());
+        }
+    }
+
+    #[test]
+    fn one_step_left_out_is_one_finding_whatever_comes_after() {
+        let long = ["", "/items", "/payments", "/shipments", "/receipt", "/close"];
+        let mut scene = Scene::new();
+        weeks(&mut scene, 0..10, &ALL, &long);
+        scene.now = TODAY * 1_000_000_000;
+        checkout(
+            &mut scene,
+            "b",
+            500_001,
+            &["", "/items", "/shipments", "/receipt", "/close"],
+        );
+        assert_eq!(told(&scene).len(), 1, "{:?}", scene.words());
+    }
+
+    #[test]
+    fn who_has_another_way_is_told_on_three_days() {
+        let mut scene = learned();
+        weeks(
+            &mut scene,
+            10..24,
+            &["a"],
+            &["", "/items", "/address", "/shipments"],
+        );
+        let days: std::collections::BTreeSet<_> = told(&scene)
+            .iter()
+            .map(|f| f.detected_at / 86_400_000_000_000)
+            .collect();
+        assert_eq!(days.len(), 3, "{:?}", scene.words());
+    }
+
+    #[test]
+    fn tools_are_steps_unless_their_words_say_that_they_read() {
+        let flow = ["create_order", "get_address", "charge_card", "shipOrder"];
+        let run = |scene: &mut Scene, agent: &str, n: u64, tools: &[&str]| {
+            let token = agent_token(agent, n);
+            for tool in tools {
+                scene.wait(3);
+                scene.send(&Call::tool(tool, &format!(r#"{{"order":"o-{n:05}"}}"#)).bearer(&token));
+            }
+        };
+        let taught = || {
+            let mut scene = Scene::new();
+            for n in 0..80u64 {
+                for (place, agent) in ALL.iter().enumerate() {
+                    scene.now = (START + n * 3 * 3600 + place as u64 * 300) * 1_000_000_000;
+                    run(&mut scene, agent, n, &flow);
+                }
+            }
+            scene.now = TODAY * 1_000_000_000;
+            scene
+        };
+        let mut scene = taught();
+        run(
+            &mut scene,
+            "b",
+            300,
+            &["create_order", "charge_card", "shipOrder"],
+        );
+        for _ in 0..6 {
+            run(&mut scene, "b", 300, &["getPaymentStatus"]);
+        }
+        assert!(told(&scene).is_empty(), "{:?}", scene.words());
+        run(
+            &mut scene,
+            "c",
+            301,
+            &["create_order", "get_address", "shipOrder"],
+        );
+        let found = told(&scene);
+        assert_eq!(found.len(), 1, "{:?}", scene.words());
+        assert_eq!(found[0].observed["step_left_out"], "charge_card");
+    }
+
+    #[test]
     fn tables_stay_bounded() {
         let mut flows = Flows::default();
         let mut lately = Lately::default();
@@ -641,9 +881,9 @@ pub(crate) mod tests {
                     ..Step::default()
                 },
             );
-            lately.take(n, n);
+            lately.take(n, n / 100);
         }
-        assert!(flows.0.len() <= STEPS && lately.0.len() <= OF_A_CALLER);
+        assert!(flows.0.len() <= STEPS && lately.steps.len() <= OF_A_CALLER);
         let mut step = Step::default();
         for n in 0..1_000u32 {
             let taken: Vec<Taken> = (0..32)

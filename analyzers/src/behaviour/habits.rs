@@ -120,8 +120,8 @@ impl Habits {
         if unit.spent.models > 0 {
             self.turns.learn(f64::from(unit.spent.models));
             self.tokens.learn(unit.spent.tokens as f64);
-            if unit.spent.cost > 0.0 {
-                self.costs.learn(unit.spent.cost);
+            if let Some(cost) = unit.spent.cost {
+                self.costs.learn(cost);
             }
         }
         for (endpoint, size) in &unit.held {
@@ -158,7 +158,13 @@ impl Habits {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.answer.learned() == 0 && self.changes.learned() == 0 && self.hours == Hours::default()
+        self.answer.learned() == 0
+            && self.changes.learned() == 0
+            && self.hours == Hours::default()
+            && self.days.is_empty()
+            && self.classes.is_empty()
+            && self.steps.is_empty()
+            && self.reads.is_empty()
     }
 }
 

@@ -6,13 +6,14 @@
 //!
 //! Medium for numbers of states, cards, accounts, what health care speaks of, and secrets; low for ways to reach somebody, and where it
 //! is no step beyond what is usual: when three callers of its sort and host are given such data, when its endpoint began within the
-//! learning period, or when this caller was given two other new classes within thirty days.
+//! learning period, or when this caller was given two other classes within thirty days that were as new.
 //!
 //! Source: OWASP API3:2023, API5:2023; NIST SP 800-207 section 3.3 (access by what is usual for a subject); ISO/IEC 27001 A.8.11.
 //!
 //! Blind to: classes that no rule finds (see `sensitive_data_exposure`); callers that were given everything while they were learned.
 //!
-//! Quiet when: the caller is a person, told by its address alone, or was given fewer than fifty answers before; the call was refused.
+//! Quiet when: the caller is a person, told by its address alone, not yet learned (`learning.exchanges`, `learning.period`), or was given fewer than
+//! fifty answers before; the call was refused.
 
 use std::collections::BTreeMap;
 
@@ -47,7 +48,7 @@ const DAYS: u32 = 30;
 struct Given {
     /// Answers with it.
     answers: u32,
-    /// The day since 1970 on which it was confirmed; zero before.
+    /// The day since 1970 on which it was confirmed, one when that was while the caller was learned; zero before.
     since: u32,
     /// Keyed hashes of values, until there are enough of them.
     values: Vec<u32>,
@@ -95,7 +96,7 @@ impl Classes {
     }
 
     /// Takes an answer. Gives the classes that it confirms.
-    fn take(&mut self, activity: &Activity<'_>, today: u32) -> Vec<DataClass> {
+    fn take(&mut self, activity: &Activity<'_>, (today, learned): (u32, bool)) -> Vec<(DataClass, u32)> {
         self.answers = self.answers.saturating_add(1);
         let mut confirmed = Vec::new();
         for (class, hits) in activity.carried.response.iter() {
@@ -115,8 +116,10 @@ impl Classes {
                 _ => given.values.len() >= VALUES,
             };
             if enough {
-                (given.since, given.values) = (today.max(1), Vec::new());
-                confirmed.push(class);
+                // What it was given while it was learned is not new.
+                given.since = if learned { today.max(2) } else { 1 };
+                given.values = Vec::new();
+                confirmed.push((class, given.answers - 1));
             }
         }
         confirmed
@@ -147,12 +150,13 @@ pub(super) fn observe(
     };
     let today = (activity.ts.seconds() / 86_400) as u32;
     let before = classes.answers;
-    for class in classes.take(activity, today) {
+    let learned = learned && before >= ANSWERS;
+    for (class, had) in classes.take(activity, (today, learned)) {
         let who = bit_of(activity.identity.id);
         let callers = alike.0.entry(class).or_default();
         let others = (*callers & !who).count_ones();
         *callers |= who;
-        if !learned || before < ANSWERS {
+        if !learned {
             continue;
         }
         let begun = activity.ts.since(endpoint.first) < settings.learn_period;
@@ -181,7 +185,7 @@ pub(super) fn observe(
                 ("values_in_answer", json!(values)),
                 ("callers_alike_with_it", json!(others)),
             ],
-            expected: vec![("answers_with_it", json!(0))],
+            expected: vec![("answers_with_it", json!(had))],
             support: vec![
                 ("answers", json!(before)),
                 ("days", json!(activity.ts.since(first).as_secs() / 86_400)),
@@ -208,8 +212,13 @@ pub(crate) fn explain(finding: &Finding) -> String {
             if others == 1 { "is" } else { "are" }
         ),
     };
+    let had = finding.expected.get("answers_with_it").and_then(Value::as_u64);
+    let held = match had.unwrap_or(0) {
+        0 => "that held none".to_owned(),
+        had => format!("of which {had} held a single value that looks like it"),
+    };
     sentence(&format!(
-        "{} was given {} by {}, after {} in {} that held none. {others}.",
+        "{} was given {} by {}, after {} in {} {held}. {others}.",
         finding.who(),
         class_title(class),
         finding.place(),

@@ -153,7 +153,7 @@ impl Places {
 
 impl Owners {
     pub(crate) fn is_empty(&self) -> bool {
-        self.places.is_empty()
+        self.places.is_empty() && self.callers.is_empty() && self.read.is_empty()
     }
 
     /// Takes the objects that an answer showed to a caller, but for the one that was asked for: nobody comes to own what it guessed.

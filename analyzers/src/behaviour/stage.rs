@@ -392,7 +392,7 @@ fn at_work(
             ledger,
         );
     }
-    if looks(Dimension::Order) && activity.accepted() {
+    if looks(Dimension::Order) {
         let steps = (&mut *unit, &mut habits.steps);
         business_flow_abuse::observe(activity, &mut flows, steps, learned, world.seed, ledger);
     }

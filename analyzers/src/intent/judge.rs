@@ -402,19 +402,29 @@ fn amount(record: &Value, path: &[String]) -> f64 {
 }
 
 impl Policies {
+    /// Whether anything is known of what models cost.
+    pub(crate) fn has_prices(&self) -> bool {
+        !self.prices.is_empty()
+    }
+
     /// What a call of a model cost, in the currency of the prices; nothing where its model has none.
     pub(crate) fn cost(&self, llm: &crate::llm::LlmCall) -> f64 {
-        let model = llm
-            .model
-            .as_deref()
-            .or(llm.model_answered.as_deref())
-            .unwrap_or("");
         let price = |model: &str| {
-            self.prices
-                .iter()
-                .find(|price| crate::inventory::declared::glob(&price.model, model))
+            let model = model.to_ascii_lowercase();
+            // A gateway may put the provider before it: `openai/gpt-5`.
+            let bare = model.rsplit('/').next().unwrap_or(&model);
+            let is = |price: &&super::Price| {
+                let known = price.model.to_ascii_lowercase();
+                crate::inventory::declared::glob(&known, &model)
+                    || crate::inventory::declared::glob(&known, bare)
+            };
+            self.prices.iter().find(is)
         };
-        let Some(price) = price(model) else { return 0.0 };
+        // The name that was asked for may be an alias; the answer tells what it stands for.
+        let names = [llm.model.as_deref(), llm.model_answered.as_deref()];
+        let Some(price) = names.into_iter().flatten().find_map(price) else {
+            return 0.0;
+        };
         let count = |tokens: Option<u64>| tokens.unwrap_or(0) as f64;
         let cached = count(llm.cached_tokens).min(count(llm.input_tokens));
         let fresh = count(llm.input_tokens) - cached;
