@@ -270,10 +270,11 @@ impl Step {
 
 /// Whether a call does something. Of tools and methods their names tell, word by word, however they are written.
 fn acts(activity: &Activity<'_>) -> bool {
-    const READS: [&str; 25] = [
+    // Whatever is verified is a step: that it may be left out is what this is about.
+    const READS: [&str; 24] = [
         "get", "list", "read", "search", "inspect", "find", "fetch", "retrieve", "check", "trace", "resolve",
         "query", "show", "view", "describe", "lookup", "count", "export", "download", "open", "browse",
-        "verify", "status", "poll", "preview",
+        "status", "poll", "preview",
     ];
     let Some(call) = activity.call else {
         return !matches!(activity.request.method(), "GET" | "HEAD" | "OPTIONS");

@@ -7,6 +7,10 @@ use serde::{Deserialize, Serialize};
 /// Values over which the past is forgotten to a half.
 const HALF: f64 = 500.0;
 
+/// No value is larger: its square still fits, however large the numbers that a server tells are. What does not fit could not be read back
+/// from the store.
+const LARGEST: f64 = 1e15;
+
 /// Values before large ones are held back.
 const EARLY: u32 = 5;
 
@@ -42,6 +46,11 @@ impl From<Usual> for (u32, f32, f32, f32) {
 
 impl Usual {
     pub(crate) fn learn(&mut self, value: f64) {
+        let value = if value.is_nan() {
+            0.0
+        } else {
+            value.clamp(0.0, LARGEST)
+        };
         let (mean, square) = (f64::from(self.mean), f64::from(self.square));
         let deviation = (square - mean * mean).max(mean).sqrt();
         let held = match self.learned >= EARLY {
@@ -161,6 +170,16 @@ mod tests {
         assert!((5_300.0..5_700.0).contains(&large), "{large}");
         assert!(tail(0.0, 0.0, 1e-6) >= 1.0);
         assert!(tail(900.0, 1e12, 1e-6).is_finite());
+    }
+
+    #[test]
+    fn numbers_without_end_are_read_back_from_the_store() {
+        for value in [f64::INFINITY, f64::NAN, f64::MAX, u64::MAX as f64, -1.0] {
+            let mut usual = Usual::default();
+            (0..600).for_each(|_| usual.learn(value));
+            let json = serde_json::to_string(&usual).unwrap();
+            assert_eq!(serde_json::from_str::<Usual>(&json).unwrap(), usual, "{json}");
+        }
     }
 
     #[test]

@@ -398,7 +398,8 @@ fn amount(record: &Value, path: &[String]) -> f64 {
     }
     let mut sum = 0.0;
     add(record, path, &mut sum);
-    sum
+    // A caller may write any number, and what is stored has to be one.
+    sum.min(1e15)
 }
 
 impl Policies {
@@ -428,6 +429,9 @@ impl Policies {
         let count = |tokens: Option<u64>| tokens.unwrap_or(0) as f64;
         let cached = count(llm.cached_tokens).min(count(llm.input_tokens));
         let fresh = count(llm.input_tokens) - cached;
-        (fresh * price.input + cached * price.cached + count(llm.output_tokens) * price.output) / 1e6
+        // Tokens are what a server says, and what is summed up has to stay a number.
+        let cost =
+            (fresh * price.input + cached * price.cached + count(llm.output_tokens) * price.output) / 1e6;
+        cost.min(1e15)
     }
 }
