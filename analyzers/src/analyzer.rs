@@ -403,6 +403,49 @@ impl Analyzer {
         })
     }
 
+    /// What is learned, by name, with the bytes of memory that it weighs, and that it may: the parts of
+    /// [`Room`](crate::settings::Room). What is counted for templates of several endpoints comes on top of the first.
+    #[must_use]
+    pub fn weights(&self) -> [(&'static str, u64, u64); 3] {
+        fn sum(of: &[(usize, usize)]) -> (u64, u64) {
+            let (weight, room) = of.iter().fold((0, 0), |(w, r), one| (w + one.0, r + one.1));
+            (weight as u64, room as u64)
+        }
+        fn of<V: Row>(store: &Store<V>) -> (usize, usize) {
+            (store.weight(), store.room())
+        }
+        let InventoryStage {
+            inventory,
+            comparison,
+            mcp,
+            a2a,
+            ..
+        } = &*self.inventory;
+        let known = &self.behaviour.behaviour;
+        let apis = sum(&[
+            of(&inventory.endpoints),
+            of(&inventory.hosts),
+            of(&comparison.covers),
+            of(&mcp.servers),
+            of(&a2a.agents),
+        ]);
+        let callers = sum(&[
+            of(&known.profiles),
+            of(&known.credentials),
+            of(&known.groups),
+            of(&known.graph.edges),
+            of(&known.scans),
+            of(&known.logins),
+            of(&mcp.sessions),
+        ]);
+        let findings = sum(&[of(&self.behaviour.ledger.entries)]);
+        [
+            ("apis", apis.0, apis.1),
+            ("callers", callers.0, callers.1),
+            ("findings", findings.0, findings.1),
+        ]
+    }
+
     /// What was given up at the limits, by name.
     #[must_use]
     pub fn counters(&self) -> Vec<(&'static str, u64)> {

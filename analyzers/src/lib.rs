@@ -16,6 +16,7 @@ pub mod id;
 mod json;
 mod marks;
 mod store;
+mod weight;
 
 mod nearest;
 pub mod network;

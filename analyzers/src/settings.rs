@@ -50,6 +50,8 @@ pub struct Settings {
     pub max_principals: usize,
     /// Findings kept for deduplication; the one not seen for longest makes way.
     pub max_findings: usize,
+    /// Memory that these may take.
+    pub room: Room,
     /// Covered time after which operations that nobody called are told.
     pub orphan_after: Duration,
     /// Silence, on days on which its host was watched, after which an endpoint that is called again is told.
@@ -107,6 +109,34 @@ impl Default for Thresholds {
     }
 }
 
+/// Memory for what is learned, in bytes. What takes more makes way in the same order as at the largest number of rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// For APIs: endpoints, hosts, servers of MCP and agents of A2A.
+    pub apis: usize,
+    /// For callers: principals, credentials, groups, sessions and who calls whom.
+    pub callers: usize,
+    /// For findings that are kept.
+    pub findings: usize,
+}
+
+impl Room {
+    /// `parts` sixteenths of some room.
+    pub(crate) fn share(of: usize, parts: usize) -> usize {
+        of / 16 * parts
+    }
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self {
+            apis: 640 << 20,
+            callers: 768 << 20,
+            findings: 128 << 20,
+        }
+    }
+}
+
 impl Settings {
     /// These settings as far as they may come into force while an analysis goes on: keys of hashes and sizes of tables stay those
     /// that are `running`.
@@ -117,6 +147,7 @@ impl Settings {
             max_endpoints: running.max_endpoints,
             max_principals: running.max_principals,
             max_findings: running.max_findings,
+            room: running.room,
             ..self
         }
     }
@@ -144,6 +175,7 @@ impl Default for Settings {
             max_endpoints: 20_000,
             max_principals: 20_000,
             max_findings: 20_000,
+            room: Room::default(),
             orphan_after: Duration::from_secs(7 * 24 * 3600),
             silent_after: Duration::from_secs(30 * 24 * 3600),
             storm_window: Duration::from_secs(86_400),

@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::id::{HashTable, Id};
+use crate::weight::weigh;
 use reassembly::Timestamp;
 
 /// Version of every stored row. A row of another version is refused, not guessed at. It goes up with each change of a
@@ -51,7 +52,10 @@ pub(crate) fn decode<V: DeserializeOwned>(value: &[u8]) -> Result<V, String> {
         .map_err(|e| e.to_string())
 }
 
-/// Rows by id, at most `cap` of them.
+/// Rows by id, at most `cap` of them, and no more than weigh `room` together.
+///
+/// Rows are weighed when they are put back, when the row after them is made, and seldom after that: they grow ever more slowly, and what
+/// one may weigh has a bound of its own.
 #[derive(Debug)]
 pub(crate) struct Store<V> {
     rows: HashTable<Id, Entry<V>>,
@@ -60,25 +64,79 @@ pub(crate) struct Store<V> {
     /// Whether anybody will ask what changed.
     tracked: bool,
     cap: usize,
+    /// Bytes that rows may weigh together, and that they do.
+    room: usize,
+    weight: usize,
+    /// The row made last, which has not been weighed with what it was made for.
+    fresh: Option<Id>,
     evicted: u64,
 }
 
 #[derive(Debug)]
 struct Entry<V> {
     row: V,
+    /// Bytes, when it was last weighed.
+    weight: usize,
+    /// How often it was given out to be changed.
+    touched: u32,
     dirty: bool,
 }
 
+impl<V: Row> Entry<V> {
+    /// What an entry takes in the table beside what its row holds: keys, links and the spare room of the table.
+    const BESIDE: usize = 64;
+
+    fn new(row: V, dirty: bool) -> Self {
+        Self {
+            row,
+            weight: 0,
+            touched: 0,
+            dirty,
+        }
+    }
+
+    /// Notes that it is about to change; by how much the sum of the weights changes, when it is time to weigh it as it is.
+    #[inline]
+    fn touch(&mut self) -> Option<(usize, usize)> {
+        /// After eight changes, after eight times as many, and so on; from then on each time there were so many.
+        const EACH: u32 = 2048;
+        self.touched = self.touched.wrapping_add(1);
+        let due = self.touched.is_multiple_of(8)
+            && (matches!(self.touched, 8 | 64 | 512) || self.touched.is_multiple_of(EACH));
+        due.then(|| self.weigh())
+    }
+
+    #[cold]
+    fn weigh(&mut self) -> (usize, usize) {
+        let before = std::mem::replace(&mut self.weight, weigh(&self.row) + Self::BESIDE);
+        (before, self.weight)
+    }
+}
+
 impl<V: Row> Store<V> {
-    pub(crate) fn new(cap: usize) -> Self {
+    /// For at most `cap` rows that weigh no more than `room` bytes together.
+    pub(crate) fn new(cap: usize, room: usize) -> Self {
         Self {
             rows: HashTable::default(),
             changed: Vec::new(),
             removed: Vec::new(),
             tracked: true,
             cap: cap.max(1),
+            room,
+            weight: 0,
+            fresh: None,
             evicted: 0,
         }
+    }
+
+    /// Bytes that all rows weigh together, as far as they were weighed.
+    pub(crate) fn weight(&self) -> usize {
+        self.weight
+    }
+
+    /// Bytes that they may weigh.
+    pub(crate) fn room(&self) -> usize {
+        self.room
     }
 
     /// Remembers changes no longer. Without somebody who takes them they would go on growing.
@@ -111,6 +169,10 @@ impl<V: Row> Store<V> {
 
     /// The row, marked as changed.
     pub(crate) fn get_mut(&mut self, id: Id) -> Option<&mut V> {
+        if let Some((before, now)) = self.rows.get_mut(&id)?.touch() {
+            self.weight = self.weight - before + now;
+            self.make_room(0, Some(id));
+        }
         let entry = self.rows.get_mut(&id)?;
         if self.tracked && !entry.dirty {
             entry.dirty = true;
@@ -121,19 +183,25 @@ impl<V: Row> Store<V> {
 
     /// The row, made when there is none, marked as changed.
     pub(crate) fn entry(&mut self, id: Id, make: impl FnOnce() -> V) -> &mut V {
-        if !self.rows.contains_key(&id) && self.rows.len() >= self.cap {
-            self.make_room();
+        let known = self.rows.contains_key(&id);
+        if !known {
+            self.weigh_fresh();
+        }
+        self.make_room(usize::from(!known), Some(id));
+        if !known {
+            self.fresh = Some(id);
         }
         let Self {
             rows,
             changed,
             tracked,
+            weight,
             ..
         } = self;
-        let entry = rows.entry(id).or_insert_with(|| Entry {
-            row: make(),
-            dirty: false,
-        });
+        let entry = rows.entry(id).or_insert_with(|| Entry::new(make(), false));
+        if let Some((before, now)) = entry.touch() {
+            *weight = *weight - before + now;
+        }
         if *tracked && !entry.dirty {
             entry.dirty = true;
             changed.push(id);
@@ -141,10 +209,28 @@ impl<V: Row> Store<V> {
         &mut entry.row
     }
 
+    /// Weighs the row made last: what it was made for is in it now.
+    fn weigh_fresh(&mut self) {
+        if let Some(row) = self.fresh.take().and_then(|id| self.rows.get_mut(&id)) {
+            let (before, now) = row.weigh();
+            self.weight = self.weight - before + now;
+        }
+    }
+
+    /// Lets rows go until so many more fit, and they weigh no more than they may. The one at hand stays, and the last.
+    #[inline]
+    fn make_room(&mut self, more: usize, at_hand: Option<Id>) {
+        while self.rows.len() + more > self.cap || (self.weight > self.room && self.rows.len() > 1) {
+            self.drop_some(at_hand);
+        }
+    }
+
     /// Drops the least worthy 64th of the rows, at least one. Doing many at once keeps the cost of a
     /// full table constant per insertion; ties break by id, so that every run drops the same ones.
-    fn make_room(&mut self) {
-        let mut order: Vec<_> = self.rows.iter().map(|(id, e)| (e.row.worth(), *id)).collect();
+    #[cold]
+    fn drop_some(&mut self, at_hand: Option<Id>) {
+        let all = self.rows.iter().filter(|(id, _)| Some(**id) != at_hand);
+        let mut order: Vec<_> = all.map(|(id, e)| (e.row.worth(), *id)).collect();
         let drop = (order.len() / 64).max(1);
         let _ = order.select_nth_unstable(drop - 1);
         order.truncate(drop);
@@ -157,6 +243,7 @@ impl<V: Row> Store<V> {
 
     pub(crate) fn remove(&mut self, id: Id) -> Option<V> {
         let entry = self.rows.remove(&id)?;
+        self.weight -= entry.weight;
         if self.tracked {
             self.removed.push(id);
         }
@@ -165,10 +252,13 @@ impl<V: Row> Store<V> {
 
     /// Puts a stored row back; it is not marked as changed.
     pub(crate) fn load(&mut self, id: Id, row: V) {
-        if !self.rows.contains_key(&id) && self.rows.len() >= self.cap {
-            self.make_room();
+        let mut entry = Entry::new(row, false);
+        self.weight += entry.weigh().1;
+        if let Some(before) = self.rows.remove(&id) {
+            self.weight -= before.weight;
         }
-        self.rows.insert(id, Entry { row, dirty: false });
+        self.make_room(1, None);
+        self.rows.insert(id, entry);
     }
 
     /// Rows changed and ids removed since last asked, sorted by id.
@@ -280,6 +370,47 @@ mod tests {
                 .for_each(|value| fields(value, &format!("{path}[]"), out)),
             _ => {}
         }
+    }
+
+    /// A row of some bytes.
+    #[derive(Debug, serde::Serialize, serde::Deserialize)]
+    struct Bytes(Vec<u8>, u64);
+
+    impl super::Row for Bytes {
+        fn worth(&self) -> (bool, reassembly::Timestamp) {
+            (true, reassembly::Timestamp(self.1))
+        }
+    }
+
+    #[test]
+    fn rows_make_way_by_weight_the_oldest_first() {
+        const ROOM: usize = 100 << 10;
+        let id = |n: u64| crate::id::Id::of(&[&n.to_le_bytes()]);
+        let mut store = super::Store::new(usize::MAX, ROOM);
+        for n in 0..1000 {
+            store.entry(id(n), || Bytes(vec![0; 1000], n));
+            assert!(store.weight() < ROOM + 2000, "{}", store.weight());
+        }
+        let kept = store.sorted().len() as u64;
+        assert!((60..100).contains(&kept), "{kept} rows");
+        assert_eq!(store.evicted(), 1000 - kept);
+        assert!((1000 - kept..1000).all(|n| store.get(id(n)).is_some()));
+        // A row that grows is weighed again after some changes, and others make way for it when there is a new one.
+        for _ in 0..8 {
+            store.get_mut(id(999)).expect("a row").0.resize(50 << 10, 0);
+        }
+        store.get_mut(id(999));
+        store.entry(id(1000), || Bytes(Vec::new(), 1000));
+        assert!(store.weight() <= ROOM && store.get(id(999)).is_some());
+        // What was stored is weighed as it comes back, and what was never used goes again.
+        let mut other = super::Store::new(usize::MAX, ROOM);
+        for n in 0..1000 {
+            other.load(id(n), Bytes(vec![0; 1000], n));
+        }
+        assert!(other.weight() <= ROOM + 2000 && other.get(id(999)).is_some());
+        let rows: Vec<_> = other.sorted().into_iter().map(|(id, _)| id).collect();
+        rows.into_iter().for_each(|id| drop(other.remove(id)));
+        assert_eq!(other.weight(), 0);
     }
 
     /// When this fails because a row has other fields: raise [`super::VERSION`], so that a store of before is named as

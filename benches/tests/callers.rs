@@ -47,6 +47,10 @@ fn each(callers: u64, calls: impl Iterator<Item = Exchange>) -> i64 {
         bytes += counted.bytes_current;
     }
     assert_eq!(empty.principals().count() as u64, callers);
+    // What decides who makes way at the limit of memory.
+    let weighed: u64 = empty.weights().iter().map(|(_, weight, _)| weight).sum();
+    let share = weighed as f64 / bytes as f64;
+    assert!((0.8..1.4).contains(&share), "{bytes} bytes weigh {weighed}");
     bytes / callers as i64
 }
 

@@ -213,6 +213,9 @@ counters! {
     parts_unfinished, "messages of WebSockets whose end was not seen";
     /// Bytes skipped because no message could be read in them.
     unparsable_bytes, "bytes that are no HTTP message";
+    /// Bodies of which less was kept than [`Limits::body_capture`], for want of memory: too much is kept of others, or their flow is one of
+    /// those that hold much, and these are short of memory.
+    bodies_unkept, "bodies not kept for want of memory";
     /// Bodies whose content-coding could not be decoded.
     opaque_bodies, "bodies that could not be decoded";
     /// Bytes of WebSockets in which no frame could be found, and of gRPC in which no message could.

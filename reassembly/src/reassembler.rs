@@ -31,6 +31,9 @@ const LINGER: std::time::Duration = std::time::Duration::from_secs(5);
 const HEAVY_PART: usize = 4096;
 const HEAVY: (usize, usize) = (16 << 10, 128 << 10);
 
+/// Bytes of bodies that such as hold little may keep at once when those that hold much have no more room.
+const LITTLE: usize = 8 << 10;
+
 /// Entries of flows that are gone which a queue may have beside two for each flow, before they are taken out of it.
 const QUEUE: usize = 4096;
 /// How long one that a RST closed is remembered after its last packet while bytes came after the RST: if its hosts did not
@@ -819,13 +822,19 @@ impl Reassembler {
             gap: false,
         };
         let server_seen = entry.sides_seen[1 - entry.about.client];
+        // Bodies make way before flows do: flows that hold much keep no more of theirs when they have three quarters of what is theirs
+        // together, and all else goes on. Those that hold little may keep a little all the same, so that nobody takes it from them.
+        let left = (self.limits.memory / 8 * 3).saturating_sub(self.heavy);
+        let least = if entry.class == Class::Heavy { 0 } else { LITTLE };
+        let lent = self.room.min(left.max(least));
+        let mut room = lent;
         let mut sink = Sink {
             entry,
             limits: &self.limits,
             counters: &mut self.content_counters,
             pool: &mut self.pool,
             secrets: &self.secrets,
-            room: &mut self.room,
+            room: &mut room,
             events: &mut self.events,
             now: self.now,
             server_seen,
@@ -840,6 +849,8 @@ impl Reassembler {
         if gap {
             entry.flags.insert(Flags::GAP);
         }
+        // Less what was kept, and with what was given back.
+        self.room = self.room + room - lent;
         Some(result)
     }
 

@@ -214,6 +214,46 @@ fn a_few_flows_that_hold_much_do_not_push_out_many_that_hold_little() {
 }
 
 #[test]
+fn bodies_make_way_before_flows_do() {
+    const BODY: usize = 200_000;
+    let mut sensor = Sensor::new(Limits {
+        memory: 4 << 20,
+        ..Limits::default()
+    });
+    let piece = "p".repeat(1400);
+    let mut heavy: Vec<Wire> = (2000..2040).map(Wire::new).collect();
+    for wire in &mut heavy {
+        wire.open().send(
+            CLIENT,
+            format!("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: {BODY}\r\n\r\n"),
+        );
+    }
+    let mut sent = 0;
+    while sent < BODY {
+        let len = piece.len().min(BODY - sent);
+        for wire in &mut heavy {
+            wire.send(CLIENT, &piece[..len]);
+            sensor.take(wire);
+        }
+        sent += len;
+    }
+    // An ordinary body meanwhile is kept.
+    let mut ordinary = asking(1000);
+    ordinary.send(SERVER, OK).close();
+    sensor.take(&mut ordinary);
+    assert_eq!(sensor.found, ["GET /slow a > 200 0/2"]);
+    for wire in &mut heavy {
+        wire.send(SERVER, OK);
+        sensor.take(wire);
+    }
+    // All were followed to their ends, and counted; of most the bodies were not kept whole.
+    assert_eq!(sensor.found[1..], vec![format!("POST /a a > 200 {BODY}/2"); 40]);
+    let counters = sensor.reassembler.counters();
+    assert_eq!(counters.evicted_memory, 0);
+    assert!(counters.bodies_unkept >= 20, "{}", counters.bodies_unkept);
+}
+
+#[test]
 fn flows_end_one_after_the_other() {
     let mut sensor = Sensor::new(Limits::default());
     for port in 1000..1010 {

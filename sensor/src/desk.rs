@@ -141,6 +141,7 @@ struct Told {
     endpoints: usize,
     principals: Vec<(&'static str, usize)>,
     given_up: Vec<(&'static str, u64)>,
+    weights: Vec<(&'static str, u64, u64)>,
 }
 
 impl Desk {
@@ -419,6 +420,7 @@ impl Desk {
         self.told.principals = kinds.into();
         self.told.endpoints = self.analyzer.endpoint_count();
         self.told.given_up = self.analyzer.counters();
+        self.told.weights = self.analyzer.weights().into();
     }
 
     /// Tells those who ask how it goes on.
@@ -436,6 +438,7 @@ impl Desk {
             silent_flows: self.coverage.silent(),
             one_sided: (flows, seen_once, one_sided.alarm()),
             given_up: told.given_up.clone(),
+            weights: told.weights.clone(),
             findings: told.findings.clone(),
             endpoints: told.endpoints,
             principals: told.principals.clone(),

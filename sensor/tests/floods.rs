@@ -12,7 +12,7 @@ use support::folder;
 /// Ceilings that floods of this size reach.
 const CONFIG: &str = r#"
 [limits]
-memory = "4MiB"
+flow_memory = "4MiB"
 flows = 2000
 held_per_flow = "256KiB"
 held_total = "1MiB"

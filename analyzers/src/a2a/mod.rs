@@ -44,7 +44,7 @@ use crate::identity::signals::Signals;
 use crate::inventory::rpc::{self, Call};
 use crate::mcp::message::{self, Value};
 use crate::privacy::{is_plain_name, redact_target, safe_version, short_hash};
-use crate::settings::Settings;
+use crate::settings::{Room, Settings};
 use crate::store::Store;
 
 /// What an exchange carried of A2A.
@@ -414,9 +414,9 @@ impl At<'_> {
 }
 
 impl A2a {
-    pub(crate) fn new(seed: Seed, max_endpoints: usize) -> Self {
+    pub(crate) fn new(seed: Seed, max_endpoints: usize, room: usize) -> Self {
         Self {
-            agents: Store::new(max_endpoints.div_ceil(32)),
+            agents: Store::new(max_endpoints.div_ceil(32), Room::share(room, 1)),
             seed,
             cards: 0,
             unread: 0,

@@ -33,7 +33,7 @@ use crate::intent::{self, Verdict};
 use crate::llm::Allowed;
 use crate::marks::Marks;
 use crate::network::Networks;
-use crate::settings::Settings;
+use crate::settings::{Room, Settings};
 use crate::store::Store;
 use crate::work::{Clues, Joined};
 use reassembly::Timestamp;
@@ -71,15 +71,17 @@ pub(crate) struct Behaviour {
 }
 
 impl Behaviour {
-    pub(crate) fn new(max_principals: usize) -> Self {
+    /// For so many principals, and all that is known of callers in so many bytes; sessions of MCP have a sixteenth of these.
+    pub(crate) fn new(max_principals: usize, room: usize) -> Self {
+        let share = |parts| Room::share(room, parts);
         Self {
-            profiles: Store::new(max_principals),
-            credentials: Store::new(max_principals.saturating_mul(2)),
+            profiles: Store::new(max_principals, share(9)),
+            credentials: Store::new(max_principals.saturating_mul(2), share(2)),
             proofs: Proofs::new(),
-            scans: Store::new(max_principals.div_ceil(2)),
-            logins: Store::new(max_principals.div_ceil(4)),
-            groups: Store::new(max_principals.div_ceil(4)),
-            graph: Graph::new(max_principals.saturating_mul(2)),
+            scans: Store::new(max_principals.div_ceil(2), share(1)),
+            logins: Store::new(max_principals.div_ceil(4), share(1)),
+            groups: Store::new(max_principals.div_ceil(4), share(1)),
+            graph: Graph::new(max_principals.saturating_mul(2), share(1)),
             watched: None,
             found: Vec::new(),
             verdict: None,

@@ -401,7 +401,7 @@ pub(crate) fn day(ts: Timestamp) -> u64 {
 impl Ledger {
     pub(crate) fn new(settings: &Settings) -> Self {
         Self {
-            entries: Store::new(settings.max_findings),
+            entries: Store::new(settings.max_findings, settings.room.findings),
             queue: VecDeque::new(),
             last_words: VecDeque::new(),
             sensor: (settings.sensor_name.clone(), settings.sensor_version.clone()),

@@ -143,9 +143,9 @@ pub(crate) struct Graph {
 }
 
 impl Graph {
-    pub(crate) fn new(max_edges: usize) -> Self {
+    pub(crate) fn new(max_edges: usize, room: usize) -> Self {
         Self {
-            edges: Store::new(max_edges),
+            edges: Store::new(max_edges, room),
             spans: Spans::default(),
         }
     }

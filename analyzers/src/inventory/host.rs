@@ -27,6 +27,7 @@ use crate::id::{HashTable, Id, Seed};
 use crate::identity::Scheme;
 use crate::inventory::EndpointView;
 use crate::privacy::{safe_host, safe_method};
+use crate::settings::Room;
 use crate::store::{Row, Store};
 
 /// Paths remembered per generation of the cache.
@@ -202,12 +203,14 @@ impl Asked<'_> {
 }
 
 impl Inventory {
-    pub(crate) fn new(seed: Seed, max_endpoints: usize, declared: Arc<Declared>) -> Self {
+    /// For so many endpoints, and all that is known of APIs in so many bytes: what is counted for templates, which is made of the rows of
+    /// endpoints, has three sixteenths of these, servers of MCP, agents of A2A and the times at which hosts were watched one each.
+    pub(crate) fn new(seed: Seed, (max_endpoints, room): (usize, usize), declared: Arc<Declared>) -> Self {
         Self {
             seed,
             declared,
-            endpoints: Store::new(max_endpoints),
-            hosts: Store::new(max_endpoints.div_ceil(4)),
+            endpoints: Store::new(max_endpoints, Room::share(room, 8)),
+            hosts: Store::new(max_endpoints.div_ceil(4), Room::share(room, 2)),
             sums: HashTable::default(),
             summed: HashTable::default(),
             recent: HashTable::default(),

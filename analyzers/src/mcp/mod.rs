@@ -47,7 +47,7 @@ use crate::id::{Id, Seed};
 use crate::identity::signals::Signals;
 use crate::inventory::rpc::Call;
 use crate::privacy::{is_plain_name, redact_target, safe_name, safe_version, short_hash};
-use crate::settings::Settings;
+use crate::settings::{Room, Settings};
 use crate::store::Store;
 
 /// Arguments of a call that are named.
@@ -486,10 +486,10 @@ impl At<'_> {
 }
 
 impl Mcp {
-    pub(crate) fn new(seed: Seed, max_endpoints: usize, max_principals: usize) -> Self {
+    pub(crate) fn new(seed: Seed, (max_endpoints, max_principals): (usize, usize), room: &Room) -> Self {
         Self {
-            servers: Store::new(max_endpoints.div_ceil(32)),
-            sessions: Store::new(max_principals),
+            servers: Store::new(max_endpoints.div_ceil(32), Room::share(room.apis, 1)),
+            sessions: Store::new(max_principals, Room::share(room.callers, 1)),
             effects: tool_hint_violated::Effects::default(),
             late: Late::default(),
             seed,

@@ -42,7 +42,7 @@ impl BehaviourStage {
             // The sensor checks networks when it reads its configuration; what is wrong matches nothing.
             egress: Networks::parse(&settings.shared_egress).0,
             llm_allowed: Allowed::new(&settings.llm_allowed),
-            behaviour: Behaviour::new(settings.max_principals),
+            behaviour: Behaviour::new(settings.max_principals, settings.room.callers),
             ledger: Ledger::new(&settings),
             settings,
         }

@@ -11,8 +11,8 @@ use std::process::ExitCode;
 
 use benches::floods::{Budget, Flood, Outcome, Setup, all, run};
 
-/// `limits.memory` when it is not configured.
-const MEMORY: u64 = 192 << 20;
+/// What flows may take when nothing is configured: a seventh of `limits.memory` less 128 MiB.
+const MEMORY: u64 = ((2048 - 128) / 7) << 20;
 
 /// What the program may take beside that: itself, its buffers, and what it learned of some thousand exchanges.
 const BESIDE: u64 = 48 << 20;

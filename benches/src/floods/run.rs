@@ -25,7 +25,7 @@ const TICKS_A_SECOND: f64 = 100.0;
 /// What the program may take.
 #[derive(Debug, Clone)]
 pub struct Budget {
-    /// `limits.memory` of the configuration.
+    /// What flows may take (`limits.flow_memory`).
     pub memory: u64,
     /// What the program takes beside it: itself, what it learned of ordinary flows, tables of fixed size.
     pub beside: u64,

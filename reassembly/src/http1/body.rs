@@ -230,6 +230,8 @@ pub(crate) struct Body {
     keep: usize,
     most: u64,
     over_limit: bool,
+    /// At some time there was less room than it would have filled.
+    unkept: bool,
     /// The content is read as events too.
     events: Option<Box<Events>>,
     /// The content is read as messages too.
@@ -247,6 +249,8 @@ pub(crate) struct Done {
     /// Events or messages, and their bytes.
     pub(crate) parts: u64,
     pub(crate) part_bytes: u64,
+    /// Less was kept than a body may keep, for want of memory.
+    pub(crate) unkept: bool,
     /// A message that was not ended.
     pub(crate) rest: Vec<Part>,
     /// Trailers that came as a part.
@@ -327,6 +331,7 @@ impl Body {
             keep: limits.body_capture,
             most: limits.decoded,
             over_limit: false,
+            unkept: false,
             events: None,
             messages: None,
         }
@@ -427,11 +432,9 @@ impl Body {
         self.bytes += bytes.len() as u64;
         match &mut self.content {
             Content::Plain(kept) => {
-                let keep = limits
-                    .body_capture
-                    .saturating_sub(kept.len())
-                    .min(bytes.len())
-                    .min(*room);
+                let wanted = limits.body_capture.saturating_sub(kept.len()).min(bytes.len());
+                let keep = wanted.min(*room);
+                self.unkept |= keep < wanted;
                 kept.extend_from_slice(&bytes[..keep]);
                 *room -= keep;
                 if let Some(messages) = &mut self.messages {
@@ -486,7 +489,9 @@ impl Body {
                 let mut events = self.events.take();
                 let wanted = events.is_some();
                 let before = layer.tap().map_or(0, |t| {
-                    t.keep = t.keep.min(t.kept.len() + *room);
+                    let most = t.kept.len() + *room;
+                    self.unkept |= t.keep > most;
+                    t.keep = t.keep.min(most);
                     if let Some(events) = &mut events {
                         // Both keep of the same bytes.
                         events.room = room.saturating_sub(t.keep - t.kept.len());
@@ -579,6 +584,7 @@ impl Body {
             counters.unframed_bytes += counts.unframed;
         }
         self.finish_content(complete, &mut done, pool, room);
+        counters.bodies_unkept += u64::from(done.unkept);
         counters.opaque_bodies += u64::from(done.opaque);
         counters.decoded_overflow += u64::from(done.over_limit);
         counters.decoded_extreme += u64::from(is_extreme(done.bytes, done.content_bytes));
@@ -590,7 +596,9 @@ impl Body {
         (done.bytes, done.content_bytes) = (bytes, bytes);
         if let Content::Gathered(wire) = &self.content {
             if let Some(content) = pool.unpacker.unpack(wire, self.most) {
-                let keep = self.keep.min(*room).min(content.len());
+                let wanted = self.keep.min(content.len());
+                let keep = wanted.min(*room);
+                done.unkept = keep < wanted;
                 *room -= keep;
                 done.content_bytes = content.len() as u64;
                 done.kept = content[..keep].to_vec();
@@ -598,6 +606,7 @@ impl Body {
             }
             self.stream(pool, room);
         }
+        let unkept = self.unkept;
         match self.content {
             Content::Plain(kept) => done.kept = kept,
             Content::Coded(mut layer) => {
@@ -619,6 +628,8 @@ impl Body {
                 done.over_limit = self.over_limit;
             }
         }
+        // What was short of room may have had enough of it in the end.
+        done.unkept = unkept && done.content_bytes > done.kept.len() as u64;
     }
 }
 

@@ -193,7 +193,7 @@ fn give_away(args: &RunArgs, config: &Config) -> Result<(), Failure> {
 
 /// Answers on `listener` from now on.
 fn tell_on(listener: TcpListener, config: &Config) -> Result<Arc<Board>, Failure> {
-    let board = Arc::new(Board::new(config.limits.memory.0));
+    let board = Arc::new(Board::new(config.division().flows as u64));
     server::serve(listener, Arc::clone(&board)).map_err(Failure::usage)?;
     Ok(board)
 }

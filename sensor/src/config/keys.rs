@@ -151,9 +151,14 @@ keys! {
         /// TCP flows tracked at once; for a new one another makes way: one that is over, or of which nothing was read,
         /// or the one quiet for longest. Of QUIC and DTLS an eighth as many are tracked beside them.
         flows: u64 = 200_000, Rule::Range(16, 50_000_000);
-        /// Memory that flows may take with all they hold; beyond it they make way in the same order. Those that hold much
-        /// may take half of it together, those of QUIC and DTLS an eighth.
-        memory: Size = Size(192 << 20), Rule::Range(1 << 20, 1 << 40);
+        /// Memory that the whole process may take, without the buffer of the kernel (`capture.buffer`). It is divided among flows, what
+        /// is learned of APIs and of callers, findings, and the rest; what takes more than its part gives up, in this order: bodies
+        /// that would be looked at, new flows, then what was not seen for longest. docs/operating.md tells the parts.
+        memory: Size = Size(2 << 30), Rule::Range(256 << 20, 1 << 44);
+        /// Memory that flows may take with all they hold; zero for a seventh of what `limits.memory` leaves them, APIs and callers. Beyond it they
+        /// make way in the same order as at `limits.flows`. Those that hold much may take half of it together, those of QUIC and DTLS
+        /// an eighth. From three quarters of it on no more is kept of bodies.
+        flow_memory: Size = Size(0), Rule::Range(0, 1 << 40);
         /// Quiet period, in packet time, after which a flow is over.
         idle: Duration = seconds(300), Rule::Range(SECOND, 7 * DAY);
         /// How long bytes wait for earlier ones that are missing. A mirror may deliver the two directions of a
@@ -191,11 +196,11 @@ keys! {
         /// while that is among them: 256 KiB are 20 ms at 100 Mbit/s. After that, one that has the bounds of one of the last
         /// four segments of its direction is still told by a digest. More than fits the cache of a core costs speed.
         history: Size = Size(256 << 10), Rule::Range(0, 4 << 30);
-        /// Endpoints kept; the one not seen for longest makes way.
+        /// Endpoints kept, as far as there is memory for them; the one not seen for longest makes way.
         endpoints: u64 = 20_000, Rule::Range(16, 10_000_000);
-        /// Principals kept; the one not seen for longest makes way.
+        /// Principals kept, as far as there is memory for them; the one not seen for longest makes way.
         principals: u64 = 20_000, Rule::Range(16, 10_000_000);
-        /// Findings kept to recognise repeats; the one not seen for longest makes way.
+        /// Findings kept to recognise repeats, as far as there is memory for them; the one not seen for longest makes way.
         findings: u64 = 20_000, Rule::Range(16, 10_000_000);
     }
 

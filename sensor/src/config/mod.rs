@@ -27,14 +27,53 @@ pub(crate) fn is_default_hash_key(config: &Config) -> bool {
     config.privacy.hash_key.is_empty() && config.privacy.hash_key_file.as_os_str().is_empty()
 }
 
+/// Memory that is not divided: the program itself, what lies between its threads, and what is remembered to find things sooner.
+const BESIDE: u64 = 96 << 20;
+
+/// The least that is divided.
+const LEAST: u64 = 64 << 20;
+
+/// How `limits.memory` is divided, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Division {
+    pub(crate) flows: usize,
+    pub(crate) learned: analyzers::settings::Room,
+}
+
 impl Config {
+    /// The parts of `limits.memory`: of what is left by the program and by records that wait for Kafka, flows have two fourteenths, what is
+    /// learned of APIs five, of callers six, and findings one.
+    pub(crate) fn division(&self) -> Division {
+        let count = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+        let limits = &self.limits;
+        let waiting = self.kafka.queue_bytes.0;
+        let left = limits
+            .memory
+            .0
+            .saturating_sub(BESIDE.saturating_add(waiting))
+            .max(LEAST);
+        let flows = match limits.flow_memory.0 {
+            0 => left / 14 * 2,
+            set => set.min(left / 2),
+        };
+        let part = (left - flows) / 12;
+        Division {
+            flows: count(flows),
+            learned: analyzers::settings::Room {
+                apis: count(part * 5),
+                callers: count(part * 6),
+                findings: count(part),
+            },
+        }
+    }
+
     /// Ceilings of reassembly.
     pub(crate) fn reassembly_limits(&self) -> Limits {
         let l = &self.limits;
         let count = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
         Limits {
             flows: count(l.flows),
-            memory: count(l.memory.0),
+            memory: self.division().flows,
             idle: l.idle,
             reorder_wait: l.reorder_wait,
             held_per_flow: count(l.held_per_flow.0),
@@ -109,6 +148,7 @@ impl Config {
             max_endpoints: count(self.limits.endpoints),
             max_principals: count(self.limits.principals),
             max_findings: count(self.limits.findings),
+            room: self.division().learned,
             ..analyzers::Settings::default()
         };
         if let Some(key) = self.hash_key()? {

@@ -238,7 +238,26 @@ fn check_together(section: &str, config: &Config, place: impl Fn(&str) -> usize)
             found.push((place(&format!("{key}_file")), what));
         }
     };
+    let (memory, flows, queue) = (
+        config.limits.memory.0,
+        config.limits.flow_memory.0,
+        config.kafka.queue_bytes.0,
+    );
     match section {
+        "limits" if flows > memory / 2 => {
+            let what = format!(
+                "limits.flow_memory may be half of limits.memory ({} MiB) at most; raise limits.memory",
+                (memory / 2) >> 20
+            );
+            found.push((place("flow_memory"), what));
+        }
+        "limits" | "kafka" if queue > memory / 4 => {
+            let what = format!(
+                "kafka.queue_bytes may be a quarter of limits.memory ({} MiB) at most; raise limits.memory",
+                (memory / 4) >> 20
+            );
+            found.push((place("queue_bytes"), what));
+        }
         "privacy" => twice(
             "hash_key",
             &config.privacy.hash_key,
@@ -343,6 +362,32 @@ mod tests {
             }
             .to_string(),
         }
+    }
+
+    #[test]
+    fn memory_is_divided_and_no_more_than_it() {
+        for text in [
+            "",
+            "limits.memory = \"256MiB\"",
+            "limits.memory = \"64GiB\"",
+            "limits.memory = \"1GiB\"\nlimits.flow_memory = \"512MiB\"",
+            "limits.memory = \"256MiB\"\nkafka.queue_bytes = \"64MiB\"",
+        ] {
+            let config = parse(text, false).unwrap_or_else(|_| panic!("{}", message(text)));
+            let division = config.division();
+            let learned = division.learned;
+            let parts = [division.flows, learned.apis, learned.callers, learned.findings];
+            assert!(parts.iter().all(|part| *part > 4 << 20), "{text}: {parts:?}");
+            let all = parts.iter().sum::<usize>() as u64 + config.kafka.queue_bytes.0;
+            assert!(all < config.limits.memory.0, "{text}: {all}");
+        }
+        assert!(message("[limits]\nflow_memory = \"2GiB\"").contains("half of limits.memory (1024 MiB)"));
+        let queue = "[kafka]\nqueue_bytes = \"200MiB\"\n[limits]\nmemory = \"512MiB\"";
+        assert!(
+            message(queue).contains("quarter of limits.memory (128 MiB)"),
+            "{}",
+            message(queue)
+        );
     }
 
     #[test]

@@ -246,7 +246,7 @@ impl Board {
         text.one(
             "tapline_flow_memory_limit_bytes",
             Gauge,
-            "Memory that flows may take (limits.memory).",
+            "Memory that flows may take, of limits.memory.",
             self.flow_memory_most,
         );
         text.maybe(
@@ -327,6 +327,24 @@ fn analysis(text: &mut Text, work: &Work) {
         ),
         "kind",
         work.principals.iter().copied(),
+    );
+    text.each(
+        (
+            "tapline_learned_memory_bytes",
+            Gauge,
+            "Memory that what was learned takes, about.",
+        ),
+        "of",
+        work.weights.iter().map(|(name, weight, _)| (*name, *weight)),
+    );
+    text.each(
+        (
+            "tapline_learned_memory_limit_bytes",
+            Gauge,
+            "Memory that it may take, of limits.memory.",
+        ),
+        "of",
+        work.weights.iter().map(|(name, _, most)| (*name, *most)),
     );
     let evicted = |name: &'static str| name.strip_suffix("_evicted");
     text.each(
@@ -491,6 +509,7 @@ mod tests {
         board.tell_work(Work {
             now: Timestamp(1_500_000_000),
             given_up: analyzer.counters(),
+            weights: analyzer.weights().into(),
             principals: analyzers::PrincipalKind::ALL.map(|kind| (kind.name(), 0)).into(),
             store: Some(StoreWork {
                 last_success: Some(1.5),

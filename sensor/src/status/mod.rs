@@ -50,6 +50,8 @@ pub(crate) struct Work {
     pub(crate) one_sided: (usize, usize, bool),
     /// What the analysis gave up, by name.
     pub(crate) given_up: Vec<(&'static str, u64)>,
+    /// Memory that what was learned takes, and that it may, by name.
+    pub(crate) weights: Vec<(&'static str, u64, u64)>,
     pub(crate) findings: FindingCounts,
     pub(crate) endpoints: usize,
     /// Callers, by the name of their kind.

@@ -33,7 +33,7 @@ use crate::finding::Kind;
 use crate::finding::ledger::{Filing, Ledger};
 use crate::finding::trace::Trace;
 use crate::id::Id;
-use crate::settings::Settings;
+use crate::settings::{Room, Settings};
 use crate::spec::{self, Kind as SpecKind, Lookup, Spec};
 use crate::store::Store;
 use cover::Cover;
@@ -294,9 +294,9 @@ pub(crate) struct Comparison {
 }
 
 impl Comparison {
-    pub(crate) fn new(max_hosts: usize) -> Self {
+    pub(crate) fn new(max_hosts: usize, room: usize) -> Self {
         Self {
-            covers: Store::new(max_hosts),
+            covers: Store::new(max_hosts, Room::share(room, 1)),
         }
     }
 

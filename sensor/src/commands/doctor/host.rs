@@ -187,48 +187,28 @@ pub(super) fn limits(points: &mut Vec<Point>) {
 
 /// What is to be said of memory.
 pub(super) fn memory(config: &Config, points: &mut Vec<Point>) {
-    let limits = &config.limits;
-    // What flows may hold is a bound; of endpoints and callers the manual tells what usual ones take.
-    let flows = limits.memory.0;
-    let beside = config.capture.buffer.0
-        + limits.history.0
-        + if config.kafka().is_some() {
-            config.kafka.queue_bytes.0
-        } else {
-            0
-        };
-    let learned =
-        limits.endpoints.saturating_mul(20_000) + limits.principals.saturating_mul(33_000) + (48 << 20);
+    let (process, kernel) = (config.limits.memory.0, config.capture.buffer.0);
     let Some((available, of)) = available() else {
         return;
     };
     let mib = |bytes: u64| bytes >> 20;
-    if flows + beside > available {
+    if process.saturating_add(kernel) > available {
+        // Something has to be left for the others.
+        let fits = (available / 4 * 3).saturating_sub(kernel);
         points.push((
             "memory",
             Bad(
                 format!(
-                    "flows may hold {} MiB (limits.memory) and buffers {} MiB, and {of} has {} MiB left",
-                    mib(flows),
-                    mib(beside),
+                    "the sensor may take {} MiB (limits.memory) and the kernel {} MiB for it (capture.buffer), and {of} has {} MiB left",
+                    mib(process),
+                    mib(kernel),
                     mib(available)
                 ),
-                format!("set limits.memory = \"{}MiB\"", mib(available / 4).max(16)),
-            ),
-        ));
-    } else if flows + beside + learned > available {
-        points.push((
-            "memory",
-            Doubtful(
-                format!(
-                    "{} MiB, if limits.endpoints and limits.principals are ever reached by usual ones, and {of} has {} MiB left",
-                    mib(flows + beside + learned),
-                    mib(available)
-                ),
-                format!(
-                    "lower them, e.g. limits.principals = {}, or give the machine more",
-                    (available.saturating_sub(flows + beside) / 2 / 33_000).max(100)
-                ),
+                if mib(fits) < 256 {
+                    "give it 512 MiB, and set limits.memory = \"256MiB\"".to_owned()
+                } else {
+                    format!("set limits.memory = \"{}MiB\"", mib(fits))
+                },
             ),
         ));
     }

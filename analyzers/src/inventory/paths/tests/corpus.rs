@@ -624,7 +624,11 @@ impl Corpus {
 
     fn feed(&self, order: impl Iterator<Item = u32>) -> Inventory {
         let settings = Settings::default();
-        let mut inventory = Inventory::new(Seed::new(&settings.hash_key), 50_000, Arc::default());
+        let mut inventory = Inventory::new(
+            Seed::new(&settings.hash_key),
+            (50_000, usize::MAX),
+            Arc::default(),
+        );
         let identity = identity(&self.pool[0], &settings);
         let names = Names::new(Seed::new(&settings.hash_key));
         for number in order {
