@@ -164,6 +164,11 @@ fn what_was_sent_is_what_metrics_say() {
     assert!(summed(&now, "tapline_principals") > 1.0);
     assert!(value(&now, "process_resident_memory_bytes") > 1e6);
     assert!(value(&now, "tapline_flow_memory_limit_bytes") > value(&now, "tapline_flow_memory_bytes"));
+    for of in ["apis", "callers"] {
+        let memory = |name| labelled(&now, name, &[("of", of)]);
+        assert!(memory("tapline_learned_memory_bytes") > 1e3, "{of}");
+        assert!(memory("tapline_learned_memory_limit_bytes") > 1e8, "{of}");
+    }
     assert_eq!(value(&now, "tapline_analysis_queue_capacity_parcels"), 8.0);
     assert_eq!(value(&now, "tapline_analysis_queue_parcels"), 0.0);
     assert_eq!(value(&now, "tapline_store_snapshot_failures_total"), 0.0);
@@ -185,7 +190,7 @@ fn what_was_sent_is_what_metrics_say() {
         .collect();
     assert_eq!(
         labels,
-        ["kind", "result", "severity", "table", "version"]
+        ["kind", "of", "result", "severity", "table", "version"]
             .into_iter()
             .collect()
     );
