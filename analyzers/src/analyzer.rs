@@ -55,7 +55,8 @@ pub enum Table {
     /// `watch/` and an id; servers of MCP by `mcp/`, their sessions by `session/`; agents of A2A by `peer/`.
     Endpoints,
     /// Principals and their baselines by principal id; what clients asked for in vain by `scan/` and an id, whom they
-    /// have others call by `edge/` and an id, what is usual for their like by `group/` and an id.
+    /// have others call by `edge/` and an id, what is usual for their like by `group/` and an id, what was seen of servers by
+    /// `seen/` and an id.
     Principals,
     /// Credentials seen (keyed hashes).
     Credentials,
@@ -270,6 +271,7 @@ impl Analyzer {
         self.inventory.a2a.agents.untrack();
         self.behaviour.behaviour.profiles.untrack();
         self.behaviour.behaviour.scans.untrack();
+        self.behaviour.behaviour.servers.rows.untrack();
         self.behaviour.behaviour.logins.untrack();
         self.behaviour.behaviour.groups.untrack();
         self.behaviour.behaviour.credentials.untrack();
@@ -287,6 +289,7 @@ impl Analyzer {
         self.inventory.a2a.agents.change_all();
         self.behaviour.behaviour.profiles.change_all();
         self.behaviour.behaviour.scans.change_all();
+        self.behaviour.behaviour.servers.rows.change_all();
         self.behaviour.behaviour.logins.change_all();
         self.behaviour.behaviour.groups.change_all();
         self.behaviour.behaviour.credentials.change_all();
@@ -344,6 +347,11 @@ impl Analyzer {
                 SCAN,
             ))
             .chain(changes(
+                &mut self.behaviour.behaviour.servers.rows,
+                Table::Principals,
+                SEEN,
+            ))
+            .chain(changes(
                 &mut self.behaviour.behaviour.credentials,
                 Table::Credentials,
                 "",
@@ -368,6 +376,7 @@ impl Analyzer {
             logins,
             groups,
             graph,
+            servers,
             ..
         } = &mut self.behaviour.behaviour;
         let loaded = match (table, prefix) {
@@ -390,6 +399,7 @@ impl Analyzer {
             }),
             (Table::Principals, LOGINS) => load(logins, bare, value, |_| None),
             (Table::Principals, SCAN) => load(scans, bare, value, |_| None),
+            (Table::Principals, SEEN) => load(&mut servers.rows, bare, value, |_| None),
             (Table::Principals, EDGE) => load(&mut graph.edges, bare, value, |e| Some(e.id())),
             (Table::Principals, GROUP) => load(groups, bare, value, |_| None),
             (Table::Credentials, "") => load(credentials, bare, value, |_| None),
@@ -435,6 +445,7 @@ impl Analyzer {
             of(&known.groups),
             of(&known.graph.edges),
             of(&known.scans),
+            of(&known.servers.rows),
             of(&known.logins),
             of(&mcp.sessions),
         ]);
@@ -481,6 +492,7 @@ impl Analyzer {
             ("principals_evicted", self.behaviour.behaviour.profiles.evicted()),
             ("proofs_unchecked", self.behaviour.behaviour.proofs.unchecked()),
             ("scans_evicted", self.behaviour.behaviour.scans.evicted()),
+            ("servers_evicted", self.behaviour.behaviour.servers.rows.evicted()),
             ("tokens_unchecked", self.inventory.resolver.unchecked()),
         ]
     }
@@ -490,6 +502,7 @@ impl Analyzer {
 const HOST: &str = "host/";
 const COVER: &str = "watch/";
 const SCAN: &str = "scan/";
+const SEEN: &str = "seen/";
 const LOGINS: &str = "logins/";
 const EDGE: &str = "edge/";
 const GROUP: &str = "group/";

@@ -293,6 +293,11 @@ impl<V: Row> Store<V> {
         counts
     }
 
+    /// Rows that there are.
+    pub(crate) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
     /// Rows that fit.
     pub(crate) fn cap(&self) -> usize {
         self.cap

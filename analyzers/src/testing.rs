@@ -282,10 +282,22 @@ impl Scene {
 
     /// A connection that cannot be read but for its hello.
     pub(crate) fn encrypted(&mut self, client: &str, name: Option<&str>, ja4: Option<&str>) {
+        let call = Call::get("/").from(client).at("203.0.113.9");
+        self.ended(&call, |flow| {
+            flow.app = App::Tls;
+            flow.tls = Some(Tls {
+                sni: name.map(Into::into),
+                ja4: ja4.map(Into::into),
+                ..Tls::default()
+            });
+        });
+    }
+
+    /// A connection of HTTP that ends, as it would be for this call but for what `but` changes.
+    pub(crate) fn ended(&mut self, call: &Call, but: impl FnOnce(&mut Flow)) {
         self.wait(1);
         self.sent += 1;
-        let call = Call::get("/").from(client).at("203.0.113.9");
-        let flow = Flow {
+        let mut flow = Flow {
             flow: call.exchange(self.now, self.sent).flow,
             end: Timestamp(self.now),
             packets: 9,
@@ -298,14 +310,11 @@ impl Scene {
             conflicts: Vec::new(),
             conflict_count: 0,
             tunnel: None,
-            app: App::Tls,
-            tls: Some(Tls {
-                sni: name.map(Into::into),
-                ja4: ja4.map(Into::into),
-                ..Tls::default()
-            }),
+            app: App::Http1,
+            tls: None,
             flags: Flags::empty(),
         };
+        but(&mut flow);
         self.analyzer.observe_flow(&flow);
         self.told.extend(std::iter::from_fn(|| self.analyzer.poll()));
     }

@@ -706,8 +706,12 @@ fn tight() -> crate::Settings {
 /// Every revision told of every scene, and what is kept at the end.
 fn all() -> Vec<Finding> {
     let mut all = Vec::new();
-    let plays: [Play; 34] = [
+    let plays: [Play; 35] = [
         (flood, tight),
+        (
+            super::sensor_blind_spot::tests::blinded,
+            super::sensor_blind_spot::tests::narrow,
+        ),
         (
             super::business_flow_abuse::tests::shoppers,
             crate::Settings::default,

@@ -59,6 +59,7 @@ pub(crate) mod retry_storm;
 pub(crate) mod secret_in_traffic;
 pub(crate) mod sensitive_data_exposure;
 pub(crate) mod sensitive_data_to_llm;
+pub(crate) mod sensor_blind_spot;
 pub(crate) mod sequence_anomaly;
 pub(crate) mod shadow_agent;
 pub(crate) mod shadow_llm_use;

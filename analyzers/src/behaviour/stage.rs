@@ -12,6 +12,7 @@ use super::objects::{Object, handed_out};
 use super::owners::Read;
 use super::peers::Feature;
 use super::profile::Profile;
+use super::sensor_blind_spot::Servers;
 use super::usual::Usual;
 use super::{
     Activity, agent_changed, agent_identity_mismatch, agent_on_human_token, agent_runaway,
@@ -60,6 +61,8 @@ pub(crate) struct Behaviour {
     /// Callers of one host that are of one sort, and all callers of one host.
     pub(crate) groups: Store<Group>,
     pub(crate) graph: Graph,
+    /// What of each server was seen and what was not.
+    pub(crate) servers: Servers,
     /// The first call of all, and how many there were: how long the sensor has watched.
     watched: Option<(Timestamp, u64)>,
     /// Ids in the response at hand.
@@ -75,13 +78,14 @@ impl Behaviour {
     pub(crate) fn new(max_principals: usize, room: usize) -> Self {
         let share = |parts| Room::share(room, parts);
         Self {
-            profiles: Store::new(max_principals, share(9)),
+            profiles: Store::new(max_principals, share(8)),
             credentials: Store::new(max_principals.saturating_mul(2), share(2)),
             proofs: Proofs::new(),
             scans: Store::new(max_principals.div_ceil(2), share(1)),
             logins: Store::new(max_principals.div_ceil(4), share(1)),
             groups: Store::new(max_principals.div_ceil(4), share(1)),
             graph: Graph::new(max_principals.saturating_mul(2), share(1)),
+            servers: Servers::new(share(1)),
             watched: None,
             found: Vec::new(),
             verdict: None,

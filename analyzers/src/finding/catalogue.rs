@@ -14,9 +14,9 @@ use crate::behaviour::{
     dormant_reactivated, endpoint_discovery_scan, env_crossing, human_use_of_nhi, intent_violation,
     mass_assignment, missing_auth, new_agent, new_data_class_for_principal, new_endpoint_for_principal,
     off_hours_activity, peer_outlier, rate_anomaly, request_smuggling_indicator, retry_storm,
-    secret_in_traffic, sensitive_data_exposure, sensitive_data_to_llm, sequence_anomaly, shadow_agent,
-    shadow_llm_use, slow_exfiltration, stale_principal_active, system_prompt_exposure, unusual_amount,
-    weak_auth,
+    secret_in_traffic, sensitive_data_exposure, sensitive_data_to_llm, sensor_blind_spot, sequence_anomaly,
+    shadow_agent, shadow_llm_use, slow_exfiltration, stale_principal_active, system_prompt_exposure,
+    unusual_amount, weak_auth,
 };
 use crate::content::{agent_hijack, injection_attempt, prompt_injection_indicator};
 use crate::credentials::{
@@ -60,7 +60,7 @@ pub struct Entry {
 }
 
 /// Every kind, in the order of [`Kind`].
-pub const CATALOGUE: [Entry; 82] = [
+pub const CATALOGUE: [Entry; 83] = [
     Entry {
         kind: Kind::MissingAuth,
         name: "missing_auth",
@@ -1759,6 +1759,23 @@ pub const CATALOGUE: [Entry; 82] = [
             "Look at the exchanges: is the data what was asked for, or does the endpoint give out more than it should?",
             "If it is not needed, take the right away, or have the endpoint leave the fields out.",
             "Look at what the caller sent elsewhere since then.",
+        ],
+    },
+    Entry {
+        kind: Kind::SensorBlindSpot,
+        name: "sensor_blind_spot",
+        title: "Traffic that the sensor cannot see",
+        severity: Severity::Medium,
+        impact: "Whatever happens in what is not seen leaves no finding; somebody may have made it so.",
+        explain: sensor_blind_spot::explain,
+        mapping: &[("attack", &["T1562"])],
+        playbook: "PB-SENSOR-BLIND-SPOT",
+        steps: &[
+            "See in the summary, /metrics or the health records where it was lost: dropped by the kernel or the interface is this sensor, all else is the mirror or the network before it.",
+            "Of gaps: mirror fewer ports to one, raise `capture.buffer`, or give the sensor another core (`tapline doctor`).",
+            "Of one direction: mirror both directions of the port, or both ways of an asymmetric route (docs/deploy.md).",
+            "Of connections that cannot be read: mirror behind what ends TLS, or give the sensor the key log, and find out who changed it.",
+            "Of callers forgotten: raise `limits.memory` and `limits.principals`.",
         ],
     },
 ];

@@ -240,6 +240,8 @@ pub enum Kind {
     BusinessFlowAbuse,
     /// A caller is given data of a sort that it never was given.
     NewDataClassForPrincipal,
+    /// What is not seen is not looked at.
+    SensorBlindSpot,
 }
 
 impl Kind {

@@ -14,6 +14,8 @@ use crate::privacy::{redact_target, safe_method};
 
 /// What stands for the method where there is only a hello.
 const HELLO: &str = "TLS";
+/// What stands for it where there is a connection, and no more is said of it.
+const CONNECTION: &str = "TCP";
 
 /// An exchange, as small as it can be kept. It is stored in the form of the evidence that it becomes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -53,10 +55,18 @@ impl Trace {
     /// Of a flow that is encrypted: its hello takes the place of a request. `host` is fit to be shown.
     pub(crate) fn of_flow(flow: &FlowRef, id: Id, host: &str) -> Self {
         Self {
+            method: HELLO,
+            ..Self::of_connection(flow, id, host)
+        }
+    }
+
+    /// Of a flow as a whole. `host` is fit to be shown.
+    pub(crate) fn of_connection(flow: &FlowRef, id: Id, host: &str) -> Self {
+        Self {
             exchange: id,
             ts: flow.start.0,
             frames: [0; 4],
-            method: HELLO,
+            method: CONNECTION,
             target: host.into(),
             client: (flow.client.ip(), flow.client.port()),
             server: (flow.server.ip(), flow.server.port()),
@@ -117,6 +127,7 @@ impl TryFrom<Evidence> for Trace {
             frames,
             method: match evidence.method.as_str() {
                 HELLO => HELLO,
+                CONNECTION => CONNECTION,
                 method => safe_method(method),
             },
             target: evidence.target.into(),

@@ -1,0 +1,457 @@
+//! # `sensor_blind_spot`: what is not seen is not looked at
+//!
+//! Reports, once a day for each server and reason:
+//! - `gaps`: of a server whose HTTP is read, a twentieth or more of the bytes of ten minutes was acknowledged and never seen: the mirror,
+//!   a switch or this sensor lost them;
+//! - `one_direction`: of half of its connections or more only one direction is mirrored;
+//! - `unreadable`: twenty connections in a row are encrypted or of another protocol, at a server of which fifty were read before;
+//!
+//! and, once a day for the sensor, `forgotten`: a tenth or more of the callers that it knew made way for others since the day began, so that
+//! what is usual for them is learned anew.
+//!
+//! Source: ATT&CK T1562 (Impair Defenses): who cannot be seen needs not hide. RFC 9293 section 3.4 for what
+//! an acknowledgment proves.
+//!
+//! Blind to: frames that were lost in both directions with their acknowledgments; servers that were never read; connections that do not end,
+//! which are counted when they do; a hundred bytes among millions.
+//!
+//! Quiet when: fewer than twenty connections ended in the ten minutes; nothing was sent in them (scans, floods of SYNs).
+
+use reassembly::{App, Exchange, Flags, Flow, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::analyzer::exchange_id;
+use crate::finding::ledger::{Draft, Ledger, Subject, day};
+use crate::finding::trace::Trace;
+use crate::finding::words::{bytes, many, percent, sentence};
+use crate::finding::{Finding, Kind, Resource, Severity};
+use crate::id::Id;
+use crate::privacy::safe_host;
+use crate::store::{Row, Store};
+
+/// Seconds that are looked at together.
+const SLOT: u64 = 600;
+/// Connections that tell something.
+const LEAST: u32 = 20;
+/// Shares that matter: of bytes lost, of connections seen in one direction, of callers forgotten.
+const LOST: f64 = 0.05;
+const HALF: f64 = 0.5;
+const FORGOTTEN: f64 = 0.1;
+/// Connections read before those that cannot be.
+const READ: u32 = 50;
+/// Callers of which a tenth matters.
+const CALLERS: u64 = 200;
+/// Servers kept.
+const SERVERS: usize = 4096;
+
+/// What was seen of a server.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Seen {
+    /// The name that it was asked for by, fit to be shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<Box<str>>,
+    /// Connections that could be read, and of the last ones those that could not, one after the other.
+    read: u32,
+    dark: u32,
+    /// Ten minutes of packet time by their number, and what ended in them.
+    slot: u64,
+    flows: u32,
+    one_sided: u32,
+    bytes: u64,
+    lost: u64,
+    #[serde(with = "crate::store::nanos")]
+    last: Timestamp,
+}
+
+impl Row for Seen {
+    fn worth(&self) -> (bool, Timestamp) {
+        (self.read > 0, self.last)
+    }
+}
+
+/// What was seen of all servers.
+#[derive(Debug)]
+pub(crate) struct Servers {
+    pub(crate) rows: Store<Seen>,
+    /// The day, and callers that had made way when it began.
+    day: (u64, u64),
+}
+
+fn id(flow: &Flow) -> Id {
+    Id::of(&[b"seen", flow.flow.server.to_string().as_bytes()])
+}
+
+impl Servers {
+    pub(crate) fn new(room: usize) -> Self {
+        Self {
+            rows: Store::new(SERVERS, room),
+            day: (0, 0),
+        }
+    }
+
+    /// Takes the name of a server from the first exchange of a connection.
+    pub(crate) fn named(&mut self, exchange: &Exchange, host: &str) {
+        if exchange.index > 0 || host.is_empty() {
+            return;
+        }
+        let id = Id::of(&[b"seen", exchange.flow.server.to_string().as_bytes()]);
+        if self.rows.get(id).is_some_and(|seen| seen.name.is_some()) {
+            return;
+        }
+        let seen = self.rows.entry(id, Seen::default);
+        seen.name = Some(safe_host(host).into());
+        seen.last = seen.last.max(exchange.ts());
+    }
+
+    /// Takes a flow that is over, with the name of the sensor, and the callers that it knows and those that made way so far.
+    pub(crate) fn observe(&mut self, flow: &Flow, sensor: &str, callers: (u64, u64), ledger: &mut Ledger) {
+        self.forgotten(flow, sensor, callers, ledger);
+        if flow.data_packets.0 + flow.data_packets.1 == 0 {
+            return;
+        }
+        let opaque = flow.flags.contains(Flags::OPAQUE);
+        let read = matches!(flow.app, App::Http1 | App::Http2) && !opaque;
+        let id = id(flow);
+        // Of a server that was never read nothing is missed.
+        if !read && self.rows.get(id).is_none() {
+            return;
+        }
+        let seen = self.rows.entry(id, Seen::default);
+        seen.count(flow, read);
+        let host = match &seen.name {
+            Some(name) => name.to_string(),
+            None => flow.flow.server.to_string(),
+        };
+        let mut tell = |reason: &'static str, share: f64, least: f64, numbers: &[(&'static str, u64)]| {
+            let parts: [&[u8]; 2] = [reason.as_bytes(), &id.to_bytes()];
+            let subject = Subject {
+                kind: Kind::SensorBlindSpot,
+                parts: &parts,
+                window: day(flow.end),
+            };
+            let again = ledger.knows(subject);
+            let draft = || Draft {
+                confidence: 0.95,
+                resource: Resource {
+                    host: Some(host.clone()),
+                    ..Resource::default()
+                },
+                observed: vec![
+                    ("reason", json!(reason)),
+                    ("server", json!(flow.flow.server.to_string())),
+                ],
+                expected: vec![("share_below", json!(least))],
+                earlier: vec![Trace::of_connection(
+                    &flow.flow,
+                    exchange_id(&flow.flow, 0),
+                    &host,
+                )],
+                ..Draft::default()
+            };
+            ledger.state(subject, Severity::Medium, flow.flow.start, draft, |running| {
+                let count = running.seen() + u64::from(again);
+                running.set_count(count);
+                running.observed("share", (share * 1000.0).round() / 1000.0);
+                for (name, number) in numbers {
+                    running.observed(name, *number);
+                }
+                running.support("connections", u64::from(seen.flows));
+            });
+        };
+        let lost = seen.lost as f64 / (seen.bytes + seen.lost).max(1) as f64;
+        if read && flow.lost != (0, 0) && seen.flows >= LEAST && lost >= LOST {
+            let numbers = [("lost_bytes", seen.lost), ("bytes", seen.bytes)];
+            tell("gaps", lost, LOST, &numbers);
+        }
+        let one_sided = f64::from(seen.one_sided) / f64::from(seen.flows.max(1));
+        if flow.flags.contains(Flags::ONE_SIDED) && seen.flows >= LEAST && one_sided >= HALF {
+            let numbers = [("one_sided", u64::from(seen.one_sided))];
+            tell("one_direction", one_sided, HALF, &numbers);
+        }
+        if seen.read >= READ && seen.dark >= LEAST {
+            let numbers = [
+                ("unreadable", u64::from(seen.dark)),
+                ("read_before", u64::from(seen.read)),
+            ];
+            tell("unreadable", 1.0, HALF, &numbers);
+        }
+    }
+
+    /// Looks whether too many callers make way.
+    fn forgotten(&mut self, flow: &Flow, sensor: &str, (callers, gone): (u64, u64), ledger: &mut Ledger) {
+        let today = day(flow.end);
+        if today > self.day.0 {
+            self.day = (today, gone);
+        }
+        let gone = gone.saturating_sub(self.day.1);
+        let share = gone as f64 / callers.max(1) as f64;
+        if callers < CALLERS || share < FORGOTTEN {
+            return;
+        }
+        let subject = Subject {
+            kind: Kind::SensorBlindSpot,
+            parts: &[b"forgotten"],
+            window: self.day.0,
+        };
+        let draft = || Draft {
+            confidence: 0.95,
+            resource: Resource {
+                host: Some(sensor.to_owned()),
+                ..Resource::default()
+            },
+            observed: vec![("reason", json!("forgotten"))],
+            expected: vec![("share_below", json!(FORGOTTEN))],
+            earlier: vec![Trace::of_connection(
+                &flow.flow,
+                exchange_id(&flow.flow, 0),
+                sensor,
+            )],
+            ..Draft::default()
+        };
+        ledger.state(subject, Severity::Medium, flow.flow.start, draft, |running| {
+            running.observed("share", (share * 1000.0).round() / 1000.0);
+            running.observed("callers_forgotten", gone);
+            running.support("callers", callers);
+        });
+    }
+}
+
+impl Seen {
+    fn count(&mut self, flow: &Flow, read: bool) {
+        let slot = flow.end.seconds() / SLOT;
+        if slot > self.slot {
+            (self.slot, self.flows, self.one_sided, self.bytes, self.lost) = (slot, 0, 0, 0, 0);
+        }
+        self.last = self.last.max(flow.end);
+        self.flows += 1;
+        // What of a direction that is not mirrored was acknowledged says nothing of gaps.
+        let one_sided = flow.flags.contains(Flags::ONE_SIDED);
+        self.one_sided += u32::from(one_sided);
+        if read {
+            self.read = self.read.saturating_add(1);
+            self.dark = 0;
+            self.bytes = self
+                .bytes
+                .saturating_add(flow.bytes.0.saturating_add(flow.bytes.1));
+            if !one_sided {
+                self.lost = self.lost.saturating_add(flow.lost.0.saturating_add(flow.lost.1));
+            }
+        } else if !one_sided && flow.data_packets.0 > 0 && flow.data_packets.1 > 0 {
+            self.dark = self.dark.saturating_add(1);
+        }
+    }
+}
+
+/// The finding in words.
+pub(crate) fn explain(finding: &Finding) -> String {
+    let host = finding.host();
+    let of = |name: &str| finding.observed_number(name);
+    let share = finding
+        .observed
+        .get("share")
+        .and_then(serde_json::Value::as_f64)
+        .unwrap_or_default();
+    let share = percent(share);
+    let concerned = many(finding.count, "connection", "connections");
+    match finding.observed_text("reason") {
+        "gaps" => sentence(&format!(
+            "of what was sent in ten minutes to and by {host}, {share} was never seen: {} beside {} that were. Since it was \
+             noticed that concerns {concerned}.",
+            bytes(of("lost_bytes")),
+            bytes(of("bytes")),
+        )),
+        "one_direction" => sentence(&format!(
+            "of {share} of the connections to {host} only one direction is mirrored ({} in ten minutes): requests without answers, or answers \
+             without requests. Since it was noticed that concerns {concerned}.",
+            many(of("one_sided"), "connection", "connections"),
+        )),
+        "unreadable" => sentence(&format!(
+            "the last {} to {host} could not be read: they are encrypted, or of another protocol. {} were read before. Since it was noticed that concerns {concerned}.",
+            many(of("unreadable"), "connection", "connections"),
+            of("read_before"),
+        )),
+        _ => sentence(&format!(
+            "since the day began {} made way for others in the sensor {host}, {share} of those that are known: what is usual for them has to be learned anew.",
+            many(of("callers_forgotten"), "caller", "callers"),
+        )),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::Settings;
+    use crate::settings::Room;
+    use crate::testing::{Call, Scene, agent_token};
+
+    const GAP: fn(&mut Flow) = |flow| flow.lost = (0, 1000);
+    const WHOLE: fn(&mut Flow) = |_| ();
+    const HALF_SEEN: fn(&mut Flow) = |flow| {
+        flow.flags.insert(Flags::ONE_SIDED);
+        flow.lost = (0, 9000);
+    };
+    const DARK: fn(&mut Flow) = |flow| {
+        flow.app = App::Tls;
+        flow.flags.insert(Flags::OPAQUE);
+    };
+
+    /// So many connections to a server, each with an exchange where it can be read.
+    fn connections(scene: &mut Scene, server: &str, count: u32, but: fn(&mut Flow)) {
+        let call = Call::get("/orders").at(server).host("shop.example");
+        for _ in 0..count {
+            if but as usize != DARK as usize {
+                scene.send(&call);
+            }
+            scene.ended(&call, but);
+        }
+    }
+
+    fn told(scene: &Scene) -> Vec<(String, String, u64)> {
+        let found = scene.found(Kind::SensorBlindSpot);
+        let of = |f: &Finding| (f.observed_text("reason").to_owned(), f.host().to_owned(), f.count);
+        found.iter().map(of).collect()
+    }
+
+    /// Every reason, once each.
+    pub(crate) fn blinded(scene: &mut Scene) {
+        connections(scene, "10.9.9.1", 60, WHOLE);
+        connections(scene, "10.9.9.1", 90, GAP);
+        connections(scene, "10.9.9.2", 30, HALF_SEEN);
+        connections(scene, "10.9.9.3", 60, WHOLE);
+        connections(scene, "10.9.9.3", 25, DARK);
+        callers(scene, 0..300);
+    }
+
+    /// Callers with a call each, and a connection now and then.
+    fn callers(scene: &mut Scene, numbers: std::ops::Range<u32>) {
+        for n in numbers {
+            let call = Call::get("/orders").bearer(&agent_token(&format!("agent-{n}"), 0));
+            scene.send(&call);
+            scene.ended(&call, WHOLE);
+        }
+    }
+
+    /// With room for some two hundred callers.
+    pub(crate) fn narrow() -> Settings {
+        Settings {
+            max_principals: 230,
+            ..Settings::default()
+        }
+    }
+
+    #[test]
+    fn what_was_lost_of_a_server_that_is_read_is_told_once_a_day() {
+        let mut scene = Scene::new();
+        connections(&mut scene, "10.9.9.1", 19, GAP);
+        assert_eq!(told(&scene), []);
+        connections(&mut scene, "10.9.9.1", 60, GAP);
+        let found = &scene.found(Kind::SensorBlindSpot)[0];
+        assert_eq!(told(&scene).len(), 1);
+        assert_eq!(told(&scene)[0].1, "shop.example");
+        assert!(found.count > 40 && found.observed["share"] == 0.092, "{found:?}");
+        assert_eq!(found.evidence[0].method, "TCP");
+        // A little is lost everywhere, and of what is never read nothing is missed.
+        let mut scene = Scene::new();
+        connections(&mut scene, "10.9.9.1", 200, |flow| flow.lost = (0, 300));
+        for _ in 0..200 {
+            scene.ended(&Call::get("/").at("10.9.9.4"), |flow| {
+                DARK(flow);
+                flow.lost = (0, 5000);
+            });
+        }
+        assert_eq!(told(&scene), []);
+        // Of ten minutes each: what was lost before does not count for ever.
+        connections(&mut scene, "10.9.9.1", 19, GAP);
+        scene.wait(600);
+        connections(&mut scene, "10.9.9.1", 19, GAP);
+        assert_eq!(told(&scene), []);
+    }
+
+    #[test]
+    fn a_direction_that_is_not_mirrored_is_no_gap() {
+        let mut scene = Scene::new();
+        connections(&mut scene, "10.9.9.1", 30, HALF_SEEN);
+        assert_eq!(
+            told(&scene),
+            [("one_direction".to_owned(), "shop.example".to_owned(), 11)]
+        );
+        // Some connections are always cut in two by the beginning of a capture.
+        let mut scene = Scene::new();
+        for _ in 0..30 {
+            connections(&mut scene, "10.9.9.1", 1, HALF_SEEN);
+            connections(&mut scene, "10.9.9.1", 2, WHOLE);
+        }
+        assert_eq!(told(&scene), []);
+        // Nobody sent anything: a scan.
+        for _ in 0..100 {
+            scene.ended(&Call::get("/").at("10.9.9.1"), |flow| {
+                HALF_SEEN(flow);
+                flow.data_packets = (0, 0);
+            });
+        }
+        assert_eq!(told(&scene), []);
+    }
+
+    #[test]
+    fn a_server_that_is_encrypted_from_one_day_to_the_next_is_told() {
+        let mut scene = Scene::new();
+        connections(&mut scene, "10.9.9.1", 60, WHOLE);
+        scene.wait(86_400);
+        connections(&mut scene, "10.9.9.1", 19, DARK);
+        assert_eq!(told(&scene), []);
+        connections(&mut scene, "10.9.9.1", 30, DARK);
+        assert_eq!(told(&scene).len(), 1);
+        assert_eq!(told(&scene)[0].0, "unreadable");
+        // One that speaks both is read as before; one that was hardly ever read is not missed.
+        let mut scene = Scene::new();
+        for _ in 0..20 {
+            connections(&mut scene, "10.9.9.1", 10, WHOLE);
+            connections(&mut scene, "10.9.9.1", 15, DARK);
+        }
+        connections(&mut scene, "10.9.9.2", 5, WHOLE);
+        connections(&mut scene, "10.9.9.2", 100, DARK);
+        assert_eq!(told(&scene), []);
+    }
+
+    #[test]
+    fn callers_that_make_way_for_others_are_told() {
+        let mut scene = Scene::with(narrow());
+        callers(&mut scene, 0..240);
+        assert_eq!(told(&scene), []);
+        callers(&mut scene, 240..300);
+        assert_eq!(told(&scene).len(), 1);
+        assert_eq!(told(&scene)[0].0, "forgotten");
+        // By memory as by number.
+        let mut scene = Scene::with(Settings {
+            room: Room {
+                callers: 3 << 20,
+                ..Room::default()
+            },
+            ..Settings::default()
+        });
+        callers(&mut scene, 0..1500);
+        assert_eq!(told(&scene).len(), 1);
+    }
+
+    #[test]
+    fn what_was_seen_is_kept_over_a_restart() {
+        let play = |restart: bool| {
+            let mut scene = Scene::new();
+            connections(&mut scene, "10.9.9.1", 60, WHOLE);
+            connections(&mut scene, "10.9.9.1", 15, DARK);
+            if restart {
+                let mut other = crate::Analyzer::new(Settings::default());
+                for change in scene.analyzer.take_changes() {
+                    let value = change.value.expect("a row");
+                    other.restore(change.table, &change.key, &value).expect("ours");
+                }
+                scene.analyzer = other;
+            }
+            connections(&mut scene, "10.9.9.1", 10, DARK);
+            told(&scene)
+        };
+        assert_eq!(play(true), play(false));
+        assert_eq!(play(true).len(), 1);
+    }
+}
