@@ -236,6 +236,7 @@ fn check_outputs(
             "the password (kafka.sasl_password_file)",
             &kafka.sasl_password_file,
         ),
+        named("the token (kafka.oauth_token_file)", &kafka.oauth_token_file),
         named("the store", &config.store.directory).map(|(what, dir)| (what, Store::database(&dir))),
     ]
     .into_iter()

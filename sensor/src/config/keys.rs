@@ -394,13 +394,17 @@ keys! {
         /// PEM file with the key of that certificate.
         tls_key: PathBuf = PathBuf::new(), Rule::Any;
         /// SASL mechanism.
-        sasl_mechanism: String = String::new(), Rule::OneOf(&["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]);
+        sasl_mechanism: String = String::new(), Rule::OneOf(&["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]);
         /// SASL user name.
         sasl_username: String = String::new(), Rule::Any;
         /// SASL password.
         sasl_password: Secret = Secret::default(), Rule::Any;
         /// File that holds the SASL password instead, readable by the sensor only.
         sasl_password_file: PathBuf = PathBuf::new(), Rule::Any;
+        /// File that holds the token for `OAUTHBEARER` and that somebody renews: what Kubernetes projects, or a manager of secrets writes.
+        /// It is read anew when half of the time of the token at hand is over (`exp` of a JWT; any other is read again every half minute), and
+        /// the new one is used on the connections that are open. docs/kafka.md tells more.
+        oauth_token_file: PathBuf = PathBuf::new(), Rule::Any;
         /// Records that may wait for the broker. A live capture sheds what is over that, lowest severity first.
         queue_records: u64 = 20_000, Rule::Range(16, 10_000_000);
         /// Bytes that may wait for the broker.
