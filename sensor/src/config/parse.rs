@@ -491,6 +491,36 @@ specs = [""]
     }
 
     #[test]
+    fn an_interface_is_a_name_and_several_are_a_list() {
+        let key = super::KEYS.iter().find(|k| k.name == "interface").unwrap();
+        for (written, names, shown) in [
+            ("\"\"", &[][..], "\"\""),
+            ("[]", &[], "\"\""),
+            ("\"eth1\"", &["eth1"], "\"eth1\""),
+            ("[\"eth1\"]", &["eth1"], "\"eth1\""),
+            ("[\"eth2\", \"eth1\"]", &["eth2", "eth1"], "[\"eth2\", \"eth1\"]"),
+        ] {
+            let config = parse(&format!("[capture]\ninterface = {written}\n"), false);
+            let config = config.unwrap_or_else(|_| panic!("{written}"));
+            assert_eq!(config.capture.interface.0, names);
+            assert_eq!((key.show)(&config), shown);
+        }
+        for (written, wanted) in [
+            ("[\"a\", \"b\", \"a\"]", "the interface a is named twice"),
+            ("[\"any\", \"b\"]", "`any` is all interfaces"),
+            ("[\"a\", \"\"]", "an empty name"),
+            ("[\"a\", 7]", "a list of texts"),
+            ("7", "a text, or a list of texts"),
+        ] {
+            let said = message(&format!("[capture]\ninterface = {written}\n"));
+            assert!(
+                said.contains("capture.interface") && said.contains(wanted),
+                "{said}"
+            );
+        }
+    }
+
+    #[test]
     fn good_values_are_taken() {
         let config = parse(
             "[limits]\nflows = 1_000\nidle = \"2m\"\nbody_capture = 0\nhead = \"1 MiB\"\n\
