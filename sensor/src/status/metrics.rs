@@ -518,6 +518,28 @@ mod tests {
 
     use super::super::{KafkaWork, StoreWork};
     use super::*;
+    use crate::source::{Drops, Losses};
+
+    fn port(name: &str) -> PortLosses {
+        PortLosses {
+            name: name.to_owned(),
+            drops: Drops::default(),
+            up: true,
+        }
+    }
+
+    #[test]
+    fn names_of_interfaces_are_written_as_prometheus_reads_them() {
+        let mut text = Text::default();
+        interface_metrics(&mut text, &["eth1", "a\"b\\"].map(port));
+        let text = text.0;
+        for line in [
+            "tapline_interface_up{interface=\"eth1\"} 1",
+            "tapline_interface_up{interface=\"a\\\"b\\\\\"} 1",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line} in\n{text}");
+        }
+    }
 
     /// What a capture with everything prints.
     fn everything() -> String {
@@ -525,7 +547,10 @@ mod tests {
         board.reach(Stage::Capturing);
         board.tell_wire(Wire {
             counters: Counters::default(),
-            drops: crate::source::Losses::default(),
+            drops: Losses {
+                all: Drops::default(),
+                each: ["eth1", "eth2"].map(port).into(),
+            },
             open_flows: 0,
             flow_memory: 0,
             now: Timestamp(2_000_000_000),
