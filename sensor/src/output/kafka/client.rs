@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use rdkafka::ClientContext;
 use rdkafka::client::OAuthToken;
@@ -10,6 +10,7 @@ use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel}
 use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, DeliveryResult, Producer as _, ProducerContext};
 
+use super::publisher::now_ms;
 use super::token::Tokens;
 
 pub(super) type Producer = BaseProducer<Context>;
@@ -120,13 +121,7 @@ impl ClientContext for Context {
     const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
 
     fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
-        let taken = self
-            .tokens
-            .as_ref()
-            .unwrap_or(&Tokens::Nowhere)
-            .take(config, now_ms);
+        let taken = (self.tokens.as_ref().unwrap_or(&Tokens::Nowhere)).take(config, now_ms());
         let mut trouble = self.no_token.lock().unwrap_or_else(PoisonError::into_inner);
         *trouble = taken.as_ref().err().cloned();
         Ok(taken?)

@@ -660,7 +660,7 @@ fn is_final(code: RDKafkaErrorCode) -> bool {
 }
 
 /// The clock, for what concerns delivery alone; nothing of it enters a record.
-fn now_ms() -> u64 {
+pub(super) fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

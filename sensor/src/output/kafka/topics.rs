@@ -26,7 +26,7 @@ pub(super) fn name(prefix: &str, topic: Topic) -> String {
 }
 
 /// `compact` keeps the last record of each key for good, `delete` every record for a while.
-fn cleanup(topic: Topic) -> &'static str {
+pub(super) fn cleanup(topic: Topic) -> &'static str {
     match topic {
         Topic::Findings | Topic::Health => "delete",
         Topic::Inventory | Topic::Agents => "compact",
