@@ -1038,13 +1038,13 @@ fn tokens_of_a_file_are_renewed_on_the_connections_that_are_open() {
     let Some(wire) = Wire::new("t") else { return };
     let place = folder("faults-tokens-file");
     let (kafka, file, more) = by_token(&place);
-    put(&file, &token(4.0));
+    put(&file, &token(8.0));
     let ends = Arc::new(AtomicBool::new(false));
     let renewing = std::thread::spawn({
         let (file, ends) = (file.clone(), Arc::clone(&ends));
         move || {
             while !ends.load(Ordering::Relaxed) {
-                put(&file, &format!("{}\n", token(4.0)));
+                put(&file, &format!("{}\n", token(8.0)));
                 std::thread::sleep(Duration::from_millis(300));
             }
         }
@@ -1056,9 +1056,9 @@ fn tokens_of_a_file_are_renewed_on_the_connections_that_are_open() {
     let first = connections(port);
     assert!(!first.is_empty());
     let count = || kafka.read("tapline.findings").len();
-    for round in 0..4 {
+    for round in 0..3 {
         let before = count();
-        std::thread::sleep(Duration::from_secs(4));
+        std::thread::sleep(Duration::from_secs(8));
         wait_for("findings with the next token", || count() > before);
         let now = connections(port);
         assert!(
@@ -1098,7 +1098,7 @@ fn tokens_that_librdkafka_makes_itself_are_renewed_on_the_connections_that_are_o
     let more = format!(
         "security_protocol = \"sasl_ssl\"\ntls_ca = \"{}\"\n[kafka.options]\n\"sasl.mechanisms\" = \"OAUTHBEARER\"\n\
          \"enable.sasl.oauthbearer.unsecure.jwt\" = \"true\"\n\
-         \"sasl.oauthbearer.config\" = \"principal=tapline lifeSeconds=4\"\n",
+         \"sasl.oauthbearer.config\" = \"principal=tapline lifeSeconds=8\"\n",
         kafka.setting("ca")
     );
     let run = Publishing::begin(
@@ -1111,7 +1111,7 @@ fn tokens_that_librdkafka_makes_itself_are_renewed_on_the_connections_that_are_o
     let count = || kafka.read("tapline.findings").len();
     for _ in 0..3 {
         let before = count();
-        std::thread::sleep(Duration::from_secs(4));
+        std::thread::sleep(Duration::from_secs(8));
         wait_for("findings with the next token", || count() > before);
     }
     let said = run.sensor.said();
