@@ -273,9 +273,9 @@ pub(crate) struct ReplayArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct CaptureArgs {
-    /// Interface to listen on (configuration: capture.interface)
+    /// Interface to listen on; several, each with -i, are read as one, in the order of their packets (configuration: capture.interface)
     #[arg(short, long, value_name = "IFACE")]
-    pub(crate) interface: Option<String>,
+    pub(crate) interface: Vec<String>,
     /// Take only what this filter lets through, in the language of tcpdump (configuration: capture.filter)
     #[arg(long, value_name = "BPF")]
     pub(crate) filter: Option<String>,
@@ -442,9 +442,9 @@ pub(crate) struct DoctorArgs {
     /// Configuration file to check along
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Interface that is to be captured (configuration: capture.interface)
+    /// Interface that is to be captured; several, each with -i (configuration: capture.interface)
     #[arg(short, long, value_name = "IFACE")]
-    pub(crate) interface: Option<String>,
+    pub(crate) interface: Vec<String>,
     /// Store that is to be used (configuration: store.directory)
     #[arg(long, value_name = "DIR")]
     pub(crate) store: Option<PathBuf>,

@@ -7,7 +7,9 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use analyzers::inventory::Declared;
-use analyzers::inventory::declared::{Agents, Environments, Overrides, Owners, Suppressions};
+use analyzers::inventory::declared::{
+    Agents, EnvironmentRule, Environments, Overrides, Owners, Suppressions,
+};
 use analyzers::spec::{self, HostPattern, Index, Limits, Problem, Spec};
 use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
@@ -178,15 +180,15 @@ pub(crate) enum Tell {
     All,
 }
 
-/// Reads everything that is declared. `interface` is where frames come from, when that is known.
+/// Reads everything that is declared. `interfaces` are where frames come from, when that is known.
 ///
 /// # Errors
 ///
-/// A file that cannot be read; mistakes in overrides or owners.
+/// A file that cannot be read; mistakes in overrides or owners; an environment that some of several interfaces belong to.
 pub(crate) fn load(
     config: &Config,
     more: &[String],
-    interface: Option<&str>,
+    interfaces: &[String],
     tell: Tell,
 ) -> anyhow::Result<Declared> {
     let mut specs = Index::default();
@@ -207,8 +209,25 @@ pub(crate) fn load(
         owners,
         agents,
         suppressions,
-        environments: Environments::new(&config.inventory.environments, interface),
+        environments: environments(&config.inventory.environments, interfaces)?,
     })
+}
+
+/// Where exchanges take place. Of several interfaces it is not kept which one a packet came in on (those of a network tap carry one direction
+/// each, and an exchange has both), so that a rule is about all of them or none.
+fn environments(rules: &[EnvironmentRule], interfaces: &[String]) -> anyhow::Result<Environments> {
+    for rule in rules.iter().filter(|rule| !rule.interface.is_empty()) {
+        let (named, others): (Vec<_>, Vec<_>) =
+            interfaces.iter().partition(|name| rule.interface.contains(name));
+        if let ([one, ..], [other, ..]) = (&named[..], &others[..]) {
+            anyhow::bail!(
+                "inventory.environments: `{}` is what comes in on {one} and not on {other}, and of interfaces captured together that is not told \
+                 apart; name all of them in it, tell it by vlan, vni, cidr or host, or run a sensor for each interface",
+                rule.name
+            );
+        }
+    }
+    Ok(Environments::new(rules, interfaces.first().map(String::as_str)))
 }
 
 /// Reads the specifications.

@@ -27,7 +27,7 @@ use crate::records::mcp::ServerRecord;
 use crate::records::principal::PrincipalRecord;
 use crate::records::{Rfc3339, SensorRecord, exchange, part, to_json};
 use crate::reload::Reloaded;
-use crate::source::Drops;
+use crate::source::Losses;
 use crate::status::{self, Board, FindingCounts, StoreWork, Work};
 use crate::store::{Day, Store};
 
@@ -407,7 +407,7 @@ impl Desk {
                 self.publish_kept_back();
                 if let Some(tick) = tick.filter(|_| publish) {
                     self.publish_learned(tick.now);
-                    self.publish_health(tick.now, &tick.counters, tick.drops);
+                    self.publish_health(tick.now, &tick.counters, tick.drops.as_ref());
                 }
             }
         }
@@ -449,7 +449,7 @@ impl Desk {
     }
 
     /// Ends the input: what is left is decided, written, published and stored.
-    pub(crate) fn finish(&mut self, now: Timestamp, counters: &Counters, drops: Option<Drops>) {
+    pub(crate) fn finish(&mut self, now: Timestamp, counters: &Counters, drops: Option<&Losses>) {
         self.analyzer.finish();
         self.drain_findings();
         if let Some(lines) = &mut self.outputs.inventory {
@@ -625,7 +625,7 @@ impl Desk {
         }
     }
 
-    fn publish_health(&mut self, now: Timestamp, counters: &Counters, drops: Option<Drops>) {
+    fn publish_health(&mut self, now: Timestamp, counters: &Counters, drops: Option<&Losses>) {
         if !self.outputs.publishes() {
             return;
         }

@@ -24,7 +24,7 @@ use crate::calendar::{Calendar, Due};
 use crate::cores::{Cores, Part};
 use crate::desk::Desk;
 use crate::reload::Reloaded;
-use crate::source::Drops;
+use crate::source::Losses;
 use crate::status::Board;
 
 /// Events handed to another thread at once, and how many such parcels may wait for each. Together with the bytes below
@@ -51,7 +51,7 @@ pub(crate) struct Tick {
     /// How long the capture goes on, by a clock that nobody sets.
     pub(crate) up: Duration,
     pub(crate) counters: Counters,
-    pub(crate) drops: Option<Drops>,
+    pub(crate) drops: Option<Losses>,
 }
 
 /// What passes from the inventory stage to the desk.

@@ -18,7 +18,7 @@ use crate::signals::Stop;
 use crate::source::capture::{Capture, FileError, Piece};
 use crate::source::file::Inputs;
 use crate::source::live::{Live, LiveError};
-use crate::source::{Drops, Step};
+use crate::source::{Losses, Step};
 use crate::status::{Board, Stage, Wire};
 
 /// How often, in packet time, the analysis is told the time and the counters.
@@ -30,11 +30,13 @@ pub(crate) struct Run {
     /// Reassembly's counters.
     pub(crate) counters: Counters,
     /// The kernel's, for a live capture.
-    pub(crate) drops: Option<Drops>,
+    pub(crate) drops: Option<Losses>,
     /// Capture time of the first and the last packet.
     pub(crate) span: Option<(Timestamp, Timestamp)>,
     /// What was wrong with the input.
     pub(crate) damage: Vec<String>,
+    /// One of several interfaces ended before the capture did, which was told then.
+    pub(crate) lost_one: bool,
     /// Files of which at least the header could be read.
     pub(crate) readable: usize,
     /// Stopped by a signal before the end of the input.
@@ -107,14 +109,14 @@ impl Stages {
         self.now >= self.next_tick
     }
 
-    fn tick(&mut self, drops: Option<Drops>) {
+    fn tick(&mut self, drops: Option<Losses>) {
         self.next_tick = self.now.plus(TICK);
         let counters = self.reassembler.counters();
         self.mirror.look(&counters);
-        if let (Some(board), Some(drops)) = (&self.board, drops) {
+        if let (Some(board), Some(drops)) = (&self.board, &drops) {
             board.tell_wire(Wire {
                 counters,
-                drops,
+                drops: drops.clone(),
                 open_flows: self.reassembler.open_flows(),
                 flow_memory: self.reassembler.weight(),
                 now: self.now,
@@ -139,7 +141,7 @@ impl Stages {
         self.mirror.finish(&run.counters);
         run.span = self.first.map(|first| (first, self.now));
         let mut desk = self.downstream.finish()?;
-        desk.finish(self.now, &run.counters, run.drops);
+        desk.finish(self.now, &run.counters, run.drops.as_ref());
         run.incomplete = desk.incomplete();
         Ok((run, desk))
     }
@@ -249,11 +251,11 @@ fn replay_one(capture: &mut Capture, stages: &mut Stages, stop: &Stop) -> Result
     Ok(true)
 }
 
-/// Captures until `stop`, `duration` has passed, or the interface goes away; takes over what `reload` reads.
+/// Captures until `stop`, `duration` has passed, or the last interface goes away; takes over what `reload` reads.
 ///
 /// # Errors
 ///
-/// Only for a defect; when the interface can no longer be read, that is in [`Run::damage`].
+/// Only for a defect; when an interface can no longer be read, that is in [`Run::damage`].
 pub(crate) fn capture(
     mut live: Live,
     limits: Limits,
@@ -302,7 +304,7 @@ pub(crate) fn capture(
             if stages.tick_due() || ticked.elapsed() >= TICK {
                 ticked = Instant::now();
                 let drops = live.drops();
-                board.iter().for_each(|board| board.tell_interface(live.down()));
+                board.iter().for_each(|board| board.tell_missing(live.missing()));
                 stages.tick(Some(drops));
             }
             if let Some(heard) = reload.poll() {
@@ -325,6 +327,10 @@ pub(crate) fn capture(
         }
     }
     board.iter().for_each(|board| board.reach(Stage::Ending));
+    while let Some(packet) = live.rest() {
+        stages.packet(&packet);
+    }
+    run.lost_one = live.has_lost_one();
     run.drops = Some(live.drops());
     stages.finish(run)
 }

@@ -56,7 +56,7 @@ type Read = Result<(Config, Settings, Noted, InForce), String>;
 pub(crate) struct Reload {
     asked: Arc<AtomicBool>,
     args: RunArgs,
-    interface: String,
+    interfaces: Vec<String>,
     config: Config,
     running: Arc<Settings>,
     reading: Option<JoinHandle<Read>>,
@@ -66,7 +66,12 @@ pub(crate) struct Reload {
 
 impl Reload {
     /// On SIGHUP; `config` and `running` are in force.
-    pub(crate) fn on_hangup(args: &RunArgs, interface: &str, config: &Config, running: Settings) -> Self {
+    pub(crate) fn on_hangup(
+        args: &RunArgs,
+        interfaces: &[String],
+        config: &Config,
+        running: Settings,
+    ) -> Self {
         let asked = Arc::new(AtomicBool::new(false));
         if signal_hook::flag::register(signal_hook::consts::SIGHUP, Arc::clone(&asked)).is_err() {
             message::warn("cannot listen for SIGHUP; the configuration is read at the start only");
@@ -74,7 +79,7 @@ impl Reload {
         Self {
             asked,
             args: args.clone(),
-            interface: interface.to_owned(),
+            interfaces: interfaces.to_owned(),
             config: config.clone(),
             running: Arc::new(running),
             reading: None,
@@ -85,8 +90,8 @@ impl Reload {
     /// What is to come into force now, when anything is. Never waits.
     pub(crate) fn poll(&mut self) -> Option<Heard> {
         if self.reading.is_none() && self.asked.swap(false, Ordering::Relaxed) {
-            let (args, interface) = (self.args.clone(), self.interface.clone());
-            self.reading = Some(std::thread::spawn(move || read(&args, &interface)));
+            let (args, interfaces) = (self.args.clone(), self.interfaces.clone());
+            self.reading = Some(std::thread::spawn(move || read(&args, &interfaces)));
             self.since = Some(Instant::now());
         }
         if self.reading.is_some() && self.since.is_some_and(|since| since.elapsed() >= LONG) {
@@ -158,12 +163,11 @@ pub(crate) fn files(args: &RunArgs, config: &Config) -> impl Iterator<Item = (&'
         .chain(intent::files(config, &args.intent))
 }
 
-fn read(args: &RunArgs, interface: &str) -> Read {
+fn read(args: &RunArgs, interfaces: &[String]) -> Read {
     let said = |error: anyhow::Error| format!("{error:#}");
     let config = args.config().map_err(|mistakes| mistakes.to_string())?;
     let mut settings = config.analysis_settings().map_err(said)?;
-    let interface = Some(interface).filter(|name| !name.is_empty());
-    settings.declared = declared::load(&config, &args.spec, interface, Tell::Some)
+    settings.declared = declared::load(&config, &args.spec, interfaces, Tell::Some)
         .map_err(said)?
         .into();
     settings.keys = jwks::load(&config).map_err(said)?.into();

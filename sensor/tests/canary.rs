@@ -486,6 +486,31 @@ fn no_secret_of_the_configuration_is_in_messages_about_it() {
             assert!(told.contains("tapline.toml"), "the file is not named: {told}");
         }
     }
+    // What a file of tokens holds is shown by nobody who needs one, whether it is a token or not.
+    let token = folder.join("token");
+    for (text, wanted) in [
+        (format!("Bearer {SECRET}"), "one bare token"),
+        (SECRET.to_owned(), "no Kafka broker answers"),
+    ] {
+        fs::write(&token, text).expect("written");
+        let settings = format!(
+            "[kafka]\nbrokers = \"127.0.0.1:1\"\nconnect_timeout = \"2s\"\nsecurity_protocol = \"sasl_plaintext\"\n\
+             sasl_mechanism = \"OAUTHBEARER\"\noauth_token_file = \"{}\"\n\
+             [kafka.options]\n\"debug\" = \"all\"\n",
+            token.display()
+        );
+        fs::write(&file, settings).expect("written");
+        let at = file.display().to_string();
+        let store = folder.join("store").display().to_string();
+        for arguments in [
+            vec!["replay", capture.as_str(), "--config", &at, "--store", &store],
+            vec!["doctor", "--all", "--config", &at],
+        ] {
+            let told = said(&tapline(&arguments));
+            assert!(told.contains(wanted), "{arguments:?}: {told}");
+            assert!(!told.contains(SECRET), "{arguments:?}: {told}");
+        }
+    }
     // A right one is shown with its secret masked.
     fs::write(&file, format!("[kafka]\nsasl_password = \"{SECRET}\"\n")).expect("written");
     let run = tapline(&["config", "show", &file.display().to_string()]);

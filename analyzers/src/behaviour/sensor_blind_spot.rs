@@ -6,7 +6,8 @@
 //! - `one_direction`: of half of its connections or more only one direction is mirrored;
 //! - `unreadable`: twenty connections in a row are encrypted or of another protocol, at a server of which fifty were read before;
 //!
-//! and, once a day for the sensor, `forgotten`: a tenth or more of the callers that it knew made way for others since the day began, so that
+//! and, once a day for the sensor, any of these of more than four servers (told one by one they would say the same of one mirror), and
+//! `forgotten`: a tenth or more of the callers that it knew made way for others since the day began, so that
 //! what is usual for them is learned anew.
 //!
 //! Source: ATT&CK T1562 (Impair Defenses): who cannot be seen needs not hide. RFC 9293 section 3.4 for what
@@ -44,6 +45,10 @@ const READ: u32 = 50;
 const CALLERS: u64 = 200;
 /// Servers kept.
 const SERVERS: usize = 4096;
+/// Servers of which the same is told one by one in a day: of more, it is no server that matters.
+const ALONE: u32 = 4;
+/// What may be so of a server.
+const REASONS: [&str; 3] = ["gaps", "one_direction", "unreadable"];
 
 /// What was seen of a server.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -62,6 +67,8 @@ pub(crate) struct Seen {
     lost: u64,
     #[serde(with = "crate::store::nanos")]
     last: Timestamp,
+    /// The day for which each of [`REASONS`] was told last.
+    told: [u32; REASONS.len()],
 }
 
 impl Row for Seen {
@@ -76,6 +83,16 @@ pub(crate) struct Servers {
     pub(crate) rows: Store<Seen>,
     /// The day, and callers that had made way when it began.
     day: (u64, u64),
+    /// Of each of [`REASONS`] the day, and servers of which it was told on it; counted when there is reason to.
+    spread: [Option<(u32, u32)>; REASONS.len()],
+}
+
+fn subject<'a>(parts: &'a [&'a [u8]], flow: &Flow) -> Subject<'a> {
+    Subject {
+        kind: Kind::SensorBlindSpot,
+        parts,
+        window: day(flow.end),
+    }
 }
 
 fn id(flow: &Flow) -> Id {
@@ -87,6 +104,7 @@ impl Servers {
         Self {
             rows: Store::new(SERVERS, room),
             day: (0, 0),
+            spread: [None; REASONS.len()],
         }
     }
 
@@ -119,62 +137,98 @@ impl Servers {
         }
         let seen = self.rows.entry(id, Seen::default);
         seen.count(flow, read);
-        let host = match &seen.name {
-            Some(name) => name.to_string(),
-            None => flow.flow.server.to_string(),
-        };
-        let mut tell = |reason: &'static str, share: f64, least: f64, numbers: &[(&'static str, u64)]| {
-            let parts: [&[u8]; 2] = [reason.as_bytes(), &id.to_bytes()];
-            let subject = Subject {
-                kind: Kind::SensorBlindSpot,
-                parts: &parts,
-                window: day(flow.end),
-            };
-            let again = ledger.knows(subject);
-            let draft = || Draft {
-                confidence: 0.95,
-                resource: Resource {
-                    host: Some(host.clone()),
-                    ..Resource::default()
-                },
-                observed: vec![
-                    ("reason", json!(reason)),
-                    ("server", json!(flow.flow.server.to_string())),
-                ],
-                expected: vec![("share_below", json!(least))],
-                earlier: vec![Trace::of_connection(
-                    &flow.flow,
-                    exchange_id(&flow.flow, 0),
-                    &host,
-                )],
-                ..Draft::default()
-            };
-            ledger.state(subject, Severity::Medium, flow.flow.start, draft, |running| {
-                let count = running.seen() + u64::from(again);
-                running.set_count(count);
-                running.observed("share", (share * 1000.0).round() / 1000.0);
-                for (name, number) in numbers {
-                    running.observed(name, *number);
-                }
-                running.support("connections", u64::from(seen.flows));
-            });
-        };
         let lost = seen.lost as f64 / (seen.bytes + seen.lost).max(1) as f64;
-        if read && flow.lost != (0, 0) && seen.flows >= LEAST && lost >= LOST {
-            let numbers = [("lost_bytes", seen.lost), ("bytes", seen.bytes)];
-            tell("gaps", lost, LOST, &numbers);
-        }
         let one_sided = f64::from(seen.one_sided) / f64::from(seen.flows.max(1));
-        if flow.flags.contains(Flags::ONE_SIDED) && seen.flows >= LEAST && one_sided >= HALF {
-            let numbers = [("one_sided", u64::from(seen.one_sided))];
-            tell("one_direction", one_sided, HALF, &numbers);
+        let of_many = seen.flows >= LEAST;
+        let wrong = [
+            (read && flow.lost != (0, 0) && of_many && lost >= LOST).then_some((lost, LOST)),
+            (flow.flags.contains(Flags::ONE_SIDED) && of_many && one_sided >= HALF)
+                .then_some((one_sided, HALF)),
+            (seen.read >= READ && seen.dark >= LEAST).then_some((1.0, HALF)),
+        ];
+        for (reason, (share, least)) in wrong.iter().enumerate().filter_map(|(at, w)| Some((at, (*w)?))) {
+            self.tell(reason, (share, least), (id, flow), sensor, ledger);
         }
-        if seen.read >= READ && seen.dark >= LEAST {
-            let numbers = [
-                ("unreadable", u64::from(seen.dark)),
-                ("read_before", u64::from(seen.read)),
-            ];
-            tell("unreadable", 1.0, HALF, &numbers);
+    }
+
+    /// Tells a reason of one server, or of many together.
+    fn tell(
+        &mut self,
+        reason: usize,
+        (share, least): (f64, f64),
+        (id, flow): (Id, &Flow),
+        sensor: &str,
+        ledger: &mut Ledger,
+    ) {
+        let today = u32::try_from(day(flow.end)).unwrap_or(u32::MAX);
+        let servers = self.spread(reason, today);
+        let Some(seen) = self.rows.get_mut(id) else { return };
+        let is_new = seen.told[reason] != today;
+        seen.told[reason] = today;
+        let servers = servers + u32::from(is_new);
+        self.spread[reason] = Some((today, servers));
+        let name = REASONS[reason];
+        let one: [&[u8]; 2] = [name.as_bytes(), &id.to_bytes()];
+        let (alone, all) = (subject(&one, flow), [name.as_bytes()]);
+        let is_alone = if is_new {
+            servers <= ALONE
+        } else {
+            ledger.knows(alone)
+        };
+        let (subject, host) = match (is_alone, &seen.name) {
+            (false, _) => (subject(&all, flow), sensor.to_owned()),
+            (true, Some(name)) => (alone, name.to_string()),
+            (true, None) => (alone, flow.flow.server.to_string()),
+        };
+        let again = ledger.knows(subject);
+        let draft = || Draft {
+            confidence: 0.95,
+            resource: Resource {
+                host: Some(host.clone()),
+                ..Resource::default()
+            },
+            observed: vec![
+                ("reason", json!(name)),
+                ("server", json!(is_alone.then(|| flow.flow.server.to_string()))),
+            ],
+            expected: vec![("share_below", json!(least))],
+            earlier: vec![Trace::of_connection(
+                &flow.flow,
+                exchange_id(&flow.flow, 0),
+                &host,
+            )],
+            ..Draft::default()
+        };
+        ledger.state(subject, Severity::Medium, flow.flow.start, draft, |running| {
+            let count = running.seen() + u64::from(again);
+            running.set_count(count);
+            running.observed("share", (share * 1000.0).round() / 1000.0);
+            match reason {
+                _ if !is_alone => running.observed("servers", servers),
+                0 => {
+                    running.observed("lost_bytes", seen.lost);
+                    running.observed("bytes", seen.bytes);
+                }
+                1 => running.observed("one_sided", seen.one_sided),
+                _ => {
+                    running.observed("unreadable", seen.dark);
+                    running.observed("read_before", seen.read);
+                }
+            }
+            running.support("connections", seen.flows);
+        });
+    }
+
+    /// Servers of which a reason was told today. Rows know, also after a restart.
+    fn spread(&self, reason: usize, today: u32) -> u32 {
+        match self.spread[reason] {
+            Some((day, servers)) if day == today => servers,
+            Some(_) => 0,
+            None => {
+                let rows = self.rows.count_by(|seen| seen.told[reason] == today);
+                rows.get(&true)
+                    .map_or(0, |count| u32::try_from(*count).unwrap_or(u32::MAX))
+            }
         }
     }
 
@@ -254,6 +308,18 @@ pub(crate) fn explain(finding: &Finding) -> String {
         .unwrap_or_default();
     let share = percent(share);
     let concerned = many(finding.count, "connection", "connections");
+    let servers = of("servers");
+    if servers > 0 {
+        let what = match finding.observed_text("reason") {
+            "gaps" => "much of what is sent is never seen",
+            "one_direction" => "only one direction is mirrored",
+            _ => "connections can no longer be read",
+        };
+        return sentence(&format!(
+            "of {servers} servers {what}, so that it is the mirror or the sensor {host} itself that is to be looked at ({share} of the \
+             last one). Beside those told one by one that concerns {concerned}.",
+        ));
+    }
     match finding.observed_text("reason") {
         "gaps" => sentence(&format!(
             "of what was sent in ten minutes to and by {host}, {share} was never seen: {} beside {} that were. Since it was \
@@ -320,6 +386,9 @@ pub(crate) mod tests {
         connections(scene, "10.9.9.2", 30, HALF_SEEN);
         connections(scene, "10.9.9.3", 60, WHOLE);
         connections(scene, "10.9.9.3", 25, DARK);
+        for server in 4..12 {
+            connections(scene, &format!("10.9.9.{server}"), 22, GAP);
+        }
         callers(scene, 0..300);
     }
 
@@ -366,6 +435,35 @@ pub(crate) mod tests {
         scene.wait(600);
         connections(&mut scene, "10.9.9.1", 19, GAP);
         assert_eq!(told(&scene), []);
+    }
+
+    #[test]
+    fn what_is_so_of_many_servers_is_told_of_the_sensor() {
+        let play = |restart: bool| {
+            let mut scene = Scene::new();
+            for server in 0..30 {
+                connections(&mut scene, &format!("10.9.9.{server}"), 22, GAP);
+                if restart && server == 10 {
+                    restarted(&mut scene);
+                }
+            }
+            told(&scene)
+        };
+        let found = play(false);
+        assert_eq!(found.len(), 5);
+        let of_sensor: Vec<_> = found.iter().filter(|(_, host, _)| host == "tapline").collect();
+        // Two servers are looked at while ten minutes end.
+        assert_eq!(of_sensor, [&("gaps".to_owned(), "tapline".to_owned(), 24 * 3)]);
+        assert_eq!(play(true), found);
+    }
+
+    fn restarted(scene: &mut Scene) {
+        let mut other = crate::Analyzer::new(Settings::default());
+        for change in scene.analyzer.take_changes() {
+            let value = change.value.expect("a row");
+            other.restore(change.table, &change.key, &value).expect("ours");
+        }
+        scene.analyzer = other;
     }
 
     #[test]
@@ -441,12 +539,7 @@ pub(crate) mod tests {
             connections(&mut scene, "10.9.9.1", 60, WHOLE);
             connections(&mut scene, "10.9.9.1", 15, DARK);
             if restart {
-                let mut other = crate::Analyzer::new(Settings::default());
-                for change in scene.analyzer.take_changes() {
-                    let value = change.value.expect("a row");
-                    other.restore(change.table, &change.key, &value).expect("ours");
-                }
-                scene.analyzer = other;
+                restarted(&mut scene);
             }
             connections(&mut scene, "10.9.9.1", 10, DARK);
             told(&scene)

@@ -15,7 +15,7 @@ pub(super) fn config(command: &ConfigCommand) -> Result<Status, Failure> {
         ConfigCommand::Check { file } => {
             let config = config::check(file).map_err(Failure::usage)?;
             config.analysis_settings().map_err(Failure::usage)?;
-            declared::load(&config, &[], None, Tell::All).map_err(Failure::usage)?;
+            declared::load(&config, &[], &config.capture.interface.0, Tell::All).map_err(Failure::usage)?;
             jwks::load(&config).map_err(Failure::usage)?;
             intent::load(&config, &[]).map_err(Failure::usage)?;
             let together = config.kafka_settings().check_together();

@@ -48,7 +48,7 @@ pub(super) fn replay(args: &ReplayArgs) -> Result<Status, Failure> {
         return Ok(Status::Input);
     }
     let key_logs = keylog::read(&args.keylog).map_err(Failure::usage)?;
-    let desk = desk(&args.run, &config, None, &args.files, None)?;
+    let desk = desk(&args.run, &config, &[], &args.files, None)?;
     let total = total_bytes(&args.files);
     let bar = summary::progress::Bar::start(total, &progress);
     let result = pipeline::replay(
@@ -83,7 +83,7 @@ pub(super) fn rehearse(files: &[PathBuf], args: &RunArgs) -> Result<(Desk, Statu
         let why: Vec<String> = why.iter().map(ToString::to_string).collect();
         return Err(Failure::input(anyhow::anyhow!(why.join("\n"))));
     }
-    let desk = desk(args, &config, None, files, None)?;
+    let desk = desk(args, &config, &[], files, None)?;
     let total = total_bytes(files);
     let bar = summary::progress::Bar::start(total, &progress);
     let limits = config.reassembly_limits();
@@ -106,11 +106,11 @@ pub(super) fn capture(args: &CaptureArgs) -> Result<Status, Failure> {
     let config = configuration(&args.run)?;
     check_outputs(&args.run, &config, &[], &[])?;
     let cores = Cores::new(&config.capture.cores).map_err(|error| Failure::usage(anyhow::anyhow!(error)))?;
-    let interface = args
-        .interface
-        .clone()
-        .unwrap_or_else(|| config.capture.interface.clone());
-    if interface.is_empty() {
+    let interfaces = match args.interface.is_empty() {
+        true => config.capture.interface.0.clone(),
+        false => args.interface.clone(),
+    };
+    if interfaces.is_empty() {
         let known = crate::source::live::interfaces().join(", ");
         return Err(Failure::usage(anyhow::anyhow!(
             "which interface? give one with -i, or set capture.interface; this machine has {known}"
@@ -126,7 +126,7 @@ pub(super) fn capture(args: &CaptureArgs) -> Result<Status, Failure> {
     };
     privileges::take_up();
     let live = Live::open(&LiveSettings {
-        interface: interface.clone(),
+        interfaces: interfaces.clone(),
         filter: args
             .filter
             .clone()
@@ -136,20 +136,26 @@ pub(super) fn capture(args: &CaptureArgs) -> Result<Status, Failure> {
         promiscuous: config.capture.promiscuous,
     })
     .map_err(|error| match error {
-        LiveError::Filter { .. } => Failure::usage(error),
+        LiveError::Filter { .. } | LiveError::Twice(_) => Failure::usage(error),
         _ => Failure::input(error),
     })?;
     let _held = hold::hold(&config.tunnels.hold_ports).map_err(Failure::usage)?;
-    give_away(&args.run, &config)?;
+    give_away(&args.run, &config, interfaces.len())?;
     let stop = Stop::on_signals();
     let board = listener.map(|listener| tell_on(listener, &config)).transpose()?;
     board.iter().for_each(|board| board.reach(Stage::Reading));
-    let desk = desk(&args.run, &config, Some(&interface), &[], board.clone())?;
-    let reload = Reload::on_hangup(&args.run, &interface, &config, desk.analyzer().settings().clone());
+    let desk = desk(&args.run, &config, &interfaces, &[], board.clone())?;
+    let reload = Reload::on_hangup(
+        &args.run,
+        &interfaces,
+        &config,
+        desk.analyzer().settings().clone(),
+    );
+    let named = interfaces.join(", ");
     message::event(
         Level::Info,
-        &format!("listening on {interface}; Ctrl-C stops"),
-        &[("interface", interface.as_str().into())],
+        &format!("listening on {named}; Ctrl-C stops"),
+        &[("interface", named.as_str().into())],
     );
     let (run, desk) = pipeline::capture(
         live,
@@ -161,11 +167,11 @@ pub(super) fn capture(args: &CaptureArgs) -> Result<Status, Failure> {
         board,
     )
     .map_err(Failure::input)?;
-    conclude(&run, desk, &args.run, &config, &interface)
+    conclude(&run, desk, &args.run, &config, &named)
 }
 
-/// Gives away what a capture does not need any more, now that the interface is open and no thread has been started.
-fn give_away(args: &RunArgs, config: &Config) -> Result<(), Failure> {
+/// Gives away what a capture does not need any more, now that so many interfaces are open and no thread has been started.
+fn give_away(args: &RunArgs, config: &Config, interfaces: usize) -> Result<(), Failure> {
     let kafka = config.kafka();
     let store = Some(&config.store.directory).filter(|dir| !dir.as_os_str().is_empty());
     let spool = kafka.as_ref().and_then(|kafka| kafka.spool_dir.as_ref());
@@ -178,7 +184,11 @@ fn give_away(args: &RunArgs, config: &Config) -> Result<(), Failure> {
     let given = privileges::give_away(&capture.user, capture.confine, &needs).map_err(Failure::usage)?;
     message::event(
         Level::Info,
-        &format!("the interface is open; from here on: {}", given.done.join(", ")),
+        &format!(
+            "the interface{} open; from here on: {}",
+            if interfaces == 1 { " is" } else { "s are" },
+            given.done.join(", ")
+        ),
         &[("in_force", given.done.clone().into())],
     );
     if !given.missing.is_empty() {
@@ -236,6 +246,7 @@ fn check_outputs(
             "the password (kafka.sasl_password_file)",
             &kafka.sasl_password_file,
         ),
+        named("the token (kafka.oauth_token_file)", &kafka.oauth_token_file),
         named("the store", &config.store.directory).map(|(what, dir)| (what, Store::database(&dir))),
     ]
     .into_iter()
@@ -266,17 +277,17 @@ fn check_outputs(
     sink.map_or(Ok(()), |kafka| kafka.check()).map_err(Failure::usage)
 }
 
-/// `interface`: that of a live capture; `captures`: the files of a replay.
+/// `interfaces`: those of a live capture; `captures`: the files of a replay.
 fn desk(
     args: &RunArgs,
     config: &Config,
-    interface: Option<&str>,
+    interfaces: &[String],
     captures: &[PathBuf],
     board: Option<Arc<Board>>,
 ) -> Result<Desk, Failure> {
-    let live = interface.is_some();
+    let live = !interfaces.is_empty();
     let mut learning = config.analysis_settings().map_err(Failure::usage)?;
-    learning.declared = declared::load(config, &args.spec, interface, Tell::Some)
+    learning.declared = declared::load(config, &args.spec, interfaces, Tell::Some)
         .map_err(Failure::usage)?
         .into();
     learning.keys = jwks::load(config).map_err(Failure::usage)?.into();
@@ -397,7 +408,7 @@ fn conclude(
     for damage in &run.damage {
         message::error(damage);
     }
-    let mut status = if run.damage.is_empty() {
+    let mut status = if run.damage.is_empty() && !run.lost_one {
         Status::Done
     } else {
         Status::Input
@@ -452,9 +463,9 @@ fn in_numbers(run: &Run) -> Vec<(&'static str, serde_json::Value)> {
         ("exchanges", counters.exchanges.into()),
         ("gap_bytes", counters.gap_bytes.into()),
     ];
-    if let Some(drops) = run.drops {
-        fields.push(("kernel_dropped", drops.kernel.into()));
-        fields.push(("interface_dropped", drops.interface.into()));
+    if let Some(drops) = &run.drops {
+        fields.push(("kernel_dropped", drops.all.kernel.into()));
+        fields.push(("interface_dropped", drops.all.interface.into()));
     }
     fields
 }

@@ -82,7 +82,7 @@ pub(super) fn tune(args: &TuneArgs) -> Result<Status, Failure> {
 /// Replays the files under one configuration.
 fn told(args: &TuneArgs, config: &Config, stop: &Stop) -> Result<(Told, Status), Failure> {
     let mut learning = config.analysis_settings().map_err(Failure::usage)?;
-    learning.declared = declared::load(config, &args.spec, None, Tell::Nothing)
+    learning.declared = declared::load(config, &args.spec, &[], Tell::Nothing)
         .map_err(Failure::usage)?
         .into();
     learning.keys = jwks::load(config).map_err(Failure::usage)?.into();

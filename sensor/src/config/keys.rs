@@ -9,7 +9,7 @@ use analyzers::inventory::declared::EnvironmentRule;
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::value::{Rule, Secret, Setting, Size, Wrong, hash_key};
+use super::value::{Interfaces, Rule, Secret, Setting, Size, Wrong, hash_key};
 
 /// One key of the table.
 pub(crate) struct Key {
@@ -101,14 +101,15 @@ keys! {
 
     /// Live capture.
     capture: CaptureSection {
-        /// Interface to listen on, when `--interface` is not given.
-        interface: String = String::new(), Rule::Any;
+        /// Interface to listen on, when `--interface` is not given, or a list of several, such as those that a network tap sends the two
+        /// directions to: they are read as one, in the order of their packets. Empty names none.
+        interface: Interfaces = Interfaces::default(), Rule::Any;
         /// Only frames that this filter lets through are taken, in the language of pcap-filter(7). Empty takes
         /// all. For tagged frames write `vlan and …`.
         filter: String = String::new(), Rule::Any;
         /// Bytes kept of each frame. The default keeps every frame whole, also those that the card merged.
         snaplen: u64 = 262_144, Rule::Range(96, 262_144);
-        /// Memory the kernel may use to hold frames while the sensor is busy.
+        /// Memory the kernel may use to hold frames while the sensor is busy, for each interface.
         buffer: Size = Size(64 << 20), Rule::Range(1 << 20, 2047 << 20);
         /// Cores for the threads of a capture, when it takes more than one worker: the first for reassembly, the next for the inventory, the third for
         /// behaviour; with fewer the last one is for the rest. Empty leaves it to the kernel. What cards raise interrupts on is best
@@ -302,7 +303,8 @@ keys! {
         silent_after: Duration = seconds(30 * 86_400), Rule::Range(2 * DAY, 400 * DAY);
         /// Environments, as sections `[[inventory.environments]]` with `name` and any of `interface`, `vlan`, `vni`, `cidr`
         /// (networks of the server) and `host` (globs), each a value or a list. An exchange belongs to the first of which
-        /// every condition holds. The same API in two environments is two endpoints.
+        /// every condition holds. The same API in two environments is two endpoints. Of several interfaces captured together all or none
+        /// may be in an `interface`.
         environments: Vec<EnvironmentRule> = Vec::new(), Rule::Any;
     }
 
@@ -399,13 +401,17 @@ keys! {
         /// PEM file with the key of that certificate.
         tls_key: PathBuf = PathBuf::new(), Rule::Any;
         /// SASL mechanism.
-        sasl_mechanism: String = String::new(), Rule::OneOf(&["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]);
+        sasl_mechanism: String = String::new(), Rule::OneOf(&["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]);
         /// SASL user name.
         sasl_username: String = String::new(), Rule::Any;
         /// SASL password.
         sasl_password: Secret = Secret::default(), Rule::Any;
         /// File that holds the SASL password instead, readable by the sensor only.
         sasl_password_file: PathBuf = PathBuf::new(), Rule::Any;
+        /// File that holds the token for `OAUTHBEARER` and that somebody renews: what Kubernetes projects, or a manager of secrets writes.
+        /// It is read anew when half of the time of the token at hand is over (`exp` of a JWT; any other is read again every half minute), and
+        /// the new one is used on the connections that are open. docs/kafka.md tells more.
+        oauth_token_file: PathBuf = PathBuf::new(), Rule::Any;
         /// Records that may wait for the broker. A live capture sheds what is over that, lowest severity first.
         queue_records: u64 = 20_000, Rule::Range(16, 10_000_000);
         /// Bytes that may wait for the broker.

@@ -192,6 +192,7 @@ impl Config {
             sasl_username: text(&k.sasl_username),
             sasl_password: secret,
             sasl_password_file: path(&k.sasl_password_file),
+            oauth_token_file: path(&k.oauth_token_file),
             queue_records: count(k.queue_records),
             queue_bytes: count(k.queue_bytes.0),
             spool_dir: Some(path(&k.spool_dir).unwrap_or_else(|| self.default_spool())),

@@ -218,7 +218,7 @@ fn unreadable_file(section: &str, key: &str, value: &DeValue<'_>) -> Option<Stri
         ("privacy", "hash_key_file")
             | (
                 "kafka",
-                "tls_ca" | "tls_certificate" | "tls_key" | "sasl_password_file"
+                "tls_ca" | "tls_certificate" | "tls_key" | "sasl_password_file" | "oauth_token_file"
             )
     );
     let DeValue::String(file) = value else { return None };
@@ -288,15 +288,33 @@ fn check_login(kafka: &KafkaSection, place: impl Fn(&str) -> usize) -> Option<(u
             "sasl_password_file",
             !kafka.sasl_password_file.as_os_str().is_empty(),
         ),
+        ("oauth_token_file", !kafka.oauth_token_file.as_os_str().is_empty()),
     ];
     if protocol.starts_with("sasl") {
         let chosen =
             !kafka.sasl_mechanism.is_empty() || direct("sasl.mechanism") || direct("sasl.mechanisms");
         let what = format!(
             "kafka.security_protocol is \"{protocol}\", which takes a kafka.sasl_mechanism: \"PLAIN\", \
-             \"SCRAM-SHA-256\" or \"SCRAM-SHA-512\""
+             \"SCRAM-SHA-256\", \"SCRAM-SHA-512\" or \"OAUTHBEARER\""
         );
-        return (!chosen).then(|| (place("security_protocol"), what));
+        if !chosen {
+            return Some((place("security_protocol"), what));
+        }
+        let by_token = kafka.sasl_mechanism == "OAUTHBEARER";
+        let has_file = !kafka.oauth_token_file.as_os_str().is_empty();
+        if by_token && !has_file && !direct("enable.sasl.oauthbearer.unsecure.jwt") {
+            let what =
+                "kafka.sasl_mechanism is \"OAUTHBEARER\", which takes a kafka.oauth_token_file".to_owned();
+            return Some((place("sasl_mechanism"), what));
+        }
+        if has_file && !by_token && !kafka.sasl_mechanism.is_empty() {
+            let what = format!(
+                "kafka.oauth_token_file is not used while kafka.sasl_mechanism is \"{}\"; write \"OAUTHBEARER\" there",
+                kafka.sasl_mechanism
+            );
+            return Some((place("oauth_token_file"), what));
+        }
+        return None;
     }
     let (key, _) = given.into_iter().find(|(_, set)| *set)?;
     let what = format!(
@@ -441,10 +459,25 @@ format = true
             "[kafka]\nbrokers = \"a:1\"\nsecurity_protocol = \"sasl_ssl\"\n"
         ));
         insta::assert_snapshot!(message("[kafka]\nbrokers = \"a:1\"\nsasl_password = \"b\"\n"));
+        let login = "[kafka]\nsecurity_protocol = \"sasl_ssl\"\nsasl_mechanism =";
+        insta::assert_snapshot!(message(&format!("{login} \"OAUTHBEARER\"\n")));
+        insta::assert_snapshot!(message(&format!(
+            "{login} \"PLAIN\"\noauth_token_file = \"/dev/null\"\n"
+        )));
         for direct in ["sasl.mechanism = \"OAUTHBEARER\"", "security.protocol = \"ssl\""] {
             let text = format!("[kafka]\nsecurity_protocol = \"sasl_ssl\"\n[kafka.options]\n{direct}\n");
             assert!(parse(&text, false).is_ok(), "{direct}");
         }
+        let by_file = format!("{login} \"OAUTHBEARER\"\noauth_token_file = \"/does/not/exist\"\n");
+        let Err(found) = parse(&by_file, true) else {
+            panic!("there is no such file");
+        };
+        assert!(
+            found[0]
+                .what
+                .contains("names /does/not/exist, which cannot be read"),
+            "{found:?}"
+        );
     }
 
     #[test]
@@ -500,6 +533,36 @@ specs = [""]
         let again = parse(&format!("[inventory]\nenvironments = {shown}\n"), false);
         let again = again.unwrap_or_else(|_| panic!("no mistakes"));
         assert_eq!(again.inventory.environments, config.inventory.environments);
+    }
+
+    #[test]
+    fn an_interface_is_a_name_and_several_are_a_list() {
+        let key = super::KEYS.iter().find(|k| k.name == "interface").unwrap();
+        for (written, names, shown) in [
+            ("\"\"", &[][..], "\"\""),
+            ("[]", &[], "\"\""),
+            ("\"eth1\"", &["eth1"], "\"eth1\""),
+            ("[\"eth1\"]", &["eth1"], "\"eth1\""),
+            ("[\"eth2\", \"eth1\"]", &["eth2", "eth1"], "[\"eth2\", \"eth1\"]"),
+        ] {
+            let config = parse(&format!("[capture]\ninterface = {written}\n"), false);
+            let config = config.unwrap_or_else(|_| panic!("{written}"));
+            assert_eq!(config.capture.interface.0, names);
+            assert_eq!((key.show)(&config), shown);
+        }
+        for (written, wanted) in [
+            ("[\"a\", \"b\", \"a\"]", "the interface a is named twice"),
+            ("[\"any\", \"b\"]", "`any` is all interfaces"),
+            ("[\"a\", \"\"]", "an empty name"),
+            ("[\"a\", 7]", "a list of texts"),
+            ("7", "a text, or a list of texts"),
+        ] {
+            let said = message(&format!("[capture]\ninterface = {written}\n"));
+            assert!(
+                said.contains("capture.interface") && said.contains(wanted),
+                "{said}"
+            );
+        }
     }
 
     #[test]

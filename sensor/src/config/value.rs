@@ -340,6 +340,36 @@ impl Setting for Vec<String> {
     }
 }
 
+/// Interfaces: one text, or a list of them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Interfaces(pub(crate) Vec<String>);
+
+impl Setting for Interfaces {
+    const TYPE: &'static str = "a text, or a list of texts";
+    fn read(value: &Spanned<DeValue<'_>>, rule: Rule) -> Result<Self, Vec<Wrong>> {
+        let names = match value.get_ref() {
+            DeValue::Array(_) => <Vec<String> as Setting>::read(value, rule)?,
+            DeValue::String(name) if name.is_empty() => Vec::new(),
+            DeValue::String(name) => vec![name.to_string()],
+            _ => return Err(not_a::<Self>(value)),
+        };
+        if names.iter().any(String::is_empty) {
+            return wrong(value, "has an empty name in its list; leave it out".into());
+        }
+        match crate::source::live::twice(&names) {
+            Some(why) => wrong(value, format!("is not right: {why}")),
+            None => Ok(Self(names)),
+        }
+    }
+    fn show(&self) -> String {
+        match &self.0[..] {
+            [] => quoted(""),
+            [one] => quoted(one),
+            several => Setting::show(&several.to_vec()),
+        }
+    }
+}
+
 impl Setting for Vec<u16> {
     const TYPE: &'static str = "a list of whole numbers";
     fn read(value: &Spanned<DeValue<'_>>, rule: Rule) -> Result<Self, Vec<Wrong>> {

@@ -202,7 +202,7 @@ pub(crate) fn declarations_with_hosts(
 ) -> Result<(Arc<Declared>, Vec<Vec<String>>), Failure> {
     if args.config.is_some() || !args.spec.is_empty() {
         let config = config::from_file(args.config.as_deref()).map_err(Failure::usage)?;
-        let declared = declared::load(&config, &args.spec, None, tell).map_err(Failure::usage)?;
+        let declared = declared::load(&config, &args.spec, &[], tell).map_err(Failure::usage)?;
         let files = declared::spec_files(&config, &args.spec);
         return Ok((
             declared.into(),

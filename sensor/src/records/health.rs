@@ -9,16 +9,40 @@ use super::SensorRecord;
 use super::time::Rfc3339;
 use crate::audit::Head;
 use crate::coverage::{Amounts, Coverage, Server};
-use crate::source::Drops;
+use crate::source::{Losses, PortLosses};
 
 /// Servers in a record; the others are summed.
 const MOST_SERVERS: usize = 50;
 
 #[derive(Serialize)]
-struct CapturePart {
+struct CapturePart<'a> {
     received: u64,
     kernel_dropped: u64,
     interface_dropped: u64,
+    /// Of each, where there are several interfaces.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    interfaces: Vec<InterfacePart<'a>>,
+}
+
+#[derive(Serialize)]
+struct InterfacePart<'a> {
+    name: &'a str,
+    up: bool,
+    received: u64,
+    kernel_dropped: u64,
+    interface_dropped: u64,
+}
+
+impl<'a> From<&'a PortLosses> for InterfacePart<'a> {
+    fn from(port: &'a PortLosses) -> Self {
+        Self {
+            name: &port.name,
+            up: port.up,
+            received: port.drops.received,
+            kernel_dropped: port.drops.kernel,
+            interface_dropped: port.drops.interface,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -186,7 +210,7 @@ pub(crate) struct HealthRecord<'a> {
     sensor: SensorRecord<'a>,
     ts: Rfc3339,
     #[serde(skip_serializing_if = "Option::is_none")]
-    capture: Option<CapturePart>,
+    capture: Option<CapturePart<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     kafka: Option<KafkaPart>,
     reassembly: CountersPart<'a>,
@@ -201,7 +225,7 @@ pub(crate) struct HealthRecord<'a> {
 /// What a record on the health topic is made from.
 pub(crate) struct State<'a> {
     /// Of a live capture.
-    pub(crate) drops: Option<Drops>,
+    pub(crate) drops: Option<&'a Losses>,
     /// With Kafka: records confirmed, waiting in the spool, shed.
     pub(crate) published: Option<(u64, u64, u64)>,
     pub(crate) reassembly: &'a Counters,
@@ -220,10 +244,11 @@ impl<'a> HealthRecord<'a> {
             v: super::VERSION,
             sensor,
             ts: Rfc3339(ts),
-            capture: state.drops.as_ref().map(|d| CapturePart {
-                received: d.received,
-                kernel_dropped: d.kernel,
-                interface_dropped: d.interface,
+            capture: state.drops.map(|d| CapturePart {
+                received: d.all.received,
+                kernel_dropped: d.all.kernel,
+                interface_dropped: d.all.interface,
+                interfaces: d.each.iter().map(Into::into).collect(),
             }),
             kafka: state.published.map(|(delivered, spooled, shed)| KafkaPart {
                 delivered,
@@ -245,6 +270,7 @@ mod tests {
     use reassembly::{App, Flags, Flow, FlowRef, Timestamp};
 
     use super::*;
+    use crate::source::Drops;
 
     #[test]
     fn a_record_fits_its_schema_and_has_the_servers_with_the_most_bytes() {
@@ -298,11 +324,28 @@ mod tests {
                 revisions: 3,
             })
             .collect();
+        let port = |name: &str, received| PortLosses {
+            name: name.to_owned(),
+            drops: Drops {
+                received,
+                kernel: 1,
+                interface: 2,
+            },
+            up: received > 0,
+        };
+        let drops = Losses {
+            all: Drops {
+                received: 7,
+                kernel: 2,
+                interface: 4,
+            },
+            each: vec![port("eth1", 7), port("eth2", 0)],
+        };
         let record = HealthRecord::new(
             sensor,
             5,
             &State {
-                drops: None,
+                drops: Some(&drops),
                 published: None,
                 reassembly: &counters,
                 coverage: &coverage,
@@ -317,6 +360,10 @@ mod tests {
         if let Err(error) = validator.validate(&record) {
             panic!("{error} at {}", error.instance_path());
         }
+        let of = |at: usize, name: &str| record["capture"]["interfaces"][at][name].clone();
+        assert_eq!(of(0, "name"), "eth1");
+        assert_eq!((of(0, "up"), of(1, "up")), (true.into(), false.into()));
+        assert_eq!((of(0, "received"), of(1, "received")), (7.into(), 0.into()));
         assert_eq!(record["suppressions"][0]["what"], "weak_auth at *");
         let part = &record["coverage"];
         assert_eq!(part["servers"].as_array().map(Vec::len), Some(MOST_SERVERS));

@@ -1,11 +1,12 @@
-//! A network interface, through libpcap. Frames are only ever read: nothing here can send one.
+//! Network interfaces, through libpcap. Frames are only ever read: nothing here can send one.
 
 use std::time::{Duration, Instant};
 
 use pcap::{Active, Capture, Linktype, Precision};
 use reassembly::{LinkType, Packet, Timestamp};
 
-use super::{Drops, Step};
+use super::merge::{self, Merge, Next, Port};
+use super::{Drops, Losses, Missing, PortLosses, Step};
 use crate::message;
 
 /// How long the kernel may keep frames back before it hands them over.
@@ -20,13 +21,13 @@ const LOOK: Duration = Duration::from_secs(1);
 /// What to capture, and how.
 #[derive(Debug, Clone)]
 pub(crate) struct LiveSettings {
-    /// Interface name.
-    pub(crate) interface: String,
+    /// Names of the interfaces.
+    pub(crate) interfaces: Vec<String>,
     /// Filter in the language of pcap-filter(7); empty takes everything.
     pub(crate) filter: String,
     /// Bytes kept of each frame.
     pub(crate) snaplen: u32,
-    /// Bytes the kernel may hold.
+    /// Bytes the kernel may hold for each interface.
     pub(crate) buffer: u64,
     /// Whether to take frames meant for others.
     pub(crate) promiscuous: bool,
@@ -46,13 +47,131 @@ pub(crate) enum LiveError {
     /// The filter is wrong.
     #[error("the filter `{filter}` is not right: {cause}; its language is described in pcap-filter(7)")]
     Filter { filter: String, cause: String },
+    /// The same frames would come twice.
+    #[error("{0}")]
+    Twice(String),
     /// Anything else.
     #[error("cannot capture on {name}: {cause}")]
     Other { name: String, cause: String },
 }
 
-/// An interface that is being captured.
+/// Interfaces that are being captured, as one source.
 pub(crate) struct Live {
+    taps: Vec<Tap>,
+    /// Puts the frames of several in order; one by itself needs none of that.
+    merge: Merge,
+}
+
+impl Live {
+    /// Begins to capture.
+    ///
+    /// # Errors
+    ///
+    /// When an interface is missing, named twice or may not be captured, or the filter is wrong.
+    pub(crate) fn open(settings: &LiveSettings) -> Result<Self, LiveError> {
+        if let Some(why) = twice(&settings.interfaces) {
+            return Err(LiveError::Twice(why));
+        }
+        let names = settings.interfaces.iter();
+        let taps = names
+            .map(|name| Tap::open(name, settings))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Self {
+            merge: Merge::new(taps.len()),
+            taps,
+        })
+    }
+
+    /// The next frame, or that none came for a while.
+    ///
+    /// # Errors
+    ///
+    /// When the interface can no longer be read, as when it goes away. Of several, the others go on.
+    #[inline]
+    pub(crate) fn next(&mut self) -> Result<Step<'_>, LiveError> {
+        if self.taps.len() == 1 {
+            return self.taps[0].next();
+        }
+        match self.merge.next(&mut self.taps, merge::clock) {
+            Next::Frame(at) => Ok(self.merge.frame(at).map_or(Step::Idle, Step::Packet)),
+            Next::Nothing => {
+                std::thread::sleep(NAP);
+                Ok(Step::Idle)
+            }
+            Next::Lost(at, error) => {
+                let left = (self.taps.iter().enumerate()).filter(|(at, _)| !self.merge.is_gone(*at));
+                let left: Vec<&str> = left.map(|(_, tap)| tap.name.as_str()).collect();
+                let goes_on = match left.is_empty() {
+                    true => String::new(),
+                    false => format!(
+                        "; the capture goes on without {}, on {}",
+                        self.taps[at].name,
+                        left.join(", ")
+                    ),
+                };
+                message::error(&format!("{error}{goes_on}"));
+                Ok(Step::Idle)
+            }
+            Next::End => Ok(Step::End),
+        }
+    }
+
+    /// A frame that was read before the capture was stopped and not given out yet.
+    pub(crate) fn rest(&mut self) -> Option<Packet<'_>> {
+        let at = self.merge.rest()?;
+        self.merge.frame(at)
+    }
+
+    /// Whether one of several ended before the capture did, which was told then.
+    pub(crate) fn has_lost_one(&self) -> bool {
+        (0..self.taps.len()).any(|at| self.merge.is_gone(at))
+    }
+
+    /// The interfaces from which nothing comes. Usually there are none, which costs nothing.
+    pub(crate) fn missing(&self) -> Vec<Missing> {
+        let taps = self.taps.iter().enumerate();
+        taps.filter(|(at, tap)| tap.down.is_some() || self.merge.is_gone(*at))
+            .map(|(at, tap)| Missing {
+                name: tap.name.clone(),
+                gone: self.merge.is_gone(at),
+            })
+            .collect()
+    }
+
+    /// What was dropped so far.
+    pub(crate) fn drops(&mut self) -> Losses {
+        let mut losses = Losses::default();
+        let several = self.taps.len() > 1;
+        for (at, tap) in self.taps.iter_mut().enumerate() {
+            let drops = tap.drops();
+            losses.all.received += drops.received;
+            losses.all.kernel += drops.kernel;
+            losses.all.interface += drops.interface;
+            if several {
+                losses.each.push(PortLosses {
+                    name: tap.name.clone(),
+                    drops,
+                    up: tap.down.is_none() && !self.merge.is_gone(at),
+                });
+            }
+        }
+        losses
+    }
+}
+
+/// Why these interfaces cannot be captured together: frames would come twice.
+pub(crate) fn twice(names: &[String]) -> Option<String> {
+    for (at, name) in names.iter().enumerate() {
+        if names[..at].contains(name) {
+            return Some(format!("the interface {name} is named twice; name it once"));
+        }
+    }
+    let any = names.len() > 1 && names.iter().any(|name| name == "any");
+    any.then(|| "`any` is all interfaces of this machine, so that others beside it would be captured twice; name `any` or the others".to_owned())
+}
+
+/// An interface that is being captured.
+struct Tap {
     name: String,
     capture: Capture<Active>,
     link: LinkType,
@@ -68,14 +187,9 @@ pub(crate) struct Live {
     last: (u32, u32, u32),
 }
 
-impl Live {
-    /// Begins to capture.
-    ///
-    /// # Errors
-    ///
-    /// When the interface is missing, may not be captured, or the filter is wrong.
-    pub(crate) fn open(settings: &LiveSettings) -> Result<Self, LiveError> {
-        let name = settings.interface.clone();
+impl Tap {
+    fn open(name: &str, settings: &LiveSettings) -> Result<Self, LiveError> {
+        let name = name.to_owned();
         let open = |precision: Precision| {
             Capture::from_device(name.as_str())?
                 .promisc(settings.promiscuous)
@@ -118,11 +232,19 @@ impl Live {
     }
 
     /// The next frame, or that none came for a while.
-    ///
-    /// # Errors
-    ///
-    /// When the interface can no longer be read, as when it goes away.
-    pub(crate) fn next(&mut self) -> Result<Step<'_>, LiveError> {
+    #[inline]
+    fn next(&mut self) -> Result<Step<'_>, LiveError> {
+        let step = self.poll();
+        if matches!(step, Ok(Step::Idle)) {
+            std::thread::sleep(NAP);
+        }
+        step
+    }
+}
+
+impl Port for Tap {
+    #[inline]
+    fn poll(&mut self) -> Result<Step<'_>, LiveError> {
         let unit = if self.nanoseconds { 1 } else { 1000 };
         if self.idle || self.down.is_some() {
             self.idle = false;
@@ -143,7 +265,6 @@ impl Live {
             }
             Err(pcap::Error::TimeoutExpired) => {
                 self.idle = true;
-                std::thread::sleep(NAP);
                 Ok(Step::Idle)
             }
             Err(pcap::Error::NoMorePackets) => Ok(Step::End),
@@ -153,7 +274,9 @@ impl Live {
             }),
         }
     }
+}
 
+impl Tap {
     /// Says when the interface goes down, and when it is up again: libpcap waits for that without a word.
     fn look(&mut self) {
         if self.looked.elapsed() < LOOK {
@@ -165,7 +288,7 @@ impl Live {
             None if up == Some(false) => {
                 self.down = Some(self.looked);
                 message::warn(&format!(
-                    "{} is down, and nothing is captured until it is up: sudo ip link set {} up",
+                    "{} is down, and nothing is captured on it until it is up: sudo ip link set {} up",
                     self.name, self.name
                 ));
             }
@@ -181,13 +304,8 @@ impl Live {
         }
     }
 
-    /// The name of the interface, while it is down.
-    pub(crate) fn down(&self) -> Option<&str> {
-        self.down.map(|_| self.name.as_str())
-    }
-
     /// What was dropped so far.
-    pub(crate) fn drops(&mut self) -> Drops {
+    fn drops(&mut self) -> Drops {
         if let Ok(stat) = self.capture.stats() {
             let grow = |total: &mut u64, last: &mut u32, seen: u32| {
                 *total += u64::from(seen.wrapping_sub(*last));

@@ -6,6 +6,7 @@ pub(crate) mod capture;
 pub(crate) mod file;
 pub(crate) mod hold;
 pub(crate) mod live;
+mod merge;
 mod pcap_file;
 mod pcapng;
 mod stream;
@@ -33,4 +34,33 @@ pub(crate) struct Drops {
     pub(crate) kernel: u64,
     /// Dropped by the interface or its driver.
     pub(crate) interface: u64,
+}
+
+/// The same of a capture, and of each of its interfaces where it has several.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Losses {
+    /// Of all together.
+    pub(crate) all: Drops,
+    /// Of each, in the order in which they were named; empty when there is one.
+    pub(crate) each: Vec<PortLosses>,
+}
+
+/// What became of frames on one of several interfaces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PortLosses {
+    /// Name of the interface.
+    pub(crate) name: String,
+    /// Its drops.
+    pub(crate) drops: Drops,
+    /// Frames can come.
+    pub(crate) up: bool,
+}
+
+/// Why nothing comes from an interface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Missing {
+    /// Name of the interface.
+    pub(crate) name: String,
+    /// It can no longer be read, also when it comes back.
+    pub(crate) gone: bool,
 }

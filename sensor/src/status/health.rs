@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::{Board, Stage};
+use crate::source::Missing;
 
 /// Silence of the side that reads packets, in milliseconds, after which it is stuck. It speaks every second, also without packets.
 const WIRE_SILENT: u64 = 15_000;
@@ -18,9 +19,7 @@ impl Board {
             Stage::Opening => vec!["capture: the interface is not open yet".to_owned()],
             Stage::Reading => vec!["store: what was learned before is being read".to_owned()],
             // A process that begins anew would be no better off, so this is about being ready and not about being well.
-            Stage::Capturing => (self.down.load().iter())
-                .map(|name| format!("capture: {name} is down, and nothing is captured until it is up: sudo ip link set {name} up"))
-                .collect(),
+            Stage::Capturing => self.missing.load().iter().map(is_missing).collect(),
             Stage::Ending => vec!["capture: it has ended; what is left is being written".to_owned()],
         }
     }
@@ -71,6 +70,20 @@ impl Board {
             wrong.push(format!("output: {name} cannot be written and is incomplete"));
         }
         wrong
+    }
+}
+
+fn is_missing(interface: &Missing) -> String {
+    let name = &interface.name;
+    match interface.gone {
+        true => format!(
+            "capture: {name} is gone, and the others go on; when it is there again, start anew to capture it"
+        ),
+        false => {
+            format!(
+                "capture: {name} is down, and nothing is captured on it until it is up: sudo ip link set {name} up"
+            )
+        }
     }
 }
 
@@ -151,10 +164,16 @@ mod tests {
     #[test]
     fn an_interface_that_is_down_is_a_matter_of_being_ready() {
         let board = capturing();
-        board.tell_interface(Some("eth1"));
-        assert!(board.not_ready()[0].contains("sudo ip link set eth1 up"));
+        let missing = |name: &str, gone| Missing {
+            name: name.to_owned(),
+            gone,
+        };
+        board.tell_missing(vec![missing("eth1", false), missing("eth2", true)]);
+        let told = board.not_ready();
+        assert!(told[0].contains("sudo ip link set eth1 up"), "{told:?}");
+        assert!(told[1].contains("eth2 is gone"), "{told:?}");
         assert!(board.wrong().is_empty());
-        board.tell_interface(None);
+        board.tell_missing(Vec::new());
         assert!(board.not_ready().is_empty());
     }
 

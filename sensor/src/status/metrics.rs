@@ -1,7 +1,7 @@
 //! The numbers as Prometheus reads them: the text format, version 0.0.4.
 //!
 //! Names follow the conventions of Prometheus: base units, `_total` for what only grows. Values of labels come from lists that
-//! are fixed in the program; nothing of the wire is ever one.
+//! are fixed in the program, but for the names of interfaces; nothing of the wire is ever one.
 
 use std::fmt::Write as _;
 use std::sync::atomic::Ordering;
@@ -10,6 +10,7 @@ use analyzers::{Kind, Severity};
 
 use super::process::Process;
 use super::{Board, FindingCounts, KafkaWork, Stage, Wire, Work};
+use crate::source::PortLosses;
 
 /// A text in the making.
 #[derive(Default)]
@@ -75,6 +76,48 @@ impl Text {
         self.metric(name, of, help);
         for (value, count) in values {
             self.sample(name, &[(label, value)], count);
+        }
+    }
+}
+
+/// Of each interface, where there are several.
+fn interface_metrics(text: &mut Text, interfaces: &[PortLosses]) {
+    if interfaces.is_empty() {
+        return;
+    }
+    type Of = fn(&PortLosses) -> u64;
+    let metrics: [(&str, Type, &str, Of); 4] = [
+        (
+            "tapline_interface_up",
+            Gauge,
+            "Whether frames can come from the interface.",
+            |port| port.up.into(),
+        ),
+        (
+            "tapline_interface_received_packets_total",
+            Counter,
+            "Packets that the kernel took for the sensor on the interface and that passed the filter.",
+            |port| port.drops.received,
+        ),
+        (
+            "tapline_interface_kernel_dropped_packets_total",
+            Counter,
+            "Packets of the interface dropped because the kernel's buffer was full (capture.buffer).",
+            |port| port.drops.kernel,
+        ),
+        (
+            "tapline_interface_dropped_packets_total",
+            Counter,
+            "Packets dropped by the interface or its driver.",
+            |port| port.drops.interface,
+        ),
+    ];
+    for (name, of, help, value) in metrics {
+        text.metric(name, of, help);
+        for port in interfaces {
+            // The operator's own word, in which the kernel allows nearly everything.
+            let of = port.name.replace('\\', r"\\").replace('"', "\\\"");
+            let _ = writeln!(text.0, "{name}{{interface=\"{of}\"}} {}", value(port));
         }
     }
 }
@@ -203,21 +246,22 @@ impl Board {
             (
                 "tapline_capture_received_packets_total",
                 "Packets that the kernel took for the sensor and that passed the filter.",
-                wire.drops.received,
+                wire.drops.all.received,
             ),
             (
                 "tapline_capture_kernel_dropped_packets_total",
                 "Packets dropped because the kernel's buffer was full (capture.buffer).",
-                wire.drops.kernel,
+                wire.drops.all.kernel,
             ),
             (
                 "tapline_capture_interface_dropped_packets_total",
                 "Packets dropped by the interface or its driver.",
-                wire.drops.interface,
+                wire.drops.all.interface,
             ),
         ] {
             text.one(name, Counter, help, value);
         }
+        interface_metrics(text, &wire.drops.each);
         // Names are those of health records, in the order of the funnel.
         for (name, words, value) in wire.counters.named() {
             let mut help = words.to_owned();
@@ -492,6 +536,28 @@ mod tests {
 
     use super::super::{KafkaWork, StoreWork};
     use super::*;
+    use crate::source::{Drops, Losses};
+
+    fn port(name: &str) -> PortLosses {
+        PortLosses {
+            name: name.to_owned(),
+            drops: Drops::default(),
+            up: true,
+        }
+    }
+
+    #[test]
+    fn names_of_interfaces_are_written_as_prometheus_reads_them() {
+        let mut text = Text::default();
+        interface_metrics(&mut text, &["eth1", "a\"b\\"].map(port));
+        let text = text.0;
+        for line in [
+            "tapline_interface_up{interface=\"eth1\"} 1",
+            "tapline_interface_up{interface=\"a\\\"b\\\\\"} 1",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line} in\n{text}");
+        }
+    }
 
     /// What a capture with everything prints.
     fn everything() -> String {
@@ -499,7 +565,10 @@ mod tests {
         board.reach(Stage::Capturing);
         board.tell_wire(Wire {
             counters: Counters::default(),
-            drops: crate::source::Drops::default(),
+            drops: Losses {
+                all: Drops::default(),
+                each: ["eth1", "eth2"].map(port).into(),
+            },
             open_flows: 0,
             flow_memory: 0,
             now: Timestamp(2_000_000_000),

@@ -23,13 +23,13 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use reassembly::{Counters, Timestamp};
 
 use crate::coverage::Amounts;
-use crate::source::Drops;
+use crate::source::{Losses, Missing};
 
 /// What the side that reads packets tells.
 #[derive(Debug, Clone)]
 pub(crate) struct Wire {
     pub(crate) counters: Counters,
-    pub(crate) drops: Drops,
+    pub(crate) drops: Losses,
     /// Flows that are followed, and the memory that they take.
     pub(crate) open_flows: usize,
     pub(crate) flow_memory: usize,
@@ -143,8 +143,8 @@ pub(crate) struct Board {
     /// Parcels between the two sides, and how many may be there.
     parcels: AtomicUsize,
     parcels_most: AtomicUsize,
-    /// The interface that is down.
-    down: ArcSwapOption<String>,
+    /// The interfaces from which nothing comes.
+    missing: ArcSwap<Vec<Missing>>,
     /// How often the configuration was read anew and taken over, and refused.
     reloads: [AtomicU64; 2],
     /// Memory that flows may take.
@@ -166,7 +166,7 @@ impl Board {
             has_shed: AtomicBool::new(false),
             parcels: AtomicUsize::new(0),
             parcels_most: AtomicUsize::new(0),
-            down: ArcSwapOption::empty(),
+            missing: ArcSwap::default(),
             reloads: [AtomicU64::new(0), AtomicU64::new(0)],
             flow_memory_most,
         }
@@ -212,10 +212,10 @@ impl Board {
         self.work_at.store(now, Ordering::Relaxed);
     }
 
-    /// Names the interface while it is down.
-    pub(crate) fn tell_interface(&self, down: Option<&str>) {
-        if down.is_some() != self.down.load().is_some() {
-            self.down.store(down.map(|name| name.to_owned().into()));
+    /// Names the interfaces from which nothing comes.
+    pub(crate) fn tell_missing(&self, missing: Vec<Missing>) {
+        if missing != **self.missing.load() {
+            self.missing.store(missing.into());
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::page::{Look, Page, bytes, thousands, wrap};
 use crate::pipeline::{Run, Stopped};
+use crate::source::Drops;
 
 /// Counters that tell of size or of work, not of loss.
 const NO_LOSS: &[&str] = &[
@@ -37,14 +38,22 @@ impl Funnel {
     pub(super) fn new(run: &Run, endpoints: Option<u64>, given_up: &[(&'static str, u64)]) -> Self {
         let counters = &run.counters;
         let mut losses: [Vec<String>; 3] = Default::default();
-        if let Some(drops) = run.drops {
-            for (count, text) in [
-                (drops.kernel, "dropped by the kernel (buffer full)"),
-                (drops.interface, "dropped by the interface"),
-            ] {
-                if count > 0 {
-                    losses[0].push(counted(count, text));
+        if let Some(drops) = &run.drops {
+            let mut tell = |drops: &Drops, on: &str| {
+                for (count, text) in [
+                    (drops.kernel, format!("dropped by the kernel (buffer full){on}")),
+                    (drops.interface, format!("dropped by the interface{on}")),
+                ] {
+                    if count > 0 {
+                        losses[0].push(counted(count, &text));
+                    }
                 }
+            };
+            match &drops.each[..] {
+                [] => tell(&drops.all, ""),
+                each => each
+                    .iter()
+                    .for_each(|port| tell(&port.drops, &format!(" on {}", port.name))),
             }
         }
         // Counters come in the order of the funnel, each stage's own count first.

@@ -9,7 +9,7 @@ use super::page::Page;
 use super::{Kept, Learned, nothing_seen, short};
 use crate::coverage::Coverage;
 use crate::pipeline::{Run, Stopped};
-use crate::source::Drops;
+use crate::source::{Drops, Losses};
 
 const START: u64 = 1_795_248_000_000_000_000;
 
@@ -146,10 +146,13 @@ fn run() -> Run {
             damaged: 2,
             ..Counters::default()
         },
-        drops: Some(Drops {
-            received: 12_345,
-            kernel: 7,
-            interface: 0,
+        drops: Some(Losses {
+            all: Drops {
+                received: 12_345,
+                kernel: 7,
+                interface: 0,
+            },
+            each: Vec::new(),
         }),
         span: Some((Timestamp(START), Timestamp(START + 36_000_000_000_000))),
         readable: 1,

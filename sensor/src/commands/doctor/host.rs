@@ -187,7 +187,9 @@ pub(super) fn limits(points: &mut Vec<Point>) {
 
 /// What is to be said of memory.
 pub(super) fn memory(config: &Config, points: &mut Vec<Point>) {
-    let (process, kernel) = (config.limits.memory.0, config.capture.buffer.0);
+    let interfaces = config.capture.interface.0.len().max(1) as u64;
+    let kernel = config.capture.buffer.0.saturating_mul(interfaces);
+    let process = config.limits.memory.0;
     let Some((available, of)) = available() else {
         return;
     };

@@ -68,10 +68,10 @@ pub(super) fn doctor(args: &DoctorArgs) -> Result<Status, Failure> {
     if !config.token.jwks.is_empty() {
         points.push(("keys of issuers", keys(&config)));
     }
-    let interface = args
-        .interface
-        .clone()
-        .unwrap_or_else(|| config.capture.interface.clone());
+    let interfaces_asked = match args.interface.is_empty() {
+        true => config.capture.interface.0.clone(),
+        false => args.interface.clone(),
+    };
     points.push((
         "interfaces",
         match interfaces() {
@@ -83,9 +83,11 @@ pub(super) fn doctor(args: &DoctorArgs) -> Result<Status, Failure> {
     ));
     // Interface and address are opened before rights are given away, and nothing else is.
     drop(user);
-    points.push(("capture", capture(&interface, &config)));
+    points.push(("capture", capture(&interfaces_asked, &config)));
     points.extend(user::listen(&config.http.listen));
-    points.extend(interface::points(&interface, &config, config.capture.snaplen));
+    for name in &interfaces_asked {
+        points.extend(interface::points(name, &config, config.capture.snaplen));
+    }
     let mut config = config;
     if let Some(dir) = &args.store {
         config.store.directory.clone_from(dir);
@@ -159,12 +161,12 @@ fn keys(config: &Config) -> Outcome {
     }
 }
 
-fn capture(interface: &str, config: &Config) -> Outcome {
-    let asked = !interface.is_empty();
+fn capture(interfaces: &[String], config: &Config) -> Outcome {
+    let asked = !interfaces.is_empty();
     // The loopback interface is always there, so it shows whether capturing is allowed at all.
-    let name = if asked { interface } else { "lo" };
+    let names = if asked { interfaces } else { &["lo".to_owned()] };
     let settings = LiveSettings {
-        interface: name.into(),
+        interfaces: names.to_owned(),
         filter: config.capture.filter.clone(),
         snaplen: u32::try_from(config.capture.snaplen).unwrap_or(u32::MAX),
         buffer: config.capture.buffer.0,
@@ -172,7 +174,7 @@ fn capture(interface: &str, config: &Config) -> Outcome {
         promiscuous: false,
     };
     match Live::open(&settings) {
-        Ok(_) if asked => Good(format!("allowed on {name}")),
+        Ok(_) if asked => Good(format!("allowed on {}", names.join(", "))),
         Ok(_) => Good("allowed (tried on lo; name an interface with -i or capture.interface)".into()),
         Err(error) => {
             let mend = match &error {
@@ -181,7 +183,8 @@ fn capture(interface: &str, config: &Config) -> Outcome {
                 }
                 LiveError::Missing { .. } => "ip link, then name one of these with -i".into(),
                 LiveError::Filter { .. } => "man 7 pcap-filter".into(),
-                LiveError::Other { .. } => format!("sudo ip link set {name} up"),
+                LiveError::Twice(_) => "tapline capture -i with each interface once".into(),
+                LiveError::Other { name, .. } => format!("sudo ip link set {name} up"),
             };
             Bad(error.to_string(), mend)
         }

@@ -1,17 +1,37 @@
 //! The connection to the brokers: what librdkafka reports, and how that reads to a person.
 
+use std::error::Error;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientContext;
+use rdkafka::client::OAuthToken;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, DeliveryResult, Producer as _, ProducerContext};
+
+use super::publisher::now_ms;
+use super::token::Tokens;
 
 pub(super) type Producer = BaseProducer<Context>;
 
 /// The fate of one record: its number, and why it was not delivered.
 pub(super) type Report = (u64, Result<(), RDKafkaErrorCode>);
+
+/// How librdkafka is set up, with what it asks the program for.
+#[derive(Clone, Debug)]
+pub(super) struct Options {
+    pub(super) native: ClientConfig,
+    /// Where tokens come from, when it logs in with them.
+    pub(super) tokens: Option<Tokens>,
+}
+
+impl Options {
+    /// Whether the program hands over tokens. librdkafka's client for topics cannot be handed any.
+    pub(super) fn needs_tokens(&self) -> bool {
+        matches!(self.tokens, Some(Tokens::File { .. } | Tokens::Nowhere))
+    }
+}
 
 /// What librdkafka tells between two polls.
 #[derive(Default)]
@@ -20,6 +40,9 @@ pub(super) struct Context {
     complaints: Mutex<Complaints>,
     /// The operator asked for librdkafka's own log with the option `debug`.
     verbose: bool,
+    tokens: Option<Tokens>,
+    /// Why there is no new token.
+    no_token: Mutex<Option<String>>,
 }
 
 /// How long a cause stands: librdkafka says the same of the same connection again only after 30 seconds, however often it fails.
@@ -41,9 +64,10 @@ impl Complaints {
 }
 
 impl Context {
-    pub(super) fn new(config: &ClientConfig) -> Self {
+    pub(super) fn new(options: &Options) -> Self {
         Self {
-            verbose: config.get("debug").is_some(),
+            verbose: options.native.get("debug").is_some(),
+            tokens: options.tokens.clone(),
             ..Self::default()
         }
     }
@@ -79,6 +103,14 @@ impl Context {
         complaints.nobody_answers = false;
     }
 
+    /// Why there is no new token; the one at hand may hold for a while.
+    pub(super) fn token_trouble(&self) -> Option<String> {
+        self.no_token
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
     /// Whether the producer can do no more and has to be made anew.
     pub(super) fn is_fatal(&self) -> bool {
         self.complaints().fatal
@@ -86,6 +118,15 @@ impl Context {
 }
 
 impl ClientContext for Context {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        let taken = (self.tokens.as_ref().unwrap_or(&Tokens::Nowhere)).take(config, now_ms());
+        let mut trouble = self.no_token.lock().unwrap_or_else(PoisonError::into_inner);
+        *trouble = taken.as_ref().err().cloned();
+        Ok(taken?)
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         if self.verbose {
             crate::message::info(&format!("librdkafka: {level:?} {facility} {message}"));
@@ -134,8 +175,8 @@ impl ProducerContext for Context {
     }
 }
 
-pub(super) fn producer(config: &ClientConfig) -> Result<Producer, ClientError> {
-    Producer::from_config_and_context(config, Context::new(config))
+pub(super) fn producer(options: &Options) -> Result<Producer, ClientError> {
+    Producer::from_config_and_context(&options.native, Context::new(options))
 }
 
 /// Waits until a broker answers. The error is a message for people: which address, what to check.
@@ -148,6 +189,8 @@ pub(super) fn reach(producer: &Producer, brokers: &str, at_most: Duration) -> Re
         (complaints.nobody_answers, complaints.fatal) = (false, false);
     }
     let mut given_up_at = deadline;
+    // What librdkafka wants before it connects: a token, for one.
+    producer.poll(Duration::ZERO);
     loop {
         let slice = Duration::from_millis(300).min(at_most);
         let answer = producer.client().fetch_metadata(None, slice);
@@ -168,13 +211,14 @@ pub(super) fn reach(producer: &Producer, brokers: &str, at_most: Duration) -> Re
             given_up_at = given_up_at.min(now + Duration::from_millis(1500));
         }
         if now >= given_up_at {
-            return Err(explain(&context.complaints(), brokers, true));
+            return Err(explain(context, brokers, true));
         }
     }
 }
 
 /// `never`: no broker ever answered, so that a connection that closes did so in its handshake.
-fn explain(complaints: &Complaints, brokers: &str, never: bool) -> String {
+fn explain(context: &Context, brokers: &str, never: bool) -> String {
+    let complaints = context.complaints();
     let Some((code, text, _)) = &complaints.cause else {
         return format!(
             "no Kafka broker answers at {brokers}: no reply in time; check address, firewall and whether \
@@ -183,6 +227,9 @@ fn explain(complaints: &Complaints, brokers: &str, never: bool) -> String {
     };
     let lower = text.to_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+    if let Some((_, why)) = text.split_once("acquire SASL OAUTHBEARER token: ") {
+        return format!("there is no token to log in to Kafka at {brokers}: {why}");
+    }
     let advice = if *code == RDKafkaErrorCode::Authentication
         || has(&[
             "sasl authentication",
@@ -190,7 +237,12 @@ fn explain(complaints: &Complaints, brokers: &str, never: bool) -> String {
             "sasl handshake",
             "saslhandshake",
         ]) {
-        "the broker refuses the login; check sasl_mechanism, sasl_username and the password"
+        match &context.tokens {
+            Some(_) => {
+                "the broker refuses the login; check who issued the token, for whom (audience), and the clocks"
+            }
+            None => "the broker refuses the login; check sasl_mechanism, sasl_username and the password",
+        }
     } else if has(&["hostname mismatch", "ip address mismatch"]) {
         "the broker's certificate is for another host name; connect by the name in the certificate"
     } else if has(&["certificate verify failed", "certificate could not be verified"]) {
@@ -216,12 +268,15 @@ fn explain(complaints: &Complaints, brokers: &str, never: bool) -> String {
 /// Why records are not delivered: what the connection said since the last time it was asked, else what became of the
 /// record.
 pub(super) fn reason(producer: &Producer, brokers: &str, code: RDKafkaErrorCode) -> String {
-    let mut complaints = producer.client().context().complaints();
-    complaints.forget_what_is_over();
-    if complaints.cause.is_some() {
-        return explain(&complaints, brokers, false);
+    let context = producer.client().context();
+    let is_known = {
+        let mut complaints = context.complaints();
+        complaints.forget_what_is_over();
+        complaints.cause.is_some()
+    };
+    if is_known {
+        return explain(context, brokers, false);
     }
-    drop(complaints);
     match code {
         RDKafkaErrorCode::MessageTimedOut
         | RDKafkaErrorCode::PurgeQueue

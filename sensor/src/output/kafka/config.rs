@@ -8,6 +8,8 @@ use std::time::Duration;
 use rdkafka::config::ClientConfig;
 use rdkafka::error::KafkaError as ClientError;
 
+use super::client::Options;
+use super::token::Tokens;
 use super::{KafkaError, client};
 
 /// A value that is used and never shown.
@@ -39,7 +41,7 @@ pub(crate) struct KafkaConfig {
     pub(crate) tls_certificate: Option<PathBuf>,
     /// PEM file with the key of that certificate.
     pub(crate) tls_key: Option<PathBuf>,
-    /// `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`.
+    /// `PLAIN`, `SCRAM-SHA-256`, `SCRAM-SHA-512` or `OAUTHBEARER`.
     pub(crate) sasl_mechanism: Option<String>,
     /// User name for SASL.
     pub(crate) sasl_username: Option<String>,
@@ -47,6 +49,8 @@ pub(crate) struct KafkaConfig {
     pub(crate) sasl_password: Option<Secret>,
     /// File that holds the password for SASL, read at start.
     pub(crate) sasl_password_file: Option<PathBuf>,
+    /// File that holds the token for OAUTHBEARER, read each time that one is needed.
+    pub(crate) oauth_token_file: Option<PathBuf>,
     /// Records waiting for or on their way to the broker.
     pub(crate) queue_records: usize,
     /// Bytes waiting for or on their way to the broker.
@@ -78,6 +82,7 @@ impl Default for KafkaConfig {
             sasl_username: None,
             sasl_password: None,
             sasl_password_file: None,
+            oauth_token_file: None,
             queue_records: 20_000,
             queue_bytes: 32 << 20,
             spool_dir: None,
@@ -104,6 +109,7 @@ impl fmt::Debug for KafkaConfig {
             .field("sasl_username", &self.sasl_username)
             .field("sasl_password", &self.sasl_password)
             .field("sasl_password_file", &self.sasl_password_file)
+            .field("oauth_token_file", &self.oauth_token_file)
             .field("queue_records", &self.queue_records)
             .field("queue_bytes", &self.queue_bytes)
             .field("spool_dir", &self.spool_dir)
@@ -118,7 +124,7 @@ impl fmt::Debug for KafkaConfig {
 
 impl KafkaConfig {
     /// librdkafka's options for this configuration, checked by librdkafka.
-    pub(super) fn client(&self) -> Result<ClientConfig, KafkaError> {
+    pub(super) fn client(&self) -> Result<Options, KafkaError> {
         self.check_brokers()?;
         let kilobytes = (self.queue_bytes / 1024).clamp(1, 2_097_151);
         let mut client = ClientConfig::new();
@@ -190,9 +196,32 @@ impl KafkaConfig {
             client.set(name, value);
         }
         match client.create_native_config() {
-            Ok(_) => Ok(client),
+            Ok(_) => {
+                let tokens = self.tokens(&client);
+                Ok(Options {
+                    native: client,
+                    tokens,
+                })
+            }
             Err(error) => Err(option_error(error)),
         }
+    }
+
+    /// Where tokens come from, when these options log in with them.
+    fn tokens(&self, client: &ClientConfig) -> Option<Tokens> {
+        let mechanism = (client.get("sasl.mechanism")).or_else(|| client.get("sasl.mechanisms"))?;
+        if !mechanism.eq_ignore_ascii_case("OAUTHBEARER") {
+            return None;
+        }
+        let is_unsecured = (client.get("enable.sasl.oauthbearer.unsecure.jwt")).is_some_and(|v| v == "true");
+        Some(match &self.oauth_token_file {
+            Some(file) => Tokens::File {
+                file: file.clone(),
+                name: (self.sasl_username.clone()).unwrap_or_else(|| self.client_id.clone()),
+            },
+            None if is_unsecured => Tokens::Unsecured,
+            None => Tokens::Nowhere,
+        })
     }
 
     /// Whether librdkafka takes these options, and the files they name can be read.
@@ -229,7 +258,7 @@ impl KafkaConfig {
             ..self.clone()
         };
         let mut options = nobody.client()?;
-        options.remove("bootstrap.servers");
+        options.native.remove("bootstrap.servers");
         client::producer(&options).map(drop).map_err(option_error)
     }
 
@@ -318,9 +347,9 @@ mod tests {
         let mut config = config();
         config.options.insert("linger.ms".to_owned(), "7".to_owned());
         let client = config.client().expect("a good configuration");
-        assert_eq!(client.get("linger.ms"), Some("7"));
-        assert_eq!(client.get("acks"), Some("all"));
-        assert_eq!(client.get("enable.idempotence"), Some("true"));
+        assert_eq!(client.native.get("linger.ms"), Some("7"));
+        assert_eq!(client.native.get("acks"), Some("all"));
+        assert_eq!(client.native.get("enable.idempotence"), Some("true"));
     }
 
     #[test]

@@ -7,13 +7,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use rdkafka::config::{ClientConfig, FromClientConfigAndContext};
+use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::client::Context;
+use super::client::{Context, Options};
 
 impl ConsumerContext for Context {}
 
@@ -27,19 +27,21 @@ const QUIET: Duration = Duration::from_secs(3);
 
 /// The ids among `wanted` (topic to ids) found in records written since `since_ms`.
 pub(super) fn present(
-    config: &ClientConfig,
+    options: &Options,
     wanted: &BTreeMap<String, BTreeSet<String>>,
     since_ms: u64,
     at_most: Duration,
 ) -> Result<BTreeSet<String>, ClientError> {
-    let mut config = config.clone();
+    let mut config = options.native.clone();
     config
         .set("enable.partition.eof", "true")
         .set("enable.auto.commit", "false")
         // librdkafka wants a name even where, as here, no group is joined and nothing is committed.
         .set("group.id", "tapline-lookup");
     let consumer: BaseConsumer<Context> =
-        BaseConsumer::from_config_and_context(&config, Context::new(&config))?;
+        BaseConsumer::from_config_and_context(&config, Context::new(options))?;
+    // What librdkafka wants before it connects: a token, for one. No partition is assigned, so no record can come.
+    let _ = consumer.poll(Duration::ZERO);
     let deadline = Instant::now() + at_most;
     let since = i64::try_from(since_ms.saturating_sub(MARGIN_MS)).unwrap_or(i64::MAX);
     let mut found = BTreeSet::new();

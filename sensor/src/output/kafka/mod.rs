@@ -28,6 +28,7 @@ mod lookup;
 mod publisher;
 mod queue;
 mod spool;
+mod token;
 mod topics;
 
 #[cfg(test)]

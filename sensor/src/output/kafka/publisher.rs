@@ -6,11 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use rdkafka::config::ClientConfig;
 use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseRecord, Producer as _, PurgeConfig};
 
-use super::client::{self, Producer};
+use super::client::{self, Options, Producer};
 use super::config::option_error;
 use super::queue::{Queue, weight};
 use super::spool::Spool;
@@ -53,7 +52,7 @@ enum Link {
 
 pub(super) struct Publisher {
     config: KafkaConfig,
-    client: ClientConfig,
+    client: Options,
     mode: Mode,
     spool: Option<Spool>,
     queue: Arc<Queue>,
@@ -70,6 +69,8 @@ pub(super) struct Publisher {
     last_saved: Instant,
     /// It was told that nobody answers or confirms, and not yet that somebody does again.
     interrupted: bool,
+    /// Why there was no new token, as it was told last.
+    told_of_token: Option<String>,
     /// A broker answered at some time.
     was_up: bool,
     /// No more records come.
@@ -84,7 +85,7 @@ pub(super) struct Publisher {
 impl Publisher {
     pub(super) fn new(
         config: KafkaConfig,
-        client: ClientConfig,
+        client: Options,
         mode: Mode,
         spool: Option<Spool>,
         queue: Arc<Queue>,
@@ -114,6 +115,7 @@ impl Publisher {
             last_confirmed: now,
             last_saved: now,
             interrupted: false,
+            told_of_token: None,
             was_up: false,
             ends: false,
             lookups_failed: 0,
@@ -127,7 +129,7 @@ impl Publisher {
     pub(super) fn connect(&mut self, at_most: Duration) -> bool {
         let patience = self.config.connect_timeout.max(Duration::from_secs(5));
         let reached = client::reach(&self.producer, &self.config.brokers, at_most).and_then(|()| {
-            for warning in topics::ensure(&self.client, &self.config.topic_prefix, patience) {
+            for warning in topics::ensure(&self.producer, &self.client, &self.config.topic_prefix, patience) {
                 self.shared.warn(warning);
             }
             self.settle_uncertain(patience)
@@ -143,6 +145,7 @@ impl Publisher {
                     None => "there is no spool, so records that cannot be delivered are lost",
                 };
                 self.shared.warn(format!("{text}; {fate}"));
+                self.told_of_token = self.producer.client().context().token_trouble();
             }
             self.interrupted = true;
             let wait = (wait * 2).min(RETRY_LAST);
@@ -159,9 +162,26 @@ impl Publisher {
         true
     }
 
+    /// Says why there is no new token, once for each cause. The connection goes on for as long as the token at hand holds, so this is in
+    /// time mostly.
+    fn tell_token_trouble(&mut self) {
+        let trouble = self.producer.client().context().token_trouble();
+        if let Some(why) = &trouble
+            && self.told_of_token != trouble
+        {
+            self.shared
+                .warn(format!("there is no new token for Kafka: {why}"));
+            self.told_of_token = trouble;
+        }
+    }
+
     /// Says that what was interrupted goes on.
     fn tell_again(&mut self) {
-        self.producer.client().context().is_good();
+        let context = self.producer.client().context();
+        context.is_good();
+        if context.token_trouble().is_none() {
+            self.told_of_token = None;
+        }
         if std::mem::take(&mut self.interrupted) {
             let waiting = self.spool.as_ref().map_or(0, Spool::pending);
             self.shared.warn(format!(
@@ -274,6 +294,7 @@ impl Publisher {
             let config = &self.config;
             let named = [
                 &config.sasl_password_file,
+                &config.oauth_token_file,
                 &config.tls_ca,
                 &config.tls_certificate,
                 &config.tls_key,
@@ -485,6 +506,7 @@ impl Publisher {
         if confirmed {
             self.tell_again();
         }
+        self.tell_token_trouble();
         if let Some(code) = trouble
             && matches!(self.link, Link::Up)
         {
@@ -638,7 +660,7 @@ fn is_final(code: RDKafkaErrorCode) -> bool {
 }
 
 /// The clock, for what concerns delivery alone; nothing of it enters a record.
-fn now_ms() -> u64 {
+pub(super) fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use analyzers::Severity;
+use base64::Engine as _;
 use tempfile::TempDir;
 
 use self::broker::{Broker, Seen, shared};
@@ -436,6 +437,58 @@ fn tls_with_scram_plain_or_client_certificate_delivers() {
         config.sasl_username = None;
         config.sasl_password = None;
     });
+}
+
+#[test]
+fn a_token_of_a_file_delivers_and_topics_that_are_missing_are_named() {
+    let (broker, spool, place) = (shared(), folder(), folder());
+    let file = place.path().join("token");
+    // As the broker of the tests takes them, without a signature (RFC 7515 appendix A.5).
+    let ends = super::publisher::now_ms() / 1000 + 600;
+    let part = |text: &str| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text);
+    let claims = format!(r#"{{"sub":"tapline","iat":1700000000,"exp":{ends}}}"#);
+    let token = format!("{}.{}.", part(r#"{"alg":"none"}"#), part(&claims));
+    let config = KafkaConfig {
+        sasl_mechanism: Some("OAUTHBEARER".to_owned()),
+        sasl_username: None,
+        sasl_password: None,
+        oauth_token_file: Some(file.clone()),
+        ..secured(broker, "token", &spool)
+    };
+    let (_, warnings) = publish(
+        &KafkaConfig {
+            connect_timeout: Duration::from_secs(1),
+            ..config.clone()
+        },
+        [],
+    );
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    for word in [
+        "there is no token to log in to Kafka",
+        "No such file",
+        "wait in the spool",
+    ] {
+        assert!(warnings[0].contains(word), "`{}` lacks `{word}`", warnings[0]);
+    }
+    std::fs::write(&file, &token).expect("a file");
+    let (_, warnings) = publish(&config, []);
+    assert_eq!(warnings.len(), 4, "{warnings:?}");
+    assert!(
+        warnings[1].contains("token.inventory is missing")
+            && warnings[1].contains("cleanup.policy=compact (deploy/topics.sh)"),
+        "{warnings:?}"
+    );
+    let plain = self::config(broker.bootstrap(), "token", &spool)
+        .client()
+        .expect("a good configuration");
+    for topic in topics::ALL {
+        topics::create_for_test(&plain, &topics::name("token", topic), topics::cleanup(topic));
+    }
+    let (delivery, warnings) = publish(&config, (0..50).map(finding));
+    assert_eq!(warnings, [""; 0]);
+    assert_eq!(delivery.delivered, 50);
+    assert_eq!(values(&broker.read("token.findings")), wanted(0..50));
+    assert_eq!(config.try_out().expect("a good configuration"), Ok(()));
 }
 
 #[test]

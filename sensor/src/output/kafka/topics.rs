@@ -7,10 +7,11 @@ use std::thread::Thread;
 use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
-use rdkafka::config::{ClientConfig, FromClientConfigAndContext};
+use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode};
+use rdkafka::producer::Producer as _;
 
-use super::client::Context;
+use super::client::{Context, Options, Producer};
 use crate::output::record::Topic;
 
 pub(super) const ALL: [Topic; 4] = [Topic::Findings, Topic::Inventory, Topic::Agents, Topic::Health];
@@ -25,7 +26,7 @@ pub(super) fn name(prefix: &str, topic: Topic) -> String {
 }
 
 /// `compact` keeps the last record of each key for good, `delete` every record for a while.
-fn cleanup(topic: Topic) -> &'static str {
+pub(super) fn cleanup(topic: Topic) -> &'static str {
     match topic {
         Topic::Findings | Topic::Health => "delete",
         Topic::Inventory | Topic::Agents => "compact",
@@ -34,9 +35,12 @@ fn cleanup(topic: Topic) -> &'static str {
 
 /// Makes the topics that are missing, and returns a line of warning for whatever is not as it
 /// should be. Partitions, replicas and retention of new topics are the broker's defaults.
-pub(super) fn ensure(config: &ClientConfig, prefix: &str, at_most: Duration) -> Vec<String> {
+pub(super) fn ensure(producer: &Producer, config: &Options, prefix: &str, at_most: Duration) -> Vec<String> {
+    if config.needs_tokens() {
+        return missing(producer, prefix, at_most);
+    }
     // Reports about an administrative connection say the same as those about the producer.
-    let admin = match AdminClient::from_config_and_context(config, Context::new(config)) {
+    let admin = match AdminClient::from_config_and_context(&config.native, Context::new(config)) {
         Ok(admin) => admin,
         Err(error) => return vec![format!("the Kafka topics were not checked: {error}")],
     };
@@ -88,9 +92,32 @@ pub(super) fn ensure(config: &ClientConfig, prefix: &str, at_most: Duration) -> 
     warnings
 }
 
+/// The topics that are missing, as the producer hears of them: librdkafka's client for topics asks for a token in a way that its
+/// binding does not answer.
+fn missing(producer: &Producer, prefix: &str, at_most: Duration) -> Vec<String> {
+    let metadata = match producer.client().fetch_metadata(None, at_most) {
+        Ok(metadata) => metadata,
+        Err(error) => return vec![format!("the Kafka topics were not checked: {error}")],
+    };
+    let is_there = |name: &String| metadata.topics().iter().any(|topic| topic.name() == name);
+    (ALL.map(|topic| (topic, name(prefix, topic))).into_iter())
+        .filter(|(_, name)| !is_there(name))
+        .map(|(topic, name)| {
+            format!(
+                "the topic {name} is missing, and while it logs in with a token the sensor creates none; create it with cleanup.policy={} \
+                 (deploy/topics.sh)",
+                cleanup(topic)
+            )
+        })
+        .collect()
+}
+
 /// Of these topics those that have another cleanup than they should, with what that means. Nothing is made or changed.
-pub(super) fn look(config: &ClientConfig, prefix: &str, at_most: Duration) -> Vec<(String, String)> {
-    let Ok(admin) = AdminClient::from_config_and_context(config, Context::new(config)) else {
+pub(super) fn look(config: &Options, prefix: &str, at_most: Duration) -> Vec<(String, String)> {
+    if config.needs_tokens() {
+        return Vec::new();
+    }
+    let Ok(admin) = AdminClient::from_config_and_context(&config.native, Context::new(config)) else {
         return Vec::new();
     };
     let options = AdminOptions::new()
@@ -176,8 +203,8 @@ fn block_on<F: Future>(future: F) -> F::Output {
 
 /// The cleanup policy of every topic with this prefix.
 #[cfg(test)]
-pub(super) fn policies(config: &ClientConfig, prefix: &str) -> std::collections::BTreeMap<String, String> {
-    let admin = AdminClient::from_config_and_context(config, Context::new(config)).expect("a client");
+pub(super) fn policies(config: &Options, prefix: &str) -> std::collections::BTreeMap<String, String> {
+    let admin = AdminClient::from_config_and_context(&config.native, Context::new(config)).expect("a client");
     let names = ALL.map(|topic| name(prefix, topic));
     let topics: Vec<_> = names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
     let answer = block_on(admin.describe_configs(&topics, &AdminOptions::new())).expect("an answer");
@@ -198,8 +225,8 @@ pub(super) fn policies(config: &ClientConfig, prefix: &str) -> std::collections:
 
 /// Makes a topic as an operator might have made it.
 #[cfg(test)]
-pub(super) fn create_for_test(config: &ClientConfig, name: &str, policy: &str) {
-    let admin = AdminClient::from_config_and_context(config, Context::new(config)).expect("a client");
+pub(super) fn create_for_test(config: &Options, name: &str, policy: &str) {
+    let admin = AdminClient::from_config_and_context(&config.native, Context::new(config)).expect("a client");
     let topic = NewTopic::new(name, 1, TopicReplication::Fixed(1)).set("cleanup.policy", policy);
     for result in block_on(admin.create_topics(&[topic], &AdminOptions::new())).expect("an answer") {
         result.expect("a new topic");
