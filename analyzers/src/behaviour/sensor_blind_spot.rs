@@ -4,7 +4,8 @@
 //! - `gaps`: of a server whose HTTP is read, a twentieth or more of the bytes of ten minutes was acknowledged and never seen: the mirror,
 //!   a switch or this sensor lost them;
 //! - `one_direction`: of half of its connections or more only one direction is mirrored;
-//! - `unreadable`: twenty connections in a row are encrypted or of another protocol, at a server of which fifty were read before;
+//! - `unreadable`: twenty connections in a row of three clients or more are encrypted or of another protocol, without an exchange between them, at a
+//!   server of which fifty were read before;
 //!
 //! and, once a day for the sensor, any of these of more than four servers (told one by one they would say the same of one mirror), and
 //! `forgotten`: a tenth or more of the callers that it knew made way for others since the day began, so that
@@ -17,6 +18,8 @@
 //! which are counted when they do; a hundred bytes among millions.
 //!
 //! Quiet when: fewer than twenty connections ended in the ten minutes; nothing was sent in them (scans, floods of SYNs).
+
+use std::net::{IpAddr, SocketAddr};
 
 use reassembly::{App, Exchange, Flags, Flow, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -41,6 +44,9 @@ const HALF: f64 = 0.5;
 const FORGOTTEN: f64 = 0.1;
 /// Connections read before those that cannot be.
 const READ: u32 = 50;
+/// Connections that cannot be read of one client that count, for one that knocks with the wrong protocol is a scan; and clients told apart.
+const OF_CLIENT: u8 = 7;
+const CLIENTS: usize = 8;
 /// Callers of which a tenth matters.
 const CALLERS: u64 = 200;
 /// Servers kept.
@@ -59,6 +65,13 @@ pub(crate) struct Seen {
     /// Connections that could be read, and of the last ones those that could not, one after the other.
     read: u32,
     dark: u32,
+    /// Hashes of the clients of these with their connections, a few.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "crate::store::tight"
+    )]
+    clients: Vec<(u32, u8)>,
     /// Ten minutes of packet time by their number, and what ended in them.
     slot: u64,
     flows: u32,
@@ -83,6 +96,8 @@ pub(crate) struct Servers {
     pub(crate) rows: Store<Seen>,
     /// The day, and callers that had made way when it began.
     day: (u64, u64),
+    /// Whether there may be a server with connections that could not be read; not known after a restart.
+    dark: Option<bool>,
     /// Of each of [`REASONS`] the day, and servers of which it was told on it; counted when there is reason to.
     spread: [Option<(u32, u32)>; REASONS.len()],
 }
@@ -95,8 +110,12 @@ fn subject<'a>(parts: &'a [&'a [u8]], flow: &Flow) -> Subject<'a> {
     }
 }
 
-fn id(flow: &Flow) -> Id {
-    Id::of(&[b"seen", flow.flow.server.to_string().as_bytes()])
+fn id(server: SocketAddr) -> Id {
+    let port = server.port().to_le_bytes();
+    match server.ip() {
+        IpAddr::V4(ip) => Id::of(&[b"seen", &ip.octets(), &port]),
+        IpAddr::V6(ip) => Id::of(&[b"seen", &ip.octets(), &port]),
+    }
 }
 
 impl Servers {
@@ -104,16 +123,27 @@ impl Servers {
         Self {
             rows: Store::new(SERVERS, room),
             day: (0, 0),
+            dark: None,
             spread: [None; REASONS.len()],
         }
     }
 
-    /// Takes the name of a server from the first exchange of a connection.
-    pub(crate) fn named(&mut self, exchange: &Exchange, host: &str) {
+    /// Takes an exchange that was read: the name of the server from the first of a connection, and that it can be read.
+    pub(crate) fn read(&mut self, exchange: &Exchange, host: &str) {
+        let rows = &self.rows;
+        let dark = *self
+            .dark
+            .get_or_insert_with(|| rows.count_by(|seen| seen.dark > 0).contains_key(&true));
+        if exchange.index > 0 && !dark {
+            return;
+        }
+        let id = id(exchange.flow.server);
+        if dark && self.rows.get(id).is_some_and(|seen| seen.dark > 0) {
+            self.rows.get_mut(id).into_iter().for_each(Seen::lighten);
+        }
         if exchange.index > 0 || host.is_empty() {
             return;
         }
-        let id = Id::of(&[b"seen", exchange.flow.server.to_string().as_bytes()]);
         if self.rows.get(id).is_some_and(|seen| seen.name.is_some()) {
             return;
         }
@@ -130,13 +160,14 @@ impl Servers {
         }
         let opaque = flow.flags.contains(Flags::OPAQUE);
         let read = matches!(flow.app, App::Http1 | App::Http2) && !opaque;
-        let id = id(flow);
+        let id = id(flow.flow.server);
         // Of a server that was never read nothing is missed.
         if !read && self.rows.get(id).is_none() {
             return;
         }
         let seen = self.rows.entry(id, Seen::default);
         seen.count(flow, read);
+        self.dark = self.dark.map(|dark| dark || seen.dark > 0);
         let lost = seen.lost as f64 / (seen.bytes + seen.lost).max(1) as f64;
         let one_sided = f64::from(seen.one_sided) / f64::from(seen.flows.max(1));
         let of_many = seen.flows >= LEAST;
@@ -284,7 +315,7 @@ impl Seen {
         self.one_sided += u32::from(one_sided);
         if read {
             self.read = self.read.saturating_add(1);
-            self.dark = 0;
+            self.lighten();
             self.bytes = self
                 .bytes
                 .saturating_add(flow.bytes.0.saturating_add(flow.bytes.1));
@@ -292,8 +323,22 @@ impl Seen {
                 self.lost = self.lost.saturating_add(flow.lost.0.saturating_add(flow.lost.1));
             }
         } else if !one_sided && flow.data_packets.0 > 0 && flow.data_packets.1 > 0 {
+            let client = id(SocketAddr::new(flow.flow.client.ip(), 0)).short() as u32;
+            let is_room = self.clients.len() < CLIENTS;
+            match self.clients.iter_mut().find(|(known, _)| *known == client) {
+                Some((_, count)) if *count >= OF_CLIENT => return,
+                Some((_, count)) => *count += 1,
+                None if is_room => self.clients.push((client, 1)),
+                None => {}
+            }
             self.dark = self.dark.saturating_add(1);
         }
+    }
+
+    /// It can be read after all.
+    fn lighten(&mut self) {
+        self.dark = 0;
+        self.clients.clear();
     }
 }
 
@@ -365,11 +410,12 @@ pub(crate) mod tests {
     /// So many connections to a server, each with an exchange where it can be read.
     fn connections(scene: &mut Scene, server: &str, count: u32, but: fn(&mut Flow)) {
         let call = Call::get("/orders").at(server).host("shop.example");
-        for _ in 0..count {
+        for n in 0..count {
             if but as usize != DARK as usize {
                 scene.send(&call);
             }
-            scene.ended(&call, but);
+            let from = format!("10.0.7.{}", n % 5);
+            scene.ended(&call.clone().from(&from), but);
         }
     }
 
@@ -506,6 +552,15 @@ pub(crate) mod tests {
         for _ in 0..20 {
             connections(&mut scene, "10.9.9.1", 10, WHOLE);
             connections(&mut scene, "10.9.9.1", 15, DARK);
+        }
+        // Somebody knocks with the wrong protocol, and others do while lasting connections go on.
+        connections(&mut scene, "10.9.9.1", 1, WHOLE);
+        for _ in 0..200 {
+            scene.ended(&Call::get("/").at("10.9.9.1").from("10.6.6.6"), DARK);
+        }
+        for _ in 0..20 {
+            connections(&mut scene, "10.9.9.1", 15, DARK);
+            scene.send(&Call::get("/orders").at("10.9.9.1").host("shop.example"));
         }
         connections(&mut scene, "10.9.9.2", 5, WHOLE);
         connections(&mut scene, "10.9.9.2", 100, DARK);

@@ -134,7 +134,7 @@ impl BehaviourStage {
         };
         self.ledger.take(std::mem::take(filed), &activity);
         if behaviour {
-            self.behaviour.servers.named(exchange, &request.host);
+            self.behaviour.servers.read(exchange, &request.host);
             let readable = exchange
                 .response
                 .as_ref()
