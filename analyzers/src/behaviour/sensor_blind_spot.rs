@@ -1,10 +1,10 @@
 //! # `sensor_blind_spot`: what is not seen is not looked at
 //!
 //! Reports, once a day for each server and reason:
-//! - `gaps`: of a server whose HTTP is read, a twentieth or more of the bytes of ten minutes was acknowledged and never seen: the mirror,
+//! - `gaps`: of a server whose HTTP is read, a twentieth or more of the bytes of ten minutes is missing and never came: the mirror,
 //!   a switch or this sensor lost them;
 //! - `one_direction`: of half of its connections or more only one direction is mirrored;
-//! - `unreadable`: twenty connections in a row of three clients or more are encrypted or of another protocol, without an exchange between them, at a
+//! - `unreadable`: twenty connections in a row of three clients or more are encrypted from their beginning, without an exchange between them, at a
 //!   server of which fifty were read before;
 //!
 //! and, once a day for the sensor, any of these of more than four servers (told one by one they would say the same of one mirror), and
@@ -102,6 +102,24 @@ pub(crate) struct Servers {
     spread: [Option<(u32, u32)>; REASONS.len()],
 }
 
+/// Whether one direction of a flow was acknowledged and nothing of it was seen. Where nobody answers, nothing is acknowledged.
+fn is_half(flow: &Flow) -> bool {
+    let unseen = |bytes: u64, lost: u64| bytes == 0 && lost > 0;
+    flow.flags.contains(Flags::ONE_SIDED)
+        && (unseen(flow.bytes.0, flow.lost.0) || unseen(flow.bytes.1, flow.lost.1))
+}
+
+/// Whether a flow is encrypted from its beginning: the client went on after what the server answered to its hello. An answer in clear
+/// (400) ends it.
+fn is_encrypted(flow: &Flow) -> bool {
+    let hello = flow.tls.as_ref().is_some_and(|tls| tls.ja4.is_some());
+    flow.app == App::Tls
+        && hello
+        && flow.turns > 1
+        && flow.exchanges == 0
+        && !flow.flags.intersects(Flags::MIDSTREAM)
+}
+
 fn subject<'a>(parts: &'a [&'a [u8]], flow: &Flow) -> Subject<'a> {
     Subject {
         kind: Kind::SensorBlindSpot,
@@ -173,8 +191,7 @@ impl Servers {
         let of_many = seen.flows >= LEAST;
         let wrong = [
             (read && flow.lost != (0, 0) && of_many && lost >= LOST).then_some((lost, LOST)),
-            (flow.flags.contains(Flags::ONE_SIDED) && of_many && one_sided >= HALF)
-                .then_some((one_sided, HALF)),
+            (is_half(flow) && of_many && one_sided >= HALF).then_some((one_sided, HALF)),
             (seen.read >= READ && seen.dark >= LEAST).then_some((1.0, HALF)),
         ];
         for (reason, (share, least)) in wrong.iter().enumerate().filter_map(|(at, w)| Some((at, (*w)?))) {
@@ -286,7 +303,7 @@ impl Servers {
                 ..Resource::default()
             },
             observed: vec![("reason", json!("forgotten"))],
-            expected: vec![("share_below", json!(FORGOTTEN))],
+            expected: vec![("share_of_known_below", json!(FORGOTTEN))],
             earlier: vec![Trace::of_connection(
                 &flow.flow,
                 exchange_id(&flow.flow, 0),
@@ -295,9 +312,9 @@ impl Servers {
             ..Draft::default()
         };
         ledger.state(subject, Severity::Medium, flow.flow.start, draft, |running| {
-            running.observed("share", (share * 1000.0).round() / 1000.0);
+            running.set_count(gone);
             running.observed("callers_forgotten", gone);
-            running.support("callers", callers);
+            running.observed("callers_known", callers);
         });
     }
 }
@@ -312,7 +329,7 @@ impl Seen {
         self.flows += 1;
         // What of a direction that is not mirrored was acknowledged says nothing of gaps.
         let one_sided = flow.flags.contains(Flags::ONE_SIDED);
-        self.one_sided += u32::from(one_sided);
+        self.one_sided += u32::from(is_half(flow));
         if read {
             self.read = self.read.saturating_add(1);
             self.lighten();
@@ -322,7 +339,7 @@ impl Seen {
             if !one_sided {
                 self.lost = self.lost.saturating_add(flow.lost.0.saturating_add(flow.lost.1));
             }
-        } else if !one_sided && flow.data_packets.0 > 0 && flow.data_packets.1 > 0 {
+        } else if is_encrypted(flow) {
             let client = id(SocketAddr::new(flow.flow.client.ip(), 0)).short() as u32;
             let is_room = self.clients.len() < CLIENTS;
             match self.clients.iter_mut().find(|(known, _)| *known == client) {
@@ -362,29 +379,30 @@ pub(crate) fn explain(finding: &Finding) -> String {
         };
         return sentence(&format!(
             "of {servers} servers {what}, so that it is the mirror or the sensor {host} itself that is to be looked at ({share} of the \
-             last one). Beside those told one by one that concerns {concerned}.",
+             last one). Beside those told one by one it concerned {concerned}.",
         ));
     }
     match finding.observed_text("reason") {
         "gaps" => sentence(&format!(
-            "of what was sent in ten minutes to and by {host}, {share} was never seen: {} beside {} that were. Since it was \
-             noticed that concerns {concerned}.",
+            "of what was sent in ten minutes to and by {host}, {share} was never seen: {} beside {} that were. It \
+             concerned {concerned} since it was noticed.",
             bytes(of("lost_bytes")),
             bytes(of("bytes")),
         )),
         "one_direction" => sentence(&format!(
             "of {share} of the connections to {host} only one direction is mirrored ({} in ten minutes): requests without answers, or answers \
-             without requests. Since it was noticed that concerns {concerned}.",
+             without requests. It concerned {concerned} since it was noticed.",
             many(of("one_sided"), "connection", "connections"),
         )),
         "unreadable" => sentence(&format!(
-            "the last {} to {host} could not be read: they are encrypted, or of another protocol. {} were read before. Since it was noticed that concerns {concerned}.",
+            "the last {} to {host} could not be read: they are encrypted. {} were read before. It concerned {concerned} since it was noticed.",
             many(of("unreadable"), "connection", "connections"),
             of("read_before"),
         )),
         _ => sentence(&format!(
-            "since the day began {} made way for others in the sensor {host}, {share} of those that are known: what is usual for them has to be learned anew.",
+            "since the day began {} made way for others in the sensor {host}, which knows {} now: what is usual for them has to be learned anew.",
             many(of("callers_forgotten"), "caller", "callers"),
+            of("callers_known"),
         )),
     }
 }
@@ -400,10 +418,15 @@ pub(crate) mod tests {
     const WHOLE: fn(&mut Flow) = |_| ();
     const HALF_SEEN: fn(&mut Flow) = |flow| {
         flow.flags.insert(Flags::ONE_SIDED);
-        flow.lost = (0, 9000);
+        (flow.bytes, flow.lost) = ((900, 0), (0, 9000));
     };
     const DARK: fn(&mut Flow) = |flow| {
         flow.app = App::Tls;
+        flow.tls = Some(reassembly::Tls {
+            ja4: Some("t13d1516h2_8daaf6152771_e5627efa2ab1".into()),
+            ..reassembly::Tls::default()
+        });
+        flow.turns = 2;
         flow.flags.insert(Flags::OPAQUE);
     };
 
@@ -527,6 +550,14 @@ pub(crate) mod tests {
             connections(&mut scene, "10.9.9.1", 2, WHOLE);
         }
         assert_eq!(told(&scene), []);
+        // Nobody answers: nothing is acknowledged.
+        for _ in 0..100 {
+            scene.ended(&Call::get("/").at("10.9.9.1"), |flow| {
+                HALF_SEEN(flow);
+                flow.lost = (0, 0);
+            });
+        }
+        assert_eq!(told(&scene), []);
         // Nobody sent anything: a scan.
         for _ in 0..100 {
             scene.ended(&Call::get("/").at("10.9.9.1"), |flow| {
@@ -553,11 +584,28 @@ pub(crate) mod tests {
             connections(&mut scene, "10.9.9.1", 10, WHOLE);
             connections(&mut scene, "10.9.9.1", 15, DARK);
         }
+        // A flow taken up in the middle, one that is answered in HTTP, a tunnel behind a proxy: none of these is a server that is encrypted.
+        for but in [
+            |flow: &mut Flow| flow.flags.insert(Flags::MIDSTREAM),
+            |flow: &mut Flow| flow.turns = 1,
+            |flow: &mut Flow| flow.exchanges = 1,
+        ] {
+            connections(&mut scene, "10.9.9.1", 1, WHOLE);
+            for n in 0..60 {
+                let call = Call::get("/").at("10.9.9.1").from(&format!("10.0.7.{n}"));
+                scene.ended(&call, |flow| {
+                    DARK(flow);
+                    but(flow);
+                });
+            }
+        }
         // Somebody knocks with the wrong protocol, and others do while lasting connections go on.
         connections(&mut scene, "10.9.9.1", 1, WHOLE);
         for _ in 0..200 {
             scene.ended(&Call::get("/").at("10.9.9.1").from("10.6.6.6"), DARK);
         }
+        assert_eq!(told(&scene), []);
+        connections(&mut scene, "10.9.9.1", 1, WHOLE);
         for _ in 0..20 {
             connections(&mut scene, "10.9.9.1", 15, DARK);
             scene.send(&Call::get("/orders").at("10.9.9.1").host("shop.example"));

@@ -286,7 +286,8 @@ type Numbers = Map<String, Value>;
 
 impl Row for Entry {
     fn worth(&self) -> (bool, Timestamp) {
-        (true, Timestamp(self.last_seen))
+        // What matters little goes before what matters; a storm is counted for as long as it lasts.
+        (self.severity >= Severity::Medium, Timestamp(self.last_seen))
     }
 }
 

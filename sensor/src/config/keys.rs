@@ -156,9 +156,9 @@ keys! {
         /// is learned of APIs and of callers, findings, and the rest; what takes more than its part gives up, in this order: bodies
         /// that would be looked at, new flows, then what was not seen for longest. docs/operating.md tells the parts.
         memory: Size = Size(2 << 30), Rule::Range(256 << 20, 1 << 44);
-        /// Memory that flows may take with all they hold; zero for a seventh of what `limits.memory` leaves them, APIs and callers. Beyond it they
+        /// Memory that flows may take with all they hold; zero for a seventh of what is divided of `limits.memory`. Beyond it they
         /// make way in the same order as at `limits.flows`. Those that hold much may take half of it together, those of QUIC and DTLS
-        /// an eighth. From three quarters of it on no more is kept of bodies.
+        /// an eighth. While those that hold much have three eighths of it, no more is kept of their bodies.
         flow_memory: Size = Size(0), Rule::Range(0, 1 << 40);
         /// Quiet period, in packet time, after which a flow is over.
         idle: Duration = seconds(300), Rule::Range(SECOND, 7 * DAY);

@@ -42,16 +42,13 @@ pub(crate) struct Division {
 
 impl Config {
     /// The parts of `limits.memory`: of what is left by the program and by records that wait for Kafka, flows have two fourteenths, what is
-    /// learned of APIs five, of callers six, and findings one.
+    /// learned of APIs four, of callers five, and findings three.
     pub(crate) fn division(&self) -> Division {
         let count = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
         let limits = &self.limits;
-        let waiting = self.kafka.queue_bytes.0;
-        let left = limits
-            .memory
-            .0
-            .saturating_sub(BESIDE.saturating_add(waiting))
-            .max(LEAST);
+        let others = [self.kafka.queue_bytes.0, limits.history.0, limits.fragments.0];
+        let others = others.iter().fold(BESIDE, |sum, more| sum.saturating_add(*more));
+        let left = limits.memory.0.saturating_sub(others).max(LEAST);
         let flows = match limits.flow_memory.0 {
             0 => left / 14 * 2,
             set => set.min(left / 2),
@@ -60,9 +57,9 @@ impl Config {
         Division {
             flows: count(flows),
             learned: analyzers::settings::Room {
-                apis: count(part * 5),
-                callers: count(part * 6),
-                findings: count(part),
+                apis: count(part * 4),
+                callers: count(part * 5),
+                findings: count(part * 3),
             },
         }
     }

@@ -244,16 +244,24 @@ fn check_together(section: &str, config: &Config, place: impl Fn(&str) -> usize)
         config.kafka.queue_bytes.0,
     );
     match section {
-        "limits" if flows > memory / 2 => {
+        "limits" if config.limits.history.0.saturating_add(config.limits.fragments.0) > memory / 4 => {
             let what = format!(
-                "limits.flow_memory may be half of limits.memory ({} MiB) at most; raise limits.memory",
-                (memory / 2) >> 20
+                "limits.history and limits.fragments may be a quarter of limits.memory ({} MiB) together at most; lower them, or raise \
+                 limits.memory",
+                (memory / 4) >> 20
+            );
+            found.push((place("history"), what));
+        }
+        "limits" if flows > config.division().flows as u64 => {
+            let what = format!(
+                "limits.flow_memory may be {} MiB at most with this limits.memory, half of what is divided; lower it, or raise limits.memory",
+                config.division().flows >> 20
             );
             found.push((place("flow_memory"), what));
         }
         "limits" | "kafka" if queue > memory / 4 => {
             let what = format!(
-                "kafka.queue_bytes may be a quarter of limits.memory ({} MiB) at most; raise limits.memory",
+                "kafka.queue_bytes may be a quarter of limits.memory ({} MiB) at most; lower it, or raise limits.memory",
                 (memory / 4) >> 20
             );
             found.push((place("queue_bytes"), what));
@@ -388,7 +396,7 @@ mod tests {
             "",
             "limits.memory = \"256MiB\"",
             "limits.memory = \"64GiB\"",
-            "limits.memory = \"1GiB\"\nlimits.flow_memory = \"512MiB\"",
+            "limits.memory = \"1GiB\"\nlimits.flow_memory = \"400MiB\"",
             "limits.memory = \"256MiB\"\nkafka.queue_bytes = \"64MiB\"",
         ] {
             let config = parse(text, false).unwrap_or_else(|_| panic!("{}", message(text)));
@@ -399,7 +407,8 @@ mod tests {
             let all = parts.iter().sum::<usize>() as u64 + config.kafka.queue_bytes.0;
             assert!(all < config.limits.memory.0, "{text}: {all}");
         }
-        assert!(message("[limits]\nflow_memory = \"2GiB\"").contains("half of limits.memory (1024 MiB)"));
+        assert!(message("[limits]\nflow_memory = \"2GiB\"").contains("may be 957 MiB at most"));
+        assert!(message("[limits]\nhistory = \"1GiB\"").contains("quarter of limits.memory (512 MiB)"));
         let queue = "[kafka]\nqueue_bytes = \"200MiB\"\n[limits]\nmemory = \"512MiB\"";
         assert!(
             message(queue).contains("quarter of limits.memory (128 MiB)"),
