@@ -150,7 +150,7 @@ fn memory_has_the_bound_that_is_stated() {
     let most = BESIDE + (room.apis + room.callers + room.findings) as i64 * 3 / 2;
     for hostile in Hostile::ALL {
         let mut held = Held::within(5000, room);
-        for n in 0..20_000 {
+        for n in 0..8000 {
             held.observe(&hostile.exchange(2000, n));
             if n % 1000 == 0 {
                 // Nobody stores it here.
