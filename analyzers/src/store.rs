@@ -226,11 +226,15 @@ impl<V: Row> Store<V> {
     }
 
     /// Drops the least worthy 64th of the rows, at least one. Doing many at once keeps the cost of a
-    /// full table constant per insertion; ties break by id, so that every run drops the same ones.
+    /// full table constant per insertion; ties break by id, so that every run drops the same ones. A row that takes a quarter of all
+    /// room by itself goes first, or one that somebody makes grow would push out all others.
     #[cold]
     fn drop_some(&mut self, at_hand: Option<Id>) {
         let all = self.rows.iter().filter(|(id, _)| Some(**id) != at_hand);
-        let mut order: Vec<_> = all.map(|(id, e)| (e.row.worth(), *id)).collect();
+        let most = self.room / 4;
+        let mut order: Vec<_> = all
+            .map(|(id, e)| ((e.weight <= most, e.row.worth()), *id))
+            .collect();
         let drop = (order.len() / 64).max(1);
         let _ = order.select_nth_unstable(drop - 1);
         order.truncate(drop);
@@ -407,6 +411,20 @@ mod tests {
         store.get_mut(id(999));
         store.entry(id(1000), || Bytes(Vec::new(), 1000));
         assert!(store.weight() <= ROOM && store.get(id(999)).is_some());
+        // One that takes more than its part goes before all others as soon as another one is at hand.
+        for n in 0..8 {
+            store
+                .get_mut(id(999))
+                .expect("a row")
+                .0
+                .resize((10 << 10) * (n + 1), 0);
+        }
+        let others = store.sorted().len() - 1;
+        for n in 0..64 {
+            store.get_mut(id(999)).into_iter().for_each(|row| row.1 += n);
+            store.entry(id(2000 + n), || Bytes(vec![0; 100], 2000 + n));
+        }
+        assert!(store.get(id(999)).is_none() && store.sorted().len() > others / 2);
         // What was stored is weighed as it comes back, and what was never used goes again.
         let mut other = super::Store::new(usize::MAX, ROOM);
         for n in 0..1000 {

@@ -231,6 +231,13 @@ impl Desk {
         self.incomplete
     }
 
+    /// Rows of what was learned that had to make way, by name.
+    pub(crate) fn given_up(&self) -> Vec<(&'static str, u64)> {
+        let mut all = self.analyzer.counters();
+        all.retain(|(name, _)| name.ends_with("_evicted"));
+        all
+    }
+
     /// Whether every reader has gone away, so that going on helps nobody.
     pub(crate) fn wants_no_more(&self) -> bool {
         self.store.is_none() && self.outputs.all_over()

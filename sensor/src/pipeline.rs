@@ -43,6 +43,8 @@ pub(crate) struct Run {
     pub(crate) stopped: Option<Stopped>,
     /// Requests and responses of which the end was not seen, though no byte before it is missing.
     pub(crate) incomplete: u64,
+    /// Rows of what was learned that had to make way, by name.
+    pub(crate) given_up: Vec<(&'static str, u64)>,
 }
 
 /// How far a replay came before a signal stopped it.
@@ -143,6 +145,7 @@ impl Stages {
         let mut desk = self.downstream.finish()?;
         desk.finish(self.now, &run.counters, run.drops.as_ref());
         run.incomplete = desk.incomplete();
+        run.given_up = desk.given_up();
         Ok((run, desk))
     }
 }

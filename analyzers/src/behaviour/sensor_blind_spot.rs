@@ -170,9 +170,8 @@ impl Servers {
         seen.last = seen.last.max(exchange.ts());
     }
 
-    /// Takes a flow that is over, with the name of the sensor, and the callers that it knows and those that made way so far.
-    pub(crate) fn observe(&mut self, flow: &Flow, sensor: &str, callers: (u64, u64), ledger: &mut Ledger) {
-        self.forgotten(flow, sensor, callers, ledger);
+    /// Takes a flow that is over, with the name of the sensor.
+    pub(crate) fn observe(&mut self, flow: &Flow, sensor: &str, ledger: &mut Ledger) {
         if flow.data_packets.0 + flow.data_packets.1 == 0 {
             return;
         }
@@ -280,9 +279,16 @@ impl Servers {
         }
     }
 
-    /// Looks whether too many callers make way.
-    fn forgotten(&mut self, flow: &Flow, sensor: &str, (callers, gone): (u64, u64), ledger: &mut Ledger) {
-        let today = day(flow.end);
+    /// Looks whether too many callers make way, with those that the sensor knows and those that made way so far.
+    pub(crate) fn forgotten(
+        &mut self,
+        exchange: &Exchange,
+        sensor: &str,
+        (callers, gone): (u64, u64),
+        ledger: &mut Ledger,
+    ) {
+        let flow = &exchange.flow;
+        let today = day(exchange.ts());
         if today > self.day.0 {
             self.day = (today, gone);
         }
@@ -305,13 +311,13 @@ impl Servers {
             observed: vec![("reason", json!("forgotten"))],
             expected: vec![("share_of_known_below", json!(FORGOTTEN))],
             earlier: vec![Trace::of_connection(
-                &flow.flow,
-                exchange_id(&flow.flow, 0),
+                flow,
+                exchange_id(flow, exchange.index),
                 sensor,
             )],
             ..Draft::default()
         };
-        ledger.state(subject, Severity::Medium, flow.flow.start, draft, |running| {
+        ledger.state(subject, Severity::Medium, flow.start, draft, |running| {
             running.set_count(gone);
             running.observed("callers_forgotten", gone);
             running.observed("callers_known", callers);

@@ -134,7 +134,12 @@ impl BehaviourStage {
         };
         self.ledger.take(std::mem::take(filed), &activity);
         if behaviour {
-            self.behaviour.servers.read(exchange, &request.host);
+            let Behaviour {
+                profiles, servers, ..
+            } = &mut self.behaviour;
+            let callers = (profiles.len() as u64, profiles.evicted());
+            servers.read(exchange, &request.host);
+            servers.forgotten(exchange, &self.settings.sensor_name, callers, &mut self.ledger);
             let readable = exchange
                 .response
                 .as_ref()
@@ -174,11 +179,8 @@ impl BehaviourStage {
     /// Takes a flow that has ended: of what is encrypted, its hello tells whom it is with, and of what was read, what was missing.
     pub fn observe_flow(&mut self, flow: &Flow) {
         shadow_llm_use::observe_flow(flow, &self.llm_allowed, &self.settings, &mut self.ledger);
-        let Behaviour {
-            profiles, servers, ..
-        } = &mut self.behaviour;
-        let callers = (profiles.len() as u64, profiles.evicted());
-        servers.observe(flow, &self.settings.sensor_name, callers, &mut self.ledger);
+        let servers = &mut self.behaviour.servers;
+        servers.observe(flow, &self.settings.sensor_name, &mut self.ledger);
     }
 
     /// The oldest finding record not yet taken. Drain it after each [`Self::observe`].

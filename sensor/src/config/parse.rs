@@ -322,7 +322,15 @@ fn check_login(kafka: &KafkaSection, place: impl Fn(&str) -> usize) -> Option<(u
             );
             return Some((place("oauth_token_file"), what));
         }
-        return None;
+        let password = given
+            .iter()
+            .find(|(key, set)| *set && key.starts_with("sasl_password"));
+        return password.filter(|_| by_token).map(|(key, _)| {
+            let what = format!(
+                "kafka.{key} is not used while kafka.sasl_mechanism is \"OAUTHBEARER\"; leave it out"
+            );
+            (place(key), what)
+        });
     }
     let (key, _) = given.into_iter().find(|(_, set)| *set)?;
     let what = format!(
@@ -565,6 +573,7 @@ specs = [""]
             ("[\"a\", \"\"]", "an empty name"),
             ("[\"a\", 7]", "a list of texts"),
             ("7", "a text, or a list of texts"),
+            ("\"eth0,eth1\"", "several are a list"),
         ] {
             let said = message(&format!("[capture]\ninterface = {written}\n"));
             assert!(

@@ -353,6 +353,12 @@ impl Setting for Interfaces {
             DeValue::String(name) => vec![name.to_string()],
             _ => return Err(not_a::<Self>(value)),
         };
+        if names.iter().any(|name| name.contains([',', ' ', '\t'])) {
+            return wrong(
+                value,
+                "is no name of an interface; several are a list: [\"eth1\", \"eth2\"]".into(),
+            );
+        }
         if names.iter().any(String::is_empty) {
             return wrong(value, "has an empty name in its list; leave it out".into());
         }

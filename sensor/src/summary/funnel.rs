@@ -87,15 +87,17 @@ impl Funnel {
                 exchanges,
             ),
         ];
-        if let Some(endpoints) = endpoints {
-            let lost = given_up
-                .iter()
-                .filter(|(_, count)| *count > 0)
-                .map(|(name, count)| counted(*count, &in_words(name)))
-                // What reassembly told already is not lost a second time.
-                .filter(|text| !stages.iter().any(|(.., lost)| lost.contains(text)))
-                .collect();
-            stages.push(("endpoints", endpoints, String::new(), lost));
+        let lost: Vec<String> = given_up
+            .iter()
+            .filter(|(_, count)| *count > 0)
+            .map(|(name, count)| counted(*count, &in_words(name)))
+            // What reassembly told already is not lost a second time.
+            .filter(|text| !stages.iter().any(|(.., lost)| lost.contains(text)))
+            .collect();
+        match (endpoints, stages.last_mut()) {
+            (Some(endpoints), _) => stages.push(("endpoints", endpoints, String::new(), lost)),
+            (None, Some((.., of_exchanges))) => of_exchanges.extend(lost),
+            (None, None) => {}
         }
         let stopped = run.stopped.as_ref().map(|s| stopped(run, s));
         Self { stages, stopped }

@@ -50,7 +50,7 @@ pub(crate) enum Kept<'a> {
 
 /// One line of what passed and what was lost, for standard error.
 pub(crate) fn short(run: &Run) -> String {
-    Funnel::new(run, None, &[]).line()
+    Funnel::new(run, None, &run.given_up).line()
 }
 
 /// The whole summary: funnel, endpoints, principals, findings, coverage.

@@ -379,6 +379,9 @@ fn the_short_form_names_every_loss_and_says_when_there_is_none() {
     let mut whole = Run::default();
     whole.counters.packets = 9;
     insta::assert_snapshot!(short(&whole), @"9 packets → 0 TCP flows → 0 exchanges (nothing lost)");
+    whole.given_up = vec![("endpoints_evicted", 0), ("principals_evicted", 12)];
+    insta::assert_snapshot!(short(&whole), @"9 packets → 0 TCP flows → 0 exchanges (12 principals given up at the limit)");
+    whole.given_up.clear();
     whole.incomplete = 2;
     whole.stopped = Some(Stopped {
         signal: "SIGINT",
