@@ -2,7 +2,7 @@
 //!
 //! Reports, once a day for each server and reason:
 //! - `gaps`: of a server whose HTTP is read, a twentieth or more of the bytes of ten minutes is missing and never came: the mirror,
-//!   a switch or this sensor lost them;
+//!   a switch or this sensor lost them, or frames came cut off, which is said;
 //! - `one_direction`: of half of its connections or more only one direction is mirrored;
 //! - `unreadable`: twenty connections in a row of three clients or more are encrypted from their beginning, without an exchange between them, at a
 //!   server of which fifty were read before;
@@ -255,6 +255,9 @@ impl Servers {
                 0 => {
                     running.observed("lost_bytes", seen.lost);
                     running.observed("bytes", seen.bytes);
+                    if flow.flags.contains(Flags::TRUNCATED) {
+                        running.observed("cut_off", true);
+                    }
                 }
                 1 => running.observed("one_sided", seen.one_sided),
                 _ => {
@@ -389,12 +392,18 @@ pub(crate) fn explain(finding: &Finding) -> String {
         ));
     }
     match finding.observed_text("reason") {
-        "gaps" => sentence(&format!(
-            "of what was sent in ten minutes to and by {host}, {share} was never seen: {} beside {} that were. It \
-             concerned {concerned} since it was noticed.",
-            bytes(of("lost_bytes")),
-            bytes(of("bytes")),
-        )),
+        "gaps" => {
+            let cut = match finding.observed_flag("cut_off") {
+                true => " Frames came cut off: the mirror or the sensor keeps less of them than was sent.",
+                false => "",
+            };
+            sentence(&format!(
+                "of what was sent in ten minutes to and by {host}, {share} was never seen: {} beside {} that were.{cut} It \
+                 concerned {concerned} since it was noticed.",
+                bytes(of("lost_bytes")),
+                bytes(of("bytes")),
+            ))
+        }
         "one_direction" => sentence(&format!(
             "of {share} of the connections to {host} only one direction is mirrored ({} in ten minutes): requests without answers, or answers \
              without requests. It concerned {concerned} since it was noticed.",
@@ -495,6 +504,15 @@ pub(crate) mod tests {
         assert_eq!(told(&scene)[0].1, "shop.example");
         assert!(found.count > 40 && found.observed["share"] == 0.092, "{found:?}");
         assert_eq!(found.evidence[0].method, "TCP");
+        assert!(!found.observed_flag("cut_off"));
+        // What is missing because frames were cut off is the mirror's length, which is another mend.
+        let mut scene = Scene::new();
+        connections(&mut scene, "10.9.9.1", 60, |flow| {
+            GAP(flow);
+            flow.flags.insert(Flags::TRUNCATED);
+        });
+        let found = &scene.found(Kind::SensorBlindSpot)[0];
+        assert!(found.observed_flag("cut_off") && found.explanation.contains("cut off"));
         // A little is lost everywhere, and of what is never read nothing is missed.
         let mut scene = Scene::new();
         connections(&mut scene, "10.9.9.1", 200, |flow| flow.lost = (0, 300));

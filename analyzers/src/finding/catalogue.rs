@@ -1772,7 +1772,7 @@ pub const CATALOGUE: [Entry; 83] = [
         playbook: "PB-SENSOR-BLIND-SPOT",
         steps: &[
             "See in the summary, /metrics or the health records where it was lost: dropped by the kernel or the interface is this sensor, all else is the mirror or the network before it.",
-            "Of gaps: mirror fewer ports to one, raise `capture.buffer`, or give the sensor another core (`tapline doctor`).",
+            "Of gaps: mirror fewer ports to one, raise `capture.buffer`, or give the sensor another core (`tapline doctor`). Where frames came cut off, raise the length that the mirror or `capture.snaplen` keeps.",
             "Of one direction: mirror both directions of the port, or both ways of an asymmetric route (docs/deploy.md).",
             "Of connections that cannot be read: mirror behind what ends TLS, or give the sensor the key log, and find out who changed it.",
             "Of callers forgotten: raise `limits.memory` and `limits.principals`.",
