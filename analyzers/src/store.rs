@@ -72,14 +72,16 @@ pub(crate) struct Store<V> {
     evicted: u64,
 }
 
+/// In this order, so that what is looked at each time lies beside the key and not behind a row of many cache lines.
 #[derive(Debug)]
+#[repr(C)]
 struct Entry<V> {
-    row: V,
-    /// Bytes, when it was last weighed.
-    weight: usize,
     /// How often it was given out to be changed.
     touched: u32,
     dirty: bool,
+    /// Bytes, when it was last weighed.
+    weight: usize,
+    row: V,
 }
 
 impl<V: Row> Entry<V> {
@@ -169,11 +171,11 @@ impl<V: Row> Store<V> {
 
     /// The row, marked as changed.
     pub(crate) fn get_mut(&mut self, id: Id) -> Option<&mut V> {
-        if let Some((before, now)) = self.rows.get_mut(&id)?.touch() {
-            self.weight = self.weight - before + now;
-            self.make_room(0, Some(id));
-        }
+        self.make_room(0, Some(id));
         let entry = self.rows.get_mut(&id)?;
+        if let Some((before, now)) = entry.touch() {
+            self.weight = self.weight - before + now;
+        }
         if self.tracked && !entry.dirty {
             entry.dirty = true;
             self.changed.push(id);

@@ -204,6 +204,19 @@ pub(crate) struct Reach {
     endpoints: Distinct,
     records: u64,
     bytes: u64,
+    /// What was counted last, which need not be looked for again.
+    #[serde(skip)]
+    latest: Latest,
+}
+
+/// Object, service and endpoint that were counted last. Nothing that two reaches differ in.
+#[derive(Debug, Clone, Copy, Default)]
+struct Latest(Option<u32>, Option<u32>, Option<u32>);
+
+impl PartialEq for Latest {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 impl Reach {
@@ -216,11 +229,17 @@ impl Reach {
 
     pub(crate) fn count(&mut self, of: &Contribution) {
         self.since = self.since.min(of.ts.0);
-        if let Some(object) = of.object {
+        let latest = Latest(of.object.or(self.latest.0), Some(of.service), Some(of.endpoint));
+        let before = std::mem::replace(&mut self.latest, latest);
+        if let Some(object) = of.object.filter(|_| latest.0 != before.0) {
             self.objects.add(object);
         }
-        self.services.add(of.service);
-        self.endpoints.add(of.endpoint);
+        if latest.1 != before.1 {
+            self.services.add(of.service);
+        }
+        if latest.2 != before.2 {
+            self.endpoints.add(of.endpoint);
+        }
         self.records = self.records.saturating_add(of.records);
         self.bytes = self.bytes.saturating_add(of.bytes);
     }

@@ -58,7 +58,7 @@ impl Customs {
 
     /// The custom at an endpoint.
     pub(crate) fn at(&mut self, endpoint: Id) -> &mut Custom {
-        if !self.0.contains_key(&endpoint) {
+        if self.0.len() >= ENDPOINTS && !self.0.contains_key(&endpoint) {
             make_room(&mut self.0, ENDPOINTS, |custom| custom.calls);
         }
         self.0.entry(endpoint).or_default()

@@ -102,7 +102,7 @@ pub(crate) fn learn(all: &mut BTreeMap<Id, Usual>, id: Id, value: f64) {
 
 /// The place of an endpoint or template in a table; in a full one those that weigh least make way, when it has none yet.
 pub(super) fn place_for<V: Default>(all: &mut BTreeMap<Id, V>, id: Id, weight: impl Fn(&V) -> u32) -> &mut V {
-    if !all.contains_key(&id) {
+    if all.len() >= PLACES && !all.contains_key(&id) {
         make_room(all, PLACES, weight);
     }
     all.entry(id).or_default()

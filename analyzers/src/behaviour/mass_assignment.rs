@@ -82,6 +82,16 @@ const LONGEST: usize = {
     longest
 };
 
+/// Which of them have so many letters, a bit for each.
+const OF_LENGTH: [u64; LONGEST + 1] = {
+    let (mut all, mut at) = ([0; LONGEST + 1], 0);
+    while at < PROTECTED.len() {
+        all[PROTECTED[at].len()] |= 1 << at;
+        at += 1;
+    }
+    all
+};
+
 /// Fields of one body that are looked at.
 const FIELDS: usize = 256;
 
@@ -112,30 +122,39 @@ fn protected(body: &[u8]) -> Vec<(&'static str, &[u8])> {
         if let Some(known) = known(name)
             && !found.iter().any(|(before, _)| *before == known)
         {
-            found.push((known, value));
+            found.push((known, if json { scalar(value) } else { value }));
         }
     }
     found
 }
 
-/// The next text that is followed by a colon, and what stands behind that.
+/// The value that a text begins with, as far as it is looked at.
+fn scalar(text: &[u8]) -> &[u8] {
+    let value = text.trim_ascii_start();
+    let until = value
+        .iter()
+        .take(64)
+        .position(|b| matches!(b, b',' | b'}' | b'\n'))
+        .unwrap_or(value.len().min(64));
+    value[..until].trim_ascii_end()
+}
+
+/// The next text that is followed by a colon, and all that stands behind that.
 fn next_key<'a>(body: &'a [u8], at: &mut usize) -> Option<(&'a [u8], &'a [u8])> {
     loop {
         let start = *at + memchr::memchr(b'"', body.get(*at..)?)? + 1;
         let mut end = start;
-        while *body.get(end)? != b'"' {
-            end += if body[end] == b'\\' { 2 } else { 1 };
+        loop {
+            end += memchr::memchr2(b'"', b'\\', body.get(end..)?)?;
+            if body[end] == b'"' {
+                break;
+            }
+            end += 2;
         }
         *at = end + 1;
         let rest = body[*at..].trim_ascii_start();
         if let Some(value) = rest.strip_prefix(b":") {
-            let value = value.trim_ascii_start();
-            let until = value
-                .iter()
-                .take(64)
-                .position(|b| matches!(b, b',' | b'}' | b'\n'))
-                .unwrap_or(value.len().min(64));
-            return Some((&body[start..end], value[..until].trim_ascii_end()));
+            return Some((&body[start..end], value));
         }
     }
 }
@@ -150,8 +169,15 @@ fn known(name: &[u8]) -> Option<&'static str> {
     }
     let letters = &letters[..len];
     // Names of one length are few.
-    let mut same = PROTECTED.iter().filter(|known| known.len() == len);
-    same.find(|known| known.as_bytes() == letters).copied()
+    let mut left = OF_LENGTH[len];
+    while left != 0 {
+        let known = PROTECTED[left.trailing_zeros() as usize];
+        if known.as_bytes() == letters {
+            return Some(known);
+        }
+        left &= left - 1;
+    }
+    None
 }
 
 /// Looks at a call that was let in.

@@ -65,6 +65,22 @@ impl Bits {
         !self.0.is_empty() && self.word(self.place(probe)) & probe.bits == probe.bits
     }
 
+    /// Notes of each id whether it is here, beside what is noted already. Without a branch that waits for memory, so that all the
+    /// words are on their way at once.
+    fn note_all(&self, probes: &mut [(Probe, bool)]) {
+        let (words, _) = self.0.as_chunks::<8>();
+        let Some(mask) = words.len().checked_sub(1) else {
+            return;
+        };
+        for (probe, kept) in probes {
+            // Sizes are powers of two, so the mask keeps within the words.
+            let word = words
+                .get(probe.word & mask)
+                .map_or(0, |word| u64::from_le_bytes(*word));
+            *kept |= word & probe.bits == probe.bits;
+        }
+    }
+
     fn insert(&mut self, probe: Probe) {
         let at = self.place(probe);
         let word = self.word(at) | probe.bits;
@@ -86,12 +102,18 @@ impl Sketch {
     pub(crate) fn insert_all(&mut self, hashes: &[u64]) {
         for hashes in hashes.chunks(BATCH) {
             let mut probes = [(Probe::default(), false); BATCH];
-            for ((probe, kept), hash) in probes.iter_mut().zip(hashes) {
+            for ((probe, _), hash) in probes.iter_mut().zip(hashes) {
                 *probe = Probe::new(*hash);
-                *kept = self.is_kept(*probe);
+            }
+            let probes = &mut probes[..hashes.len()];
+            self.newer.note_all(probes);
+            let grown = self.newer.0.len() >= LARGEST;
+            if !grown && probes.iter().any(|(_, kept)| !kept) {
+                self.older.note_all(probes);
+                self.small.iter().rev().for_each(|bits| bits.note_all(probes));
             }
             let mut turned = false;
-            for (probe, kept) in &probes[..hashes.len()] {
+            for (probe, kept) in probes.iter() {
                 // Since the lookup the newest may have got this id, or another may have become the newest.
                 let known = if turned {
                     self.is_kept(*probe)

@@ -214,11 +214,12 @@ impl Behaviour {
             new_endpoint_for_principal::observe(activity, profile, world.settings, ledger);
         }
         let named = object.filter(|_| activity.status.is_some());
+        let callers = [Some(activity.kind), None].map(|sort| group_of(activity, sort));
         let task = at_work(
             activity,
             profile,
             &mut self.groups,
-            named,
+            (named, callers),
             joined.unit,
             world,
             ledger,
@@ -281,8 +282,7 @@ impl Behaviour {
             handed_out(text, marks, world.seed, &mut self.found);
             profile.shown.insert_all(&self.found);
             profile.doing.show(&self.found);
-            let all = group_of(activity, None);
-            if let Some(group) = self.groups.get_mut(all) {
+            if let Some(group) = self.groups.get_mut(callers[1]) {
                 if activity.accepted() && !identity.by_address {
                     let asked = object.map(|(object, _)| object.last);
                     group.owners.show(&self.found, asked, bola::owner(activity));
@@ -303,7 +303,7 @@ impl Behaviour {
         let named = object.map(|(object, _)| object.hash);
         let caused = self.graph.observe(activity, &clues, named, world.seed);
         if activity.endpoint.is_some()
-            && let Some(group) = self.groups.get_mut(group_of(activity, None))
+            && let Some(group) = self.groups.get_mut(callers[1])
         {
             let usual = &mut group.customs.at(activity.place.template).led;
             cascade_detected::observe(activity, &caused, usual, ledger);
@@ -327,13 +327,12 @@ fn at_work(
     activity: &Activity<'_>,
     profile: &mut Profile,
     groups: &mut Store<Group>,
-    named: Option<(Object, bool)>,
+    (named, [like, all]): (Option<(Object, bool)>, [Id; 2]),
     unit: Id,
     world: &World<'_>,
     ledger: &mut Ledger,
 ) -> Option<bola_enumeration::Task> {
     let ts = activity.ts;
-    let (like, all) = (group_of(activity, Some(activity.kind)), group_of(activity, None));
     let own_hours = &profile.habits.hours;
     let looks = |at: Dimension| world.looks_at.has(at);
     let odd = looks(Dimension::Hours)

@@ -13,6 +13,9 @@
 //!
 //! Quiet when: the server refused; the caller is a person whose payments differ by as much.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 use serde_json::json;
 
 use super::activity::Activity;
@@ -52,6 +55,16 @@ const NAMES: [&str; 9] = [
     "totalamount",
 ];
 
+/// Whether a name or a template is of something that moves money.
+fn moves(name: &str) -> bool {
+    static WORDS: LazyLock<[Finder<'static>; PLACES.len()]> = LazyLock::new(|| PLACES.map(Finder::new));
+    let has = |name: &str| WORDS.iter().any(|word| word.find(name.as_bytes()).is_some());
+    match name.bytes().any(|b| b.is_ascii_uppercase()) {
+        true => has(&name.to_ascii_lowercase()),
+        false => has(name),
+    }
+}
+
 /// The amount that a call moves.
 pub(super) fn amount(activity: &Activity<'_>) -> Option<f64> {
     let endpoint = activity.endpoint?;
@@ -59,8 +72,7 @@ pub(super) fn amount(activity: &Activity<'_>) -> Option<f64> {
         return None;
     }
     let tool = activity.call.and_then(|call| call.name.as_deref());
-    let place = tool.unwrap_or(&endpoint.template).to_ascii_lowercase();
-    if !PLACES.iter().any(|word| place.contains(word)) {
+    if !moves(tool.unwrap_or(&endpoint.template)) {
         return None;
     }
     let body = activity.request.message.body.as_slice();

@@ -361,13 +361,14 @@ impl Work {
             bytes[(id >> 6 & 3) as usize] |= 1 << (id & 63);
         }
         let may_be = |id: &u64| bytes[(id >> 6 & 3) as usize] >> (id & 63) & 1 == 1;
-        let fresh: Vec<u64> = first
-            .filter(|id| !(may_be(id) && unit.shown.contains(id)))
-            .copied()
-            .collect();
-        let over = (unit.shown.len() + fresh.len()).saturating_sub(SHOWN);
+        let known = unit.shown.len();
+        for id in first {
+            if !(may_be(id) && unit.shown[..known].contains(id)) {
+                unit.shown.push(*id);
+            }
+        }
+        let over = unit.shown.len().saturating_sub(SHOWN);
         unit.shown.drain(..over);
-        unit.shown.extend(fresh);
         asked
             .take(ASKED)
             .for_each(|tool| push(&mut unit.asked, tool, ASKED));
