@@ -68,15 +68,16 @@ fn register(all: &mut [u8], value: u32) {
 }
 
 impl Distinct {
-    fn add(&mut self, value: u32) {
+    /// Whether that may have changed anything: it does not where the value was counted before.
+    fn add(&mut self, value: u32) -> bool {
         match self {
             Self::Few(all) => {
                 let Err(at) = all.binary_search(&value) else {
-                    return;
+                    return false;
                 };
                 if all.len() < EXACT {
                     all.insert(at, value);
-                    return;
+                    return true;
                 }
                 let mut registers = vec![0; 256];
                 all.iter()
@@ -86,11 +87,14 @@ impl Distinct {
             }
             Self::Many(registers) => register(registers, value),
         }
+        true
     }
 
     fn merge(&mut self, other: &Self) {
         match other {
-            Self::Few(all) => all.iter().for_each(|value| self.add(*value)),
+            Self::Few(all) => all.iter().for_each(|value| {
+                self.add(*value);
+            }),
             Self::Many(registers) => {
                 let mut own = match self {
                     Self::Many(own) => std::mem::take(own),
@@ -219,6 +223,14 @@ impl PartialEq for Latest {
     }
 }
 
+/// What of a call was not counted before.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fresh {
+    object: bool,
+    service: bool,
+    endpoint: bool,
+}
+
 impl Reach {
     fn new(ts: Timestamp) -> Self {
         Self {
@@ -227,21 +239,34 @@ impl Reach {
         }
     }
 
-    pub(crate) fn count(&mut self, of: &Contribution) {
-        self.since = self.since.min(of.ts.0);
+    /// Counts a call. Gives what of it was new.
+    fn count(&mut self, of: &Contribution) -> Fresh {
         let latest = Latest(of.object.or(self.latest.0), Some(of.service), Some(of.endpoint));
         let before = std::mem::replace(&mut self.latest, latest);
-        if let Some(object) = of.object.filter(|_| latest.0 != before.0) {
-            self.objects.add(object);
-        }
-        if latest.1 != before.1 {
-            self.services.add(of.service);
-        }
-        if latest.2 != before.2 {
-            self.endpoints.add(of.endpoint);
-        }
+        let may_be = Fresh {
+            object: latest.0 != before.0,
+            service: latest.1 != before.1,
+            endpoint: latest.2 != before.2,
+        };
+        self.count_fresh(of, may_be)
+    }
+
+    /// Counts a call of which some is known to be counted already.
+    fn count_fresh(&mut self, of: &Contribution, fresh: Fresh) -> Fresh {
+        self.since = self.since.min(of.ts.0);
         self.records = self.records.saturating_add(of.records);
         self.bytes = self.bytes.saturating_add(of.bytes);
+        let object = of.object.filter(|_| fresh.object);
+        Fresh {
+            object: object.is_some_and(|object| self.objects.add(object)),
+            service: fresh.service && self.services.add(of.service),
+            endpoint: fresh.endpoint && self.endpoints.add(of.endpoint),
+        }
+    }
+
+    /// Counts a call of a unit that this was told of.
+    pub(crate) fn count_of_unit(&mut self, of: &Contribution, fresh: Fresh) {
+        self.count_fresh(of, fresh);
     }
 
     /// Takes over what another unit reached.
@@ -279,6 +304,12 @@ pub(crate) struct OfUnit {
 }
 
 impl OfUnit {
+    /// Counts a call. Gives what of it was new: all else was counted to the findings that were told of the unit too, which
+    /// have all that it has.
+    pub(crate) fn count(&mut self, of: &Contribution) -> Fresh {
+        self.reach.count(of)
+    }
+
     /// Findings that were told of it.
     pub(crate) fn told(&self) -> &[Id] {
         &self.told
@@ -368,7 +399,9 @@ mod tests {
     fn a_union_is_the_same_in_whatever_order_it_is_made() {
         let of = |range: std::ops::Range<u32>| {
             let mut all = Distinct::default();
-            range.for_each(|n| all.add(hash(n)));
+            range.for_each(|n| {
+                all.add(hash(n));
+            });
             all
         };
         for (a, b) in [

@@ -111,6 +111,13 @@ impl Places {
         &mut self.0[at * WAYS..(at + 1) * WAYS]
     }
 
+    /// Whether showing an object once more changes nothing: it stands at the front of its bucket, as this caller's or that of several.
+    fn is_settled(&self, tag: u32, who: u16) -> bool {
+        let at = (tag >> 1) as usize & (self.0.len() / WAYS).wrapping_sub(1);
+        (self.0.get(at * WAYS))
+            .is_some_and(|place| place.tag == tag && (place.who == who || place.who == SEVERAL))
+    }
+
     /// Puts an object at the front of its bucket. Gives to whom it was shown before.
     fn put(&mut self, tag: u32, who: u16) -> Option<u16> {
         let bucket = self.bucket(tag);
@@ -172,12 +179,21 @@ impl Owners {
         }) else {
             return;
         };
+        let who = who as u16;
         let objects = objects.iter().filter(|object| Some(**object) != asked);
-        for object in objects.take(OF_AN_ANSWER) {
-            if self.places.0.len() < LARGEST && self.used as usize * 4 >= self.places.0.len() * 3 {
+        let objects = objects.take(OF_AN_ANSWER);
+        // Each is somewhere else in a large table, and mostly all are as they were: so they are looked at first, one not waiting for
+        // the other.
+        if !self.is_full() {
+            let settled = |all, object: &u64| all & self.places.is_settled(tag(*object), who);
+            if objects.clone().fold(true, settled) {
+                return;
+            }
+        }
+        for object in objects {
+            if self.is_full() {
                 self.places.grow();
             }
-            let who = who as u16;
             match self.places.put(tag(*object), who) {
                 None => self.used = (self.used + 1).min(LARGEST as u32),
                 Some(before) if before != who && before != SEVERAL => {
@@ -186,6 +202,11 @@ impl Owners {
                 _ => {}
             }
         }
+    }
+
+    /// Whether there have to be more places before the next object.
+    fn is_full(&self) -> bool {
+        self.places.0.len() < LARGEST && self.used as usize * 4 >= self.places.0.len() * 3
     }
 
     /// Counts an object that was shown to two.

@@ -37,7 +37,7 @@ const TOOLS: usize = 128;
 const MODELS: usize = 64;
 const ADDRESSES: usize = 64;
 const CREDENTIALS: usize = 256;
-const REASONS: usize = 16;
+const REASONS: usize = u16::BITS as usize;
 const PARTIES: usize = 64;
 const PROGRAMS: usize = 8;
 /// As many as there are bits in [`Used::scopes`].
@@ -216,6 +216,9 @@ pub(crate) struct Profile {
     /// How it stands to what it is declared to be there for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) standing: Option<Box<Standing>>,
+    /// The reasons of the identity that was met last, and which of the signs they are, a bit for each.
+    #[serde(skip)]
+    signed: (u64, u16),
     /// What a policy for it may be drawn up from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) watched: Option<Box<Watch>>,
@@ -273,6 +276,7 @@ impl Profile {
             taint: Taint::default(),
             reached: Reached::default(),
             standing: None,
+            signed: (0, 0),
             watched: None,
         }
     }
@@ -280,8 +284,19 @@ impl Profile {
     /// Takes over what an identity tells, and weighs the kind anew. `client` is what an MCP client calls itself.
     pub(crate) fn recognise(&mut self, identity: &Identity, client: Option<&str>, now: Timestamp) {
         let before = self.kind;
-        for reason in &identity.reasons {
-            self.sign(reason);
+        if self.signed.0 == identity.reasons_mark {
+            let signs = self.signs.iter_mut().zip(0..);
+            let met = self.signed.1;
+            for (sign, _) in signs.filter(|(_, at)| met >> at & 1 == 1) {
+                sign.calls += 1;
+            }
+        } else {
+            let (mut met, mut twice) = (0, false);
+            for at in identity.reasons.iter().filter_map(|reason| self.sign(reason)) {
+                twice |= met >> at & 1 == 1;
+                met |= 1 << at;
+            }
+            self.signed = (if twice { 0 } else { identity.reasons_mark }, met);
         }
         if client.is_some() {
             self.sign(&Reason::lasting("MCP client", PrincipalKind::AiAgent, 85));
@@ -311,18 +326,23 @@ impl Profile {
         }
     }
 
-    fn sign(&mut self, reason: &Reason) {
-        let room = self.signs.len() < REASONS;
+    /// Counts a reason. Gives its place, unless there is no room for it.
+    fn sign(&mut self, reason: &Reason) -> Option<usize> {
         // What they speak for lies nearer than their words.
         let same = |known: &Reason| known.weight == reason.weight && known == reason;
-        match self.signs.iter_mut().find(|s| same(&s.reason)) {
-            Some(sign) => sign.calls += 1,
-            None if room => self.signs.push(Sign {
-                reason: reason.clone(),
-                calls: 1,
-            }),
-            None => {}
-        }
+        let known = self.signs.iter().position(|s| same(&s.reason));
+        let at = known.or_else(|| {
+            let room = self.signs.len() < REASONS;
+            room.then(|| {
+                self.signs.push(Sign {
+                    reason: reason.clone(),
+                    calls: 0,
+                });
+                self.signs.len() - 1
+            })
+        })?;
+        self.signs[at].calls += 1;
+        Some(at)
     }
 
     /// Forgets what was usual before that time, once.

@@ -164,6 +164,8 @@ pub struct Identity {
     pub score: f64,
     /// What speaks for which kind.
     pub reasons: Vec<Reason>,
+    /// Of all of these, so that who met them before knows it without reading them.
+    pub(crate) reasons_mark: u64,
     /// A name fit to be shown.
     pub name: Option<String>,
     /// What decided id and kind, strongest first.

@@ -338,6 +338,7 @@ impl Resolver {
             person: reasons_of(shown.as_deref(), PrincipalKind::Human),
             machine: reasons_of(shown.as_deref(), PrincipalKind::Service)
                 .or_else(|| reasons_of(shown.as_deref(), PrincipalKind::AiAgent)),
+            reasons_mark: mark_of(&reasons, self.seed),
             reasons,
             ja4: ja4.map(str::to_owned),
             address: sender.address,
@@ -462,6 +463,15 @@ fn reasons_of(found: Option<&Found>, kind: PrincipalKind) -> Option<String> {
         .find(|c| matches!(c.evidence, Evidence::Token | Evidence::Spiffe))?;
     let reason = token.reasons.iter().find(|r| r.kind == kind)?;
     Some(reason.what.clone())
+}
+
+/// One number for reasons in their order, never zero.
+fn mark_of(reasons: &[Reason], seed: Seed) -> u64 {
+    let mark = reasons.iter().fold(0u64, |mark, reason| {
+        let weight = [reason.kind as u8, reason.weight, u8::from(reason.lasting)];
+        mark.rotate_left(11) ^ seed.hash(reason.what.as_bytes()) ^ seed.hash(&weight).rotate_left(29)
+    });
+    mark.max(1)
 }
 
 /// `t13d1516h2_8daaf6152771_e5627efa2ab1`: nothing else passes, since it is shown.
