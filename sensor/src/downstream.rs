@@ -128,7 +128,7 @@ impl Parcels {
 /// Where the inventory takes items from.
 enum Supply {
     Parcels(Receiver<Vec<Item>>),
-    Shards(Merged),
+    Shards(Box<Merged>),
 }
 
 /// Who does reassembly.
@@ -173,7 +173,7 @@ impl Downstream {
                 (
                     Reassembly::Shards(reader.into()),
                     None,
-                    Supply::Shards(merged),
+                    Supply::Shards(merged.into()),
                     threads,
                 )
             }
@@ -262,9 +262,9 @@ impl Downstream {
             } => {
                 let of_shards = parcels.is_none();
                 drop(parcels);
-                let mut ended = shards
-                    .into_iter()
-                    .fold(true, |ended, shard| shard.join().is_ok() && ended);
+                // All are waited for, also behind one that broke.
+                let joined: Vec<bool> = shards.into_iter().map(|shard| shard.join().is_ok()).collect();
+                let mut ended = joined.into_iter().all(|sound| sound);
                 let ending = inventory.join();
                 ended &= ending.is_ok();
                 let ending = ending.ok().flatten();
