@@ -55,7 +55,18 @@ pub struct Limits {
     /// it. Those that repeat one of the last segments with the same bounds are compared in any case. What is larger than
     /// the cache of a core slows down.
     pub history: usize,
+    /// Rooms that flows are dealt out to by their addresses, a power of two: each has an equal share of every ceiling on all flows,
+    /// so that rooms may be worked by different threads and give the same. Zero for as many as shares remain large enough for.
+    pub rooms: usize,
 }
+
+/// Rooms at most, and what each must have at least where their number is not given: the largest window of brotli fits twice, half
+/// of the memory being for flows that take much.
+const ROOMS: usize = 8;
+const ROOM_MEMORY: usize = 48 << 20;
+const ROOM_FLOWS: usize = 4096;
+const ROOM_HELD: usize = 4;
+const ROOM_BODIES: usize = 16;
 
 impl Default for Limits {
     fn default() -> Self {
@@ -80,11 +91,44 @@ impl Default for Limits {
             duplicate_window: Duration::from_millis(50),
             checksums: Checksums::default(),
             history: 256 << 10,
+            rooms: 0,
         }
     }
 }
 
 impl Limits {
+    /// Rooms that flows are dealt out to, a power of two.
+    pub(crate) fn rooms_in_all(&self) -> usize {
+        if self.rooms > 0 {
+            return self.rooms.min(ROOMS).next_power_of_two();
+        }
+        let fits = |all: usize, least: usize| all / least.max(1);
+        let most = fits(self.memory, ROOM_MEMORY)
+            .min(fits(self.flows, ROOM_FLOWS))
+            .min(fits(
+                self.held_total,
+                self.held_per_flow.saturating_mul(ROOM_HELD),
+            ))
+            .min(fits(
+                self.body_capture_total,
+                self.body_capture.saturating_mul(ROOM_BODIES),
+            ))
+            .clamp(1, ROOMS);
+        1 << most.ilog2()
+    }
+
+    /// The ceilings of one of so many rooms.
+    pub(crate) fn share(&self, rooms: usize) -> Self {
+        Self {
+            flows: self.flows / rooms,
+            memory: self.memory / rooms,
+            held_total: self.held_total / rooms,
+            body_capture_total: self.body_capture_total / rooms,
+            history: self.history / rooms,
+            ..self.clone()
+        }
+    }
+
     /// What of a packet's wrapping tells its flow from others.
     pub(crate) fn network_of(&self, wrapping: Wrapping) -> (Option<u16>, Option<u32>) {
         (
@@ -237,4 +281,31 @@ counters! {
     hpack_broken, "blocks of HTTP/2 fields that cannot be read";
     /// Streams of HTTP/2 given up at the limit.
     evicted_streams, "streams of HTTP/2 given up at the limit";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_are_as_many_rooms_as_have_enough_of_everything() {
+        let with = |change: fn(&mut Limits)| {
+            let mut limits = Limits::default();
+            change(&mut limits);
+            let rooms = limits.rooms_in_all();
+            let share = limits.share(rooms);
+            assert!(share.memory * rooms <= limits.memory && share.flows * rooms <= limits.flows);
+            rooms
+        };
+        assert_eq!(with(|_| {}), 4);
+        assert_eq!(with(|limits| limits.memory = 4 << 30), 8);
+        assert_eq!(with(|limits| limits.memory = 95 << 20), 1);
+        assert_eq!(with(|limits| limits.flows = 9000), 2);
+        assert_eq!(with(|limits| limits.held_total = 10 << 20), 2);
+        assert_eq!(with(|limits| limits.body_capture_total = 1 << 20), 1);
+        assert_eq!(with(|limits| (limits.memory, limits.flows) = (0, 0)), 1);
+        // Asked for.
+        assert_eq!(with(|limits| limits.rooms = 3), 4);
+        assert_eq!(with(|limits| limits.rooms = 1000), 8);
+    }
 }

@@ -5,14 +5,13 @@
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
 
 use crate::exchange::{Flags, FlowRef};
 use crate::flow::{App, Flow};
 use crate::limits::{Counters, Limits};
-use crate::packet::{Datagram, FlowKey, Memory, Wrapping};
+use crate::packet::{Datagram, Duplicates, FlowKey, Wrapping};
 use crate::quic;
-use crate::reassembler::{DataSeen, Event, guess_client};
+use crate::room::{DataSeen, Event, guess_client};
 use crate::tcp::table::{Class, FlowId, Table};
 use crate::time::Timestamp;
 use crate::tls::{self, Dtls};
@@ -129,6 +128,8 @@ impl Entry {
 pub(crate) struct UdpFlows {
     flows: Table<Entry>,
     weight: usize,
+    /// Recent datagrams of them.
+    duplicates: Duplicates,
     /// Room for what is decrypted.
     room: Vec<u8>,
 }
@@ -138,6 +139,7 @@ impl UdpFlows {
         Self {
             flows: Table::new(),
             weight: 0,
+            duplicates: Duplicates::default(),
             room: Vec::new(),
         }
     }
@@ -156,7 +158,6 @@ impl UdpFlows {
         &mut self,
         datagram: &Datagram<'_>,
         now: Timestamp,
-        memory: &mut Memory,
         limits: &Limits,
         counters: &mut Counters,
         events: &mut VecDeque<Event>,
@@ -174,7 +175,7 @@ impl UdpFlows {
             },
         };
         self.flows.touch(id);
-        let copy = memory.copy(datagram, now, limits);
+        let copy = datagram.is_copy(&mut self.duplicates, now, limits);
         let Some(entry) = self.flows.get_mut(id) else {
             return false;
         };
@@ -268,30 +269,14 @@ impl UdpFlows {
         true
     }
 
-    /// Ends flows that were quiet for long.
-    pub(crate) fn advance(
-        &mut self,
-        now: Timestamp,
-        idle: Duration,
-        counters: &mut Counters,
-        events: &mut VecDeque<Event>,
-    ) {
-        while let Some((id, entry)) = self.flows.oldest(Class::New) {
-            if now.since(entry.last) < idle {
-                break;
-            }
-            self.end(id, counters, events);
-        }
-    }
-
     /// Since when the one quiet for longest is.
     pub(crate) fn oldest(&self) -> Option<Timestamp> {
         self.flows.oldest(Class::New).map(|(_, entry)| entry.last)
     }
 
-    /// Ends all.
-    pub(crate) fn finish(&mut self, counters: &mut Counters, events: &mut VecDeque<Event>) {
-        while let Some((id, _)) = self.flows.oldest(Class::New) {
+    /// Ends that one.
+    pub(crate) fn end_oldest(&mut self, counters: &mut Counters, events: &mut VecDeque<Event>) {
+        if let Some((id, _)) = self.flows.oldest(Class::New) {
             self.end(id, counters, events);
         }
     }

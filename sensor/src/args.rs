@@ -336,7 +336,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "WHAT", value_enum)]
     pub(crate) reveal: Vec<Reveal>,
     /// Cores that may share the work, by default all there are: with more than one, reassembly and both stages of the
-    /// analysis have a thread each. Results do not depend on it
+    /// analysis have a thread each; with four or more, reassembly has several. Results do not depend on it
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
     pub(crate) workers: Option<u8>,
 }

@@ -1,8 +1,11 @@
 //! Which core a thread runs on: `capture.cores`. Threads that nobody names (Kafka, HTTP, reading the configuration anew) run anywhere.
 
+use std::ffi::CString;
+
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity, set_name};
 
-/// Cores for reassembly, inventory and behaviour, in this order; with fewer the last one stands for the rest. None leaves it to the
+/// Cores for reassembly (or the reader, where it has shards), inventory, behaviour and shards of reassembly, in this order; with fewer the last
+/// one stands for the rest. None leaves it to the
 /// scheduler.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Cores(Vec<u16>);
@@ -13,6 +16,8 @@ pub(crate) enum Part {
     Reassembly,
     Inventory,
     Behaviour,
+    /// One of several that do reassembly.
+    Shard(usize),
 }
 
 impl Cores {
@@ -43,15 +48,18 @@ impl Cores {
 
     /// Gives this thread its name, as `top -H` shows it, and has it run on its core from now on. A core that was taken away since the start is told, and the thread runs anywhere.
     pub(crate) fn pin(&self, part: Part) {
-        let name = match part {
+        let (place, name) = match part {
             // That of the first thread is the name of the process.
-            Part::Reassembly => None,
-            Part::Inventory => Some(c"inventory"),
-            Part::Behaviour => Some(c"behaviour"),
+            Part::Reassembly => (0, None),
+            Part::Inventory => (1, Some("inventory".to_owned())),
+            Part::Behaviour => (2, Some("behaviour".to_owned())),
+            Part::Shard(number) => (3 + number, Some(format!("shard {number}"))),
         };
         // A thread without a name works as well.
-        let _ = name.map(set_name);
-        let Some(core) = self.0.get(part as usize).or(self.0.last()) else {
+        let _ = name
+            .and_then(|name| CString::new(name).ok())
+            .map(|name| set_name(&name));
+        let Some(core) = self.0.get(place).or(self.0.last()) else {
             return;
         };
         let mut set = CpuSet::new();
@@ -90,6 +98,7 @@ mod tests {
         assert_eq!(runs_on(Part::Reassembly), (1, true, first == last));
         assert_eq!(runs_on(Part::Inventory), (1, first == last, true));
         assert_eq!(runs_on(Part::Behaviour), (1, first == last, true));
+        assert_eq!(runs_on(Part::Shard(7)), (1, first == last, true));
         // Nothing said: anywhere.
         Cores::default().pin(Part::Reassembly);
         assert_eq!(sched_getaffinity(None).unwrap().count(), allowed.count());

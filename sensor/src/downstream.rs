@@ -1,4 +1,5 @@
-//! The way from reassembly to the desk: in the calling thread, or through two more.
+//! The way from reassembly to the desk: in the calling thread, or through two more. Where reassembly has threads of its own
+//! ([`crate::shards`]), the events come from these.
 //!
 //! ```text
 //!           one thread                        three threads
@@ -18,19 +19,20 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use analyzers::{Attributed, InventoryStage};
-use reassembly::{Counters, Event, Exchange, Flow, Message, PartOf, Timestamp};
+use reassembly::{Counters, Event, Exchange, Flow, Limits, PartOf, Reassembler, Timestamp};
 
 use crate::calendar::{Calendar, Due};
 use crate::cores::{Cores, Part};
 use crate::desk::Desk;
 use crate::reload::Reloaded;
+use crate::shards::{self, Ending, Merged, Reader};
 use crate::source::Losses;
 use crate::status::Board;
 
 /// Events handed to another thread at once, and how many such parcels may wait for each. Together with the bytes below
 /// this bounds what lies between the threads.
-const PARCEL_EVENTS: usize = 128;
-const PARCEL_BYTES: usize = 1 << 20;
+pub(crate) const PARCEL_EVENTS: usize = 128;
+pub(crate) const PARCEL_BYTES: usize = 1 << 20;
 const PARCELS: usize = 8;
 
 /// What passes from reassembly to the analysis.
@@ -52,6 +54,8 @@ pub(crate) struct Tick {
     pub(crate) up: Duration,
     pub(crate) counters: Counters,
     pub(crate) drops: Option<Losses>,
+    /// Time of the last packet, for those who ask.
+    pub(crate) last_packet: Option<Timestamp>,
 }
 
 /// What passes from the inventory stage to the desk.
@@ -75,14 +79,62 @@ enum ToDesk {
 pub(crate) enum Downstream {
     Here(Box<Desk>, Calendar),
     Threads {
-        sender: SyncSender<Vec<Item>>,
-        parcel: Vec<Item>,
-        bytes: usize,
+        /// Where events do not come from shards.
+        parcels: Option<Parcels>,
         full: Arc<AtomicBool>,
-        board: Option<Arc<Board>>,
-        inventory: JoinHandle<()>,
+        inventory: JoinHandle<Option<Ending>>,
         desk: JoinHandle<Desk>,
+        shards: Vec<JoinHandle<()>>,
     },
+}
+
+/// Parcels on their way to the inventory.
+pub(crate) struct Parcels {
+    sender: SyncSender<Vec<Item>>,
+    parcel: Vec<Item>,
+    bytes: usize,
+    full: Arc<AtomicBool>,
+    board: Option<Arc<Board>>,
+}
+
+impl Parcels {
+    #[inline]
+    fn take(&mut self, item: Item) {
+        self.bytes += match &item {
+            Item::Event(event) => event.held(),
+            _ => 0,
+        };
+        self.parcel.push(item);
+        if self.parcel.len() >= PARCEL_EVENTS || self.bytes >= PARCEL_BYTES {
+            self.send();
+        }
+    }
+
+    fn send(&mut self) {
+        if self.parcel.is_empty() {
+            return;
+        }
+        self.bytes = 0;
+        self.board.iter().for_each(|board| board.parcel_sent());
+        let parcel = std::mem::replace(&mut self.parcel, Vec::with_capacity(PARCEL_EVENTS));
+        if self.sender.send(parcel).is_err() {
+            // The other side ends only after this one: there was a defect in it. A capture must not go on as if somebody
+            // still looked; finish() tells.
+            self.full.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Where the inventory takes items from.
+enum Supply {
+    Parcels(Receiver<Vec<Item>>),
+    Shards(Box<Merged>),
+}
+
+/// Who does reassembly.
+pub(crate) enum Reassembly {
+    Here(Box<Reassembler>),
+    Shards(Box<Reader>),
 }
 
 impl Downstream {
@@ -90,18 +142,44 @@ impl Downstream {
     /// something: nothing in the program, and in tests what upsets their timing.
     pub(crate) fn new(
         mut desk: Desk,
+        limits: Limits,
         (workers, cores): (u8, &Cores),
         board: Option<Arc<Board>>,
         pause: fn(),
-    ) -> Self {
+    ) -> (Reassembly, Self) {
         let calendar = desk.calendar();
         if workers <= 1 {
-            return Self::Here(Box::new(desk), calendar);
+            let here = Self::Here(Box::new(desk), calendar);
+            return (Reassembly::Here(Reassembler::new(limits).into()), here);
         }
-        let (sender, items) = sync_channel::<Vec<Item>>(PARCELS);
+        let full = Arc::new(AtomicBool::new(false));
+        let (reassembly, parcels, from, shards) = match shards::wanted(workers) {
+            0 => {
+                let (sender, items) = sync_channel::<Vec<Item>>(PARCELS);
+                board.iter().for_each(|board| board.parcels_may_wait(PARCELS));
+                let parcels = Parcels {
+                    sender,
+                    parcel: Vec::with_capacity(PARCEL_EVENTS),
+                    bytes: 0,
+                    full: Arc::clone(&full),
+                    board: board.clone(),
+                };
+                let here = Reassembly::Here(Reassembler::new(limits).into());
+                (here, Some(parcels), Supply::Parcels(items), Vec::new())
+            }
+            wanted => {
+                let (reader, merged, threads) =
+                    shards::start(limits, wanted, cores, board.clone(), Arc::clone(&full), pause);
+                (
+                    Reassembly::Shards(reader.into()),
+                    None,
+                    Supply::Shards(merged.into()),
+                    threads,
+                )
+            }
+        };
         let (steps, to_desk) = sync_channel::<ToDesk>(PARCELS);
         let (give_back, returned) = channel();
-        let full = Arc::new(AtomicBool::new(false));
         let asked = Arc::new(AtomicBool::new(false));
         let front = Front {
             stage: desk.part_with_inventory(),
@@ -110,15 +188,13 @@ impl Downstream {
             returned,
             asked: Arc::clone(&asked),
         };
-        board.iter().for_each(|board| board.parcels_may_wait(PARCELS));
-        let emptied = board.clone();
         let own = cores.clone();
         let inventory = std::thread::spawn(move || {
             own.pin(Part::Inventory);
-            front.run(&items, || {
-                emptied.iter().for_each(|board| board.parcel_taken());
+            front.run(from, || {
+                board.iter().for_each(|board| board.parcel_taken());
                 pause();
-            });
+            })
         });
         let tell = Arc::clone(&full);
         let own = cores.clone();
@@ -127,40 +203,24 @@ impl Downstream {
             work_at_desk(desk, &to_desk, &give_back, (&tell, &asked), pause)
         });
         cores.pin(Part::Reassembly);
-        Self::Threads {
-            sender,
-            parcel: Vec::with_capacity(PARCEL_EVENTS),
-            bytes: 0,
+        let threads = Self::Threads {
+            parcels,
             full,
-            board,
             inventory,
             desk,
-        }
+            shards,
+        };
+        (reassembly, threads)
     }
 
+    /// Takes what does not come through shards.
     #[inline]
     pub(crate) fn take(&mut self, item: Item) {
         match self {
             Self::Here(desk, calendar) => here(desk, calendar, item),
-            Self::Threads {
-                sender,
-                parcel,
-                bytes,
-                board,
-                full,
-                ..
-            } => {
-                *bytes += held(&item);
-                parcel.push(item);
-                if parcel.len() >= PARCEL_EVENTS || *bytes >= PARCEL_BYTES {
-                    *bytes = 0;
-                    board.iter().for_each(|board| board.parcel_sent());
-                    let parcel = std::mem::replace(parcel, Vec::with_capacity(PARCEL_EVENTS));
-                    if sender.send(parcel).is_err() {
-                        // The other side ends only after this one: there was a defect in it. A capture must not go on as if somebody
-                        // still looked; finish() tells.
-                        full.store(true, Ordering::Relaxed);
-                    }
+            Self::Threads { parcels, .. } => {
+                if let Some(parcels) = parcels {
+                    parcels.take(item);
                 }
             }
         }
@@ -169,20 +229,11 @@ impl Downstream {
     /// Makes sure that nothing waits here while no packets come.
     pub(crate) fn hand_over(&mut self) {
         if let Self::Threads {
-            sender,
-            parcel,
-            bytes,
-            board,
-            full,
+            parcels: Some(parcels),
             ..
         } = self
-            && !parcel.is_empty()
         {
-            *bytes = 0;
-            board.iter().for_each(|board| board.parcel_sent());
-            if sender.send(std::mem::take(parcel)).is_err() {
-                full.store(true, Ordering::Relaxed);
-            }
+            parcels.send();
         }
     }
 
@@ -193,42 +244,37 @@ impl Downstream {
         }
     }
 
-    /// The desk, when it has taken everything.
+    /// The desk, when it has taken everything, and what shards told at the end. Their reader must have ended before.
     ///
     /// # Errors
     ///
     /// Only for a defect.
-    pub(crate) fn finish(mut self) -> anyhow::Result<Desk> {
+    pub(crate) fn finish(mut self) -> anyhow::Result<(Desk, Option<Ending>)> {
         self.hand_over();
         match self {
-            Self::Here(desk, _) => Ok(*desk),
+            Self::Here(desk, _) => Ok((*desk, None)),
             Self::Threads {
-                sender,
+                parcels,
                 inventory,
                 desk,
+                shards,
                 ..
             } => {
-                drop(sender);
-                let ended = inventory.join().is_ok();
+                let of_shards = parcels.is_none();
+                drop(parcels);
+                // All are waited for, also behind one that broke.
+                let joined: Vec<bool> = shards.into_iter().map(|shard| shard.join().is_ok()).collect();
+                let mut ended = joined.into_iter().all(|sound| sound);
+                let ending = inventory.join();
+                ended &= ending.is_ok();
+                let ending = ending.ok().flatten();
+                ended &= ending.is_some() == of_shards;
                 let desk = desk.join().ok().filter(|_| ended);
-                desk.ok_or_else(|| {
+                desk.map(|desk| (desk, ending)).ok_or_else(|| {
                     anyhow::anyhow!("the analysis stopped because of a defect in tapline; please report it")
                 })
             }
         }
-    }
-}
-
-/// Bytes of bodies that an item carries.
-fn held(item: &Item) -> usize {
-    let body = |m: &Message| m.body.len();
-    match item {
-        Item::Event(Event::Exchange(exchange)) => {
-            exchange.request.as_ref().map_or(0, |r| body(&r.message))
-                + exchange.response.as_ref().map_or(0, |r| body(&r.message))
-        }
-        Item::Event(Event::Part(part)) => part.part.body.len(),
-        _ => 0,
     }
 }
 
@@ -273,19 +319,26 @@ struct Front {
     asked: Arc<AtomicBool>,
 }
 
-/// The desk is gone: there was a defect in its thread, which is told when it is joined.
-struct Gone;
+/// The desk is gone, or a shard: there was a defect in its thread, which is told when it is joined.
+pub(crate) struct Gone;
 
 impl Front {
-    /// `taken` is called with each parcel.
-    fn run(mut self, items: &Receiver<Vec<Item>>, taken: impl Fn()) {
-        for parcel in items {
-            taken();
-            if self.parcel(parcel).is_err() {
-                return;
+    /// `taken` is called with each parcel or round. Tells what shards told, where items come from these.
+    fn run(mut self, from: Supply, mut taken: impl FnMut()) -> Option<Ending> {
+        let ending = match from {
+            Supply::Parcels(items) => {
+                for parcel in items {
+                    taken();
+                    if self.parcel(parcel).is_err() {
+                        return None;
+                    }
+                }
+                None
             }
-        }
+            Supply::Shards(merged) => Some(merged.run(taken, |parcel| self.parcel(parcel)).ok()?),
+        };
         let _ = self.steps.send(ToDesk::End(self.stage));
+        ending
     }
 
     /// One parcel comes in, one goes out, and more where something is due.

@@ -25,6 +25,7 @@ mod reload;
 
 mod calendar;
 mod downstream;
+mod shards;
 
 mod privileges;
 mod status;

@@ -110,7 +110,7 @@ fn kinds(findings: &Path) -> Vec<String> {
 
 #[test]
 fn what_is_right_comes_into_force_and_what_is_wrong_changes_nothing() {
-    for workers in ["1", "3"] {
+    for workers in ["1", "3", "4"] {
         let out = folder(&format!("reload-{workers}"));
         let name = |name: &str| out.join(name).display().to_string();
         let (config, findings, exchanges) = (

@@ -11,7 +11,7 @@ use crate::exchange::{Flags, Request};
 use crate::http1::connection::{Context, Direction};
 use crate::http1::pairing::Half;
 use crate::part::{Part, PartOf};
-use crate::reassembler::Event;
+use crate::room::Event;
 use crate::tcp::stream::Meta;
 
 use super::fields::Fields;

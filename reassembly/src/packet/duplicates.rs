@@ -40,6 +40,7 @@ impl Mark {
 }
 
 /// Recent segments.
+#[derive(Debug)]
 pub(crate) struct Duplicates {
     places: Box<[(u64, Timestamp); PLACES]>,
 }

@@ -78,6 +78,13 @@ impl FlowKey {
         }
     }
 
+    /// Which of so many rooms, a power of two, the flow is in: in every process the same.
+    #[inline]
+    pub(crate) fn room(&self, rooms: usize) -> usize {
+        let hash = (self.fold() >> 16) as usize;
+        hash & (rooms - 1)
+    }
+
     /// Folds the key into one number, the same in every process.
     #[inline]
     pub(crate) fn fold(&self) -> u64 {

@@ -17,6 +17,7 @@ mod segment;
 mod tunnel;
 
 pub use checksum::Checksums;
+pub(crate) use duplicates::Duplicates;
 pub(crate) use key::FlowKey;
 pub(crate) use layers::Skipped;
 pub(crate) use segment::{Datagram, Decoded, Memory, Segment, TcpFlags, decode, decode_plain};

@@ -253,14 +253,28 @@ fn of_datagram(addresses: Addresses, data: &[u8]) -> Told {
 }
 
 impl Memory {
-    /// Whether a datagram was seen a moment ago; remembers it.
-    pub(crate) fn copy(&mut self, datagram: &Datagram<'_>, now: Timestamp, limits: &Limits) -> bool {
-        self.seen(datagram.mark, now, limits)
-    }
-
     #[inline]
     fn seen(&mut self, mark: Mark, now: Timestamp, limits: &Limits) -> bool {
         !limits.duplicate_window.is_zero() && self.duplicates.seen(mark, now, limits.duplicate_window)
+    }
+}
+
+impl<'a> Segment<'a> {
+    /// The same with another payload, and the one it had.
+    pub(crate) fn with<'b>(self, payload: &'b [u8]) -> (Segment<'b>, &'a [u8]) {
+        (Segment { payload, ..self }, self.payload)
+    }
+}
+
+impl<'a> Datagram<'a> {
+    /// The same with another payload, and the one it had.
+    pub(crate) fn with<'b>(self, payload: &'b [u8]) -> (Datagram<'b>, &'a [u8]) {
+        (Datagram { payload, ..self }, self.payload)
+    }
+
+    /// Whether it was seen a moment ago; remembers it.
+    pub(crate) fn is_copy(&self, recent: &mut Duplicates, now: Timestamp, limits: &Limits) -> bool {
+        !limits.duplicate_window.is_zero() && recent.seen(self.mark, now, limits.duplicate_window)
     }
 }
 

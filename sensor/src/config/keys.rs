@@ -112,8 +112,8 @@ keys! {
         /// Memory the kernel may use to hold frames while the sensor is busy, for each interface.
         buffer: Size = Size(64 << 20), Rule::Range(1 << 20, 2047 << 20);
         /// Cores for the threads of a capture, when it takes more than one worker: the first for reassembly, the next for the inventory, the third for
-        /// behaviour; with fewer the last one is for the rest. Empty leaves it to the kernel. What cards raise interrupts on is best
-        /// another core of the same socket.
+        /// behaviour; with fewer the last one is for the rest. With four workers or more the first is for the reader, and those behind the third for
+        /// shards of reassembly. Empty leaves it to the kernel. What cards raise interrupts on is best another core of the same socket.
         cores: Vec<u16> = Vec::new(), Rule::Range(0, 1023);
         /// Whether to take frames that are not addressed to this machine. A mirror port needs it.
         promiscuous: bool = true, Rule::Any;

@@ -97,6 +97,7 @@ impl Config {
                 _ => reassembly::Checksums::Sample,
             },
             history: count(l.history.0),
+            rooms: 0,
         }
     }
 

@@ -200,6 +200,11 @@ impl Board {
         self.wire_at.store(self.millis(), Ordering::Relaxed);
     }
 
+    /// The reader of packets goes on; what there is to tell comes later.
+    pub(crate) fn reader_goes_on(&self) {
+        self.wire_at.store(self.millis(), Ordering::Relaxed);
+    }
+
     /// Takes what the desk tells.
     pub(crate) fn tell_work(&self, work: Work) {
         let now = self.millis();

@@ -9,7 +9,7 @@ mod tunnel;
 use crate::exchange::{Ambiguities, Exchange, Flags, Head, Message, Protocol, Request, Response};
 use crate::limits::{Counters, Limits};
 use crate::part::{self, Part, PartOf, Stamp};
-use crate::reassembler::{About, Event};
+use crate::room::{About, Event};
 use crate::tcp::stream::Meta;
 use crate::time::Timestamp;
 use crate::websocket::{Extensions, WebSocket};
