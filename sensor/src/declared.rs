@@ -176,7 +176,9 @@ pub(crate) enum Tell {
     Nothing,
     /// The first problems of each, and what was loaded.
     Some,
-    /// All.
+    /// The same, of files of which others may be in force: one that declares nothing would switch off what is compared, so it is a mistake.
+    Anew,
+    /// All, and one that declares nothing is a mistake.
     All,
 }
 
@@ -238,6 +240,14 @@ fn add_specs(specs: &mut Index, config: &Config, more: &[String], tell: Tell) ->
         let bytes = read(&file.path, limits.bytes as u64 + 1)
             .with_context(|| format!("cannot read the specification {name}"))?;
         let spec = spec::read(&name, &bytes, &limits);
+        if spec.operations.is_empty() && matches!(tell, Tell::Anew | Tell::All) {
+            let first = spec.problems.first();
+            let first = first.map(|problem| format!(" ({name}:{problem})"));
+            bail!(
+                "{name} declares no operation, so nothing would be compared with it{}; mend it, or take it out of inventory.specs",
+                first.unwrap_or_default()
+            );
+        }
         if tell != Tell::Nothing {
             report(&spec, &file, tell);
         }

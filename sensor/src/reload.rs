@@ -167,7 +167,7 @@ fn read(args: &RunArgs, interfaces: &[String]) -> Read {
     let said = |error: anyhow::Error| format!("{error:#}");
     let config = args.config().map_err(|mistakes| mistakes.to_string())?;
     let mut settings = config.analysis_settings().map_err(said)?;
-    settings.declared = declared::load(&config, &args.spec, interfaces, Tell::Some)
+    settings.declared = declared::load(&config, &args.spec, interfaces, Tell::Anew)
         .map_err(said)?
         .into();
     settings.keys = jwks::load(&config).map_err(said)?.into();

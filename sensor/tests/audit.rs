@@ -170,6 +170,14 @@ fn what_is_done_to_it_gives_exit_status_1_also_when_its_end_is_cut_off() {
         assert_eq!(found.status.code(), Some(1), "{problem}: {}", said(&found));
         assert!(said(&found).contains(problem), "{}", said(&found));
     }
+    // A run that goes on behind an end that was cut off says so, and its record of it stays.
+    fs::write(trail(&dir), all[..all.len() - 2].join("\n") + "\n").expect("the trail");
+    let again = run(&dir, &[]);
+    assert!(said(&again).contains("was cut off"), "{}", said(&again));
+    let noted = &records(&dir, "trail_cut")[0];
+    assert_eq!(noted["about"]["noted"]["seq"], all.len());
+    assert_eq!(noted["about"]["found"]["seq"], all.len() - 2);
+    assert!(!said(&run(&dir, &[])).contains("was cut off"));
     fs::remove_file(trail(&dir)).expect("the trail");
     assert_eq!(audit("verify", &dir, &[]).status.code(), Some(1));
     assert_eq!(audit("verify", &out.join("nowhere"), &[]).status.code(), Some(3));

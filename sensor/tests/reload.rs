@@ -196,6 +196,10 @@ fn what_is_right_comes_into_force_and_what_is_wrong_changes_nothing() {
             "{:?}",
             sensor.all
         );
+        // A specification that was cut off while it was copied would switch off what is compared with it.
+        fs::write(&spec, "openapi: [\n").expect("a file");
+        sensor.signal("-HUP");
+        assert!(sensor.says("declares no operation"), "{:?}", sensor.all);
         assert!(!kinds(Path::new(&findings)).contains(&"shadow_endpoint".to_owned()));
         twelve("/v1/refunds");
         twelve("/v1/orders");
@@ -210,7 +214,7 @@ fn what_is_right_comes_into_force_and_what_is_wrong_changes_nothing() {
         let count = |what: &str| trail.iter().filter(|record| record["what"] == what).count();
         assert_eq!(
             (count("configuration_refused"), count("configuration_reloaded")),
-            (2, 1),
+            (3, 1),
             "{trail:?}"
         );
     }

@@ -104,6 +104,37 @@ fn a_copy_goes_on_as_the_store_did_and_less_room_holds_the_same() {
     assert_eq!(json(&made)["snapshot"]["number"], 2);
     let inside = store("backup", &dir, &["--to", &dir.join("x.db").display().to_string()]);
     assert_eq!(inside.status.code(), Some(2), "{}", said(&inside));
+    // No command writes into the store that it reads, under whatever name, or in the place of what is no file.
+    let link = out.join("link.jsonl");
+    std::os::unix::fs::symlink(dir.join("audit.jsonl"), &link).expect("a link");
+    std::os::unix::fs::symlink(out.join("nowhere/x"), out.join("dangling")).expect("a link");
+    let before = fs::read(dir.join("audit.jsonl")).expect("the trail");
+    for to in [
+        link.clone(),
+        out.join("dangling"),
+        out.clone(),
+        "/dev/null".into(),
+    ] {
+        let refused = store("backup", &dir, &["--to", &to.display().to_string()]);
+        assert_eq!(
+            refused.status.code(),
+            Some(2),
+            "{}: {}",
+            to.display(),
+            said(&refused)
+        );
+    }
+    for to in [dir.join("tapline.db"), link] {
+        let refused = store("export", &dir, &["--out", &to.display().to_string()]);
+        assert_eq!(
+            refused.status.code(),
+            Some(2),
+            "{}: {}",
+            to.display(),
+            said(&refused)
+        );
+    }
+    assert_eq!(fs::read(dir.join("audit.jsonl")).expect("the trail"), before);
     let there = out.join("there");
     fs::create_dir_all(&there).expect("a folder");
     fs::copy(&file, there.join("tapline.db")).expect("a file");

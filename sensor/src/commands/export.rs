@@ -16,6 +16,7 @@ use crate::message;
 const MOST: usize = 10;
 
 pub(super) fn export(args: &ExportArgs) -> Result<Status, Failure> {
+    super::outside("--out", &args.out, &args.store)?;
     let source = Source::store(&args.store, &args.declared)?;
     let filter = Filter::new(&args.filters, source.last());
     let Source::Store(analyzer) = &source else {

@@ -25,6 +25,7 @@ mod tune;
 
 use crate::args::{Cli, Command};
 use crate::exit::{Failure, Status};
+use crate::output::lines::{Taken, check_paths};
 
 /// Does what the command line asks for.
 ///
@@ -73,6 +74,15 @@ fn print(text: &str) -> Result<Status, Failure> {
 }
 
 /// Writes `text` to a file, or to standard output for `-`.
+/// Sees to it that what `option` names is no place in the store that is read, under whatever name.
+fn outside(option: &str, out: &std::path::Path, store: &std::path::Path) -> Result<(), Failure> {
+    let taken = Taken {
+        folders: vec![("the store", store)],
+        ..Taken::default()
+    };
+    check_paths(&[(option, out)], &taken).map_err(|mistake| Failure::usage(anyhow::anyhow!(mistake)))
+}
+
 fn write_out(out: &std::path::Path, text: &str) -> Result<(), Failure> {
     if out.as_os_str() == "-" {
         return print(text).map(|_| ());

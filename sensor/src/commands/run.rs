@@ -7,7 +7,7 @@ use std::sync::Arc;
 use analyzers::Analyzer;
 
 use crate::args::{CaptureArgs, ReplayArgs, RunArgs};
-use crate::audit::{self, Audit, InForce, Unsure};
+use crate::audit::{self, Audit, Head, InForce, Unsure};
 use crate::config::Config;
 use crate::cores::Cores;
 use crate::declared::{self, Noted, Tell};
@@ -122,7 +122,13 @@ pub(super) fn capture(args: &CaptureArgs) -> Result<Status, Failure> {
     let listener = if listen.is_empty() {
         None
     } else {
-        Some(server::listen(&listen).map_err(Failure::usage)?)
+        // What another program has now it may give back: that is no mistake in the configuration, and is tried again by what starts the
+        // sensor.
+        let failed = |error: anyhow::Error| match is_taken(&error) {
+            true => Failure::output(error),
+            false => Failure::usage(error),
+        };
+        Some(server::listen(&listen).map_err(failed)?)
     };
     privileges::take_up();
     let live = Live::open(&LiveSettings {
@@ -139,7 +145,11 @@ pub(super) fn capture(args: &CaptureArgs) -> Result<Status, Failure> {
         LiveError::Filter { .. } | LiveError::Twice(_) => Failure::usage(error),
         _ => Failure::input(error),
     })?;
-    let _held = hold::hold(&config.tunnels.hold_ports).map_err(Failure::usage)?;
+    let failed = |error: anyhow::Error| match is_taken(&error) {
+        true => Failure::input(error),
+        false => Failure::usage(error),
+    };
+    let _held = hold::hold(&config.tunnels.hold_ports).map_err(failed)?;
     give_away(&args.run, &config, interfaces.len())?;
     let stop = Stop::on_signals();
     let board = listener.map(|listener| tell_on(listener, &config)).transpose()?;
@@ -298,10 +308,11 @@ fn desk(
     let (store, analyzer) = if dir.as_os_str().is_empty() {
         (None, Analyzer::new(learning))
     } else {
-        let not_usable = |error: StoreError| match error.is_full() {
-            true => Failure::output(error),
-            false => Failure::usage(error),
-        };
+        let not_usable =
+            |error: StoreError| match error.is_full() || matches!(error, StoreError::Locked { .. }) {
+                true => Failure::output(error),
+                false => Failure::usage(error),
+            };
         let new = || Analyzer::new(learning.clone());
         let begun = match live {
             true => store::begin_live(dir, &hash_key, config.backups(), new),
@@ -312,7 +323,8 @@ fn desk(
         begun.told.iter().for_each(|text| say(text));
         let mut store = begun.store;
         unsure = audit::unsure(dir);
-        let trail = audit_trail(dir, args, config, live, (begun.told, begun.lost));
+        let noted = store.noted_audit().ok().flatten();
+        let trail = audit_trail(dir, args, config, live, (begun.told, begun.lost), noted);
         match store.note_declared(&Noted::of(config, &args.spec)) {
             // It is noted with the first snapshot that finds room.
             Err(error) if live && error.is_full() => {}
@@ -364,11 +376,28 @@ fn audit_trail(
     config: &Config,
     live: bool,
     (told, lost): (Vec<String>, bool),
+    noted: Option<Head>,
 ) -> Result<Audit, BeginAudit> {
     let in_force = InForce::of(config, reload::files(args, config));
     let place = dir.to_owned();
     let begin = move || -> std::io::Result<Audit> {
         let mut audit = Audit::open(&place)?;
+        // What the store notes is never ahead of the trail, so one that ends before that, or otherwise, was cut or replaced. The next
+        // note would be of what is there now, and nobody would learn of it.
+        let found = audit.head();
+        if let Some(noted) = &noted
+            && (found.seq < noted.seq || (found.seq == noted.seq && found.hash != noted.hash))
+        {
+            message::warn(&format!(
+                "the audit trail in {} ends with record {}, and the store noted record {}: its end was cut off, or it was replaced; \
+                 that is in it now, and what is missing is only where copies of it are kept",
+                place.display(),
+                found.seq,
+                noted.seq
+            ));
+            let about = serde_json::json!({ "noted": noted, "found": found });
+            audit.append("trail_cut", about)?;
+        }
         let last = audit.last("run_started");
         let command = if live { "capture" } else { "replay" };
         audit.append("run_started", in_force.record(command, last.as_ref()))?;
@@ -388,6 +417,14 @@ fn audit_trail(
             Err(Box::new(begin))
         }
     }
+}
+
+/// Whether another program has what was asked for.
+fn is_taken(error: &anyhow::Error) -> bool {
+    let mut causes = error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>());
+    causes.any(|cause| cause.kind() == std::io::ErrorKind::AddrInUse)
 }
 
 fn title(files: &[PathBuf]) -> String {

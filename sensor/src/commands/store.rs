@@ -116,15 +116,9 @@ fn written(error: StoreError) -> Failure {
 }
 
 fn backup(args: &StoreBackupArgs) -> Result<Status, Failure> {
-    if let (Ok(to), Ok(dir)) = (std::path::absolute(&args.to), std::path::absolute(&args.store))
-        && to.starts_with(&dir)
-    {
-        return Err(Failure::usage(anyhow::anyhow!(
-            "{} lies in the store itself; give a file elsewhere, best on another disk",
-            args.to.display()
-        )));
-    }
-    let snapshot = store::copy_to(&args.store, &args.to, args.rate).map_err(written)?;
+    super::outside("--to", &args.to, &args.store)?;
+    let place = place(&args.to)?;
+    let snapshot = store::copy_to(&args.store, &place, args.rate).map_err(written)?;
     let bytes = std::fs::metadata(&args.to).map_or(0, |file| file.len());
     super::print(&match args.json {
         true => line(&json!({
@@ -139,6 +133,24 @@ fn backup(args: &StoreBackupArgs) -> Result<Status, Failure> {
             size(bytes)
         ),
     })
+}
+
+/// Where a copy goes: the file that a link leads to, and never in the place of what is no file.
+fn place(to: &Path) -> Result<std::path::PathBuf, Failure> {
+    let refused = |why: &str| {
+        Err(Failure::usage(anyhow::anyhow!(
+            "{} {why}; give the name of a file, new or to be replaced",
+            to.display()
+        )))
+    };
+    match std::fs::symlink_metadata(to) {
+        Err(_) => Ok(to.to_owned()),
+        Ok(_) => match to.canonicalize() {
+            Err(_) => refused("is a link that leads nowhere"),
+            Ok(place) if place.is_file() => Ok(place),
+            Ok(_) => refused("is no file"),
+        },
+    }
 }
 
 fn compact(args: &StoreCompactArgs) -> Result<Status, Failure> {
@@ -158,6 +170,9 @@ fn compact(args: &StoreCompactArgs) -> Result<Status, Failure> {
 
 /// Everything, a line each.
 fn export(args: &StoreExportArgs) -> Result<Status, Failure> {
+    if let Some(out) = &args.out {
+        super::outside("--out", out, &args.store)?;
+    }
     let (analyzer, about) = Store::read(&args.store, |store| {
         let reach = store
             .reach()?

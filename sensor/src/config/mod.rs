@@ -244,7 +244,7 @@ impl Config {
         match value::hash_key(text.trim()) {
             Some(key) => Ok(Some(key)),
             None => bail!(
-                "{name} (privacy.hash_key_file) must hold 64 hexadecimal digits; make one with: openssl rand -hex 32 > {name}"
+                "{name} (privacy.hash_key_file) must hold 64 hexadecimal digits and nothing else; put such a key in a file of its own: openssl rand -hex 32 > FILE"
             ),
         }
     }

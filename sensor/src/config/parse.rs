@@ -332,11 +332,22 @@ fn check_login(kafka: &KafkaSection, place: impl Fn(&str) -> usize) -> Option<(u
             (place(key), what)
         });
     }
-    let (key, _) = given.into_iter().find(|(_, set)| *set)?;
-    let what = format!(
-        "kafka.{key} is not used while kafka.security_protocol is \"{protocol}\"; write \"sasl_ssl\" there to log in"
-    );
-    Some((place(key), what))
+    let unused = |key: &str, mend: &str| {
+        let what = format!("kafka.{key} is not used while kafka.security_protocol is \"{protocol}\"; {mend}");
+        Some((place(key), what))
+    };
+    if let Some((key, _)) = given.into_iter().find(|(_, set)| *set) {
+        return unused(key, "write \"sasl_ssl\" there to log in");
+    }
+    let files = [
+        ("tls_ca", &kafka.tls_ca),
+        ("tls_certificate", &kafka.tls_certificate),
+        ("tls_key", &kafka.tls_key),
+    ];
+    let (key, _) = files
+        .into_iter()
+        .find(|(_, file)| !protocol.ends_with("ssl") && !file.as_os_str().is_empty())?;
+    unused(key, "write \"ssl\" there to encrypt, or leave it out")
 }
 
 fn unknown(name: &str, section: Option<&str>) -> String {
@@ -481,6 +492,10 @@ format = true
         insta::assert_snapshot!(message(&format!(
             "{login} \"PLAIN\"\noauth_token_file = \"/dev/null\"\n"
         )));
+        assert!(
+            message("[kafka]\nbrokers = \"a:1\"\ntls_ca = \"/ca.pem\"\n")
+                .contains("kafka.tls_ca is not used while")
+        );
         for direct in ["sasl.mechanism = \"OAUTHBEARER\"", "security.protocol = \"ssl\""] {
             let text = format!("[kafka]\nsecurity_protocol = \"sasl_ssl\"\n[kafka.options]\n{direct}\n");
             assert!(parse(&text, false).is_ok(), "{direct}");

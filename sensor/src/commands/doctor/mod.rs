@@ -8,9 +8,11 @@ use std::path::Path;
 
 use crate::args::DoctorArgs;
 use crate::config::{self, Config};
+use crate::cores::Cores;
 use crate::exit::{Failure, Status};
 use crate::jwks;
 use crate::message;
+use crate::source::hold;
 use crate::source::live::{Live, LiveError, LiveSettings, interfaces};
 use crate::store::{self, Store};
 
@@ -84,6 +86,32 @@ pub(super) fn doctor(args: &DoctorArgs) -> Result<Status, Failure> {
     // Interface and address are opened before rights are given away, and nothing else is.
     drop(user);
     points.push(("capture", capture(&interfaces_asked, &config)));
+    if args.config.is_some() && interfaces_asked.is_empty() {
+        points.push((
+            "interface",
+            Doubtful(
+                "the configuration names none, and without one `tapline capture` does not begin".into(),
+                "set capture.interface to the one that the mirror comes in on (ip link), or give it with -i"
+                    .into(),
+            ),
+        ));
+    }
+    if let Err(why) = Cores::new(&config.capture.cores) {
+        points.push((
+            "cores",
+            Bad(why, "nproc, then set capture.cores, or leave it out".into()),
+        ));
+    }
+    match hold::hold(&config.tunnels.hold_ports) {
+        Ok(held) => drop(held),
+        Err(why) => points.push((
+            "tunnels",
+            Doubtful(
+                format!("{why:#}, perhaps a capture that is running"),
+                "ss -lunp, and stop what has it, or leave it out of tunnels.hold_ports".into(),
+            ),
+        )),
+    }
     points.extend(user::listen(&config.http.listen));
     for name in &interfaces_asked {
         points.extend(interface::points(name, &config, config.capture.snaplen));
@@ -196,6 +224,12 @@ fn store_point(config: &Config, user: &str) -> Outcome {
     let owner = if user.is_empty() { "$(id -un)" } else { user };
     if dir.as_os_str().is_empty() {
         return Good("none asked for (--store DIR or store.directory keeps what is learned)".into());
+    }
+    if dir.exists() && !dir.is_dir() {
+        return Bad(
+            format!("{} (store.directory) is no folder", dir.display()),
+            "set store.directory to a folder of the sensor's own".into(),
+        );
     }
     if !dir.exists() {
         return match writable(dir) {

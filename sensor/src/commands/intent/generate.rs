@@ -24,6 +24,9 @@ pub(super) fn generate(args: &IntentGenerateArgs) -> Result<Status, Failure> {
         )));
     }
     let mut whole = Status::Done;
+    if let (Some(out), Some(store)) = (&args.out, &args.store) {
+        super::super::outside("--out", out, store)?;
+    }
     let text = match &args.store {
         Some(dir) => {
             let declared = DeclaredArgs {

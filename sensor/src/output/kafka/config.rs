@@ -193,6 +193,20 @@ impl KafkaConfig {
                     reason: "the sensor does not use transactions; leave it out".to_owned(),
                 });
             }
+            let is_off = |off: &[&str]| off.iter().any(|off| value.eq_ignore_ascii_case(off));
+            let unchecked = match name.as_str() {
+                "enable.ssl.certificate.verification" => is_off(&["false", "0", "f"]),
+                "ssl.endpoint.identification.algorithm" => is_off(&["none", ""]),
+                _ => false,
+            };
+            if unchecked {
+                return Err(KafkaError::Option {
+                    name: name.clone(),
+                    reason: "the broker's certificate and host name are always checked; leave it out, and name the authority that signed it \
+                             in kafka.tls_ca"
+                        .to_owned(),
+                });
+            }
             client.set(name, value);
         }
         match client.create_native_config() {
@@ -378,6 +392,12 @@ mod tests {
             option("transactional.id", "x"),
             &["transactional.id", "transactions"],
         );
+        for (name, off) in [
+            ("enable.ssl.certificate.verification", "False"),
+            ("ssl.endpoint.identification.algorithm", "none"),
+        ] {
+            check(option(name, off), &[name, "always checked", "kafka.tls_ca"]);
+        }
         check(
             complaint(|c| c.security_protocol = "tls".to_owned()),
             &["security.protocol"],

@@ -500,8 +500,15 @@ impl Spool {
             let path = self.dir.join(format!("{serial:020}-{copy}.seg"));
             match private(OpenOptions::new().append(true).create_new(true)).open(&path) {
                 Ok(mut file) => {
-                    file.write_all(MAGIC)?;
-                    File::open(&self.dir)?.sync_all()?;
+                    let mut begin = || {
+                        file.write_all(MAGIC)?;
+                        File::open(&self.dir)?.sync_all()
+                    };
+                    if let Err(error) = begin() {
+                        // A full disk takes names long after it takes no bytes, and each attempt would leave one.
+                        let _ = fs::remove_file(&path);
+                        return Err(error);
+                    }
                     let number = self.next_segment;
                     self.next_segment += 1;
                     let bytes = MAGIC.len() as u64;
