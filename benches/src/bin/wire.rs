@@ -26,6 +26,14 @@ const PIECE: usize = 256 << 10;
 /// Longest frame taken for real, as in libpcap.
 const MAX_FRAME: usize = 262_144;
 
+/// What flows may take when nothing is configured.
+fn limits() -> Limits {
+    Limits {
+        memory: 274 << 20,
+        ..Limits::default()
+    }
+}
+
 fn main() -> ExitCode {
     let args: Vec<_> = std::env::args_os().skip(1).collect();
     let found = || Found {
@@ -35,7 +43,7 @@ fn main() -> ExitCode {
     };
     let here = |inventory| {
         let found = Found { inventory, ..found() };
-        Sink::Here(Box::new(Reassembler::new(Limits::default())), found)
+        Sink::Here(Box::new(Reassembler::new(limits())), found)
     };
     let (path, sink) = match args.as_slice() {
         [path] => (path, here(None)),
@@ -137,7 +145,7 @@ struct Sharded {
 
 impl Sharded {
     fn start(shards: usize, mut found: Found) -> Self {
-        let dealer = Dealer::new(Limits::default(), shards);
+        let dealer = Dealer::new(limits(), shards);
         let (give_back, done) = channel();
         let (rounds, to_merge) = sync_channel(8);
         let (mut senders, mut pieces): (Vec<_>, Vec<Receiver<Piece>>) = (Vec::new(), Vec::new());
