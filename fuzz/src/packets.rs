@@ -1,9 +1,11 @@
-//! Any packets between few addresses, under tiny limits: no panic, memory bounded, the same answer twice.
+//! Any packets between few addresses, under tiny limits: no panic, memory bounded, the same answer twice, and in shards.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use arbitrary::Arbitrary;
-use reassembly::{Event, Limits, LinkType, Packet, Timestamp};
+use reassembly::shards::{Dealer, Merge, Piece, Told, Work};
+use reassembly::{Counters, Event, Limits, LinkType, Packet, Reassembler, Timestamp};
 
 use crate::sensor::Sensor;
 
@@ -126,12 +128,29 @@ fn wrapped(wrap: u8, inner: Vec<u8>) -> Vec<u8> {
     out
 }
 
-fn replay(frames: &[Frame]) -> Vec<Event> {
-    let limits = limits();
-    let mut sensor = Sensor::new(limits.clone());
-    sensor.inflaters = 16;
-    let (mut now, mut events) = (1_000_000_000_000, Vec::new());
-    let mut keep = |event: &Event| events.push(event.clone());
+/// A packet with its bytes.
+struct Written {
+    now: u64,
+    link: LinkType,
+    data: Vec<u8>,
+    wire_len: u32,
+    frame: u64,
+}
+
+impl Written {
+    fn packet(&self) -> Packet<'_> {
+        Packet {
+            ts: Timestamp(self.now),
+            link: self.link,
+            data: &self.data,
+            wire_len: self.wire_len,
+            frame: self.frame,
+        }
+    }
+}
+
+fn written(frames: &[Frame]) -> Vec<Written> {
+    let (mut now, mut all) = (1_000_000_000_000, Vec::new());
     for (number, frame) in (1..).zip(frames) {
         let (link, data, more) = match frame {
             Frame::Tcp {
@@ -157,14 +176,13 @@ fn replay(frames: &[Frame]) -> Vec<Event> {
                         piece[4..6].copy_from_slice(&(number as u16).to_be_bytes());
                         piece[6..8].copy_from_slice(&place.to_be_bytes());
                     }
-                    let first = Packet {
-                        ts: Timestamp(now),
+                    all.push(Written {
+                        now,
                         link: LinkType::RAW,
-                        data: &first,
                         wire_len: first.len() as u32,
+                        data: first,
                         frame: number,
-                    };
-                    sensor.push(&first, &mut keep);
+                    });
                     data = second;
                 }
                 // Most frames are whole.
@@ -180,19 +198,34 @@ fn replay(frames: &[Frame]) -> Vec<Event> {
                 link,
                 wire_more,
                 data,
-            } => (LinkType(u32::from(*link)), data.clone(), u32::from(*wire_more)),
+            } => {
+                // One that tells of no link there is has time go on or back instead.
+                if *link > 60_000 {
+                    now = now.saturating_add_signed(i64::from(*wire_more as i8) * 1_000_000_000);
+                }
+                (LinkType(u32::from(*link)), data.clone(), u32::from(*wire_more))
+            }
         };
         let wire_len = data.len() as u32 + more;
-        sensor.push(
-            &Packet {
-                ts: Timestamp(now),
-                link,
-                data: &data,
-                wire_len,
-                frame: number,
-            },
-            &mut keep,
-        );
+        all.push(Written {
+            now,
+            link,
+            data,
+            wire_len,
+            frame: number,
+        });
+    }
+    all
+}
+
+fn replay(packets: &[Written]) -> Vec<Event> {
+    let limits = limits();
+    let mut sensor = Sensor::new(limits.clone());
+    sensor.inflaters = 16;
+    let mut events = Vec::new();
+    let mut keep = |event: &Event| events.push(event.clone());
+    for packet in packets {
+        sensor.push(&packet.packet(), &mut keep);
         let reassembler = &sensor.reassembler;
         assert!(
             reassembler.open_flows() <= limits.flows,
@@ -233,7 +266,69 @@ fn replay(frames: &[Frame]) -> Vec<Event> {
     events
 }
 
+/// What flows in several rooms give, in one thread and in so many shards.
+fn in_rooms(packets: &[Written], shards: Option<usize>) -> (Vec<Event>, Counters) {
+    let limits = Limits {
+        rooms: 4,
+        flows: 8,
+        ..limits()
+    };
+    let mut events = Vec::new();
+    let Some(shards) = shards else {
+        let mut reassembler = Reassembler::new(limits);
+        packets
+            .iter()
+            .for_each(|packet| reassembler.push(&packet.packet()));
+        reassembler.finish();
+        events.extend(std::iter::from_fn(|| reassembler.poll()));
+        return (events, reassembler.counters());
+    };
+    let mut dealer = Dealer::new(limits, shards);
+    let mut all = dealer.shards();
+    let (mut merge, mut told) = (Merge::new(all.len()), Told::default());
+    let mut round = |work: Vec<Work>| {
+        let mut pieces: Vec<VecDeque<Piece>> = Vec::new();
+        for (shard, work) in all.iter_mut().zip(work) {
+            let mut out = VecDeque::new();
+            shard.work(work, &mut |piece| out.push_back(piece));
+            pieces.push(out);
+        }
+        merge.begin();
+        loop {
+            while let Some(shard) = merge.waits_for() {
+                let Some(mut piece) = pieces[shard].pop_front() else {
+                    panic!("a round that does not end");
+                };
+                piece.told.take().iter().for_each(|more| told.add(more));
+                merge.put(shard, piece);
+            }
+            match merge.poll() {
+                Some(event) => events.push(event),
+                None => break,
+            }
+        }
+    };
+    for (number, packet) in packets.iter().enumerate() {
+        if !dealer.is_empty() && (number % 7 == 0 || !dealer.has_room_for(Timestamp(packet.now))) {
+            round(dealer.deal(false));
+        }
+        dealer.push(&packet.packet());
+    }
+    round(dealer.finish());
+    told.counters.add(&dealer.counters());
+    (events, told.counters)
+}
+
 /// The target.
 pub fn check(frames: &Vec<Frame>) {
-    assert_eq!(replay(frames), replay(frames), "one capture gave two answers");
+    let packets = written(frames);
+    assert_eq!(replay(&packets), replay(&packets), "one capture gave two answers");
+    let alone = in_rooms(&packets, None);
+    for shards in [1, 3] {
+        assert_eq!(
+            in_rooms(&packets, Some(shards)),
+            alone,
+            "{shards} shards give something else"
+        );
+    }
 }

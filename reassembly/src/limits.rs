@@ -60,10 +60,10 @@ pub struct Limits {
     pub rooms: usize,
 }
 
-/// Rooms at most, and what each must have at least where their number is not given: the largest window of brotli fits twice, half
-/// of the memory being for flows that take much.
+/// Rooms at most, and what each must have at least where their number is not given. In so much memory a flow with the largest window of
+/// brotli takes less than three eighths, from which on no more is kept of the bodies of such.
 const ROOMS: usize = 8;
-const ROOM_MEMORY: usize = 48 << 20;
+const ROOM_MEMORY: usize = 64 << 20;
 const ROOM_FLOWS: usize = 4096;
 const ROOM_HELD: usize = 4;
 const ROOM_BODIES: usize = 16;
@@ -297,11 +297,17 @@ mod tests {
             assert!(share.memory * rooms <= limits.memory && share.flows * rooms <= limits.flows);
             rooms
         };
-        assert_eq!(with(|_| {}), 4);
+        assert_eq!(with(|_| {}), 2);
         assert_eq!(with(|limits| limits.memory = 4 << 30), 8);
-        assert_eq!(with(|limits| limits.memory = 95 << 20), 1);
-        assert_eq!(with(|limits| limits.flows = 9000), 2);
-        assert_eq!(with(|limits| limits.held_total = 10 << 20), 2);
+        assert_eq!(with(|limits| limits.memory = 127 << 20), 1);
+        assert_eq!(
+            with(|limits| (limits.memory, limits.flows) = (1 << 30, 17_000)),
+            4
+        );
+        assert_eq!(
+            with(|limits| (limits.memory, limits.held_total) = (1 << 30, 10 << 20)),
+            2
+        );
         assert_eq!(with(|limits| limits.body_capture_total = 1 << 20), 1);
         assert_eq!(with(|limits| (limits.memory, limits.flows) = (0, 0)), 1);
         // Asked for.

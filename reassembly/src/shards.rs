@@ -143,7 +143,7 @@ impl Dealer {
         self.secrets.read(key_log)
     }
 
-    /// Takes one packet. A round that [`Self::is_full`] is to be closed before.
+    /// Takes one packet. Where the round has no room for it ([`Self::has_room_for`]) it is to be closed before.
     pub fn push(&mut self, packet: &Packet<'_>) {
         self.advance(packet.ts);
         let of = self.open.len();
@@ -177,7 +177,7 @@ impl Dealer {
         });
     }
 
-    /// Tells that capture time has reached `now`.
+    /// Tells that capture time has reached `now`, for which the round must have room.
     pub fn advance(&mut self, now: Timestamp) {
         self.step += 1;
         self.steps += 1;

@@ -402,3 +402,47 @@ fn messages_that_are_bombs_are_counted_too() {
     );
     assert_eq!(counters.decoded_extreme, 1);
 }
+
+#[test]
+fn a_room_has_memory_for_the_largest_window_of_brotli_with_the_body_that_comes_out() {
+    // A window of 24 bits, then one block that is not compressed, and the end (RFC 7932 sections 9.1 and 9.2).
+    let text = "a line of text\n".repeat(600);
+    let (mut word, mut at) = (0_u64, 0);
+    for (value, len) in [
+        (1, 1),
+        (7, 3),
+        (0, 1),
+        (0, 2),
+        (text.len() as u64 - 1, 16),
+        (1, 1),
+    ] {
+        word |= value << at;
+        at += len;
+    }
+    let coded = [&word.to_le_bytes()[..3], text.as_bytes(), &[3]].concat();
+    // Two rooms, as small as they get.
+    let limits = Limits {
+        memory: 128 << 20,
+        ..Limits::default()
+    };
+    for port in 40_000..40_010 {
+        let mut wire = Wire::new(port);
+        wire.open().send(CLIENT, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Type: text/event-stream\r\nContent-Length: {}\r\n\r\n",
+            coded.len()
+        );
+        wire.send(SERVER, head);
+        coded.chunks(300).for_each(|piece| {
+            wire.send(SERVER, piece);
+        });
+        wire.close();
+        let (events, counters) = counted(&wire.frames, &limits);
+        assert_eq!((counters.opaque_bodies, counters.evicted_memory), (0, 0));
+        assert_eq!(counters.bodies_unkept, 0);
+        let seen = exchanges(&events);
+        let received = seen[0].received.as_ref().expect("a response");
+        assert_eq!(received.bytes.1, text.len() as u64);
+        assert!(received.body == text.as_bytes());
+    }
+}

@@ -77,8 +77,17 @@ fn summed(metrics: &Metrics, name: &str) -> f64 {
 
 #[test]
 fn what_was_sent_is_what_metrics_say() {
-    let Some(cable) = Cable::new("m") else { return };
-    let out = folder("status-metrics");
+    what_was_sent("2", "m");
+}
+
+#[test]
+fn what_was_sent_is_what_metrics_say_where_reassembly_has_shards() {
+    what_was_sent("6", "n");
+}
+
+fn what_was_sent(workers: &str, cable: &str) {
+    let out = folder(&format!("status-metrics-{workers}"));
+    let Some(cable) = Cable::new(cable) else { return };
     let at = |name: &str| out.join(name).display().to_string();
     let config = at("tapline.toml");
     fs::write(&config, "[store]\nsnapshot_every = \"1s\"\n").expect("written");
@@ -103,7 +112,7 @@ fn what_was_sent_is_what_metrics_say() {
             "--config",
             &config,
             "--workers",
-            "2",
+            workers,
             "--store",
             &at("store"),
             "--findings",
@@ -300,7 +309,7 @@ fn after_the_interface_is_open_nothing_is_left_but_what_a_capture_needs() {
             "--config",
             &config,
             "--workers",
-            "2",
+            "6",
             "--store",
             &store,
             "--findings",
@@ -341,7 +350,7 @@ fn after_the_interface_is_open_nothing_is_left_but_what_a_capture_needs() {
         );
         threads += 1;
     }
-    assert!(threads > 3, "{threads} threads");
+    assert!(threads > 7, "{threads} threads");
 
     // It goes on: packets, store, spool and outputs.
     let demo = testdata("demo.pcap");
