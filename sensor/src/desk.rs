@@ -231,6 +231,11 @@ impl Desk {
         self.incomplete
     }
 
+    /// Whether what comes in is from an interface, and cannot wait.
+    pub(crate) fn is_live(&self) -> bool {
+        self.settings.live
+    }
+
     /// Rows of what was learned that had to make way, by name.
     pub(crate) fn given_up(&self) -> Vec<(&'static str, u64)> {
         let mut all = self.analyzer.counters();

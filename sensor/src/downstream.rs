@@ -14,7 +14,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -34,6 +34,10 @@ use crate::status::Board;
 pub(crate) const PARCEL_EVENTS: usize = 128;
 pub(crate) const PARCEL_BYTES: usize = 1 << 20;
 const PARCELS: usize = 8;
+
+/// Bytes of events that a capture lets pile up before it waits for the analysis: packets come whether somebody waits or not, and the
+/// kernel's ring is for bursts. A disk that hangs for some seconds, or somebody else's lock on the store, then costs nothing.
+const PATIENCE: usize = 24 << 20;
 
 /// What passes from reassembly to the analysis.
 pub(crate) enum Item {
@@ -93,6 +97,8 @@ pub(crate) struct Parcels {
     sender: SyncSender<Vec<Item>>,
     parcel: Vec<Item>,
     bytes: usize,
+    /// Bytes that may pile up here while the analysis is held up; none where the input can wait.
+    patience: usize,
     full: Arc<AtomicBool>,
     board: Option<Arc<Board>>,
 }
@@ -106,7 +112,30 @@ impl Parcels {
         };
         self.parcel.push(item);
         if self.parcel.len() >= PARCEL_EVENTS || self.bytes >= PARCEL_BYTES {
-            self.send();
+            match self.bytes < self.patience {
+                true => self.offer(),
+                false => self.send(),
+            }
+        }
+    }
+
+    /// Hands over what there is, unless the other side is held up.
+    fn offer(&mut self) {
+        if self.patience == 0 {
+            return self.send();
+        }
+        if self.parcel.is_empty() {
+            return;
+        }
+        let parcel = std::mem::take(&mut self.parcel);
+        match self.sender.try_send(parcel) {
+            Ok(()) => {
+                self.bytes = 0;
+                self.parcel = Vec::with_capacity(PARCEL_EVENTS);
+                self.board.iter().for_each(|board| board.parcel_sent());
+            }
+            Err(TrySendError::Full(parcel)) => self.parcel = parcel,
+            Err(TrySendError::Disconnected(_)) => self.full.store(true, Ordering::Relaxed),
         }
     }
 
@@ -161,6 +190,7 @@ impl Downstream {
                     sender,
                     parcel: Vec::with_capacity(PARCEL_EVENTS),
                     bytes: 0,
+                    patience: if desk.is_live() { PATIENCE } else { 0 },
                     full: Arc::clone(&full),
                     board: board.clone(),
                 };
@@ -233,7 +263,7 @@ impl Downstream {
             ..
         } = self
         {
-            parcels.send();
+            parcels.offer();
         }
     }
 
@@ -250,7 +280,13 @@ impl Downstream {
     ///
     /// Only for a defect.
     pub(crate) fn finish(mut self) -> anyhow::Result<(Desk, Option<Ending>)> {
-        self.hand_over();
+        if let Self::Threads {
+            parcels: Some(parcels),
+            ..
+        } = &mut self
+        {
+            parcels.send();
+        }
         match self {
             Self::Here(desk, _) => Ok((*desk, None)),
             Self::Threads {
@@ -423,4 +459,41 @@ fn work_at_desk(
         asked.store(desk.asks_for_snapshot(), Ordering::Relaxed);
     }
     desk
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_capture_does_not_wait_for_an_analysis_that_is_held_up() {
+        let (sender, receiver) = sync_channel(1);
+        let mut parcels = Parcels {
+            sender,
+            parcel: Vec::new(),
+            bytes: 0,
+            patience: PATIENCE,
+            full: Arc::default(),
+            board: None,
+        };
+        // Nobody takes anything, and this comes to its end all the same.
+        for number in 0..1000 {
+            parcels.take(Item::Refused(number.to_string()));
+        }
+        parcels.offer();
+        let taken = std::thread::spawn(move || {
+            let items = receiver.into_iter().flatten();
+            let numbers = items.map(|item| match item {
+                Item::Refused(number) => number.parse::<u32>().expect("a number"),
+                _ => u32::MAX,
+            });
+            numbers.collect::<Vec<_>>()
+        });
+        // What piled up until there is no more patience is waited for.
+        parcels.bytes = PATIENCE;
+        parcels.take(Item::Refused("1000".to_owned()));
+        parcels.send();
+        drop(parcels);
+        assert_eq!(taken.join().expect("it ends"), (0..=1000).collect::<Vec<_>>());
+    }
 }
