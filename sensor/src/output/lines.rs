@@ -1,7 +1,7 @@
 //! JSON Lines: one record a line, to a file or to standard output.
 
 use std::fs::{File, Metadata};
-use std::io::{self, Seek as _, SeekFrom, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -28,8 +28,8 @@ pub(crate) struct Lines {
     sink: Sink,
     /// Whole records that are not handed on yet.
     buffer: Vec<u8>,
-    /// Bytes of whole records in a regular file; nothing for what cannot be taken back, as a pipe or a device.
-    whole: Option<u64>,
+    /// A regular file, from which what is not whole can be taken back, as it cannot from a pipe or a device.
+    regular: bool,
     /// When a file could not be written last; what waits is tried again.
     waits: Option<Instant>,
     /// Records that are missing.
@@ -44,18 +44,15 @@ impl Lines {
         let (name, sink) = if path.as_os_str() == "-" {
             ("standard output".into(), Sink::Stdout(io::stdout()))
         } else {
-            let file = File::options()
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .open(path)?;
+            // Always at its end, also behind somebody who emptied it meanwhile (`copytruncate` of logrotate).
+            let file = File::options().append(true).create(true).open(path)?;
             (path.display().to_string(), Sink::File(file))
         };
         Ok(Self {
             name,
             sink,
             buffer: Vec::with_capacity(BUFFER),
-            whole: None,
+            regular: false,
             waits: None,
             lost: 0,
             told: 0,
@@ -67,7 +64,7 @@ impl Lines {
         match &self.sink {
             // Devices and pipes have nothing that could be taken away.
             Sink::File(file) if file.metadata()?.is_file() => {
-                self.whole = Some(0);
+                self.regular = true;
                 file.set_len(0)
             }
             _ => Ok(()),
@@ -139,7 +136,6 @@ impl Lines {
         };
         match result {
             Ok(()) => {
-                self.whole = self.whole.map(|whole| whole + self.buffer.len() as u64);
                 self.buffer.clear();
                 if self.waits.take().is_some() {
                     let missing = match self.lost - self.told {
@@ -161,7 +157,7 @@ impl Lines {
             io::ErrorKind::FileTooLarge => "; raise the limit (ulimit -f) or choose another place",
             _ => "",
         };
-        if let Some(whole) = &mut self.whole
+        if self.regular
             && let Sink::File(file) = &mut self.sink
         {
             // The records that are there stay, and the file goes on at the beginning of a line.
@@ -169,11 +165,11 @@ impl Lines {
                 .iter()
                 .rposition(|byte| *byte == b'\n')
                 .map_or(0, |at| at + 1);
-            *whole += kept as u64;
             self.buffer.drain(..kept);
+            let torn = (written - kept) as u64;
             let back = file
-                .set_len(*whole)
-                .and_then(|()| file.seek(SeekFrom::Start(*whole)));
+                .metadata()
+                .and_then(|now| file.set_len(now.len().saturating_sub(torn)));
             if back.is_ok() {
                 if self.waits.replace(Instant::now()).is_none() {
                     message::error(&format!(
@@ -341,5 +337,28 @@ fn settled(path: &Path) -> PathBuf {
     match (path.parent(), path.file_name()) {
         (Some(folder), Some(name)) => settled(folder).join(name),
         _ => path,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_somebody_empties_goes_on_at_its_new_end() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("findings.jsonl");
+        fs::write(&path, "of a run before\n").expect("a file");
+        let mut lines = Lines::open(&path).expect("a file");
+        lines.begin().expect("a file");
+        lines.line(b"one");
+        lines.flush();
+        // As logrotate does with `copytruncate`.
+        fs::write(&path, "").expect("a file");
+        lines.line(b"two");
+        lines.flush();
+        assert_eq!(fs::read_to_string(&path).expect("a file"), "two\n");
     }
 }
