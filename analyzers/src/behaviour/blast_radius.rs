@@ -344,10 +344,11 @@ impl Reached {
             reach: Reach::new(ts),
             told: Vec::new(),
         };
+        // What would begin anew is of no more use.
+        self.units.retain(|unit| ts.since(unit.last) <= OVER);
         let known = self.units.iter().position(|unit| unit.id == id);
         let mut unit = match known.map(|at| self.units.remove(at)) {
-            Some(unit) if ts.since(unit.last) <= OVER => unit,
-            Some(_) => new(),
+            Some(unit) => unit,
             None => {
                 if self.units.len() >= UNITS {
                     self.units.remove(0);
